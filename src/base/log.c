@@ -1,0 +1,173 @@
+/* Log lines: one write(2) each, so lines of several processes do not mix. */
+#include "base/log.h"
+
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 4096 /* a longer line is cut */
+
+static enum log_level log_least = LOG_INFO;
+static enum log_format log_as = LOG_FORMAT_TEXT;
+static char log_process[32];
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void log_setup(enum log_level least, enum log_format format, const char *process_name)
+{
+    log_least = least;
+    log_as = format;
+    snprintf(log_process, sizeof log_process, "%s", process_name);
+}
+
+struct line {
+    char text[LOG_LINE_MAX];
+    size_t len;
+};
+
+static void put_char(struct line *l, char c)
+{
+    if (l->len < sizeof l->text - 2)
+        l->text[l->len++] = c;
+}
+
+static void put_text(struct line *l, const char *s)
+{
+    while (*s)
+        put_char(l, *s++);
+}
+
+static void put_escaped(struct line *l, const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        char code[8];
+        if (c == '"' || c == '\\') {
+            put_char(l, '\\');
+            put_char(l, (char)c);
+        } else if (c < 0x20) {
+            snprintf(code, sizeof code, "\\u%04x", c);
+            put_text(l, code);
+        } else {
+            put_char(l, (char)c);
+        }
+    }
+}
+
+/* One pair key=value or key="value with blanks"; the value of the quoted form ends at a quote that is followed by
+ * a blank or the end, as values are put in unescaped by the caller's format. */
+static const char *split_pair(const char *p, const char **key, size_t *key_len, const char **value, size_t *value_len)
+{
+    while (*p == ' ')
+        p++;
+    *key = p;
+    while (*p && *p != '=')
+        p++;
+    *key_len = (size_t)(p - *key);
+    if (*p == '=')
+        p++;
+    if (*p == '"') {
+        *value = ++p;
+        while (*p && !(*p == '"' && (p[1] == 0 || p[1] == ' ')))
+            p++;
+        *value_len = (size_t)(p - *value);
+        return *p ? p + 1 : p;
+    }
+    *value = p;
+    while (*p && *p != ' ')
+        p++;
+    *value_len = (size_t)(p - *value);
+    return p;
+}
+
+static bool needs_quotes(const char *v, size_t len)
+{
+    if (!len)
+        return true;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)v[i] <= ' ' || v[i] == '"' || v[i] == '\\' || v[i] == '=')
+            return true;
+    return false;
+}
+
+static void put_pair(struct line *l, const char *key, size_t key_len, const char *value, size_t value_len)
+{
+    bool json = log_as == LOG_FORMAT_JSON;
+    put_text(l, json ? ",\"" : " ");
+    put_escaped(l, key, key_len);
+    put_text(l, json ? "\":" : "=");
+    bool quoted = json || needs_quotes(value, value_len);
+    if (quoted)
+        put_char(l, '"');
+    if (quoted)
+        put_escaped(l, value, value_len);
+    else
+        for (size_t i = 0; i < value_len; i++)
+            put_char(l, value[i]);
+    if (quoted)
+        put_char(l, '"');
+}
+
+static void put_time(struct line *l)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct tm tm;
+    gmtime_r(&now.tv_sec, &tm);
+    char text[96];
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+             tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
+    put_text(l, text);
+}
+
+static void put_head(struct line *l, enum log_level level, const char *component, const char *msg)
+{
+    if (log_as == LOG_FORMAT_JSON) {
+        put_text(l, "{\"time\":\"");
+        put_time(l);
+        put_char(l, '"');
+        put_pair(l, "level", 5, level_names[level], strlen(level_names[level]));
+        put_pair(l, "process", 7, log_process, strlen(log_process));
+        put_pair(l, "component", 9, component, strlen(component));
+        put_pair(l, "msg", 3, msg, strlen(msg));
+        return;
+    }
+    put_time(l);
+    put_char(l, ' ');
+    put_text(l, level_names[level]);
+    put_pair(l, "process", 7, log_process, strlen(log_process));
+    put_pair(l, "component", 9, component, strlen(component));
+    put_pair(l, "msg", 3, msg, strlen(msg));
+}
+
+void log_line(enum log_level level, const char *component, const char *msg, const char *fmt, ...)
+{
+    if (level < log_least)
+        return;
+    char pairs[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(pairs, sizeof pairs, fmt, args);
+    va_end(args);
+    struct line l = {.len = 0};
+    put_head(&l, level, component, msg);
+    const char *p = pairs;
+    while (*p == ' ')
+        p++;
+    while (*p) {
+        const char *key, *value;
+        size_t key_len, value_len;
+        p = split_pair(p, &key, &key_len, &value, &value_len);
+        if (key_len)
+            put_pair(&l, key, key_len, value, value_len);
+        while (*p == ' ')
+            p++;
+    }
+    if (log_as == LOG_FORMAT_JSON)
+        put_char(&l, '}');
+    l.text[l.len++] = '\n';
+    ssize_t written = write(2, l.text, l.len);
+    (void)written;
+}

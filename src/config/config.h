@@ -1,0 +1,73 @@
+/* penstock.yaml as a checked structure. Everything in one arena; immutable after config_load. */
+#ifndef PENSTOCK_CONFIG_CONFIG_H
+#define PENSTOCK_CONFIG_CONFIG_H
+
+#include "config/yaml.h"
+
+struct config_source {
+    const char *name;
+    const char *kind;             /* "postgres", "generator": key of the section; checked against the source table
+                                     by the caller */
+    const struct yaml_node *node; /* the kind's own section, read by that source's configure() */
+    const struct yaml_node *at;   /* the name's node, for error positions */
+};
+struct config_sql {
+    const char *file; /* shown in errors; the YAML file itself for an inline block */
+    const char *text;
+    int first_line;
+};
+struct config_api {
+    const char *path, *view; /* view is never NULL here */
+    uint32_t key_count;
+    const char **key;
+    const struct yaml_node *at;
+};
+struct config_cores {
+    bool is_auto;
+    uint32_t count;     /* a count, when cpu_count is 0 and !is_auto */
+    uint32_t cpu_count; /* an explicit list */
+    uint32_t *cpus;
+};
+enum access_anonymous { ACCESS_NONE, ACCESS_READ };
+
+struct config {
+    struct arena arena;
+    const char *file; /* as given */
+    const char *dir;  /* directory that relative paths are relative to */
+    uint32_t source_count;
+    struct config_source *sources;
+    uint32_t sql_count;
+    struct config_sql *sql;
+    uint32_t api_count;
+    struct config_api *apis;
+    enum access_anonymous anonymous; /* default ACCESS_NONE */
+    const char *listen_host;         /* server.listen, default 0.0.0.0 */
+    int listen_port;                 /* default 8443 */
+    const char *certificate, *key;   /* absolute paths or NULL: self-signed, kept in the store */
+    struct config_cores shards, serve;
+    const char *store_path;          /* absolute or relative to cwd already resolved against dir; default ./data */
+    int64_t epoch_us;                /* default 5 ms: at most this long until a change is visible under load */
+    int64_t checkpoint_us;           /* default 1 s */
+    int64_t checkpoint_bytes;        /* default 128 MiB dirtied */
+    int64_t change_log_us;           /* retention of change logs: default 10 min */
+    int64_t change_log_rows;         /* and at most so many entries per view and shard, default 100000 */
+    struct {
+        int64_t scan_rows;           /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
+        int64_t page_rows;           /* limits.page_rows: most rows of one answer; default 100000 */
+        int64_t connections;         /* default 10000 per serve process */
+        int64_t header_bytes;        /* default 16 KiB */
+        int64_t body_bytes;          /* default 1 MiB */
+        int64_t idle_timeout_us;     /* default 60 s keep-alive */
+        int64_t header_timeout_us;   /* default 10 s from first byte to end of headers, and for the handshake */
+        int64_t live_queue_bytes;    /* default 1 MiB: a slower subscriber is dropped */
+        int64_t subscribers;         /* default 10000 */
+    } limits;
+};
+
+/* Reads and checks; on failure all errors found. with_secrets false keeps ${...} unexpanded (serve process). */
+NODISCARD struct err *config_load(const char *file, bool with_secrets, struct config **out);
+void config_free(struct config *c);
+/* The table of keys (name, type, default, range, help) printed as docs/configuration.md's reference section. */
+void config_doc_write(FILE *to);
+
+#endif

@@ -1,0 +1,112 @@
+/* Key codec; the layout is described in key.h. */
+#include "data/key.h"
+
+#include "base/hash.h"
+#include "types/datetime.h"
+#include "types/numeric.h"
+
+#define MARK_NULL_FIRST 0x01
+#define MARK_VALUE 0x02
+#define MARK_NULL_LAST 0x03
+
+static void put_be64(struct buf *b, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    buf_put(b, &v, 8);
+}
+
+static void put_f64(struct buf *b, double f)
+{
+    uint64_t bits;
+    if (f == 0)
+        f = 0; /* -0 equals 0 */
+    if (f != f)
+        f = __builtin_nan("");
+    memcpy(&bits, &f, 8);
+    bits = bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+    put_be64(b, bits);
+}
+
+static void put_escaped(struct buf *b, const uint8_t *p, size_t len)
+{
+    while (len) {
+        const uint8_t *zero = memchr(p, 0, len);
+        size_t plain = zero ? (size_t)(zero - p) : len;
+        buf_put(b, p, plain);
+        if (!zero)
+            break;
+        buf_put(b, "\x00\xff", 2);
+        p += plain + 1;
+        len -= plain + 1;
+    }
+    buf_put(b, "\x00\x00", 2);
+}
+
+static void put_span(struct buf *b, const struct interval *iv)
+{
+    unsigned __int128 span = (unsigned __int128)interval_span(iv);
+    put_be64(b, (uint64_t)(span >> 64) ^ UINT64_C(1) << 63);
+    put_be64(b, (uint64_t)span);
+}
+
+static void put_value(struct buf *b, enum type_id t, const union val *v)
+{
+    size_t len = v->s.len;
+    switch (type_phys(t)) {
+    case PHYS_I64: put_be64(b, (uint64_t)v->i ^ UINT64_C(1) << 63); return;
+    case PHYS_F64: put_f64(b, v->f); return;
+    case PHYS_NUM: num_key_encode(b, &v->n); return;
+    case PHYS_STR:
+        while (t == T_BPCHAR && len && v->s.p[len - 1] == ' ')
+            len--;
+        put_escaped(b, v->s.p, len);
+        return;
+    case PHYS_INTERVAL: put_span(b, &v->iv); return;
+    case PHYS_UUID: buf_put(b, v->uuid, 16); return;
+    }
+}
+
+void key_put(struct buf *b, enum type_id t, const union val *v, uint8_t state, bool desc, bool nulls_first)
+{
+    ASSERT(state <= VAL_NULL);
+    if (state == VAL_NULL) {
+        buf_put_u8(b, nulls_first ? MARK_NULL_FIRST : MARK_NULL_LAST);
+        return;
+    }
+    buf_put_u8(b, MARK_VALUE);
+    size_t from = b->len;
+    put_value(b, t, v);
+    if (desc)
+        for (size_t i = from; i < b->len; i++)
+            b->p[i] = (uint8_t)~b->p[i];
+}
+
+void key_encode_vecs(struct buf *b, const struct schema *schema, const struct vec *cols, uint32_t r,
+                     const struct key_column *key, uint32_t key_count)
+{
+    for (uint32_t i = 0; i < key_count; i++) {
+        uint32_t c = key[i].column;
+        key_put(b, schema->columns[c].type.id, &cols[c].v[r], cols[c].state[r], key[i].desc, key[i].nulls_first);
+    }
+}
+
+void key_encode(struct buf *b, const struct schema *schema, const union val *vals, const uint8_t *states,
+                const struct key_column *key, uint32_t key_count)
+{
+    for (uint32_t i = 0; i < key_count; i++) {
+        uint32_t c = key[i].column;
+        key_put(b, schema->columns[c].type.id, &vals[c], states[c], key[i].desc, key[i].nulls_first);
+    }
+}
+
+bool key_shorten(struct buf *b, size_t from)
+{
+    if (b->len - from <= KEY_STORED_MAX)
+        return false;
+    uint8_t hash[16];
+    hash_bytes128(b->p + from, b->len - from, hash);
+    b->len = from + KEY_STORED_MAX - 17;
+    buf_put(b, hash, 16);
+    buf_put_u8(b, 0xff);
+    return true;
+}

@@ -1,0 +1,24 @@
+/* A live relation as a source offers it: what the binder sees and what the mirror keeps. Immutable. */
+#ifndef PENSTOCK_DATA_TABLE_H
+#define PENSTOCK_DATA_TABLE_H
+
+#include "data/schema.h"
+
+struct table_def {
+    const char *source;  /* name in penstock.yaml; SQL calls the table source.name */
+    const char *name;
+    struct schema schema;
+    uint32_t key_count;  /* 0: keyless, the mirror is a bag keyed by the whole row */
+    uint32_t *key;       /* columns of the primary key (or replica identity index) */
+    uint32_t source_index; /* position of the source in the configuration */
+    uint32_t table_index;  /* position among the source's tables */
+};
+
+/* What a source says about one row. */
+enum row_op {
+    ROW_INSERT, /* full row */
+    ROW_UPDATE, /* full new row, same key; columns may be VAL_UNCHANGED: taken from the mirror's old row */
+    ROW_DELETE  /* keyed: only the key columns need be set; keyless: the full row */
+};
+
+#endif

@@ -1,0 +1,85 @@
+/* Sources: where tables come from. One table entry per kind; everything else is behind this interface.
+ *
+ * A source runs on threads of its own (its client library may block on DNS, TLS or a slow server, and a shard
+ * must never wait), decodes the wire's bytes into rows and hands them to the shards through a `sink`: bounded
+ * single-producer rings, one per lane and shard. When the pipeline is slower than the source, sink calls block;
+ * that is the back-pressure.
+ *
+ * The sink is implemented by src/flow/sink.c; tests may implement it as they like. */
+#ifndef PENSTOCK_SOURCE_SOURCE_H
+#define PENSTOCK_SOURCE_SOURCE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "config/yaml.h"
+#include "data/table.h"
+#include "store/gate.h"
+
+struct sink;       /* one source's way into the pipeline (flow/sink.c) */
+struct sink_lane;  /* one producer thread of it */
+
+/* Lane 0 belongs to the thread that runs source_kind.run; lanes 1.. to snapshot workers, each used by one thread at
+ * a time. */
+#define SOURCE_LANES_MAX 9
+struct sink_lane *sink_lane_get(struct sink *s, uint32_t lane);
+
+/* One row change of table `table_index`. vals/states have one entry per column of the table's schema (and are
+ * copied). ROW_DELETE of a keyed table needs only the key columns. False: the pipeline is stopping, return soon. */
+NODISCARD bool sink_row(struct sink_lane *l, uint32_t table_index, enum row_op op, const union val *vals,
+                        const uint8_t *states);
+/* An update that changes the key: old_vals holds the old key columns (or the full old row). Columns of the new row may
+ * be VAL_UNCHANGED even when old and new key live on different shards. */
+NODISCARD bool sink_move(struct sink_lane *l, uint32_t table_index, const union val *old_vals,
+                         const uint8_t *old_states, const union val *new_vals, const uint8_t *new_states);
+/* Every row of the table goes (TRUNCATE, or before a snapshot is taken anew). */
+NODISCARD bool sink_truncate(struct sink_lane *l, uint32_t table_index);
+/* End of a source transaction: everything since the last one becomes visible together. On lane 0 `position` (opaque
+ * bytes, at most SOURCE_POSITION_MAX, lane > 0: NULL) is what run() gets back as `resume` after a restart; it is stored in the
+ * same epoch as the rows. position_text is shown to people and compared by Penstock-Wait (an LSN), may be NULL.
+ * commit_us: commit time at the source, Unix us; 0 unknown. */
+#define SOURCE_POSITION_MAX 256
+NODISCARD bool sink_commit(struct sink_lane *l, const void *position, size_t position_len, const char *position_text,
+                           int64_t commit_us);
+/* No further input is at hand just now: hand over at once what is complete (called before the source would wait). */
+void sink_flush(struct sink_lane *l);
+/* Waits until everything committed so far on every lane of this source is visible. False: stopping. */
+NODISCARD bool sink_barrier(struct sink *s);
+/* Between begin and end, views over this source's tables are not served (they are building). Stored durably with
+ * the next epoch: a restart finds resume positions as committed, and views stay hidden until end. */
+void sink_snapshot_begin(struct sink *s);
+void sink_snapshot_end(struct sink *s);
+/* The newest position that is durable on disk, to be acknowledged to the source. Returns its length, 0 if none yet. */
+size_t sink_durable_position(struct sink *s, void *out, size_t size_bytes);
+bool sink_stopping(const struct sink *s);
+/* Waits up to timeout_ms for stop or a newly durable position (whichever first); for idle loops without a socket. */
+void sink_wait(struct sink *s, int timeout_ms);
+/* State, counters and error texts shown by status, metrics and the console. Never pass secrets. */
+struct gate_source *sink_status(struct sink *s);
+void sink_set_state(struct sink *s, enum source_state state, const char *error);
+
+struct source_kind {
+    const char *name; /* the key of its section in penstock.yaml */
+    const char *help;
+    /* Checks the section, without connecting. *conf lives in arena. */
+    struct err *(*configure)(struct arena *arena, const char *source_name, const struct yaml_node *node, void **conf);
+    /* The tables it offers, with types and keys; connects if it must, bounded by timeout_ms. May return the same tables
+     * as at an earlier start from `DATA` knowledge only through the caller (catalogue cache), never by guessing.
+     * table_def.source_index is set by the caller. Tables live in arena. */
+    struct err *(*describe)(struct arena *arena, void *conf, int timeout_ms, struct table_def **tables,
+                            uint32_t *table_count);
+    /* How many lanes run() will use (1 + snapshot workers). */
+    uint32_t (*lane_count)(const void *conf);
+    /* Runs on its own thread until sink_stopping or an error that retrying cannot mend. Reconnects with backoff by
+     * itself. tables/table_count: those of describe (indexes are table_index); wanted[i]: some view reads table i (others need not be read).
+     * resume_len 0: from the start (snapshot first). */
+    struct err *(*run)(void *conf, struct sink *sink, const struct table_def *tables, uint32_t table_count,
+                       const bool *wanted, const void *resume, size_t resume_len);
+};
+/* The explicit table of kinds (source_table.c). */
+extern const struct source_kind source_kind_postgres;
+extern const struct source_kind source_kind_generator;
+const struct source_kind *source_kind_find(const char *name); /* NULL if unknown */
+uint32_t source_kind_count(void);
+const struct source_kind *source_kind_at(uint32_t i);
+
+#endif

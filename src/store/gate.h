@@ -1,0 +1,99 @@
+/* The epoch gate: one shared-memory file (DATA/gate) through which pipeline and serve processes meet.
+ *
+ * Single-writer fields: everything is written by the pipeline except the reader slots, each written by its serve
+ * loop alone. All fields are naturally aligned and accessed with C11 atomics. The file is made anew when its
+ * layout version or the machine's boot differs.
+ *
+ * Reading protocol (serve): gate_read_enter(slot) -> use LMDB snapshots -> gate_read_leave(slot). Before the pipeline puts a
+ * snapshot back after a crash it sets `recovering` and waits until every slot of a living process is idle; a
+ * reader that finds `recovering` set leaves at once and answers 503. A snapshot is therefore never held while
+ * waiting for a client. */
+#ifndef PENSTOCK_STORE_GATE_H
+#define PENSTOCK_STORE_GATE_H
+
+#include "base/err.h"
+#include <stdatomic.h>
+
+#define GATE_LAYOUT 1
+#define GATE_READERS_MAX 256  /* serve loops and other readers over all processes */
+#define GATE_SOURCES_MAX 64
+#define GATE_VIEWS_MAX 1024
+#define GATE_SHARDS_MAX 256
+
+enum pipeline_state { PIPELINE_DOWN, PIPELINE_RECOVERING, PIPELINE_REBUILDING, PIPELINE_RUNNING, PIPELINE_PAUSED };
+enum source_state { SOURCE_OFF, SOURCE_CONNECTING, SOURCE_SNAPSHOT, SOURCE_STREAMING, SOURCE_RETRYING, SOURCE_FAILED };
+enum view_state { VIEW_BUILDING, VIEW_READY, VIEW_STOPPED };
+
+struct gate_reader {
+    _Alignas(CACHE_LINE_BYTES) atomic_uint pid; /* 0: free */
+    atomic_uint active;                         /* 1 between enter and leave */
+};
+struct gate_source {
+    char name[64];
+    atomic_uint state;          /* enum source_state */
+    atomic_ullong rows;         /* changes taken in since start */
+    atomic_ullong snapshot_done, snapshot_total; /* rows (estimate) */
+    atomic_llong lag_bytes;     /* behind the source's log, -1 unknown */
+    atomic_llong last_change_us;/* commit time at the source of the newest visible transaction, Unix us */
+    atomic_llong last_contact_us; /* Unix us of the last message from the source */
+    char position[64];          /* newest visible position as text (an LSN); guarded by position_seq */
+    atomic_uint position_seq;   /* seqlock */
+    char error[256];            /* last error, no secrets; guarded by error_seq */
+    atomic_uint error_seq;
+};
+struct gate_view {
+    atomic_uint state;          /* enum view_state */
+    atomic_ullong rows;         /* rows stored over all shards */
+    atomic_ullong error_rows;   /* rows left out because an expression fails for them: the view is incomplete */
+    char error[192];            /* one of those errors */
+    atomic_uint error_seq;
+};
+struct gate_shard {
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong rows_in;
+    atomic_ullong busy_us, commit_us, epochs, state_bytes, dirty_bytes, cpu;
+};
+
+struct gate {
+    char magic[8]; /* "PENSTOCK" */
+    uint32_t layout, size_bytes;
+    char boot_id[40];
+    atomic_uint generation;     /* +1 whenever stores were put back or the catalog was replaced: readers re-read */
+    atomic_uint recovering;
+    atomic_uint pipeline_state; /* enum pipeline_state */
+    atomic_uint pipeline_pid;
+    atomic_uint shard_count;
+    atomic_ullong epoch;        /* newest epoch committed on every shard; what readers may show */
+    atomic_ullong durable_epoch;
+    atomic_llong epoch_us;      /* Unix us when `epoch` became visible */
+    atomic_llong heartbeat_us;  /* Unix us, written at least once a second while the pipeline lives */
+    atomic_uint wake;           /* futex word: +1 at every visible epoch (FUTEX_WAKE, shared) */
+    atomic_uint source_count, view_count;
+    struct gate_source sources[GATE_SOURCES_MAX];
+    struct gate_view views[GATE_VIEWS_MAX]; /* by catalog view index */
+    struct gate_shard shards[GATE_SHARDS_MAX];
+    struct gate_reader readers[GATE_READERS_MAX];
+};
+
+/* Maps DATA/gate, making it when absent or from another boot (*fresh_boot tells: then files on disk may have lost
+ * whatever was not durable). Any process. */
+NODISCARD struct err *gate_open(const char *dir, struct gate **out, bool *fresh_boot);
+void gate_close(struct gate *g);
+
+/* Reader slots: -1 when none is free. Slots of dead processes are taken over. */
+int gate_reader_attach(struct gate *g);
+void gate_reader_detach(struct gate *g, int slot);
+/* False while recovering: nothing may be read. */
+bool gate_read_enter(struct gate *g, int slot);
+void gate_read_leave(struct gate *g, int slot);
+/* Pipeline: set recovering and wait until no living reader is active (bounded by timeout_ms: then a reader that
+ * still is, is killed with SIGKILL, as it must be stuck). */
+void gate_recovery_begin(struct gate *g, int timeout_ms);
+void gate_recovery_end(struct gate *g); /* generation + 1 */
+
+void gate_publish(struct gate *g, uint64_t epoch); /* visible: epoch, time, wake */
+/* Waits until epoch > seen, generation changes or timeout; returns the visible epoch. Any thread of any process. */
+uint64_t gate_wait(struct gate *g, uint64_t seen, int timeout_ms);
+void gate_text_set(char *field, size_t size_bytes, atomic_uint *seq, const char *text);
+void gate_text_get(const char *field, size_t size_bytes, const atomic_uint *seq, char *out);
+
+#endif

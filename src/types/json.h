@@ -1,0 +1,11 @@
+/* json and jsonb values. json keeps its text as given (checked). jsonb is kept as PostgreSQL's jsonb output text:
+ * keys sorted by length then bytes, last duplicate wins, ", " and ": " separators, numbers as numeric prints them. */
+#ifndef PENSTOCK_TYPES_JSON_H
+#define PENSTOCK_TYPES_JSON_H
+
+#include "types/func.h"
+
+bool json_check(struct fn_ctx *ctx, const char *text, size_t len);
+bool jsonb_normalise(struct fn_ctx *ctx, const char *text, size_t len, struct str *out);
+
+#endif

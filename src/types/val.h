@@ -1,0 +1,112 @@
+/* One SQL value in memory: 16 bytes, whatever its type.
+ *
+ * One width means one code path through batches, expressions and codecs (no switch on width at gather and
+ * scatter); integers waste 8 bytes of a batch that lives in cache anyway. Whether a value is NULL is kept
+ * beside it (enum val_state), never in it. Pointers inside (text, bytea, json, big numerics) are borrowed from
+ * the arena or batch that the value came with. */
+#ifndef PENSTOCK_TYPES_VAL_H
+#define PENSTOCK_TYPES_VAL_H
+
+#include "base/base.h"
+
+/* PostgreSQL's types as far as they are supported. The order is not stored anywhere. */
+enum type_id {
+    T_UNKNOWN, /* an untyped literal before resolution; NULL without a type */
+    T_BOOL,
+    T_INT2,
+    T_INT4,
+    T_INT8,
+    T_FLOAT4,
+    T_FLOAT8,
+    T_NUMERIC,
+    T_TEXT,
+    T_VARCHAR,
+    T_BPCHAR, /* char(n): stored blank-padded as PostgreSQL does; trailing blanks do not count in comparisons */
+    T_BYTEA,
+    T_DATE,
+    T_TIME,
+    T_TIMESTAMP,
+    T_TIMESTAMPTZ,
+    T_INTERVAL,
+    T_UUID,
+    T_JSON,
+    T_JSONB,
+    T_COUNT
+};
+
+enum val_state {
+    VAL_OK = 0,
+    VAL_NULL = 1,
+    VAL_ERROR = 2,    /* expression failed for this row (1/0, overflow, bad cast); see struct fn_error */
+    VAL_UNCHANGED = 3 /* only in rows from a source: an unchanged TOAST value, to be taken from the old row */
+};
+
+struct str { /* text, varchar, bpchar, bytea, json, jsonb (normalised text, see types/json.h) */
+    const uint8_t *p; /* not NUL-terminated; may be NULL when len is 0 */
+    uint32_t len;
+    uint32_t spare;
+};
+
+/* numeric. The magnitude is an integer m; the value is m / 10^dscale. Canonical: NUM_SMALL exactly when m < 2^96. */
+enum num_kind { NUM_SMALL = 0, NUM_BIG, NUM_NAN, NUM_PINF, NUM_NINF };
+struct num {
+    uint64_t lo;     /* NUM_SMALL: low 64 bits of m. NUM_BIG: pointer to m as little-endian uint32 limbs */
+    uint32_t hi;     /* NUM_SMALL: bits 64..95 of m. NUM_BIG: number of limbs */
+    uint16_t dscale; /* display scale, 0..16383: digits after the point */
+    uint8_t kind;    /* enum num_kind */
+    uint8_t neg;     /* 1 negative; zero is never negative */
+};
+
+struct interval {
+    int64_t usecs;
+    int32_t days;
+    int32_t months;
+};
+
+union val {
+    int64_t i;          /* bool 0/1, int2, int4, int8; date: days since 2000-01-01; time: microseconds since
+                           midnight; timestamp(tz): microseconds since 2000-01-01 (UTC);
+                           infinities of date: INT32_MIN/MAX, of timestamps: INT64_MIN/MAX, as in PostgreSQL */
+    double f;           /* float4 (already rounded to float), float8 */
+    struct str s;       /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB */
+    struct num n;       /* T_NUMERIC */
+    struct interval iv; /* T_INTERVAL */
+    uint8_t uuid[16];   /* T_UUID */
+};
+_Static_assert(sizeof(union val) == 16, "a value is 16 bytes");
+
+/* How a type's values are laid out in union val; what codecs and copies switch on. */
+enum phys { PHYS_I64, PHYS_F64, PHYS_NUM, PHYS_STR, PHYS_INTERVAL, PHYS_UUID };
+
+struct type {
+    enum type_id id;
+    int32_t typmod; /* PostgreSQL's atttypmod: varchar(n)/char(n): n + 4; numeric(p,s): ((p<<16)|s) + 4;
+                       time/timestamp(p): p; -1 none */
+};
+
+/* One row per type: names, PostgreSQL's oid and category, for binding, documents and contracts. */
+struct type_info {
+    enum type_id id;
+    const char *name;     /* as format_type prints it: "bigint", "timestamp with time zone" */
+    const char *pg_name;  /* pg_type.typname: "int8", "timestamptz" */
+    uint32_t oid;
+    char category;        /* pg_type.typcategory: N, S, B, D, T, U, X */
+    bool preferred;       /* pg_type.typispreferred */
+    enum phys phys;
+    bool comparable;      /* has = and < (json has not) */
+    const char *json_schema_type, *json_schema_format; /* for OpenAPI; format may be NULL */
+};
+const struct type_info *type_info(enum type_id id);
+/* By name as written in SQL or YAML ("bigint", "int8", "timestamptz", "character varying"); NULL if unknown. */
+const struct type_info *type_by_name(const char *name);
+const struct type_info *type_by_oid(uint32_t oid);
+/* "numeric(10,2)", "character varying(20)": what PostgreSQL's format_type(oid, typmod) prints. Returns buf. */
+const char *type_format(struct type t, char *buf, size_t size_bytes);
+
+static inline enum phys type_phys(enum type_id id)
+{
+    return type_info(id)->phys;
+}
+#define STR_LIT(lit) ((struct str){(const uint8_t *)(lit), sizeof(lit) - 1, 0})
+
+#endif
