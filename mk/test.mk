@@ -1,0 +1,45 @@
+# Tests. scripts/test runs the stages; the rules here build what they run.
+
+UNIT_SOURCES := $(shell find test/unit -name 'test_*.c' 2>/dev/null | sort)
+UNITS := $(UNIT_SOURCES:test/unit/%.c=$(B)/test/%)
+FUZZ_SOURCES := $(shell find test/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
+FUZZERS := $(FUZZ_SOURCES:test/fuzz/%.c=$(B)/fuzz/%)
+
+.PHONY: test units unit fuzzers check-style layers bench soak
+
+test: ## everything: both architectures, style, unit, sanitizers, fuzzers, end to end, aarch64 in QEMU
+	@scripts/test
+
+units: $(UNITS)
+
+unit: $(UNITS) ## build and run the unit tests for ARCH
+	@scripts/run-tests unit $(UNITS)
+
+check-style: ## format, sizes, forbidden words
+	@scripts/check-style
+
+layers: ## which folder may include which
+	@scripts/layers
+
+bench: $(B)/penstock ## measure (test/bench/*)
+	@scripts/bench $(B)/penstock
+
+soak: $(B)/penstock ## run under load for SOAK_SECONDS (test/soak/*)
+	@scripts/soak $(B)/penstock
+
+# A unit test is one file linked with everything but main.o. Its own warnings count like the program's.
+$(B)/test/%: test/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	@echo '  TEST    $@'
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS_OWN) \
+	    $(MALLOC_OBJ) $< $(LIB) $(DEPS_LIBS) -lm -o $@
+
+$(B)/fuzz/%: test/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	@echo '  FUZZ    $@'
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) -Wno-missing-prototypes $(INCLUDES) -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d \
+	    $(subst fuzzer-no-link,fuzzer,$(SAN)) -pthread $< $(LIB) $(DEPS_LIBS) -lm -o $@
+
+fuzzers: $(FUZZERS)
+
+-include $(addsuffix .d,$(UNITS) $(FUZZERS))
