@@ -5,7 +5,7 @@ UNITS := $(UNIT_SOURCES:test/unit/%.c=$(B)/test/%)
 FUZZ_SOURCES := $(shell find test/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
 FUZZERS := $(FUZZ_SOURCES:test/fuzz/%.c=$(B)/fuzz/%)
 
-.PHONY: test units unit fuzzers check-style layers bench soak
+.PHONY: test units unit fuzzers check-style layers bench soak format
 
 test: ## everything: both architectures, style, unit, sanitizers, fuzzers, end to end, aarch64 in QEMU
 	@scripts/test
@@ -15,6 +15,9 @@ units: $(UNITS)
 unit: $(UNITS) ## build and run the unit tests for ARCH
 	@scripts/run-tests unit $(UNITS)
 
+format: ## let clang-format write the C files
+	@scripts/format
+
 check-style: ## format, sizes, forbidden words
 	@scripts/check-style
 
@@ -22,10 +25,10 @@ layers: ## which folder may include which
 	@scripts/layers
 
 bench: $(B)/penstock ## measure (test/bench/*)
-	@scripts/bench $(B)/penstock
+	@scripts/run-programs test/bench $(B)/penstock
 
 soak: $(B)/penstock ## run under load for SOAK_SECONDS (test/soak/*)
-	@scripts/soak $(B)/penstock
+	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) scripts/run-programs test/soak $(B)/penstock
 
 # A unit test is one file linked with everything but main.o. Its own warnings count like the program's.
 $(B)/test/%: test/unit/%.c $(LIB)
