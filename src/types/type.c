@@ -1,0 +1,134 @@
+/* The table of types: names, PostgreSQL's oids and categories, and the spellings SQL allows for each. */
+#include "types/val.h"
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct type_info types[T_COUNT] = {
+    {T_UNKNOWN, "unknown", "unknown", 705, 'X', false, PHYS_STR, false, "string", NULL},
+    {T_BOOL, "boolean", "bool", 16, 'B', true, PHYS_I64, true, "boolean", NULL},
+    {T_INT2, "smallint", "int2", 21, 'N', false, PHYS_I64, true, "integer", "int32"},
+    {T_INT4, "integer", "int4", 23, 'N', false, PHYS_I64, true, "integer", "int32"},
+    {T_INT8, "bigint", "int8", 20, 'N', false, PHYS_I64, true, "integer", "int64"},
+    {T_FLOAT4, "real", "float4", 700, 'N', false, PHYS_F64, true, "number", "float"},
+    {T_FLOAT8, "double precision", "float8", 701, 'N', true, PHYS_F64, true, "number", "double"},
+    {T_NUMERIC, "numeric", "numeric", 1700, 'N', false, PHYS_NUM, true, "number", NULL},
+    {T_TEXT, "text", "text", 25, 'S', true, PHYS_STR, true, "string", NULL},
+    {T_VARCHAR, "character varying", "varchar", 1043, 'S', false, PHYS_STR, true, "string", NULL},
+    {T_BPCHAR, "character", "bpchar", 1042, 'S', false, PHYS_STR, true, "string", NULL},
+    {T_BYTEA, "bytea", "bytea", 17, 'U', false, PHYS_STR, true, "string", NULL},
+    {T_DATE, "date", "date", 1082, 'D', false, PHYS_I64, true, "string", "date"},
+    {T_TIME, "time without time zone", "time", 1083, 'D', false, PHYS_I64, true, "string", "time"},
+    {T_TIMESTAMP, "timestamp without time zone", "timestamp", 1114, 'D', false, PHYS_I64, true, "string", NULL},
+    {T_TIMESTAMPTZ, "timestamp with time zone", "timestamptz", 1184, 'D', true, PHYS_I64, true, "string",
+     "date-time"},
+    {T_INTERVAL, "interval", "interval", 1186, 'T', true, PHYS_INTERVAL, true, "string", NULL},
+    {T_UUID, "uuid", "uuid", 2950, 'U', false, PHYS_UUID, true, "string", "uuid"},
+    {T_JSON, "json", "json", 114, 'U', false, PHYS_STR, false, NULL, NULL},
+    {T_JSONB, "jsonb", "jsonb", 3802, 'U', false, PHYS_STR, true, NULL, NULL},
+};
+
+/* Spellings beside the two names above. */
+static const struct {
+    const char *name;
+    enum type_id id;
+} aliases[] = {
+    {"int", T_INT4},        {"float", T_FLOAT8},       {"decimal", T_NUMERIC},
+    {"dec", T_NUMERIC},     {"char varying", T_VARCHAR}, {"char", T_BPCHAR},
+    {"nchar", T_BPCHAR},    {"national character", T_BPCHAR}, {"national char", T_BPCHAR},
+    {"national character varying", T_VARCHAR}, {"national char varying", T_VARCHAR},
+};
+
+const struct type_info *type_info(enum type_id id)
+{
+    ASSERT((unsigned)id < T_COUNT);
+    return &types[id];
+}
+
+/* Lower case, one blank between words, none at the ends; false when it does not fit. */
+static bool fold_name(const char *name, char *out, size_t size)
+{
+    size_t n = 0;
+    for (const char *p = name; *p; p++) {
+        bool blank = *p == ' ' || *p == '\t' || *p == '\n';
+        if (blank && (n == 0 || out[n - 1] == ' '))
+            continue;
+        if (n + 1 >= size)
+            return false;
+        out[n++] = blank ? ' ' : (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+    }
+    while (n > 0 && out[n - 1] == ' ')
+        n--;
+    out[n] = '\0';
+    return true;
+}
+
+const struct type_info *type_by_name(const char *name)
+{
+    char folded[64];
+    if (!fold_name(name, folded, sizeof folded))
+        return NULL;
+    const char *bare = strncmp(folded, "pg_catalog.", 11) == 0 ? folded + 11 : folded;
+    for (size_t i = 0; i < T_COUNT; i++)
+        if (strcmp(bare, types[i].name) == 0 || strcmp(bare, types[i].pg_name) == 0)
+            return &types[i];
+    for (size_t i = 0; i < ARRAY_COUNT(aliases); i++)
+        if (strcmp(bare, aliases[i].name) == 0)
+            return &types[aliases[i].id];
+    return NULL;
+}
+
+const struct type_info *type_by_oid(uint32_t oid)
+{
+    for (size_t i = 0; i < T_COUNT; i++)
+        if (types[i].oid == oid)
+            return &types[i];
+    return NULL;
+}
+
+/* "interval" typmods hold a range of fields (high half) and a precision (low half, 0xffff none). */
+static void format_interval(int32_t typmod, char *buf, size_t size)
+{
+    static const struct {
+        int mask;
+        const char *words;
+    } ranges[] = {
+        {1 << 2, " year"}, {1 << 1, " month"}, {1 << 3, " day"}, {1 << 10, " hour"}, {1 << 11, " minute"},
+        {1 << 12, " second"}, {1 << 2 | 1 << 1, " year to month"}, {1 << 3 | 1 << 10, " day to hour"},
+        {1 << 3 | 1 << 10 | 1 << 11, " day to minute"}, {1 << 3 | 1 << 10 | 1 << 11 | 1 << 12, " day to second"},
+        {1 << 10 | 1 << 11, " hour to minute"}, {1 << 10 | 1 << 11 | 1 << 12, " hour to second"},
+        {1 << 11 | 1 << 12, " minute to second"},
+    };
+    const char *words = "";
+    for (size_t i = 0; i < ARRAY_COUNT(ranges); i++)
+        if (ranges[i].mask == ((typmod >> 16) & 0x7fff))
+            words = ranges[i].words;
+    int precision = typmod & 0xffff;
+    if (precision == 0xffff)
+        snprintf(buf, size, "interval%s", words);
+    else
+        snprintf(buf, size, "interval%s(%d)", words, precision);
+}
+
+const char *type_format(struct type t, char *buf, size_t size_bytes)
+{
+    const char *name = type_info(t.id)->name;
+    int32_t m = t.typmod;
+    if (t.id == T_BPCHAR && m < 0)
+        snprintf(buf, size_bytes, "bpchar"); /* "character" alone would be read as character(1) */
+    else if (m < 0)
+        snprintf(buf, size_bytes, "%s", name);
+    else if (t.id == T_NUMERIC)
+        snprintf(buf, size_bytes, "numeric(%d,%d)", ((m - 4) >> 16) & 0xffff, (((m - 4) & 0x7ff) ^ 1024) - 1024);
+    else if (t.id == T_VARCHAR || t.id == T_BPCHAR)
+        snprintf(buf, size_bytes, "%s(%d)", name, m - 4);
+    else if (t.id == T_TIME || t.id == T_TIMESTAMP)
+        snprintf(buf, size_bytes, "%s(%d) without time zone", t.id == T_TIME ? "time" : "timestamp", m);
+    else if (t.id == T_TIMESTAMPTZ)
+        snprintf(buf, size_bytes, "timestamp(%d) with time zone", m);
+    else if (t.id == T_INTERVAL)
+        format_interval(m, buf, size_bytes);
+    else
+        snprintf(buf, size_bytes, "%s", name);
+    return buf;
+}
