@@ -129,25 +129,29 @@ bool row_decode(struct arena *arena, const struct schema *schema, const uint8_t 
     return p == end;
 }
 
-bool row_decode_append(struct batch *to, const struct schema *schema, const uint8_t *p, size_t len, int64_t w, bool copy)
+bool row_decode_at(struct batch *to, uint32_t r, uint32_t offset, const struct schema *schema, const uint8_t *p,
+                   size_t len)
 {
-    ASSERT(to->row_count < BATCH_ROWS);
-    if (copy)
-        p = arena_memdup(&to->arena, p, len);
     const uint8_t *end = p + len, *bitmap = p;
     size_t bitmap_bytes = (schema->column_count + 7) / 8;
     if (len < bitmap_bytes)
         return false;
     p += bitmap_bytes;
-    uint32_t n = to->row_count;
     for (uint32_t c = 0; c < schema->column_count; c++) {
-        uint8_t state = bitmap[c / 8] >> (c % 8) & 1 ? VAL_NULL : VAL_OK;
-        to->cols[c].state[n] = state;
-        if (state == VAL_OK &&
-            !get_value(&to->arena, type_phys(schema->columns[c].type.id), &p, end, &to->cols[c].v[n]))
+        struct vec *col = &to->cols[offset + c];
+        col->state[r] = bitmap[c / 8] >> (c % 8) & 1 ? VAL_NULL : VAL_OK;
+        if (col->state[r] == VAL_OK &&
+            !get_value(&to->arena, type_phys(schema->columns[c].type.id), &p, end, &col->v[r]))
             return false;
     }
-    to->weight[n] = w;
-    to->row_count++;
     return p == end;
+}
+
+bool row_decode_append(struct batch *to, const struct schema *schema, const uint8_t *p, size_t len, int64_t w, bool copy)
+{
+    ASSERT(to->row_count < BATCH_ROWS);
+    if (copy)
+        p = arena_memdup(&to->arena, p, len);
+    to->weight[to->row_count] = w;
+    return row_decode_at(to, to->row_count++, 0, schema, p, len);
 }

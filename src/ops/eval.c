@@ -1,0 +1,448 @@
+/* Expression evaluation over batches; see eval.h.
+ *
+ * `mask` tells for which rows a node is wanted (1) or not (0); NULL means all. Values of unwanted rows are
+ * undefined and must not be looked at. */
+#include "ops/eval.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct eval_node {
+    const struct expr *e;
+    uint32_t arg_count;
+    struct eval_node **args; /* owned */
+    union val *v;            /* owned: BATCH_ROWS values; NULL for columns */
+    uint8_t *state;
+    uint8_t *mask;           /* owned by conditional nodes: rows that reach the next argument */
+};
+
+struct eval {
+    struct arena arena; /* computed bytes, reset at each run */
+    struct fn_ctx ctx;
+    struct eval_node *root;
+    enum fn_error last_error;
+    char last_text[160];
+};
+
+typedef struct vec (*node_fn)(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask);
+static struct vec run_node(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask);
+
+static inline bool wanted(const uint8_t *mask, uint32_t r)
+{
+    return !mask || mask[r];
+}
+
+static struct vec own(struct eval_node *n)
+{
+    return (struct vec){n->v, n->state};
+}
+
+static void note_error(struct eval *ev)
+{
+    ev->last_error = ev->ctx.error;
+    memcpy(ev->last_text, ev->ctx.error_text, sizeof ev->last_text);
+    ev->ctx.error = FN_OK;
+}
+
+static struct vec run_column(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    (void)ev, (void)mask;
+    ASSERT(n->e->u.column < in->column_count);
+    return in->cols[n->e->u.column];
+}
+
+static struct vec run_const(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    (void)ev, (void)mask, (void)in;
+    return own(n); /* broadcast when the evaluator was made */
+}
+
+/* The hot path: a strict function with a vector kernel and no mask. Merges states, then one kernel call. */
+static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct batch *in, const struct vec *args)
+{
+    uint32_t rows = in->row_count;
+    bool binary = n->arg_count == 2;
+    for (uint32_t r = 0; r < rows; r++) {
+        uint8_t s = args[0].state[r];
+        if (binary)
+            s = s > args[1].state[r] ? s : args[1].state[r];
+        n->state[r] = s; /* VAL_ERROR > VAL_NULL > VAL_OK */
+    }
+    n->e->u.fn->eval_vec(&ev->ctx, rows, args[0].v, binary ? args[1].v : NULL, n->v, n->state);
+    if (ev->ctx.error)
+        note_error(ev);
+    return own(n);
+}
+
+static uint8_t call_scalar(struct eval *ev, fn_eval fn, const union val *vals, const bool *null, uint32_t count,
+                           union val *out)
+{
+    bool out_null = false;
+    if (UNLIKELY(!fn(&ev->ctx, vals, null, count, out, &out_null))) {
+        note_error(ev);
+        return VAL_ERROR;
+    }
+    return out_null ? VAL_NULL : VAL_OK;
+}
+
+#define EVAL_ARGS_MAX 128 /* variadic calls are cut into pieces by the binder beyond that */
+
+static void run_fn_row(struct eval *ev, struct eval_node *n, const struct vec *args, uint32_t r)
+{
+    union val vals[EVAL_ARGS_MAX];
+    bool null[EVAL_ARGS_MAX];
+    uint8_t worst = VAL_OK;
+    for (uint32_t a = 0; a < n->arg_count; a++) {
+        uint8_t s = args[a].state[r];
+        worst = s > worst ? s : worst;
+        null[a] = s == VAL_NULL;
+        vals[a] = args[a].v[r];
+    }
+    const struct fn *fn = n->e->u.fn;
+    if (worst == VAL_ERROR || (worst == VAL_NULL && (fn->flags & FN_STRICT)))
+        n->state[r] = worst;
+    else
+        n->state[r] = call_scalar(ev, fn->eval, vals, null, n->arg_count, &n->v[r]);
+}
+
+static struct vec run_fn(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec args[EVAL_ARGS_MAX];
+    for (uint32_t a = 0; a < n->arg_count; a++)
+        args[a] = run_node(ev, n->args[a], in, mask);
+    if (!mask && n->e->u.fn->eval_vec && (n->e->u.fn->flags & FN_STRICT))
+        return run_fn_vec(ev, n, in, args);
+    for (uint32_t r = 0; r < in->row_count; r++)
+        if (wanted(mask, r))
+            run_fn_row(ev, n, args, r);
+    return own(n);
+}
+
+static struct vec run_cast(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec a = run_node(ev, n->args[0], in, mask);
+    const bool null[1] = {false};
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        if (a.state[r] != VAL_OK)
+            n->state[r] = a.state[r];
+        else if (!n->e->u.cast || !n->e->u.cast->eval) {
+            n->v[r] = a.v[r];
+            n->state[r] = VAL_OK;
+        } else
+            n->state[r] = call_scalar(ev, n->e->u.cast->eval, &a.v[r], null, 1, &n->v[r]);
+    }
+    return own(n);
+}
+
+static struct vec run_typmod(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec a = run_node(ev, n->args[0], in, mask);
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        n->state[r] = a.state[r];
+        n->v[r] = a.v[r];
+        if (a.state[r] == VAL_OK && !type_apply_typmod(&ev->ctx, n->e->type, n->e->u.is_explicit, &n->v[r])) {
+            note_error(ev);
+            n->state[r] = VAL_ERROR;
+        }
+    }
+    return own(n);
+}
+
+/* AND and OR: `stop` is the value that decides. A row leaves the mask once decided or failed. */
+static struct vec run_and_or(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    int64_t stop = n->e->kind == EX_OR;
+    uint32_t rows = in->row_count;
+    for (uint32_t r = 0; r < rows; r++) {
+        n->mask[r] = wanted(mask, r);
+        n->v[r].i = !stop;
+        n->state[r] = VAL_OK;
+    }
+    for (uint32_t a = 0; a < n->arg_count; a++) {
+        struct vec x = run_node(ev, n->args[a], in, a == 0 ? mask : n->mask);
+        for (uint32_t r = 0; r < rows; r++) {
+            if (!n->mask[r])
+                continue;
+            if (x.state[r] == VAL_OK && x.v[r].i != stop)
+                continue;
+            if (x.state[r] == VAL_NULL) {
+                n->state[r] = VAL_NULL; /* undecided: a later argument may still decide */
+                continue;
+            }
+            n->state[r] = x.state[r];
+            n->v[r].i = stop;
+            n->mask[r] = 0;
+        }
+    }
+    return own(n);
+}
+
+static struct vec run_not(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec a = run_node(ev, n->args[0], in, mask);
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        n->state[r] = a.state[r];
+        n->v[r].i = !a.v[r].i;
+    }
+    return own(n);
+}
+
+static bool test_holds(enum expr_kind kind, uint8_t state, int64_t v)
+{
+    bool is_null = state == VAL_NULL;
+    switch (kind) {
+    case EX_IS_NULL: return is_null;
+    case EX_IS_NOT_NULL: return !is_null;
+    case EX_IS_TRUE: return !is_null && v;
+    case EX_IS_NOT_TRUE: return is_null || !v;
+    case EX_IS_FALSE: return !is_null && !v;
+    case EX_IS_NOT_FALSE: return is_null || v;
+    default: PANIC("not a test: %d", kind);
+    }
+}
+
+static struct vec run_test(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec a = run_node(ev, n->args[0], in, mask);
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        if (a.state[r] == VAL_ERROR) {
+            n->state[r] = VAL_ERROR;
+            continue;
+        }
+        n->state[r] = VAL_OK;
+        n->v[r].i = test_holds(n->e->kind, a.state[r], a.state[r] == VAL_OK ? a.v[r].i : 0);
+    }
+    return own(n);
+}
+
+static struct vec run_distinct(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec a = run_node(ev, n->args[0], in, mask), b = run_node(ev, n->args[1], in, mask);
+    enum type_id t = n->e->args[0]->type.id;
+    bool want_distinct = n->e->kind == EX_DISTINCT;
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        if (a.state[r] == VAL_ERROR || b.state[r] == VAL_ERROR) {
+            n->state[r] = VAL_ERROR;
+            continue;
+        }
+        bool same = a.state[r] == b.state[r] && (a.state[r] == VAL_NULL || val_cmp(t, &a.v[r], &b.v[r]) == 0);
+        n->state[r] = VAL_OK;
+        n->v[r].i = same != want_distinct;
+    }
+    return own(n);
+}
+
+/* Takes the arm's value for the rows of `take` and removes them from `left`. */
+static void take_rows(struct eval_node *n, struct vec x, const uint8_t *take, uint32_t rows)
+{
+    for (uint32_t r = 0; r < rows; r++)
+        if (take[r]) {
+            n->v[r] = x.v[r];
+            n->state[r] = x.state[r];
+        }
+}
+
+static struct vec run_case(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    uint32_t rows = in->row_count;
+    uint8_t *left = n->mask, *hit = n->mask + BATCH_ROWS;
+    for (uint32_t r = 0; r < rows; r++)
+        left[r] = wanted(mask, r);
+    for (uint32_t a = 0; a + 1 < n->arg_count; a += 2) {
+        struct vec when = run_node(ev, n->args[a], in, left);
+        bool any = false;
+        for (uint32_t r = 0; r < rows; r++) {
+            hit[r] = left[r] && when.state[r] == VAL_OK && when.v[r].i;
+            any |= hit[r];
+            if (left[r] && when.state[r] == VAL_ERROR)
+                n->state[r] = VAL_ERROR;
+            left[r] = left[r] && !hit[r] && when.state[r] != VAL_ERROR;
+        }
+        if (any)
+            take_rows(n, run_node(ev, n->args[a + 1], in, hit), hit, rows);
+    }
+    take_rows(n, run_node(ev, n->args[n->arg_count - 1], in, left), left, rows);
+    return own(n);
+}
+
+static struct vec run_coalesce(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    uint32_t rows = in->row_count;
+    for (uint32_t r = 0; r < rows; r++)
+        n->mask[r] = wanted(mask, r);
+    for (uint32_t a = 0; a < n->arg_count; a++) {
+        struct vec x = run_node(ev, n->args[a], in, n->mask);
+        for (uint32_t r = 0; r < rows; r++) {
+            if (!n->mask[r])
+                continue;
+            n->v[r] = x.v[r];
+            n->state[r] = x.state[r];
+            n->mask[r] = x.state[r] == VAL_NULL;
+        }
+    }
+    return own(n);
+}
+
+static struct vec run_nullif(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec a = run_node(ev, n->args[0], in, mask), b = run_node(ev, n->args[1], in, mask);
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        n->v[r] = a.v[r];
+        n->state[r] = a.state[r] == VAL_ERROR || b.state[r] == VAL_ERROR ? VAL_ERROR : a.state[r];
+        if (a.state[r] != VAL_OK || b.state[r] != VAL_OK)
+            continue;
+        union val pair[2] = {a.v[r], b.v[r]}, equal = {.i = 0};
+        const bool null[2] = {false, false};
+        uint8_t s = call_scalar(ev, n->e->u.fn->eval, pair, null, 2, &equal);
+        if (s == VAL_ERROR || (s == VAL_OK && equal.i))
+            n->state[r] = s == VAL_ERROR ? VAL_ERROR : VAL_NULL;
+    }
+    return own(n);
+}
+
+static struct vec run_extreme(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    int sign = n->e->kind == EX_GREATEST ? 1 : -1;
+    for (uint32_t r = 0; r < in->row_count; r++)
+        n->state[r] = VAL_NULL;
+    for (uint32_t a = 0; a < n->arg_count; a++) {
+        struct vec x = run_node(ev, n->args[a], in, mask);
+        for (uint32_t r = 0; r < in->row_count; r++) {
+            if (!wanted(mask, r) || x.state[r] == VAL_NULL || n->state[r] == VAL_ERROR)
+                continue;
+            if (x.state[r] == VAL_ERROR)
+                n->state[r] = VAL_ERROR;
+            else if (n->state[r] == VAL_NULL || val_cmp(n->e->type.id, &x.v[r], &n->v[r]) * sign > 0) {
+                n->v[r] = x.v[r];
+                n->state[r] = VAL_OK;
+            }
+        }
+    }
+    return own(n);
+}
+
+/* x IN (a, b, ...): true at the first equal; else NULL if x or any of the list is NULL; else false. */
+static struct vec run_in(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    uint32_t rows = in->row_count;
+    struct vec x = run_node(ev, n->args[0], in, mask);
+    for (uint32_t r = 0; r < rows; r++) {
+        n->mask[r] = wanted(mask, r) && x.state[r] == VAL_OK;
+        n->state[r] = x.state[r];
+        n->v[r].i = 0;
+    }
+    for (uint32_t a = 1; a < n->arg_count; a++) {
+        struct vec y = run_node(ev, n->args[a], in, n->mask);
+        for (uint32_t r = 0; r < rows; r++) {
+            if (!n->mask[r])
+                continue;
+            union val pair[2] = {x.v[r], y.v[r]}, equal = {.i = 0};
+            const bool null[2] = {false, false};
+            uint8_t s = y.state[r] == VAL_OK ? call_scalar(ev, n->e->u.fn->eval, pair, null, 2, &equal) : y.state[r];
+            if (s == VAL_NULL)
+                n->state[r] = VAL_NULL;
+            else if (s == VAL_ERROR || equal.i) {
+                n->state[r] = s;
+                n->v[r].i = 1;
+                n->mask[r] = 0;
+            }
+        }
+    }
+    return own(n);
+}
+
+static const node_fn node_fns[] = {
+    [EX_COLUMN] = run_column,     [EX_CONST] = run_const,       [EX_FN] = run_fn,
+    [EX_CAST] = run_cast,         [EX_TYPMOD] = run_typmod,     [EX_AND] = run_and_or,
+    [EX_OR] = run_and_or,         [EX_NOT] = run_not,           [EX_IS_NULL] = run_test,
+    [EX_IS_NOT_NULL] = run_test,  [EX_IS_TRUE] = run_test,      [EX_IS_NOT_TRUE] = run_test,
+    [EX_IS_FALSE] = run_test,     [EX_IS_NOT_FALSE] = run_test, [EX_DISTINCT] = run_distinct,
+    [EX_NOT_DISTINCT] = run_distinct, [EX_CASE] = run_case,     [EX_COALESCE] = run_coalesce,
+    [EX_NULLIF] = run_nullif,     [EX_GREATEST] = run_extreme,  [EX_LEAST] = run_extreme,
+    [EX_IN] = run_in,
+};
+
+static struct vec run_node(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    return node_fns[n->e->kind](ev, n, in, mask);
+}
+
+static struct eval_node *node_new(const struct expr *e)
+{
+    struct eval_node *n = xcalloc(1, sizeof *n);
+    n->e = e;
+    n->arg_count = e->arg_count;
+    ASSERT(e->kind != EX_FN || e->arg_count <= EVAL_ARGS_MAX);
+    n->args = xcalloc(e->arg_count, sizeof *n->args);
+    for (uint32_t a = 0; a < e->arg_count; a++)
+        n->args[a] = node_new(e->args[a]);
+    if (e->kind == EX_COLUMN)
+        return n;
+    n->v = xcalloc(BATCH_ROWS, sizeof *n->v);
+    n->state = xcalloc(BATCH_ROWS, 1);
+    if (e->kind == EX_AND || e->kind == EX_OR || e->kind == EX_CASE || e->kind == EX_COALESCE || e->kind == EX_IN)
+        n->mask = xcalloc(BATCH_ROWS, 2);
+    if (e->kind == EX_CONST)
+        for (uint32_t r = 0; r < BATCH_ROWS; r++) {
+            n->v[r] = e->u.konst.v;
+            n->state[r] = e->u.konst.is_null ? VAL_NULL : VAL_OK;
+        }
+    return n;
+}
+
+static void node_free(struct eval_node *n)
+{
+    for (uint32_t a = 0; a < n->arg_count; a++)
+        node_free(n->args[a]);
+    free(n->args);
+    free(n->v);
+    free(n->state);
+    free(n->mask);
+    free(n);
+}
+
+struct eval *eval_new(const struct expr *e)
+{
+    struct eval *ev = xcalloc(1, sizeof *ev);
+    arena_init(&ev->arena);
+    ev->ctx.arena = &ev->arena;
+    ev->root = node_new(e);
+    return ev;
+}
+
+void eval_free(struct eval *ev)
+{
+    if (!ev)
+        return;
+    node_free(ev->root);
+    arena_fini(&ev->arena);
+    free(ev);
+}
+
+struct vec eval_run(struct eval *ev, const struct batch *in)
+{
+    arena_reset(&ev->arena);
+    return run_node(ev, ev->root, in, NULL);
+}
+
+const char *eval_error_text(const struct eval *ev)
+{
+    return ev->last_text;
+}
+
+enum fn_error eval_error_code(const struct eval *ev)
+{
+    return ev->last_error;
+}

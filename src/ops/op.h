@@ -1,0 +1,112 @@
+/* Operators: the running form of plan nodes on one shard.
+ *
+ * A graph holds one operator per plan node. Deltas are pushed through it: op_emit lends a batch to every reader for
+ * the length of the call; a reader that needs the rows later copies them. An operator is closed for an epoch once
+ * all its inputs are; whoever only knows its net change then (aggregate, view) emits or writes it at that time.
+ * Everything here belongs to one shard's thread.
+ *
+ * Values of an emitted batch live at least until op_emit returns; state rows that a pending output batch still
+ * refers to are freed only after it was emitted. */
+#ifndef PENSTOCK_OPS_OP_H
+#define PENSTOCK_OPS_OP_H
+
+#include "data/batch.h"
+#include "plan/plan.h"
+#include "store/store.h"
+#include "store/view_store.h"
+
+struct graph;
+struct op;
+
+struct op_class {
+    const char *name;
+    void (*open)(struct op *op); /* allocate state */
+    void (*push)(struct op *op, uint32_t input, const struct batch *b);
+    void (*close)(struct op *op); /* end of epoch: all inputs are closed; may emit */
+    void (*fini)(struct op *op);
+    size_t (*state_bytes)(const struct op *op); /* may be NULL */
+};
+
+struct op_reader {
+    struct op *op;
+    uint32_t input;
+};
+struct op {
+    const struct plan_node *node;
+    const struct op_class *klass;
+    struct graph *graph;
+    void *state;          /* owned, of the class */
+    struct batch *out;    /* owned; output under construction */
+    uint32_t reader_count;
+    struct op_reader *readers;
+    bool closed;          /* for the current epoch */
+    int64_t error_rows;   /* rows (by weight) now left out because an expression fails for them */
+    char error_text[160]; /* of the latest */
+    uint64_t rows_in, rows_out;
+};
+
+/* How a graph reaches the world. The flow layer fills it in. */
+struct graph_env {
+    uint32_t shard, shard_count;
+    struct store_shard *store;      /* NULL: operators in memory only (benchmarks, unit tests) */
+    const struct catalog *catalog;  /* of the published views, by view_index; NULL without store */
+    bool *view_fill;                /* by view_index: rebuild writes its rows (new or changed view) */
+    int64_t log_rows, log_us;       /* change log retention */
+    /* Rows for another shard; `to` != shard. The batch is lent. */
+    void (*send)(void *ctx, uint32_t node_id, uint32_t to, struct batch *moved);
+    struct batch *(*batch_get)(void *ctx, uint32_t to, uint32_t column_count); /* an empty batch to be sent */
+    void *ctx;
+    /* Without a store: what a view's sink gets (unit tests, benchmarks). May be NULL. */
+    void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b);
+};
+
+struct graph {
+    const struct plan *plan;
+    struct graph_env env;
+    uint32_t op_count;
+    struct op *ops;          /* by node id */
+    uint64_t epoch;          /* being worked on */
+    int64_t now_us;
+    bool rebuilding;         /* state is being rebuilt from mirrors: views are not written, except view_fill */
+    bool first_epoch;        /* no epoch was closed yet since the graph was made */
+    struct err *failure;     /* first error that makes the epoch impossible to commit (store full, broken invariant) */
+};
+
+struct graph *graph_new(const struct plan *plan, const struct graph_env *env);
+/* Opens databases inside the store's current write transaction. */
+NODISCARD struct err *graph_open(struct graph *g);
+void graph_free(struct graph *g);
+void graph_begin(struct graph *g, uint64_t epoch, int64_t now_us, bool rebuilding);
+/* Closes operators in topological order as far as `ready` allows: for PLAN_TABLE and PLAN_EXCHANGE nodes it tells
+ * whether their outside input has ended. Returns true when every operator is closed. `on_exchange_input` is called once
+ * an exchange's own inputs are closed and its last rows were sent (time for markers). */
+bool graph_close(struct graph *g, bool (*ready)(void *ctx, const struct plan_node *n),
+                 void (*on_exchange_input)(void *ctx, const struct plan_node *n), void *ctx);
+size_t graph_state_bytes(const struct graph *g);
+
+/* Lend a batch to all readers. */
+void op_emit(struct op *op, const struct batch *b);
+/* Emit op->out if it has rows, and empty it. */
+void op_flush(struct op *op);
+/* Room for one row in op->out (flushes when full); returns its row number. Row count is raised; weight is set. */
+uint32_t op_out_row(struct op *op, int64_t weight);
+void op_row_error(struct op *op, int64_t weight, const char *text);
+void graph_fail(struct graph *g, struct err *e); /* keeps the first; takes e */
+
+/* ---- entry points of the flow layer ---- */
+/* Changes from a source for a PLAN_TABLE node: weight[r] holds enum row_op. */
+void op_table_changes(struct op *op, const struct batch *changes);
+void op_table_truncate(struct op *op);
+/* Takes the old row of `old_key` (row 0 of `old`) out of the mirror and completes VAL_UNCHANGED columns of `row` (row 0) from it. */
+void op_table_move_out(struct op *op, const struct batch *old, struct batch *row);
+/* Scans the mirror and emits every row once. */
+void op_table_replay(struct op *op);
+/* Rows now stored of a published view in this shard. */
+uint64_t op_view_rows(const struct op *op);
+/* Rows received from another shard for a PLAN_EXCHANGE node. */
+void op_exchange_receive(struct op *op, const struct batch *b);
+
+extern const struct op_class op_class_table, op_class_filter, op_class_map, op_class_join, op_class_aggregate,
+    op_class_union, op_class_exchange, op_class_view;
+
+#endif

@@ -1,0 +1,423 @@
+/* Aggregate (GROUP BY) and DISTINCT: one state per group, the net change put out at the end of the epoch.
+ *
+ * A group is found by its key encoding (NULLs equal, 1.0 and 1.00 equal). Every change updates the group's
+ * accumulators by its weight; groups touched in the epoch are on a list; at close each yields its new row, which
+ * replaces the row it put out before if they differ. MIN and MAX read the ends of an ordered multiset shared by all
+ * groups of the operator (key: group number, call, value); DISTINCT calls count values in a hash multiset and pass
+ * only the first and the last copy on. */
+#include "base/hash.h"
+#include "ops/bytemap.h"
+#include "ops/op.h"
+#include "ops/ordmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct bytes { /* a malloc'ed row; NULL: none */
+    uint8_t *p;
+    uint32_t len;
+};
+struct group {
+    struct bytemap_entry map; /* key bytes follow the calls */
+    uint64_t number;          /* names the group in the multisets */
+    int64_t weight;           /* rows in it */
+    struct bytes key_row;     /* row codec of the key columns as first seen */
+    struct bytes shown;       /* the row put out */
+    bool dirty;
+    bool failed;              /* its row cannot be computed (sum overflow): counted as an error row */
+    struct agg_state calls[];
+};
+struct distinct_value {
+    struct bytemap_entry map; /* key: group number, call, value key */
+    int64_t count;
+    struct bytes value;       /* row codec of the value as first seen: what was added is what is taken away */
+};
+struct aggregate_state {
+    uint32_t key_count, call_count;
+    struct key_column *key;
+    struct schema key_schema;   /* of the key part of the output */
+    struct vec *key_vecs;       /* scratch: the key columns of a batch */
+    struct schema *value_schema; /* per call: one column, its argument */
+    struct bytemap groups;
+    struct bytemap distinct;
+    struct ordmap ordered;
+    struct group **dirty; /* owned array of borrowed groups */
+    uint32_t dirty_count, dirty_capacity;
+    uint64_t next_number;
+    struct buf key_bytes, value_bytes, row;
+    struct arena arena; /* decoding and results of one close or one row */
+    struct fn_ctx ctx;
+    struct bytes *old_rows; /* rows put out with weight -1, freed after the flush */
+    uint32_t old_count, old_capacity;
+    size_t bytes;
+};
+
+static struct bytes bytes_copy(const void *p, size_t len)
+{
+    struct bytes b = {xmalloc(len), (uint32_t)len};
+    memcpy(b.p, p, len);
+    return b;
+}
+
+static void *grow_array(void *array, uint32_t count, uint32_t *capacity, size_t item_bytes)
+{
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity ? *capacity * 2 : 64;
+    return xrealloc(array, *capacity * item_bytes);
+}
+
+/* ---- groups ---- */
+
+static struct group *group_new(struct aggregate_state *s, const struct batch *b, uint32_t r, uint64_t hash)
+{
+    size_t fixed = sizeof(struct group) + s->call_count * sizeof(struct agg_state);
+    struct group *g = xcalloc(1, fixed + s->key_bytes.len);
+    g->map = (struct bytemap_entry){hash, (uint8_t *)g + fixed, (uint32_t)s->key_bytes.len};
+    memcpy((uint8_t *)g + fixed, s->key_bytes.p, s->key_bytes.len);
+    g->number = s->next_number++;
+    for (uint32_t c = 0; c < s->call_count; c++)
+        agg_state_init(&g->calls[c]);
+    for (uint32_t k = 0; k < s->key_count; k++)
+        s->key_vecs[k] = b->cols[s->key[k].column];
+    buf_reset(&s->row);
+    row_encode_vecs(&s->row, &s->key_schema, s->key_vecs, r);
+    g->key_row = bytes_copy(s->row.p, s->row.len);
+    bytemap_insert(&s->groups, &g->map);
+    s->bytes += fixed + s->key_bytes.len + g->key_row.len;
+    return g;
+}
+
+static void group_free(struct aggregate_state *s, struct group *g)
+{
+    for (uint32_t c = 0; c < s->call_count; c++)
+        agg_state_fini(&g->calls[c]);
+    s->bytes -= sizeof *g + s->call_count * sizeof(struct agg_state) + g->map.key_len + g->key_row.len + g->shown.len;
+    free(g->key_row.p);
+    free(g->shown.p);
+    free(g);
+}
+
+static void mark_dirty(struct aggregate_state *s, struct group *g)
+{
+    if (g->dirty)
+        return;
+    g->dirty = true;
+    s->dirty = grow_array(s->dirty, s->dirty_count, &s->dirty_capacity, sizeof *s->dirty);
+    s->dirty[s->dirty_count++] = g;
+}
+
+/* ---- one value of one call ---- */
+
+static void put_be64(struct buf *b, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    buf_put(b, &v, 8);
+}
+
+/* Key of a value in the multisets: group, call, value. */
+static void value_key(struct aggregate_state *s, const struct group *g, uint32_t call, enum type_id t,
+                      const union val *v)
+{
+    buf_reset(&s->value_bytes);
+    put_be64(&s->value_bytes, g->number);
+    buf_put_u8(&s->value_bytes, (uint8_t)(call >> 8));
+    buf_put_u8(&s->value_bytes, (uint8_t)call);
+    if (v)
+        key_put(&s->value_bytes, t, v, VAL_OK, false, false);
+}
+
+static void value_row(struct aggregate_state *s, uint32_t call, const union val *v)
+{
+    const uint8_t state = VAL_OK;
+    buf_reset(&s->row);
+    row_encode(&s->row, &s->value_schema[call], v, &state);
+}
+
+static void apply_value(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
+                        const union val *v, int64_t weight)
+{
+    if (!call->agg->ordered) {
+        agg_update(call->agg, &g->calls[index], v, weight);
+        return;
+    }
+    value_key(s, g, index, call->arg_type.id, v);
+    value_row(s, index, v);
+    ordmap_add(&s->ordered, s->value_bytes.p, s->value_bytes.len, s->row.p, s->row.len, weight);
+    g->calls[index].count += weight;
+}
+
+static struct distinct_value *distinct_new(struct aggregate_state *s, uint32_t index, const union val *v,
+                                           uint64_t hash)
+{
+    struct distinct_value *d = xcalloc(1, sizeof *d + s->value_bytes.len);
+    d->map = (struct bytemap_entry){hash, (uint8_t *)(d + 1), (uint32_t)s->value_bytes.len};
+    memcpy(d + 1, s->value_bytes.p, s->value_bytes.len);
+    value_row(s, index, v);
+    d->value = bytes_copy(s->row.p, s->row.len);
+    bytemap_insert(&s->distinct, &d->map);
+    s->bytes += sizeof *d + d->map.key_len + d->value.len;
+    return d;
+}
+
+static void distinct_drop(struct aggregate_state *s, struct distinct_value *d)
+{
+    s->bytes -= sizeof *d + d->map.key_len + d->value.len;
+    bytemap_remove(&s->distinct, &d->map);
+    free(d->value.p);
+    free(d);
+}
+
+/* DISTINCT: the accumulator sees a value when its first copy comes and when its last one goes. */
+static void apply_distinct(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
+                           const union val *v, int64_t weight)
+{
+    value_key(s, g, index, call->arg_type.id, v);
+    uint64_t hash = hash_bytes(s->value_bytes.p, s->value_bytes.len);
+    struct distinct_value *d =
+        (struct distinct_value *)bytemap_find(&s->distinct, hash, s->value_bytes.p, s->value_bytes.len);
+    if (!d)
+        d = distinct_new(s, index, v, hash);
+    int64_t before = d->count;
+    d->count += weight;
+    if ((before > 0) != (d->count > 0)) {
+        union val first;
+        uint8_t state;
+        ASSERT(row_decode(&s->arena, &s->value_schema[index], d->value.p, d->value.len, &first, &state));
+        apply_value(s, g, call, index, &first, d->count > 0 ? 1 : -1);
+    }
+    if (d->count == 0)
+        distinct_drop(s, d);
+}
+
+static void apply_call(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
+                       const struct batch *b, uint32_t r)
+{
+    if (call->filter != PLAN_NO_COLUMN) {
+        const struct vec *f = &b->cols[call->filter];
+        if (f->state[r] != VAL_OK || !f->v[r].i)
+            return;
+    }
+    if (call->arg == PLAN_NO_COLUMN) {
+        g->calls[index].count += b->weight[r];
+        return;
+    }
+    if (b->cols[call->arg].state[r] != VAL_OK)
+        return;
+    const union val *v = &b->cols[call->arg].v[r];
+    if (call->distinct && !call->agg->ordered)
+        apply_distinct(s, g, call, index, v, b->weight[r]);
+    else
+        apply_value(s, g, call, index, v, b->weight[r]);
+}
+
+static void aggregate_push(struct op *op, uint32_t input, const struct batch *b)
+{
+    (void)input;
+    struct aggregate_state *s = op->state;
+    const struct schema *schema = &op->node->inputs[0]->schema;
+    for (uint32_t r = 0; r < b->row_count; r++) {
+        buf_reset(&s->key_bytes);
+        key_encode_vecs(&s->key_bytes, schema, b->cols, r, s->key, s->key_count);
+        uint64_t hash = hash_bytes(s->key_bytes.p, s->key_bytes.len);
+        struct group *g = (struct group *)bytemap_find(&s->groups, hash, s->key_bytes.p, s->key_bytes.len);
+        if (!g)
+            g = group_new(s, b, r, hash);
+        g->weight += b->weight[r];
+        mark_dirty(s, g);
+        for (uint32_t c = 0; c < s->call_count; c++)
+            apply_call(s, g, &op->node->u.agg.calls[c], c, b, r);
+    }
+    arena_reset(&s->arena);
+}
+
+/* ---- what a group shows ---- */
+
+static bool extreme_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call,
+                           uint32_t index, union val *out, uint8_t *state)
+{
+    value_key(s, g, index, call->arg_type.id, NULL);
+    const struct ordmap_node *n = call->agg->kind == AGG_MIN
+                                      ? ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len)
+                                      : ordmap_last(&s->ordered, s->value_bytes.p, s->value_bytes.len);
+    *state = VAL_NULL;
+    return !n || row_decode(&s->arena, &s->value_schema[index], ordmap_payload(n), n->payload_len, out, state);
+}
+
+static bool call_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call, uint32_t index,
+                        union val *out, uint8_t *state)
+{
+    if (call->agg->ordered)
+        return extreme_result(s, g, call, index, out, state);
+    bool is_null = false;
+    if (!agg_result(call->agg, &g->calls[index], &s->ctx, out, &is_null))
+        return false;
+    *state = is_null ? VAL_NULL : VAL_OK;
+    return true;
+}
+
+/* Encodes the group's row into s->row; false when a result fails. */
+static bool group_row(struct op *op, struct group *g)
+{
+    struct aggregate_state *s = op->state;
+    uint32_t columns = op->node->schema.column_count;
+    union val *vals = ARENA_ARRAY(&s->arena, union val, columns);
+    uint8_t *states = ARENA_ARRAY(&s->arena, uint8_t, columns);
+    ASSERT(row_decode(&s->arena, &s->key_schema, g->key_row.p, g->key_row.len, vals, states));
+    for (uint32_t c = 0; c < s->call_count; c++)
+        if (!call_result(s, g, &op->node->u.agg.calls[c], c, &vals[s->key_count + c], &states[s->key_count + c]))
+            return false;
+    buf_reset(&s->row);
+    row_encode(&s->row, &op->node->schema, vals, states);
+    return true;
+}
+
+static void put_out(struct op *op, const struct bytes *row, int64_t weight)
+{
+    uint32_t n = op_out_row(op, weight);
+    ASSERT(row_decode_at(op->out, n, 0, &op->node->schema, row->p, row->len));
+}
+
+static void take_back(struct op *op, struct group *g)
+{
+    struct aggregate_state *s = op->state;
+    if (!g->shown.p)
+        return;
+    put_out(op, &g->shown, -1);
+    s->old_rows = grow_array(s->old_rows, s->old_count, &s->old_capacity, sizeof *s->old_rows);
+    s->old_rows[s->old_count++] = g->shown;
+    s->bytes -= g->shown.len;
+    g->shown = (struct bytes){NULL, 0};
+}
+
+static void set_failed(struct op *op, struct group *g, bool failed)
+{
+    struct aggregate_state *s = op->state;
+    if (failed)
+        op_row_error(op, g->failed ? 0 : 1, s->ctx.error_text);
+    else if (g->failed)
+        op->error_rows--;
+    g->failed = failed;
+    s->ctx.error = FN_OK;
+}
+
+static void show_group(struct op *op, struct group *g)
+{
+    struct aggregate_state *s = op->state;
+    bool ok = group_row(op, g);
+    set_failed(op, g, !ok);
+    if (!ok) {
+        take_back(op, g);
+        return;
+    }
+    if (g->shown.p && g->shown.len == s->row.len && memcmp(g->shown.p, s->row.p, s->row.len) == 0)
+        return; /* changes that cancel say nothing */
+    take_back(op, g);
+    g->shown = bytes_copy(s->row.p, s->row.len);
+    s->bytes += g->shown.len;
+    put_out(op, &g->shown, 1);
+}
+
+static void drop_group(struct op *op, struct group *g)
+{
+    struct aggregate_state *s = op->state;
+    set_failed(op, g, false);
+    take_back(op, g);
+    bytemap_remove(&s->groups, &g->map);
+    group_free(s, g);
+}
+
+/* A global aggregate shows its one row even over nothing, on the shard of the empty key alone. */
+static void ensure_global_group(struct op *op)
+{
+    struct aggregate_state *s = op->state;
+    if (s->key_count || !s->call_count || s->groups.count)
+        return;
+    buf_reset(&s->key_bytes);
+    uint64_t hash = hash_bytes("", 0);
+    if (hash_shard(hash, op->graph->env.shard_count) == op->graph->env.shard)
+        mark_dirty(s, group_new(s, NULL, 0, hash));
+}
+
+static void aggregate_close(struct op *op)
+{
+    struct aggregate_state *s = op->state;
+    bool keyed = s->key_count > 0 || s->call_count == 0;
+    ensure_global_group(op);
+    for (uint32_t i = 0; i < s->dirty_count; i++) {
+        struct group *g = s->dirty[i];
+        g->dirty = false;
+        if (keyed && g->weight == 0)
+            drop_group(op, g);
+        else
+            show_group(op, g);
+        arena_reset(&s->arena);
+    }
+    s->dirty_count = 0;
+    op_flush(op);
+    while (s->old_count)
+        free(s->old_rows[--s->old_count].p);
+}
+
+static void make_schemas(struct op *op, struct aggregate_state *s)
+{
+    s->key_schema = (struct schema){s->key_count, op->node->schema.columns};
+    s->value_schema = xcalloc(s->call_count, sizeof *s->value_schema);
+    for (uint32_t c = 0; c < s->call_count; c++) {
+        const struct plan_call *call = &op->node->u.agg.calls[c];
+        if (call->arg != PLAN_NO_COLUMN)
+            s->value_schema[c] = (struct schema){1, &op->node->inputs[0]->schema.columns[call->arg]};
+    }
+}
+
+static void aggregate_open(struct op *op)
+{
+    struct aggregate_state *s = xcalloc(1, sizeof *s);
+    s->key_count = op->node->u.agg.key_count;
+    s->call_count = op->node->u.agg.call_count;
+    s->key = xcalloc(s->key_count, sizeof *s->key);
+    for (uint32_t k = 0; k < s->key_count; k++)
+        s->key[k].column = op->node->u.agg.keys[k];
+    s->key_vecs = xcalloc(s->key_count, sizeof *s->key_vecs);
+    make_schemas(op, s);
+    bytemap_init(&s->groups);
+    bytemap_init(&s->distinct);
+    ordmap_init(&s->ordered);
+    arena_init(&s->arena);
+    s->ctx.arena = &s->arena;
+    op->state = s;
+}
+
+static void aggregate_fini(struct op *op)
+{
+    struct aggregate_state *s = op->state;
+    struct bytemap_entry *e;
+    for (size_t at = 0; (e = bytemap_next(&s->groups, &at));)
+        group_free(s, (struct group *)e);
+    for (size_t at = 0; (e = bytemap_next(&s->distinct, &at));) {
+        free(((struct distinct_value *)e)->value.p);
+        free(e);
+    }
+    bytemap_fini(&s->groups);
+    bytemap_fini(&s->distinct);
+    ordmap_fini(&s->ordered);
+    arena_fini(&s->arena);
+    buf_fini(&s->key_bytes);
+    buf_fini(&s->value_bytes);
+    buf_fini(&s->row);
+    free(s->key);
+    free(s->key_vecs);
+    free(s->value_schema);
+    free(s->dirty);
+    free(s->old_rows);
+    free(s);
+}
+
+static size_t aggregate_bytes(const struct op *op)
+{
+    const struct aggregate_state *s = op->state;
+    return s->bytes + bytemap_bytes(&s->groups) + bytemap_bytes(&s->distinct) + s->ordered.bytes;
+}
+
+const struct op_class op_class_aggregate = {"aggregate",    aggregate_open, aggregate_push,
+                                            aggregate_close, aggregate_fini, aggregate_bytes};

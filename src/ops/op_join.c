@@ -1,0 +1,422 @@
+/* Join: bilinear over the changes, with one hash index per side.
+ *
+ * A change to one side meets the other side's present rows, then becomes part of its own side; processed one
+ * batch at a time, the sum of what is emitted is exactly the change of the join (dL x R + L' x dR).
+ *
+ * Outer joins keep for every row of a preserved side the weight of its matches (those that pass the residual):
+ * when it becomes positive the NULL-padded row is taken back, when it falls to zero it is put out again. Rows with a
+ * NULL in the key match nothing: inner sides drop them, preserved sides pass them padded, stateless. */
+#include "base/hash.h"
+#include "ops/bytemap.h"
+#include "ops/eval.h"
+#include "ops/op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct join_row {
+    int64_t weight;
+    int64_t matches;  /* weight of the other side's rows that match; kept only on preserved sides */
+    uint32_t hash;    /* of the row bytes */
+    uint32_t len;
+    uint32_t position; /* in its key's array */
+    uint8_t bytes[];  /* row codec of the side's columns */
+};
+struct join_key {
+    struct bytemap_entry map; /* key bytes follow the struct */
+    struct join_row **rows;   /* owned array of owned rows */
+    uint32_t count, capacity;
+    struct join_row **index;  /* open addressing by row hash, made when count exceeds INDEX_FROM; owned */
+    uint32_t index_mask;
+};
+#define INDEX_FROM 16
+
+struct join_side {
+    const struct schema *schema;
+    struct bytemap keys;
+    uint32_t key_count;
+    struct key_column *key;
+    const uint32_t *columns;
+    bool preserved;  /* its unmatched rows are put out padded */
+    uint32_t offset; /* of its first column in the output */
+    size_t bytes;    /* of rows and keys */
+};
+struct join_state {
+    struct join_side side[2];
+    struct eval *residual;       /* NULL: none */
+    struct batch *candidates;    /* pairs under test of the residual: left ++ right columns */
+    struct join_row **candidate_rows; /* the other side's row of each candidate */
+    struct buf key, row;
+    struct join_row **graveyard; /* rows that left the state but that pending output may still refer to */
+    uint32_t grave_count, grave_capacity;
+};
+
+/* ---- one side's index ---- */
+
+static void side_init(struct join_side *s, struct op *op, uint32_t which)
+{
+    const struct plan_node *n = op->node;
+    s->schema = &n->inputs[which]->schema;
+    bytemap_init(&s->keys);
+    s->key_count = n->u.join.key_count;
+    s->columns = which ? n->u.join.right_keys : n->u.join.left_keys;
+    s->key = xcalloc(s->key_count, sizeof *s->key);
+    for (uint32_t i = 0; i < s->key_count; i++)
+        s->key[i].column = s->columns[i];
+    enum join_kind k = n->u.join.kind;
+    s->preserved = k == JOIN_FULL || k == (which ? JOIN_RIGHT : JOIN_LEFT);
+    s->offset = which ? n->inputs[0]->schema.column_count : 0;
+}
+
+static void key_free(struct join_key *k)
+{
+    for (uint32_t i = 0; i < k->count; i++)
+        free(k->rows[i]);
+    free(k->rows);
+    free(k->index);
+    free(k);
+}
+
+static void side_fini(struct join_side *s)
+{
+    size_t at = 0;
+    struct bytemap_entry *e;
+    while ((e = bytemap_next(&s->keys, &at)))
+        key_free((struct join_key *)e);
+    bytemap_fini(&s->keys);
+    free(s->key);
+}
+
+static void index_put(struct join_key *k, struct join_row *row)
+{
+    uint32_t i = row->hash & k->index_mask;
+    while (k->index[i])
+        i = (i + 1) & k->index_mask;
+    k->index[i] = row;
+}
+
+static void index_rebuild(struct join_key *k)
+{
+    uint32_t size = 64;
+    while (size < k->count * 2)
+        size *= 2;
+    free(k->index);
+    k->index = xcalloc(size, sizeof(struct join_row *));
+    k->index_mask = size - 1;
+    for (uint32_t i = 0; i < k->count; i++)
+        index_put(k, k->rows[i]);
+}
+
+static void index_remove(struct join_key *k, const struct join_row *row)
+{
+    uint32_t i = row->hash & k->index_mask;
+    while (k->index[i] != row)
+        i = (i + 1) & k->index_mask;
+    for (uint32_t j = (i + 1) & k->index_mask; k->index[j]; j = (j + 1) & k->index_mask) {
+        uint32_t home = k->index[j]->hash & k->index_mask;
+        if (((j - home) & k->index_mask) >= ((j - i) & k->index_mask)) {
+            k->index[i] = k->index[j];
+            i = j;
+        }
+    }
+    k->index[i] = NULL;
+}
+
+static bool row_is(const struct join_row *row, uint32_t hash, const struct buf *bytes)
+{
+    return row->hash == hash && row->len == bytes->len && memcmp(row->bytes, bytes->p, bytes->len) == 0;
+}
+
+static struct join_row *key_find_row(const struct join_key *k, uint32_t hash, const struct buf *bytes)
+{
+    if (!k->index) {
+        for (uint32_t i = 0; i < k->count; i++)
+            if (row_is(k->rows[i], hash, bytes))
+                return k->rows[i];
+        return NULL;
+    }
+    for (uint32_t i = hash & k->index_mask; k->index[i]; i = (i + 1) & k->index_mask)
+        if (row_is(k->index[i], hash, bytes))
+            return k->index[i];
+    return NULL;
+}
+
+static struct join_row *key_add_row(struct join_side *s, struct join_key *k, uint32_t hash, const struct buf *bytes)
+{
+    struct join_row *row = xmalloc(sizeof *row + bytes->len);
+    *row = (struct join_row){.hash = hash, .len = (uint32_t)bytes->len, .position = k->count};
+    memcpy(row->bytes, bytes->p, bytes->len);
+    if (k->count == k->capacity) {
+        k->capacity = k->capacity ? k->capacity * 2 : 1;
+        k->rows = xrealloc(k->rows, k->capacity * sizeof(struct join_row *));
+    }
+    k->rows[k->count++] = row;
+    s->bytes += sizeof *row + bytes->len + sizeof row;
+    if (k->index && k->count * 2 <= k->index_mask + 1)
+        index_put(k, row);
+    else if (k->count > INDEX_FROM)
+        index_rebuild(k);
+    return row;
+}
+
+static struct join_key *side_key(struct join_side *s, uint64_t hash, const struct buf *key, bool create)
+{
+    struct join_key *k = (struct join_key *)bytemap_find(&s->keys, hash, key->p, key->len);
+    if (k || !create)
+        return k;
+    k = xmalloc(sizeof *k + key->len);
+    *k = (struct join_key){.map = {hash, (uint8_t *)(k + 1), (uint32_t)key->len}};
+    memcpy(k + 1, key->p, key->len);
+    bytemap_insert(&s->keys, &k->map);
+    s->bytes += sizeof *k + key->len;
+    return k;
+}
+
+static void bury(struct join_state *s, struct join_row *row)
+{
+    if (s->grave_count == s->grave_capacity) {
+        s->grave_capacity = s->grave_capacity ? s->grave_capacity * 2 : 64;
+        s->graveyard = xrealloc(s->graveyard, s->grave_capacity * sizeof(struct join_row *));
+    }
+    s->graveyard[s->grave_count++] = row;
+}
+
+static void key_drop_row(struct join_state *st, struct join_side *s, struct join_key *k, struct join_row *row)
+{
+    if (k->index)
+        index_remove(k, row);
+    struct join_row *last = k->rows[--k->count];
+    k->rows[row->position] = last;
+    last->position = row->position;
+    s->bytes -= sizeof *row + row->len + sizeof row;
+    bury(st, row);
+    if (k->count == 0) {
+        bytemap_remove(&s->keys, &k->map);
+        s->bytes -= sizeof *k + k->map.key_len;
+        key_free(k);
+    }
+}
+
+/* ---- output ---- */
+
+static void put_nulls(struct op *op, uint32_t r, const struct join_side *s)
+{
+    for (uint32_t c = 0; c < s->schema->column_count; c++)
+        op->out->cols[s->offset + c].state[r] = VAL_NULL;
+}
+
+static void put_batch_row(struct batch *to, uint32_t r, const struct join_side *s, const struct batch *b, uint32_t from)
+{
+    for (uint32_t c = 0; c < s->schema->column_count; c++) {
+        to->cols[s->offset + c].v[r] = b->cols[c].v[from];
+        to->cols[s->offset + c].state[r] = b->cols[c].state[from];
+    }
+}
+
+/* Decodes a state row into row r of `to`; strings borrow from the state row. */
+static void put_state_row(struct batch *to, uint32_t r, const struct join_side *s, const struct join_row *row)
+{
+    ASSERT(row_decode_at(to, r, s->offset, s->schema, row->bytes, row->len));
+}
+
+/* Weights multiply in a join; one that no longer fits is a broken invariant, not a row to be wrong about. */
+static int64_t weight_product(int64_t a, int64_t b)
+{
+    int64_t product;
+    ASSERT(!__builtin_mul_overflow(a, b, &product));
+    return product;
+}
+
+static void emit_padded_batch_row(struct op *op, struct join_side *mine, struct join_side *other,
+                                  const struct batch *b, uint32_t r, int64_t weight)
+{
+    uint32_t n = op_out_row(op, weight);
+    put_batch_row(op->out, n, mine, b, r);
+    put_nulls(op, n, other);
+}
+
+static void emit_padded_state_row(struct op *op, struct join_side *of, struct join_side *other,
+                                  const struct join_row *row, int64_t weight)
+{
+    uint32_t n = op_out_row(op, weight);
+    put_state_row(op->out, n, of, row);
+    put_nulls(op, n, other);
+}
+
+static void emit_pair(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
+                      uint32_t r, const struct join_row *row, int64_t weight)
+{
+    uint32_t n = op_out_row(op, weight);
+    put_batch_row(op->out, n, mine, b, r);
+    put_state_row(op->out, n, other, row);
+}
+
+/* The other side's row gains w in matches; says so when it crosses zero. */
+static void match_state_row(struct op *op, struct join_side *mine, struct join_side *other, struct join_row *row,
+                            int64_t w)
+{
+    int64_t before = row->matches;
+    row->matches += w;
+    if (before <= 0 && row->matches > 0)
+        emit_padded_state_row(op, other, mine, row, -row->weight);
+    else if (before > 0 && row->matches <= 0)
+        emit_padded_state_row(op, other, mine, row, row->weight);
+}
+
+/* One matching pair of a change and a state row. */
+static void join_pair(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
+                      uint32_t r, struct join_row *row)
+{
+    int64_t w = b->weight[r];
+    emit_pair(op, mine, other, b, r, row, weight_product(w, row->weight));
+    if (other->preserved)
+        match_state_row(op, mine, other, row, w);
+}
+
+/* Tests the residual for up to BATCH_ROWS candidates; returns the weight of those that pass. */
+static int64_t test_candidates(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
+                               uint32_t r)
+{
+    struct join_state *s = op->state;
+    struct vec pass = eval_run(s->residual, s->candidates);
+    int64_t weight = 0;
+    for (uint32_t i = 0; i < s->candidates->row_count; i++) {
+        struct join_row *row = s->candidate_rows[i];
+        if (pass.state[i] == VAL_ERROR) {
+            op_row_error(op, weight_product(b->weight[r], row->weight), eval_error_text(s->residual));
+        } else if (pass.state[i] == VAL_OK && pass.v[i].i) {
+            weight += row->weight;
+            join_pair(op, mine, other, b, r, row);
+        }
+    }
+    batch_reset(s->candidates, s->candidates->column_count);
+    return weight;
+}
+
+static int64_t join_row_residual(struct op *op, struct join_side *mine, struct join_side *other,
+                                 const struct batch *b, uint32_t r, struct join_key *k)
+{
+    struct join_state *s = op->state;
+    int64_t weight = 0;
+    for (uint32_t i = 0; i < k->count; i++) {
+        uint32_t n = s->candidates->row_count++;
+        put_batch_row(s->candidates, n, mine, b, r);
+        put_state_row(s->candidates, n, other, k->rows[i]);
+        s->candidate_rows[n] = k->rows[i];
+        if (batch_full(s->candidates))
+            weight += test_candidates(op, mine, other, b, r);
+    }
+    if (s->candidates->row_count)
+        weight += test_candidates(op, mine, other, b, r);
+    return weight;
+}
+
+/* Joins row r of the change with the other side; returns the weight of its matches. */
+static int64_t join_with_other(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
+                               uint32_t r, uint64_t hash)
+{
+    struct join_state *s = op->state;
+    struct join_key *k = side_key(other, hash, &s->key, false);
+    if (!k)
+        return 0;
+    if (s->residual)
+        return join_row_residual(op, mine, other, b, r, k);
+    int64_t weight = 0;
+    for (uint32_t i = 0; i < k->count; i++) {
+        weight += k->rows[i]->weight;
+        join_pair(op, mine, other, b, r, k->rows[i]);
+    }
+    return weight;
+}
+
+/* Row r becomes part of (or leaves) its own side. */
+static void keep_row(struct join_state *s, struct join_side *mine, const struct batch *b, uint32_t r, uint64_t hash,
+                     int64_t matches)
+{
+    struct join_key *k = side_key(mine, hash, &s->key, true);
+    buf_reset(&s->row);
+    row_encode_vecs(&s->row, mine->schema, b->cols, r);
+    uint32_t row_hash = (uint32_t)hash_bytes(s->row.p, s->row.len);
+    struct join_row *row = key_find_row(k, row_hash, &s->row);
+    if (!row) {
+        row = key_add_row(mine, k, row_hash, &s->row);
+        row->matches = matches;
+    }
+    row->weight += b->weight[r];
+    if (row->weight == 0)
+        key_drop_row(s, mine, k, row);
+}
+
+static bool key_has_null(const struct join_side *s, const struct batch *b, uint32_t r)
+{
+    for (uint32_t i = 0; i < s->key_count; i++)
+        if (b->cols[s->columns[i]].state[r] == VAL_NULL)
+            return true;
+    return false;
+}
+
+static void join_push(struct op *op, uint32_t input, const struct batch *b)
+{
+    struct join_state *s = op->state;
+    struct join_side *mine = &s->side[input], *other = &s->side[!input];
+    for (uint32_t r = 0; r < b->row_count; r++) {
+        if (key_has_null(mine, b, r)) {
+            if (mine->preserved)
+                emit_padded_batch_row(op, mine, other, b, r, b->weight[r]);
+            continue;
+        }
+        buf_reset(&s->key);
+        key_encode_vecs(&s->key, mine->schema, b->cols, r, mine->key, mine->key_count);
+        uint64_t hash = hash_bytes(s->key.p, s->key.len);
+        int64_t matches = join_with_other(op, mine, other, b, r, hash);
+        if (mine->preserved && matches <= 0)
+            emit_padded_batch_row(op, mine, other, b, r, b->weight[r]);
+        keep_row(s, mine, b, r, hash, matches);
+    }
+    op_flush(op);
+    while (s->grave_count)
+        free(s->graveyard[--s->grave_count]);
+}
+
+static void join_open(struct op *op)
+{
+    struct join_state *s = xcalloc(1, sizeof *s);
+    side_init(&s->side[0], op, 0);
+    side_init(&s->side[1], op, 1);
+    if (op->node->u.join.residual) {
+        s->residual = eval_new(op->node->u.join.residual);
+        s->candidates = batch_new(op->node->schema.column_count);
+        s->candidate_rows = xcalloc(BATCH_ROWS, sizeof(struct join_row *));
+    }
+    op->state = s;
+}
+
+static void join_fini(struct op *op)
+{
+    struct join_state *s = op->state;
+    side_fini(&s->side[0]);
+    side_fini(&s->side[1]);
+    eval_free(s->residual);
+    batch_free(s->candidates);
+    free(s->candidate_rows);
+    free(s->graveyard);
+    buf_fini(&s->key);
+    buf_fini(&s->row);
+    free(s);
+}
+
+static void join_close(struct op *op)
+{
+    (void)op; /* everything was said as it came */
+}
+
+static size_t join_bytes(const struct op *op)
+{
+    const struct join_state *s = op->state;
+    size_t bytes = 0;
+    for (int i = 0; i < 2; i++)
+        bytes += s->side[i].bytes + bytemap_bytes(&s->side[i].keys);
+    return bytes;
+}
+
+const struct op_class op_class_join = {"join", join_open, join_push, join_close, join_fini, join_bytes};

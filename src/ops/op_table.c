@@ -1,0 +1,271 @@
+/* The mirror of a table: where a source's changes become exact deltas.
+ *
+ * The owning shard finds the old row, stores the new one and emits -1 old, +1 new. Before-images, unchanged TOAST
+ * values, duplicate deliveries and upserts are settled here once, for every kind of source. Database "m:SOURCE.TABLE":
+ * keyed tables: key encoding (shortened) -> row; keyless tables: row bytes (shortened) -> varint copies, row. */
+#include "ops/op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct table_state {
+    const struct table_def *table;
+    bool stored;
+    store_db db;
+    struct key_column *key;
+    struct buf key_bytes, new_row, old_row, value;
+    struct batch *old; /* one row: the old row decoded, borrowing from old_row */
+};
+
+static void table_open(struct op *op)
+{
+    struct table_state *s = xcalloc(1, sizeof *s);
+    op->state = s;
+    s->table = op->node->u.table;
+    s->key = xcalloc(s->table->key_count, sizeof *s->key);
+    for (uint32_t k = 0; k < s->table->key_count; k++)
+        s->key[k].column = s->table->key[k];
+    s->old = batch_new(s->table->schema.column_count);
+    if (!op->graph->env.store)
+        return;
+    s->stored = true;
+    char *name = xprintf("m:%s.%s", s->table->source, s->table->name);
+    struct err *e = store_db_open(op->graph->env.store, name, &s->db);
+    free(name);
+    if (e)
+        graph_fail(op->graph, e);
+}
+
+static void table_fini(struct op *op)
+{
+    struct table_state *s = op->state;
+    free(s->key);
+    buf_fini(&s->key_bytes);
+    buf_fini(&s->new_row);
+    buf_fini(&s->old_row);
+    buf_fini(&s->value);
+    batch_free(s->old);
+    free(s);
+}
+
+static void table_push(struct op *op, uint32_t input, const struct batch *b)
+{
+    (void)op, (void)input, (void)b;
+    PANIC("a table has no inputs");
+}
+
+static void table_close(struct op *op)
+{
+    op_flush(op);
+}
+
+static struct slice slice_of(const struct buf *b)
+{
+    return (struct slice){b->p, b->len};
+}
+
+static bool failed(struct op *op, struct err *e)
+{
+    if (e)
+        graph_fail(op->graph, e);
+    return e != NULL;
+}
+
+static void emit_copy(struct op *op, const struct batch *b, uint32_t r, int64_t weight)
+{
+    if (batch_full(op->out))
+        op_flush(op);
+    batch_append_row(op->out, &op->node->schema, b, r, weight);
+}
+
+static void emit_bytes(struct op *op, const struct buf *row, int64_t weight)
+{
+    if (batch_full(op->out))
+        op_flush(op);
+    ASSERT(row_decode_append(op->out, &op->node->schema, row->p, row->len, weight, true));
+}
+
+/* ---- keyed tables ---- */
+
+static void make_key(struct table_state *s, const struct batch *b, uint32_t r)
+{
+    buf_reset(&s->key_bytes);
+    key_encode_vecs(&s->key_bytes, &s->table->schema, b->cols, r, s->key, s->table->key_count);
+    key_shorten(&s->key_bytes, 0);
+}
+
+/* Loads the stored row of the current key into s->old_row and s->old; false when there is none. */
+static bool load_old(struct op *op, struct table_state *s)
+{
+    struct slice found;
+    if (!store_get(op->graph->env.store, s->db, slice_of(&s->key_bytes), &found))
+        return false;
+    buf_reset(&s->old_row);
+    buf_put(&s->old_row, found.p, found.len);
+    batch_reset(s->old, s->table->schema.column_count);
+    if (row_decode_append(s->old, &s->table->schema, s->old_row.p, s->old_row.len, 1, false))
+        return true;
+    graph_fail(op->graph, err_new(ERR_CORRUPT, "mirror of %s.%s: a stored row cannot be read", s->table->source,
+                                  s->table->name));
+    return false;
+}
+
+/* Puts old values where the source said "unchanged"; false when there is no old row to take them from. */
+static bool complete_row(struct table_state *s, const struct batch *b, uint32_t r, bool has_old)
+{
+    for (uint32_t c = 0; c < s->table->schema.column_count; c++) {
+        if (b->cols[c].state[r] != VAL_UNCHANGED)
+            continue;
+        if (!has_old)
+            return false;
+        b->cols[c].v[r] = s->old->cols[c].v[0];
+        b->cols[c].state[r] = s->old->cols[c].state[0];
+    }
+    return true;
+}
+
+static void upsert(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
+{
+    bool has_old = load_old(op, s);
+    if (!complete_row(s, b, r, has_old)) {
+        op_row_error(op, 1, "an update left a column out as unchanged, but there is no earlier row");
+        return;
+    }
+    buf_reset(&s->new_row);
+    row_encode_vecs(&s->new_row, &s->table->schema, b->cols, r);
+    if (has_old && s->new_row.len == s->old_row.len && memcmp(s->new_row.p, s->old_row.p, s->old_row.len) == 0)
+        return; /* delivered twice, or an update that changes nothing */
+    if (failed(op, store_put(op->graph->env.store, s->db, slice_of(&s->key_bytes), slice_of(&s->new_row))))
+        return;
+    if (has_old)
+        emit_copy(op, s->old, 0, -1);
+    emit_copy(op, b, r, 1);
+}
+
+static void delete_keyed(struct op *op, struct table_state *s)
+{
+    if (!load_old(op, s) || failed(op, store_del(op->graph->env.store, s->db, slice_of(&s->key_bytes))))
+        return;
+    emit_copy(op, s->old, 0, -1);
+}
+
+/* ---- keyless tables: a bag of rows ---- */
+
+static void change_bag(struct op *op, struct table_state *s, const struct batch *b, uint32_t r, int64_t delta)
+{
+    buf_reset(&s->new_row);
+    row_encode_vecs(&s->new_row, &s->table->schema, b->cols, r);
+    buf_reset(&s->key_bytes);
+    buf_put(&s->key_bytes, s->new_row.p, s->new_row.len);
+    key_shorten(&s->key_bytes, 0);
+    struct slice found;
+    uint64_t copies = 0;
+    if (store_get(op->graph->env.store, s->db, slice_of(&s->key_bytes), &found)) {
+        const uint8_t *p = found.p;
+        ASSERT(varint_get(&p, found.p + found.len, &copies));
+    }
+    if (delta < 0 && copies == 0)
+        return; /* unknown row: nothing to take away */
+    copies = (uint64_t)((int64_t)copies + delta);
+    buf_reset(&s->value);
+    buf_put_varint(&s->value, copies);
+    buf_put(&s->value, s->new_row.p, s->new_row.len);
+    struct store_shard *store = op->graph->env.store;
+    if (failed(op, copies ? store_put(store, s->db, slice_of(&s->key_bytes), slice_of(&s->value))
+                          : store_del(store, s->db, slice_of(&s->key_bytes))))
+        return;
+    emit_copy(op, b, r, delta);
+}
+
+static void apply_change(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
+{
+    enum row_op what = (enum row_op)b->weight[r];
+    if (!s->stored) {
+        ASSERT(what == ROW_INSERT); /* in-memory graphs have no mirror */
+        emit_copy(op, b, r, 1);
+        return;
+    }
+    if (s->table->key_count == 0) {
+        change_bag(op, s, b, r, what == ROW_DELETE ? -1 : 1);
+        return;
+    }
+    make_key(s, b, r);
+    if (what == ROW_DELETE)
+        delete_keyed(op, s);
+    else
+        upsert(op, s, b, r);
+}
+
+void op_table_changes(struct op *op, const struct batch *changes)
+{
+    struct table_state *s = op->state;
+    op->rows_in += changes->row_count;
+    for (uint32_t r = 0; r < changes->row_count && !op->graph->failure; r++)
+        apply_change(op, s, changes, r);
+    op_flush(op);
+}
+
+void op_table_move_out(struct op *op, const struct batch *old, struct batch *row)
+{
+    struct table_state *s = op->state;
+    make_key(s, old, 0);
+    bool has_old = load_old(op, s);
+    for (uint32_t c = 0; c < s->table->schema.column_count; c++) {
+        struct vec *col = &row->cols[c];
+        if (col->state[0] != VAL_UNCHANGED || !has_old)
+            continue;
+        col->state[0] = s->old->cols[c].state[0];
+        if (col->state[0] == VAL_OK)
+            col->v[0] = val_copy(&row->arena, type_phys(s->table->schema.columns[c].type.id), s->old->cols[c].v[0]);
+    }
+    if (has_old)
+        delete_keyed(op, s);
+    op_flush(op);
+}
+
+/* ---- the whole mirror ---- */
+
+static bool stored_row(struct table_state *s, struct slice value, int64_t *copies)
+{
+    const uint8_t *p = value.p;
+    uint64_t n = 1;
+    if (s->table->key_count == 0 && !varint_get(&p, value.p + value.len, &n))
+        return false;
+    *copies = (int64_t)n;
+    buf_reset(&s->value);
+    buf_put(&s->value, p, (size_t)(value.p + value.len - p));
+    return true;
+}
+
+static void emit_all(struct op *op, int64_t sign)
+{
+    struct table_state *s = op->state;
+    struct store_scan *scan;
+    if (failed(op, store_scan_open(op->graph->env.store, s->db, &scan)))
+        return;
+    struct slice key, value;
+    while (store_scan_next(scan, &key, &value)) {
+        int64_t copies;
+        ASSERT(stored_row(s, value, &copies));
+        emit_bytes(op, &s->value, sign * copies);
+    }
+    store_scan_close(scan);
+    op_flush(op);
+}
+
+void op_table_replay(struct op *op)
+{
+    if (((struct table_state *)op->state)->stored)
+        emit_all(op, 1);
+}
+
+void op_table_truncate(struct op *op)
+{
+    struct table_state *s = op->state;
+    ASSERT(s->stored);
+    emit_all(op, -1);
+    if (!op->graph->failure)
+        (void)failed(op, store_clear(op->graph->env.store, s->db));
+}
+
+const struct op_class op_class_table = {"table", table_open, table_push, table_close, table_fini, NULL};
