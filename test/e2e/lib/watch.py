@@ -1,0 +1,179 @@
+"""Threads that read an instance all the time and remember what no reader should have seen."""
+
+import threading
+import time
+
+from . import canon
+from .client import Client, Refused
+
+
+class Reader:
+    """Reads lists in turn over one connection. checks: view -> function of its rows that says what is wrong.
+
+    Wrong rows and epochs that go backwards are always failures. A read that fails is one unless `may_fail` is set
+    at that moment (the serve process was killed on purpose)."""
+
+    def __init__(self, box, checks, pause_s=0.0):
+        self.box, self.checks, self.pause_s = box, checks, pause_s
+        self.stopping = threading.Event()
+        self.may_fail = threading.Event()
+        self.reads = 0
+        self.epochs = set()
+        self.failures = []       # wrong answers
+        self.failed_reads = []   # no answer, or not 200
+        self.slowest_s = 0.0
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(40)
+
+    def _note(self, kept, text):
+        if len(kept) < 20:
+            kept.append(text)
+
+    def _run(self):
+        client, newest = Client(self.box.port, timeout_s=10), 0
+        while not self.stopping.is_set():
+            for view, check in self.checks.items():
+                excused = self.may_fail.is_set()
+                started = time.monotonic()
+                try:
+                    answer = client.list(view)
+                except Exception as e:
+                    if not (excused or self.may_fail.is_set() or self.stopping.is_set()):
+                        self._note(self.failed_reads, "%s after %.2f s: %s: %s" % (view, time.monotonic() - started, type(e).__name__, e))
+                    if not isinstance(e, Refused):
+                        client.close()
+                    self.stopping.wait(0.02)
+                    continue
+                self.slowest_s = max(self.slowest_s, time.monotonic() - started)
+                self.reads += 1
+                epoch = answer.epoch or 0
+                self.epochs.add(epoch)
+                if epoch < newest:
+                    self._note(self.failures, "%s: epoch %d after epoch %d" % (view, epoch, newest))
+                newest = max(newest, epoch)
+                problem = check(answer.rows())
+                if problem:
+                    self._note(self.failures, "%s at epoch %d: %s" % (view, epoch, problem))
+            if self.pause_s:
+                self.stopping.wait(self.pause_s)
+        client.close()
+
+    def report(self, report, name):
+        report.check(name + "/reads", self.reads > 0, "no read succeeded; %s" % self.failed_reads[:2])
+        report.check(name + "/consistent", not self.failures, "%d wrong answers: %s" % (len(self.failures), "; ".join(self.failures[:3])))
+        report.check(name + "/no-failed-read", not self.failed_reads, "%d: %s" % (len(self.failed_reads), "; ".join(self.failed_reads[:3])))
+        report.note("%s: %d reads, %d epochs seen, slowest %.0f ms" % (name, self.reads, len(self.epochs), self.slowest_s * 1000))
+
+
+class Subscriber:
+    """Follows one view by server-sent events and checks its rows at every epoch."""
+
+    def __init__(self, box, view, check):
+        self.box, self.view, self.check = box, view, check
+        self.rows = canon.bag(())
+        self.epochs = self.changes = self.resets = 0
+        self.failures = []
+        self.events = None
+        self.last_id = None
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.stopping.set()
+        if self.events:
+            try:
+                self.events.connection.sock and self.events.connection.sock.shutdown(2)
+            except OSError:
+                pass
+        self.thread.join(10)
+
+    def _run(self):
+        try:
+            self.events = self.box.events("/api/%s" % self.view, timeout_s=60)
+            for event, data, id_ in self.events:
+                self.last_id = id_ or self.last_id
+                self.apply(event, data)
+                if len(self.failures) > 10:
+                    return
+            if not self.stopping.is_set():
+                self.failures.append("the stream ended")
+        except Exception as e:
+            if not self.stopping.is_set():
+                self.failures.append("%s: %s" % (type(e).__name__, e))
+
+    def _take(self, row):
+        if self.rows[row] <= 0:
+            self.failures.append("%s: delete or update of a row that was not there: %s" % (self.view, row))
+        self.rows[row] -= 1
+        if self.rows[row] <= 0:
+            del self.rows[row]
+
+    def apply(self, event, data):
+        if event == "insert":
+            self.rows[canon.loads(data)] += 1
+            self.changes += 1
+        elif event == "delete":
+            self._take(canon.loads(data))
+            self.changes += 1
+        elif event == "update":
+            both = canon.loads(data)
+            self._take(both.get("old"))
+            self.rows[both.get("new")] += 1
+            self.changes += 1
+        elif event == "reset":
+            self.rows.clear()
+            self.resets += 1
+        elif event == "epoch":
+            self.epochs += 1
+            problem = self.check(self.rows)
+            if problem:
+                self.failures.append("%s, epoch event %d (%s): %s" % (self.view, self.epochs, data, problem))
+
+    def report(self, report, name):
+        report.check("%s/%s" % (name, self.view), not self.failures and self.epochs > 0,
+                     "%d epochs; %s" % (self.epochs, "; ".join(self.failures[:2]) or "no epoch event came"))
+        report.note("%s/%s: %d epochs, %d changes, %d resets" % (name, self.view, self.epochs, self.changes, self.resets))
+
+
+def wait_visible(box, connection, timeout_s=40, view=None, source="core"):
+    """Until what is committed now is visible through the API; returns the seconds it took."""
+    from . import pg
+    lsn = pg.lsn(connection)
+    started = time.monotonic()
+    client = Client(box.port, timeout_s=timeout_s)
+    last = None
+    while time.monotonic() - started < timeout_s:
+        try:
+            client.list(view, wait=(source, lsn), query="limit=1")
+            client.close()
+            return time.monotonic() - started
+        except Exception as e:
+            last = e
+            time.sleep(0.05)
+    raise TimeoutError("%s not visible after %d s: %s" % (lsn, timeout_s, last))
+
+
+def compare_views(report, box, connection, names, prefix, wait=True):
+    """Every view against PostgreSQL's, now; nobody may be writing."""
+    from . import pg
+    client = Client(box.port)
+    lsn = ("core", pg.lsn(connection)) if wait else None
+    for name in names:
+        expected = canon.view_rows(connection, name)
+        try:
+            problem = canon.difference(client.list(name, wait=lsn).rows(), expected)
+        except Exception as e:
+            problem = "%s: %s" % (type(e).__name__, e)
+        report.check("%s/%s" % (prefix, name), problem is None, problem)
+    client.close()

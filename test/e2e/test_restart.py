@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Stops and starts: the stream goes on where it was without asking the source for its rows again; views are served
+before the source is there; a lost slot or another number of shards is settled without showing half of anything."""
+
+import time
+
+from lib import bank, canon, pg
+from lib.client import wait_for
+from lib.penstock import Penstock, postgres_config
+from lib.report import Report
+from lib.watch import Reader, compare_views, wait_visible
+
+
+def copies(server):
+    """COPY statements that the server has seen: each is a table read anew."""
+    with open(server.log, errors="replace") as f:
+        return sum(1 for line in f if "COPY " in line and ("statement:" in line or "execute" in line or "received" in line))
+
+
+def source_state(box):
+    sources = box.status().get("sources", [])
+    return sources[0] if sources else {}
+
+
+def clean_restart(report, server, c, box):
+    clients = bank.Clients(server, count=2, pause_s=0.005).start()
+    time.sleep(1.5)
+    before = copies(server)
+    report.check("snapshot/used-copy", before > 0, "no COPY in the server's log: this test cannot tell a re-snapshot")
+    report.check("restart/clean-stop", box.stop() == 0, "exit status not 0")
+    time.sleep(1)  # transactions that only the log holds
+    started = time.monotonic()
+    box.start(ready_s=0)
+    box.wait_answer("/api/total", 20)
+    report.note("first answer %.2f s after the start" % (time.monotonic() - started))
+    wait_visible(box, c, 30, "total")
+    clients.stop()
+    compare_views(report, box, c, bank.NAMES, "restart")
+    report.equal("restart/no-new-snapshot", copies(server), before)
+
+
+def without_source(report, server, c, box):
+    """Stop both; start Penstock alone: the last state is served, and its age told. Then the source comes back."""
+    before = copies(server)
+    expected = {n: canon.view_rows(c, n) for n in bank.NAMES}
+    report.check("no-source/clean-stop", box.stop() == 0, "exit status not 0")
+    c.close()
+    server.stop()
+    started = time.monotonic()
+    box.start(ready_s=0)
+    box.wait_answer("/api/total", 20)
+    took = time.monotonic() - started
+    report.check("no-source/answers-at-once", took < 3, "first answer after %.1f s" % took)
+    http = box.client()
+    for n in bank.NAMES:
+        problem = canon.difference(http.list(n).rows(), expected[n])
+        report.check("no-source/%s" % n, problem is None, problem)
+    time.sleep(2)
+    answer = http.list("total")
+    told = "Penstock-Stale" in answer.headers or int(answer.headers.get("Penstock-Lag-Ms", "0")) > 0
+    report.check("no-source/age-told", told, "neither Penstock-Stale nor Penstock-Lag-Ms: %s" % dict(answer.headers))
+    state = source_state(box)
+    report.check("no-source/state", state.get("state") in ("connecting", "retrying", "down"), "status says %s" % state)
+    server.start()
+    c = server.connect()
+    bank_clients = bank.Clients(server, count=1).start()
+    time.sleep(0.5)
+    bank_clients.stop()
+    wait_visible(box, c, 40, "total")
+    compare_views(report, box, c, bank.NAMES, "source-back")
+    report.equal("source-back/no-new-snapshot", copies(server), before)
+    return c
+
+
+def source_crash(report, server, c, box):
+    """PostgreSQL dies and comes back while Penstock runs: reads go on, and so does the stream."""
+    reader = Reader(box, {n: bank.INVARIANTS[n] for n in ("total", "mismatches")}, pause_s=0.005).start()
+    c.close()
+    before = copies(server)
+    server.stop(3)  # SIGQUIT: no shutdown checkpoint
+    time.sleep(1)
+    server.start()
+    c = server.connect()
+    clients = bank.Clients(server, count=2).start()
+    time.sleep(1)
+    clients.stop()
+    wait_visible(box, c, 40, "total")
+    reader.stop()
+    reader.report(report, "source-crash/reader")
+    compare_views(report, box, c, bank.NAMES, "source-crash")
+    report.equal("source-crash/no-new-snapshot", copies(server), before)
+    return c
+
+
+def flush_advances(report, c):
+    """Writes to tables that nobody publishes must not make the source keep its log for us."""
+    def behind():
+        return pg.value(c, "SELECT pg_current_wal_lsn() - confirmed_flush_lsn FROM pg_replication_slots")
+    for _ in range(20):
+        pg.script(c, "INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+    written = behind()
+    wait_for(lambda: behind() < 200000, 40, "confirmed_flush_lsn follows writes to other tables (%d bytes behind)" % written, 0.2)
+    report.ok("idle/confirmed-flush-advances")
+
+
+def lost_slot(report, server, c, box):
+    """The slot is gone: said, and the tables read anew, without ever serving a mixture."""
+    report.check("lost-slot/clean-stop", box.stop() == 0, "exit status not 0")
+    clients = bank.Clients(server, count=2).start()
+    time.sleep(0.7)
+    clients.stop()
+    pg.script(c, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    pg.script(c, "DELETE FROM core.entries WHERE transfer % 3 = 0; DELETE FROM core.transfers WHERE id % 3 = 0 AND id > 20")
+    pg.script(c, "TRUNCATE core.entries; TRUNCATE core.transfers; UPDATE core.accounts SET balance = 0;"
+                 "INSERT INTO core.transfers (from_account, to_account, amount) SELECT i, i % 20 + 1, 2 FROM generate_series(1, 20) i;"
+                 "INSERT INTO core.entries SELECT id, 'from', from_account, -amount FROM core.transfers UNION ALL "
+                 "SELECT id, 'to', to_account, amount FROM core.transfers")
+    reader = Reader(box, {n: bank.INVARIANTS[n] for n in ("total", "entry_total", "mismatches", "held_total")}, pause_s=0.002)
+    reader.may_fail.set()
+    reader.start()
+    box.start(ready_s=0)
+    wait_visible(box, c, 60, "total")
+    reader.stop()
+    report.check("lost-slot/never-half", not reader.failures, "; ".join(reader.failures[:3]))
+    compare_views(report, box, c, bank.NAMES, "lost-slot")
+
+
+def other_shards(report, server, c, box):
+    for n in (5, 1):
+        report.check("shards-%d/clean-stop" % n, box.stop() == 0, "exit status not 0")
+        box.shards = n
+        box.start(ready_s=0)
+        wait_visible(box, c, 40, "total")
+        compare_views(report, box, c, bank.NAMES, "shards-%d" % n)
+
+
+def main():
+    with Report("test_restart", 230) as report:
+        server = pg.Postgres(settings="log_statement = 'all'\nlog_replication_commands = on\n").start()
+        c = server.connect()
+        bank.create(c)
+        bank.create_views(c)
+        pg.script(c, "DROP PUBLICATION penstock; CREATE PUBLICATION penstock FOR TABLE core.accounts, core.transfers, core.entries;"
+                     "CREATE TABLE elsewhere (t text)")
+        box = Penstock(postgres_config(server, bank.TABLES, ["views.sql"], bank.NAMES), bank.SQL, shards=2, name="restart")
+        report.on_failure.append(lambda: report.note("log: " + box.log_tail(2500)))
+        box.start()
+        report.section("restart", clean_restart, report, server, c, box)
+        c = report.section("no-source", without_source, report, server, c, box) or server.connect()
+        c = report.section("source-crash", source_crash, report, server, c, box) or server.connect()
+        report.section("idle", flush_advances, report, c)
+        report.section("shards", other_shards, report, server, c, box)
+        report.section("lost-slot", lost_slot, report, server, c, box)
+        report.check("clean-stop", box.stop() == 0, "exit status not 0")
+
+
+if __name__ == "__main__":
+    main()
