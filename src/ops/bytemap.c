@@ -77,6 +77,10 @@ void bytemap_remove(struct bytemap *m, struct bytemap_entry *e)
 
 void bytemap_clear(struct bytemap *m)
 {
+    if (m->slots && m->mask > 1023 && m->count * 8 < m->mask) {
+        bytemap_fini(m); /* one large epoch must not make every later clear expensive */
+        return;
+    }
     if (m->slots)
         memset(m->slots, 0, (m->mask + 1) * sizeof *m->slots);
     m->count = 0;

@@ -56,6 +56,7 @@ struct graph_env {
     void (*send)(void *ctx, uint32_t node_id, uint32_t to, struct batch *moved);
     struct batch *(*batch_get)(void *ctx, uint32_t to, uint32_t column_count); /* an empty batch to be sent */
     void *ctx;
+    void *view_ctx;
     /* Without a store: what a view's sink gets (unit tests, benchmarks). May be NULL. */
     void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b);
 };
@@ -99,8 +100,8 @@ void op_table_changes(struct op *op, const struct batch *changes);
 void op_table_truncate(struct op *op);
 /* Takes the old row of `old_key` (row 0 of `old`) out of the mirror and completes VAL_UNCHANGED columns of `row` (row 0) from it. */
 void op_table_move_out(struct op *op, const struct batch *old, struct batch *row);
-/* Scans the mirror and emits every row once. */
-void op_table_replay(struct op *op);
+/* Emits the next `rows` rows of the mirror; true once every row was emitted. The mirror must not change meanwhile. */
+bool op_table_replay(struct op *op, uint64_t rows);
 /* Rows now stored of a published view in this shard. */
 uint64_t op_view_rows(const struct op *op);
 /* Rows received from another shard for a PLAN_EXCHANGE node. */

@@ -15,6 +15,7 @@ struct table_state {
     struct key_column *key;
     struct buf key_bytes, new_row, old_row, value;
     struct batch *old; /* one row: the old row decoded, borrowing from old_row */
+    struct store_scan *replay; /* open while the mirror is being replayed */
 };
 
 static void table_open(struct op *op)
@@ -237,26 +238,43 @@ static bool stored_row(struct table_state *s, struct slice value, int64_t *copie
     return true;
 }
 
+/* Emits up to `rows` rows of an open scan; true at its end. */
+static bool emit_some(struct op *op, struct store_scan *scan, int64_t sign, uint64_t rows)
+{
+    struct table_state *s = op->state;
+    struct slice key, value;
+    bool more = true;
+    while (rows-- && (more = store_scan_next(scan, &key, &value))) {
+        int64_t copies;
+        ASSERT(stored_row(s, value, &copies));
+        emit_bytes(op, &s->value, sign * copies);
+    }
+    op_flush(op);
+    return !more;
+}
+
+bool op_table_replay(struct op *op, uint64_t rows)
+{
+    struct table_state *s = op->state;
+    if (!s->stored)
+        return true;
+    if (!s->replay && failed(op, store_scan_open(op->graph->env.store, s->db, &s->replay)))
+        return true;
+    if (!emit_some(op, s->replay, 1, rows))
+        return false;
+    store_scan_close(s->replay);
+    s->replay = NULL;
+    return true;
+}
+
 static void emit_all(struct op *op, int64_t sign)
 {
     struct table_state *s = op->state;
     struct store_scan *scan;
     if (failed(op, store_scan_open(op->graph->env.store, s->db, &scan)))
         return;
-    struct slice key, value;
-    while (store_scan_next(scan, &key, &value)) {
-        int64_t copies;
-        ASSERT(stored_row(s, value, &copies));
-        emit_bytes(op, &s->value, sign * copies);
-    }
+    (void)emit_some(op, scan, sign, UINT64_MAX);
     store_scan_close(scan);
-    op_flush(op);
-}
-
-void op_table_replay(struct op *op)
-{
-    if (((struct table_state *)op->state)->stored)
-        emit_all(op, 1);
 }
 
 void op_table_truncate(struct op *op)

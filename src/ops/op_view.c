@@ -20,7 +20,7 @@ struct net_key {
     struct bytemap_entry map;
     struct net_row *rows;
 };
-struct view_state {
+struct view_sink {
     const struct plan_view *view;
     struct view_writer *writer; /* NULL without a store */
     struct key_column *key;
@@ -31,7 +31,7 @@ struct view_state {
 
 static void view_open(struct op *op)
 {
-    struct view_state *s = xcalloc(1, sizeof *s);
+    struct view_sink *s = xcalloc(1, sizeof *s);
     op->state = s;
     s->view = op->node->u.view;
     uint32_t count = s->view->key_count ? s->view->key_count : s->view->schema.column_count;
@@ -53,7 +53,7 @@ static void view_open(struct op *op)
 
 static void view_fini(struct op *op)
 {
-    struct view_state *s = op->state;
+    struct view_sink *s = op->state;
     if (s->writer)
         view_writer_close(s->writer);
     bytemap_fini(&s->pending);
@@ -64,7 +64,7 @@ static void view_fini(struct op *op)
     free(s);
 }
 
-static void make_key(struct view_state *s, const struct batch *b, uint32_t r)
+static void make_key(struct view_sink *s, const struct batch *b, uint32_t r)
 {
     uint32_t count = s->view->key_count ? s->view->key_count : s->view->schema.column_count;
     buf_reset(&s->key_bytes);
@@ -73,7 +73,7 @@ static void make_key(struct view_state *s, const struct batch *b, uint32_t r)
         buf_put(&s->key_bytes, s->row.p, s->row.len);
 }
 
-static struct net_key *pending_key(struct view_state *s)
+static struct net_key *pending_key(struct view_sink *s)
 {
     uint64_t hash = hash_bytes(s->key_bytes.p, s->key_bytes.len);
     struct net_key *k = (struct net_key *)bytemap_find(&s->pending, hash, s->key_bytes.p, s->key_bytes.len);
@@ -86,7 +86,7 @@ static struct net_key *pending_key(struct view_state *s)
     return k;
 }
 
-static void add_row(struct view_state *s, struct net_key *k, int64_t weight)
+static void add_row(struct view_sink *s, struct net_key *k, int64_t weight)
 {
     for (struct net_row *n = k->rows; n; n = n->next)
         if (n->len == s->row.len && memcmp(n->bytes, s->row.p, s->row.len) == 0) {
@@ -102,11 +102,11 @@ static void add_row(struct view_state *s, struct net_key *k, int64_t weight)
 static void view_push(struct op *op, uint32_t input, const struct batch *b)
 {
     (void)input;
-    struct view_state *s = op->state;
+    struct view_sink *s = op->state;
     struct graph *g = op->graph;
     if (!s->writer) {
         if (g->env.view_out)
-            g->env.view_out(g->env.ctx, s->view, b);
+            g->env.view_out(g->env.view_ctx, s->view, b);
         return;
     }
     if (g->rebuilding && !g->env.view_fill[s->view->view_index])
@@ -120,7 +120,7 @@ static void view_push(struct op *op, uint32_t input, const struct batch *b)
 }
 
 /* What is left of a key's rows: at most one out, one in. */
-static struct err *write_keyed(struct op *op, struct view_state *s, const struct net_key *k)
+static struct err *write_keyed(struct op *op, struct view_sink *s, const struct net_key *k)
 {
     struct slice out = {NULL, 0}, in = {NULL, 0};
     for (const struct net_row *n = k->rows; n; n = n->next) {
@@ -137,7 +137,7 @@ static struct err *write_keyed(struct op *op, struct view_state *s, const struct
                              out.p ? &out : NULL, in.p ? &in : NULL, 0);
 }
 
-static struct err *write_keyless(struct op *op, struct view_state *s, const struct net_key *k)
+static struct err *write_keyless(struct op *op, struct view_sink *s, const struct net_key *k)
 {
     const struct net_row *n = k->rows;
     if (n->weight == 0)
@@ -155,7 +155,7 @@ static int by_key(const void *a, const void *b)
     return c ? c : (x->key_len > y->key_len) - (x->key_len < y->key_len);
 }
 
-static struct err *write_pending(struct op *op, struct view_state *s)
+static struct err *write_pending(struct op *op, struct view_sink *s)
 {
     struct bytemap_entry **sorted = arena_alloc(&s->arena, s->pending.count * sizeof(struct bytemap_entry *));
     struct bytemap_entry *e;
@@ -172,7 +172,7 @@ static struct err *write_pending(struct op *op, struct view_state *s)
 
 static void view_close(struct op *op)
 {
-    struct view_state *s = op->state;
+    struct view_sink *s = op->state;
     if (!s->writer || op->graph->failure)
         return;
     struct err *e = s->pending.count ? write_pending(op, s) : NULL;
@@ -186,7 +186,7 @@ static void view_close(struct op *op)
 
 uint64_t op_view_rows(const struct op *op)
 {
-    const struct view_state *s = op->state;
+    const struct view_sink *s = op->state;
     return s->writer ? view_writer_rows(s->writer) : 0;
 }
 

@@ -40,6 +40,10 @@ NODISCARD bool sink_truncate(struct sink_lane *l, uint32_t table_index);
 #define SOURCE_POSITION_MAX 256
 NODISCARD bool sink_commit(struct sink_lane *l, const void *position, size_t position_len, const char *position_text,
                            int64_t commit_us);
+/* The connection was lost inside a transaction: forget the rows since the last sink_commit of this lane (the source will
+ * send them again). False when that is no longer possible, because a very large transaction was already being
+ * worked on: the source must return an error, and the pipeline restarts from its last epoch. */
+NODISCARD bool sink_rollback(struct sink_lane *l);
 /* No further input is at hand just now: hand over at once what is complete (called before the source would wait). */
 void sink_flush(struct sink_lane *l);
 /* Waits until everything committed so far on every lane of this source is visible. False: stopping. */
@@ -53,6 +57,10 @@ size_t sink_durable_position(struct sink *s, void *out, size_t size_bytes);
 bool sink_stopping(const struct sink *s);
 /* Waits up to timeout_ms for stop or a newly durable position (whichever first); for idle loops without a socket. */
 void sink_wait(struct sink *s, int timeout_ms);
+/* Whether any view reads this column of a wanted table. Columns that none does are not asked of the server and come as
+ * VAL_NULL (key columns always come), and a change of theirs at the source does not stop it. The sources' own
+ * definition, for sinks that keep everything, says true. */
+bool sink_column_wanted(const struct sink *s, uint32_t table_index, uint32_t column);
 /* State, counters and error texts shown by status, metrics and the console. Never pass secrets. */
 struct gate_source *sink_status(struct sink *s);
 void sink_set_state(struct sink *s, enum source_state state, const char *error);

@@ -1,0 +1,282 @@
+/* The coordinator, part of shard 0's step: opens epochs, makes them visible, starts checkpoints, keeps the gate.
+ *
+ * Between epochs (every shard has committed the last one and none has begun another) shard state may be read from
+ * here: `committed` was read with acquire order. */
+#include "flow/internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define GATE_STATS_US 50000
+#define HEARTBEAT_US 500000
+
+/* ---- positions in the store: shard 0's "meta" database ---- */
+
+static struct slice text_slice(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static struct err *meta_put(struct store_shard *sh, const char *kind, const char *name, const void *p, size_t len)
+{
+    store_db meta;
+    TRY(store_db_open(sh, "meta", &meta));
+    char *key = xprintf("%s:%s", kind, name);
+    struct err *e = store_put(sh, meta, text_slice(key), (struct slice){p, len});
+    free(key);
+    return e;
+}
+
+struct err *coordinator_store_positions(struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->o.source_count; i++) {
+        struct source_track *t = &p->tracks[i];
+        if (t->changed)
+            TRY(meta_put(store_shard(p->o.store, 0), "position", p->o.sources[i].name, &t->now, sizeof t->now));
+    }
+    if (!p->rebuilding)
+        return NULL;
+    for (uint32_t v = 0; v < p->o.catalog->view_count; v++) {
+        char name[16];
+        snprintf(name, sizeof name, "%u", v);
+        uint64_t fingerprint = p->o.catalog->views[v].fingerprint;
+        TRY(meta_put(store_shard(p->o.store, 0), "fingerprint", name, &fingerprint, sizeof fingerprint));
+    }
+    return NULL;
+}
+
+static struct err *load_position(struct pipeline *p, store_db meta, uint32_t source)
+{
+    struct source_track *t = &p->tracks[source];
+    char *key = xprintf("position:%s", p->o.sources[source].name);
+    struct slice found;
+    bool has = store_get(store_shard(p->o.store, 0), meta, text_slice(key), &found);
+    free(key);
+    if (!has)
+        return NULL;
+    if (found.len != sizeof t->now)
+        return err_new(ERR_CORRUPT, "the stored position of source %s cannot be read", p->o.sources[source].name);
+    memcpy(&t->now, found.p, sizeof t->now);
+    t->now.source = source;
+    t->known = true;
+    struct sink *s = &p->sinks[source];
+    memcpy(s->resume, t->now.bytes, t->now.len);
+    s->resume_len = t->now.len;
+    memcpy(s->durable, t->now.bytes, t->now.len);
+    s->durable_len = 0; /* stored, not known to be durable yet: nothing is acknowledged */
+    atomic_store(&s->snapshot, t->now.snapshot);
+    for (uint32_t l = 0; l < s->lane_count; l++)
+        s->lanes[l].position = t->now;
+    return NULL;
+}
+
+struct err *coordinator_load_positions(struct pipeline *p)
+{
+    struct store_shard *sh = store_shard(p->o.store, 0);
+    store_db meta;
+    TRY(store_begin(sh));
+    struct err *e = store_db_open(sh, "meta", &meta);
+    for (uint32_t i = 0; !e && i < p->o.source_count; i++)
+        e = load_position(p, meta, i);
+    store_abort(sh);
+    return e;
+}
+
+/* ---- the gate ---- */
+
+static bool view_complete(const struct pipeline *p, const struct catalog_view *v)
+{
+    for (uint32_t i = 0; i < v->source_count; i++) {
+        const struct source_track *t = &p->tracks[v->sources[i]];
+        if (!t->known || t->now.snapshot)
+            return false;
+    }
+    return p->rebuilt;
+}
+
+static void publish_view_states(struct pipeline *p)
+{
+    if (!p->o.catalog)
+        return;
+    for (uint32_t v = 0; v < p->o.catalog->view_count; v++)
+        atomic_store(&p->o.gate->views[v].state,
+                     view_complete(p, &p->o.catalog->views[v]) ? VIEW_READY : VIEW_BUILDING);
+}
+
+static void publish_source(struct pipeline *p, uint32_t i)
+{
+    const struct chunk_position *now = &p->tracks[i].now;
+    struct gate_source *g = &p->o.gate->sources[i];
+    gate_text_set(g->position, sizeof g->position, &g->position_seq, now->text);
+    if (now->commit_us)
+        atomic_store(&g->last_change_us, now->commit_us);
+}
+
+static bool has_node(const uint64_t *set, uint32_t node)
+{
+    return set[node / 64] >> (node % 64) & 1;
+}
+
+/* Error rows of a view: of every operator below it, over all shards. */
+static void view_errors(struct pipeline *p, uint32_t v)
+{
+    int64_t rows = 0;
+    const char *text = "";
+    for (uint32_t s = 0; s < p->o.shard_count; s++) {
+        const struct graph *g = p->shards[s].graph;
+        for (uint32_t n = 0; n < g->op_count; n++) {
+            if (!g->ops[n].error_rows || !has_node(p->view_nodes[v], n))
+                continue;
+            rows += g->ops[n].error_rows;
+            text = g->ops[n].error_text;
+        }
+    }
+    struct gate_view *view = &p->o.gate->views[v];
+    uint64_t before = atomic_exchange(&view->error_rows, (uint64_t)rows);
+    if (before == (uint64_t)rows)
+        return;
+    gate_text_set(view->error, sizeof view->error, &view->error_seq, rows ? text : "");
+    log_warn("view", rows ? "incomplete: an expression fails for some rows" : "complete again",
+             "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows, rows ? text : "");
+}
+
+static void view_rows(struct pipeline *p, const struct plan_view *v)
+{
+    uint64_t rows = 0;
+    for (uint32_t s = 0; s < p->o.shard_count; s++)
+        rows += op_view_rows(&p->shards[s].graph->ops[v->sink->id]);
+    atomic_store(&p->o.gate->views[v->view_index].rows, rows);
+}
+
+static void publish_stats(struct pipeline *p, int64_t now)
+{
+    p->stats_us = now;
+    if (!p->o.catalog)
+        return;
+    for (uint32_t v = 0; v < p->o.plan->view_count; v++) {
+        const struct plan_view *view = p->o.plan->views[v];
+        if (!view->sink)
+            continue;
+        view_rows(p, view);
+        view_errors(p, view->view_index);
+    }
+}
+
+static void heartbeat(struct pipeline *p, int64_t now)
+{
+    if (now - p->heartbeat_us < HEARTBEAT_US)
+        return;
+    p->heartbeat_us = now;
+    atomic_store(&p->o.gate->heartbeat_us, now);
+}
+
+/* ---- epochs ---- */
+
+static bool all_committed(const struct pipeline *p, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < p->o.shard_count; i++)
+        if (atomic_load_explicit(&p->shards[i].committed, memory_order_acquire) != epoch)
+            return false;
+    return true;
+}
+
+static void finish_epoch(struct pipeline *p, uint64_t epoch)
+{
+    bool was_rebuilding = p->rebuilding;
+    p->rebuilt |= was_rebuilding;
+    p->rebuilding = false;
+    for (uint32_t i = 0; i < p->o.source_count; i++)
+        if (p->tracks[i].changed || was_rebuilding) {
+            publish_source(p, i);
+            p->tracks[i].changed = false;
+        }
+    gate_publish(p->o.gate, epoch);
+    publish_view_states(p);
+    for (uint32_t i = 0; i < p->lane_count; i++)
+        atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
+    atomic_store(&p->epoch_done, epoch);
+    int64_t now = now_us();
+    if (now - p->stats_us >= GATE_STATS_US || was_rebuilding)
+        publish_stats(p, now);
+    if (was_rebuilding) {
+        atomic_store(&p->o.gate->pipeline_state, PIPELINE_RUNNING);
+        log_info("pipeline", "running", "epoch=%llu shards=%u rebuild_ms=%lld", (unsigned long long)epoch,
+                 p->o.shard_count, (long long)(now - p->epoch_started_us) / 1000);
+    }
+}
+
+/* Chunks of a lane that the next epoch takes: those handed over whole; an open one only when it waits for room. */
+static uint64_t claimable(struct sink_lane *l)
+{
+    uint64_t ended = atomic_load_explicit(&l->ended, memory_order_acquire);
+    return atomic_load_explicit(&l->blocked, memory_order_acquire) ? atomic_load(&l->begun) : ended;
+}
+
+static bool claim(struct pipeline *p)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < p->lane_count; i++) {
+        uint64_t to = claimable(&p->lanes[i]);
+        any |= to > p->claimed[i];
+        if (to > p->claimed[i])
+            p->claimed[i] = to;
+    }
+    return any;
+}
+
+static void open_epoch(struct pipeline *p)
+{
+    p->epoch_started_us = now_us();
+    atomic_store_explicit(&p->epoch_open, atomic_load(&p->epoch_open) + 1, memory_order_release);
+    for (uint32_t i = 1; i < p->o.shard_count; i++)
+        wake_up(&p->shards[i].wake);
+}
+
+static bool checkpoint_due(struct pipeline *p, uint64_t epoch, int64_t now)
+{
+    if (!p->o.store || epoch == p->checkpointed_epoch || !checkpointer_idle(p))
+        return false;
+    return now - p->checkpoint_us >= p->o.checkpoint_us ||
+           store_dirty_bytes(p->o.store) >= (uint64_t)p->o.checkpoint_bytes;
+}
+
+static void begin_checkpoint(struct pipeline *p, uint64_t epoch, int64_t now)
+{
+    struct store_pin *pin;
+    struct err *e = store_pin(p->o.store, &pin);
+    if (e) {
+        pipeline_fail(p, err_wrap(e, "checkpoint"));
+        return;
+    }
+    p->checkpoint_us = now;
+    p->checkpointed_epoch = epoch;
+    checkpointer_give(p, pin);
+}
+
+bool coordinator_step(struct pipeline *p)
+{
+    uint64_t open = atomic_load_explicit(&p->epoch_open, memory_order_relaxed);
+    uint64_t done = atomic_load_explicit(&p->epoch_done, memory_order_relaxed);
+    int64_t now = now_us();
+    heartbeat(p, now);
+    if (open != done) {
+        if (!all_committed(p, open))
+            return false;
+        finish_epoch(p, open);
+        done = open;
+    }
+    if (checkpoint_due(p, done, now))
+        begin_checkpoint(p, done, now);
+    if (!p->rebuilt)
+        p->rebuilding = true;
+    else if (!claim(p)) {
+        atomic_store_explicit(&p->hungry, 1, memory_order_relaxed);
+        if (now - p->stats_us >= GATE_STATS_US)
+            publish_stats(p, now);
+        return false;
+    }
+    atomic_store_explicit(&p->hungry, 0, memory_order_relaxed);
+    open_epoch(p);
+    return true;
+}

@@ -1,0 +1,177 @@
+/* What the files of the flow layer share. The protocol is described in README.md. */
+#ifndef PENSTOCK_FLOW_INTERNAL_H
+#define PENSTOCK_FLOW_INTERNAL_H
+
+#include "base/buf.h"
+#include "flow/pipeline.h"
+#include "flow/pool.h"
+#include "flow/ring.h"
+#include "flow/wake.h"
+
+#include <pthread.h>
+
+#define LANES_MAX (GATE_SOURCES_MAX * SOURCE_LANES_MAX)
+
+struct chunk_position { /* what a chunk of lane 0 says about its source; malloc'ed, ends on shard 0 */
+    uint32_t source;
+    uint32_t len;           /* 0: position unchanged */
+    uint8_t bytes[SOURCE_POSITION_MAX];
+    char text[64];
+    int64_t commit_us;
+    uint8_t snapshot;       /* 1: the source's tables are incomplete */
+};
+
+/* ---- sources' side ---- */
+struct lane_slot { /* rows being collected for one (table, shard) */
+    struct batch *batch;
+    uint32_t committed_rows;
+    bool touched; /* since the last commit */
+};
+struct lane_queue { /* full batches of the chunk for one shard, until it is handed over */
+    struct msg *msgs;
+    uint32_t count, capacity, committed;
+};
+struct sink_lane {
+    struct sink *sink;
+    uint32_t number;         /* over all lanes of the pipeline */
+    uint32_t in_sink;        /* 0: carries the position */
+    struct lane_slot *slots; /* [table * shard_count + shard] */
+    uint32_t *touched;       /* slots with rows since the last commit */
+    uint32_t touched_count;
+    struct lane_queue *queues; /* per shard */
+    struct ring *rings;        /* per shard, consumer: the shard */
+    struct ring *returns;      /* per shard, consumer: this lane: batches coming home */
+    struct pool pool;
+    struct buf key;
+    bool open;             /* the chunk has begun (in the counters) */
+    bool in_transaction;   /* changes since the last commit */
+    bool has_commit;       /* a transaction has ended in this chunk */
+    bool eager;            /* rows of the current, unfinished transaction were already handed over */
+    uint64_t chunk_rows, queued_batches, moves;
+    int64_t chunk_us;      /* when the first commit of the chunk was made */
+    struct chunk_position position;
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong begun; /* chunks whose first message may be in the rings */
+    atomic_ullong ended;                            /* chunks handed over whole */
+    atomic_uint blocked;                            /* waits for room: the coordinator should claim the open chunk */
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong visible; /* newest chunk in a visible epoch; written by the coordinator */
+};
+struct sink {
+    struct pipeline *pipeline;
+    uint32_t source;
+    uint32_t lane_count;
+    struct sink_lane *lanes; /* borrowed from the pipeline */
+    atomic_uint snapshot;    /* between snapshot_begin and snapshot_end */
+    struct gate_source *status;
+    pthread_mutex_t lock;    /* durable position */
+    pthread_cond_t changed;
+    uint8_t durable[SOURCE_POSITION_MAX];
+    size_t durable_len;
+    pthread_t thread;
+    bool has_thread;
+    uint8_t resume[SOURCE_POSITION_MAX];
+    size_t resume_len;
+    bool *wanted;
+};
+
+/* ---- shards ---- */
+enum shard_phase { SHARD_IDLE, SHARD_WORKING };
+struct moved_row {
+    uint64_t number;
+    struct batch *batch;
+};
+struct out_queue { /* messages that found the ring full */
+    struct msg *msgs;
+    uint32_t first, count, capacity;
+};
+struct shard {
+    struct pipeline *pipeline;
+    uint32_t index;
+    struct store_shard *store; /* NULL without a store */
+    struct graph *graph;
+    enum shard_phase phase;
+    uint64_t epoch;
+    struct ring *in;      /* from each shard; this shard consumes */
+    struct ring *returns; /* from each shard: my batches coming home */
+    struct out_queue *out;
+    uint32_t out_waiting; /* messages in all out queues */
+    struct pool pool;
+    uint32_t *markers;    /* per node, this epoch */
+    bool *marker_sent;
+    uint64_t *lane_chunk; /* newest chunk end seen, per lane */
+    struct moved_row *moved;
+    uint32_t moved_count, moved_capacity;
+    uint32_t replay_node; /* next table node to replay while rebuilding */
+    uint64_t rows_in;
+    int64_t stats_us;     /* when the gate's counters were last written */
+    uint64_t busy_us, commit_us;
+    pthread_t thread;
+    bool has_thread;
+    struct wake wake;
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong committed; /* newest epoch committed here */
+};
+
+struct source_track { /* shard 0's knowledge of a source, as of the epoch being worked on */
+    struct chunk_position now;
+    bool known;   /* a position was ever stored */
+    bool changed; /* in this epoch */
+};
+struct checkpointer {
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct store_pin *pin; /* handed over by the coordinator; NULL: idle */
+    bool busy, stop;
+    struct chunk_position *positions; /* of the pinned epoch, per source */
+};
+struct pipeline {
+    struct pipeline_options o;
+    struct shard *shards;
+    struct sink *sinks;
+    uint32_t lane_count;
+    struct sink_lane *lanes;
+    uint32_t **table_node;    /* [source][table]: node id or UINT32_MAX */
+    uint32_t *lane_source;    /* per lane */
+    uint64_t **view_nodes;    /* [view]: bit set of the nodes below it, for error rows; NULL when not published */
+    struct source_track *tracks;
+    bool rebuilding;          /* the epoch at hand rebuilds state from the mirrors */
+    bool rebuilt;
+    uint64_t *claimed;        /* per lane: chunks of the open epoch; written before epoch_open */
+    int64_t epoch_started_us;
+    int64_t checkpoint_us, stats_us, heartbeat_us;
+    uint64_t checkpointed_epoch;
+    struct checkpointer checkpointer;
+    atomic_uint stopping, halt; /* stop sources; stop shards */
+    atomic_uint hungry;         /* the coordinator has nothing to do: chunks should end early */
+    pthread_mutex_t failure_lock;
+    pthread_cond_t failed;
+    struct err *failure;
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong epoch_open; /* newest epoch that may be worked on */
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong epoch_done; /* newest epoch committed everywhere */
+};
+
+int64_t now_us(void); /* CLOCK_REALTIME, Unix microseconds */
+void pipeline_fail(struct pipeline *p, struct err *e); /* keeps the first; takes e; halts */
+
+/* sink.c */
+void lane_init(struct sink_lane *l, struct sink *s, uint32_t number, uint32_t in_sink);
+void lane_fini(struct sink_lane *l);
+/* shard.c */
+void shard_init(struct shard *s, struct pipeline *p, uint32_t index);
+void shard_fini(struct shard *s);
+struct err *shard_open(struct shard *s);
+bool shard_step(struct shard *s);
+void *shard_thread(void *arg);
+/* coordinator.c */
+bool coordinator_step(struct pipeline *p);
+struct err *coordinator_load_positions(struct pipeline *p);
+/* Inside shard 0's transaction: positions of the epoch at hand. */
+struct err *coordinator_store_positions(struct pipeline *p);
+/* checkpointer.c */
+void checkpointer_start(struct pipeline *p);
+void checkpointer_stop(struct pipeline *p); /* after a last checkpoint */
+bool checkpointer_idle(struct pipeline *p);
+void checkpointer_give(struct pipeline *p, struct store_pin *pin);
+void checkpoint_now(struct pipeline *p, struct store_pin *pin);
+
+#endif

@@ -1,0 +1,56 @@
+/* The running dataflow: sources, shards, epochs, checkpoints.
+ *
+ * pipeline_new builds it; then either pipeline_start runs it on threads of its own, or a test calls
+ * pipeline_step(shard) itself, in any order: the result must not depend on it. */
+#ifndef PENSTOCK_FLOW_PIPELINE_H
+#define PENSTOCK_FLOW_PIPELINE_H
+
+#include "ops/op.h"
+#include "source/source.h"
+
+struct pipeline_source {
+    const char *name;
+    const struct source_kind *kind; /* NULL: driven by a test through pipeline_sink */
+    void *conf;
+    const struct table_def *tables;
+    uint32_t table_count;
+};
+struct pipeline_options {
+    const struct plan *plan;
+    const struct catalog *catalog; /* published views by view_index; NULL without a store */
+    struct store *store;           /* NULL: views in memory only (benchmarks) */
+    struct gate *gate;             /* never NULL; a private one without a store */
+    bool *view_fill;               /* by view index: to be written anew from the mirrors */
+    uint32_t shard_count;
+    const uint32_t *cpus;          /* one per shard to pin to, or NULL: not pinned */
+    struct pipeline_source *sources;
+    uint32_t source_count;
+    int64_t epoch_us, checkpoint_us, checkpoint_bytes;
+    int64_t log_us, log_rows;
+    void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* without a store */
+    void *view_ctx;
+};
+
+struct pipeline;
+struct pipeline *pipeline_new(const struct pipeline_options *o);
+NODISCARD struct err *pipeline_open(struct pipeline *p); /* opens databases on every shard; before start or step */
+void pipeline_start(struct pipeline *p);
+/* Ends sources, finishes the epoch at hand, checkpoints, joins all threads. */
+void pipeline_stop(struct pipeline *p);
+void pipeline_free(struct pipeline *p);
+/* Waits up to timeout_ms for a failure that cannot be mended in place; NULL if none. Takes nothing: stays owned. */
+const struct err *pipeline_failure(struct pipeline *p, int timeout_ms);
+uint64_t pipeline_epoch(const struct pipeline *p); /* newest visible */
+/* One step of a shard (shard 0 also coordinates). True if it did something. For tests, instead of start. */
+bool pipeline_step(struct pipeline *p, uint32_t shard);
+struct sink *pipeline_sink(struct pipeline *p, uint32_t source);
+struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
+
+/* ---- limits (docs/limits.md) ---- */
+#define LANE_RING_MSGS 16        /* batches between a source and a shard */
+#define SHARD_RING_MSGS 64       /* batches between two shards */
+#define CHUNK_ROWS_MAX 32768     /* a chunk ends at the first transaction end after so many rows */
+#define LANE_QUEUE_BATCHES 48    /* a larger transaction is worked on before it has ended */
+#define REPLAY_ROWS 8192         /* rows of a mirror replayed per step */
+
+#endif
