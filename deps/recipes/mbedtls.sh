@@ -19,6 +19,24 @@ build() {
     fi
     # GEN_FILES empty: the release's generated sources are used as they are.
     make -C library -j"$JOBS" static CC="$CC" AR="$AR" GEN_FILES= CFLAGS="$CFLAGS"
+    faster_aes
     cp library/libmbedtls.a library/libmbedx509.a library/libmbedcrypto.a "$PREFIX/lib/"
     cp -r include/mbedtls include/psa "$PREFIX/include/"
+}
+
+# The hardware AES path, and proof that it is in the archive. On x86 mbedTLS takes its intrinsics (AES-256-GCM about 1.2 times as fast
+# as its inline assembly: median of 15 interleaved pairs, CPU time, on a shared x86_64 machine) only where the compiler may use the instructions, so these three files alone are compiled so;
+# what they call is still chosen at run time by the CPU's flags. The three must agree on the alignment of round keys.
+faster_aes() {
+    local file accelerator=mbedtls_aesce_crypt_ecb
+    case $HOST in
+    x86_64-*)
+        accelerator=mbedtls_aesni_crypt_ecb
+        for file in aesni aes gcm; do
+            $CC $CFLAGS -O3 -maes -mpclmul -Iinclude -Ilibrary -c library/$file.c -o library/$file.o
+            $AR r library/libmbedcrypto.a library/$file.o
+        done
+        ;;
+    esac
+    $NM library/libmbedcrypto.a 2>/dev/null | grep " T $accelerator\$"
 }
