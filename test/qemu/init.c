@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEST_LIMIT_S 300
+#define TEST_LIMIT_S  300
 #define SERVE_LIMIT_S 3600 /* the host ends the machine long before */
 
 static void mount_all(void)
@@ -224,7 +224,8 @@ static void serve(void)
         printf("not ok penstock init: status %#x\n", (unsigned)status);
         return;
     }
-    char *const serve_args[] = {"/bin/penstock", "run", "-c", "/data/box/penstock.yaml", "--data", "/data/store", NULL};
+    char *const serve_args[] = {"/bin/penstock", "run",         "-c", "/data/box/penstock.yaml",
+                                "--data",        "/data/store", NULL};
     pid_t pid = start(serve_args, -1);
     printf("QEMU-SERVING\n");
     for (int s = 0; s < SERVE_LIMIT_S; s++) {
