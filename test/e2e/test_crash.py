@@ -98,10 +98,11 @@ def under_load(report, server, c, box, r):
     clients = bank.Clients(server, count=3, seed=r.randint(1, 10**6), pause_s=0.004).start()
     checks = {n: bank.INVARIANTS[n] for n in ("total", "entry_total", "held_total", "outer_nulls", "mismatches", "entry_balances")}
     readers = [Reader(box, checks, pause_s=0.002).start() for _ in range(2)]
-    slowest = 0.0
+    slowest, bad = 0.0, 0
     for number in range(ROUNDS):
-        name, started = one_kill(report, box, r, readers, number)
+        name = "round%d" % number
         try:
+            name, started = one_kill(report, box, r, readers, number)
             box.wait_ready(30)
             wait_visible(box, c, 30, "total")
             slowest = max(slowest, time.monotonic() - started)
@@ -110,6 +111,9 @@ def under_load(report, server, c, box, r):
             report.fail(name, "%s; log: %s" % (e, box.log_tail()))
             if not box.process or box.process.poll() is not None:
                 box.start()
+            bad += 1
+            if bad > 3:
+                raise RuntimeError("more than 3 rounds failed: stopping")
         for reader in readers:
             reader.may_fail.clear()
     commits = clients.stop()

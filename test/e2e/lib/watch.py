@@ -73,12 +73,16 @@ class Reader:
 
 
 class Subscriber:
-    """Follows one view by server-sent events and checks its rows at every epoch."""
+    """Follows one view by server-sent events and checks its rows at every epoch.
 
-    def __init__(self, box, view, check):
-        self.box, self.view, self.check = box, view, check
+    Changes are taken up at the epoch event that ends them. With resume_s the connection is dropped now and then, at any
+    point, and resumed after the last epoch seen: there must be no gap and nothing twice."""
+
+    def __init__(self, box, view, check, resume_s=0):
+        self.box, self.view, self.check, self.resume_s = box, view, check, resume_s
         self.rows = canon.bag(())
-        self.epochs = self.changes = self.resets = 0
+        self.pending = []
+        self.epochs = self.changes = self.resets = self.resumed = 0
         self.failures = []
         self.events = None
         self.last_id = None
@@ -100,50 +104,66 @@ class Subscriber:
 
     def _run(self):
         try:
-            self.events = self.box.events("/api/%s" % self.view, timeout_s=60)
-            for event, data, id_ in self.events:
-                self.last_id = id_ or self.last_id
-                self.apply(event, data)
-                if len(self.failures) > 10:
-                    return
-            if not self.stopping.is_set():
-                self.failures.append("the stream ended")
+            while not self.stopping.is_set() and len(self.failures) < 10:
+                self._follow(time.monotonic() + self.resume_s if self.resume_s else None)
         except Exception as e:
             if not self.stopping.is_set():
                 self.failures.append("%s: %s" % (type(e).__name__, e))
 
-    def _take(self, row):
+    def _follow(self, until):
+        self.pending = []
+        self.events = self.box.events("/api/%s" % self.view, timeout_s=60, last_id=self.last_id)
+        for event, data, id_ in self.events:
+            self.take(event, data, id_)
+            if len(self.failures) > 10:
+                return
+            if until and time.monotonic() > until and self.last_id is not None:
+                self.events.close()
+                self.resumed += 1
+                return
+        if not self.stopping.is_set():
+            self.failures.append("the stream ended")
+            self.stopping.wait(0.1)
+
+    def take(self, event, data, id_):
+        if event == "epoch":
+            for one in self.pending:
+                self._apply(*one)
+            self.pending = []
+            self.epochs += 1
+            self.last_id = id_ or self.last_id
+            problem = self.check(self.rows)
+            if problem:
+                self.failures.append("%s, epoch event %d (%s): %s" % (self.view, self.epochs, data, problem))
+        elif event in ("insert", "update", "delete", "reset"):
+            self.pending.append((event, data))
+
+    def _remove(self, row):
         if self.rows[row] <= 0:
             self.failures.append("%s: delete or update of a row that was not there: %s" % (self.view, row))
         self.rows[row] -= 1
         if self.rows[row] <= 0:
             del self.rows[row]
 
-    def apply(self, event, data):
+    def _apply(self, event, data):
+        self.changes += 1
         if event == "insert":
             self.rows[canon.loads(data)] += 1
-            self.changes += 1
         elif event == "delete":
-            self._take(canon.loads(data))
-            self.changes += 1
+            self._remove(canon.loads(data))
         elif event == "update":
             both = canon.loads(data)
-            self._take(both.get("old"))
+            self._remove(both.get("old"))
             self.rows[both.get("new")] += 1
-            self.changes += 1
         elif event == "reset":
             self.rows.clear()
             self.resets += 1
-        elif event == "epoch":
-            self.epochs += 1
-            problem = self.check(self.rows)
-            if problem:
-                self.failures.append("%s, epoch event %d (%s): %s" % (self.view, self.epochs, data, problem))
 
     def report(self, report, name):
         report.check("%s/%s" % (name, self.view), not self.failures and self.epochs > 0,
                      "%d epochs; %s" % (self.epochs, "; ".join(self.failures[:2]) or "no epoch event came"))
-        report.note("%s/%s: %d epochs, %d changes, %d resets" % (name, self.view, self.epochs, self.changes, self.resets))
+        report.note("%s/%s: %d epochs, %d changes, %d resumed, %d resets" % (
+            name, self.view, self.epochs, self.changes, self.resumed, self.resets))
 
 
 def wait_visible(box, connection, timeout_s=40, view=None, source="core"):
