@@ -24,8 +24,8 @@ check-style: ## format, sizes, forbidden words
 layers: ## which folder may include which
 	@scripts/layers
 
-bench: $(B)/penstock ## measure (test/bench/*)
-	@scripts/run-programs test/bench $(B)/penstock
+bench: $(B)/penstock ## measure, as a table (arguments in ARGS)
+	@PENSTOCK=$(B)/penstock scripts/bench $(ARGS)
 
 soak: $(B)/penstock ## run under load for SOAK_SECONDS (test/soak/*)
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) scripts/run-programs test/soak $(B)/penstock
