@@ -1,0 +1,178 @@
+/* Status line and headers of answers, content negotiation; see rest.h. */
+#include "serve/out.h"
+#include "serve/rest.h"
+
+void answer_init(struct answer *a, struct arena *arena, struct buf *body)
+{
+    *a = (struct answer){.status = 200, .lag_ms = -1, .stale_s = -1, .stat = API_STATS_MAX, .body = body};
+    problem_init(&a->problem, arena);
+    buf_reset(body);
+}
+
+void answer_problem(struct answer *a)
+{
+    buf_reset(a->body);
+    problem_json(&a->problem, a->body);
+    a->status = a->problem.status;
+    a->content_type = "application/json; charset=utf-8";
+    a->has_etag = false;
+    a->etag_text = a->content_range = NULL;
+    a->retry_after_s = a->problem.retry_after_s;
+}
+
+/* ---- headers ---- */
+
+static void put_etag(const struct answer *a, struct buf *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (a->etag_text) {
+        OUT_LIT(out, "ETag: ");
+        buf_put_str(out, a->etag_text);
+        OUT_LIT(out, "\r\n");
+    } else if (a->has_etag) {
+        OUT_LIT(out, "ETag: \"");
+        uint8_t *p = buf_room(out, 16);
+        for (int i = 0; i < 16; i++)
+            p[i] = (uint8_t)hex[a->etag >> (60 - 4 * i) & 15];
+        out->len += 16;
+        OUT_LIT(out, "\"\r\n");
+    }
+}
+
+static void put_number(struct buf *out, const char *name, int64_t v)
+{
+    buf_put_str(out, name);
+    out_i64(out, v);
+    OUT_LIT(out, "\r\n");
+}
+
+static void put_text(struct buf *out, const char *name, const char *value)
+{
+    buf_put_str(out, name);
+    buf_put_str(out, value);
+    OUT_LIT(out, "\r\n");
+}
+
+static void put_api(const struct answer *a, struct buf *out)
+{
+    OUT_LIT(out, "Penstock-Epoch: ");
+    out_u64(out, a->epoch);
+    OUT_LIT(out, "\r\nPenstock-Lag-Ms: ");
+    out_i64(out, a->lag_ms < 0 ? 0 : a->lag_ms);
+    OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
+    if (a->stale_s >= 0)
+        put_number(out, "Penstock-Stale: ", a->stale_s);
+}
+
+static void put_cors(const struct http_request *req, struct buf *out)
+{
+    OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n"
+                 "Access-Control-Expose-Headers: Content-Range, ETag, Penstock-Epoch, Penstock-Lag-Ms, "
+                 "Penstock-Stale\r\n");
+    if (req->method == HTTP_M_OPTIONS)
+        OUT_LIT(out, "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
+                     "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, If-None-Match, "
+                     "Last-Event-ID, Penstock-Wait, Prefer, Range, Range-Unit, X-Client-Info, Accept-Profile\r\n"
+                     "Access-Control-Max-Age: 86400\r\n");
+}
+
+static void put_status(int status, struct buf *out)
+{
+    if (LIKELY(status == 200)) {
+        OUT_LIT(out, "HTTP/1.1 200 OK\r\nDate: ");
+        return;
+    }
+    OUT_LIT(out, "HTTP/1.1 ");
+    out_i64(out, status);
+    buf_put_u8(out, ' ');
+    buf_put_str(out, status_text(status));
+    OUT_LIT(out, "\r\nDate: ");
+}
+
+static void put_content(const struct answer *a, struct buf *out)
+{
+    if (a->content_type)
+        put_text(out, "Content-Type: ", a->content_type);
+    if (a->status != 304 && a->status != 204)
+        put_number(out, "Content-Length: ", (int64_t)a->body->len);
+}
+
+void answer_head(const struct answer *a, const struct http_request *req, struct slice date, bool close,
+                 struct buf *out)
+{
+    put_status(a->status, out);
+    out_slice(out, date);
+    OUT_LIT(out, "\r\n");
+    put_content(a, out);
+    if (a->api)
+        put_api(a, out);
+    put_etag(a, out);
+    if (UNLIKELY(a->content_range != NULL))
+        put_text(out, "Content-Range: ", a->content_range);
+    if (UNLIKELY(a->allow != NULL))
+        put_text(out, "Allow: ", a->allow);
+    if (UNLIKELY(a->retry_after_s > 0))
+        put_number(out, "Retry-After: ", a->retry_after_s);
+    if (UNLIKELY(a->status == 401))
+        OUT_LIT(out, "WWW-Authenticate: Bearer\r\n");
+    if (UNLIKELY(req && req->origin.p))
+        put_cors(req, out);
+    if (UNLIKELY(close))
+        OUT_LIT(out, "Connection: close\r\n");
+    OUT_LIT(out, "\r\n");
+}
+
+/* ---- Accept ---- */
+
+static const struct {
+    const char *name;
+    enum media media;
+} media_rows[] = {
+    {"application/json", MEDIA_JSON},
+    {"application/vnd.pgrst.object+json", MEDIA_OBJECT},
+    {"application/vnd.pgrst.object", MEDIA_OBJECT},
+    {"application/vnd.pgrst.array+json", MEDIA_JSON},
+    {"application/vnd.pgrst.array", MEDIA_JSON},
+    {"text/csv", MEDIA_CSV},
+    {"application/x-ndjson", MEDIA_NDJSON},
+    {"application/ndjson", MEDIA_NDJSON},
+    {"text/event-stream", MEDIA_EVENTS},
+    {"*/*", MEDIA_JSON},
+    {"application/*", MEDIA_JSON},
+    {"text/*", MEDIA_CSV},
+};
+
+/* q=0.5 as 500; 1000 when not given or not understood. */
+static int quality(struct slice params)
+{
+    while (params.p) {
+        struct slice p = slice_trim(slice_cut(&params, ';'));
+        if (p.len < 3 || (p.p[0] | 0x20) != 'q' || p.p[1] != '=')
+            continue;
+        int v = p.p[2] == '1' ? 1000 : 0;
+        for (size_t i = 4, unit = 100; v < 1000 && i < p.len && unit; i++, unit /= 10)
+            if (p.p[i] >= '0' && p.p[i] <= '9')
+                v += (int)unit * (p.p[i] - '0');
+        return v;
+    }
+    return 1000;
+}
+
+enum media media_choose(struct slice accept)
+{
+    enum media best = MEDIA_NONE;
+    int best_quality = 0;
+    if (!accept.p || accept.len == 0 || slice_is(accept, "*/*"))
+        return MEDIA_JSON;
+    while (accept.p) {
+        struct slice params = slice_cut(&accept, ',');
+        struct slice name = slice_trim(slice_cut(&params, ';'));
+        int q = quality(params);
+        for (size_t i = 0; q > best_quality && i < ARRAY_COUNT(media_rows); i++)
+            if (slice_is_nocase(name, media_rows[i].name)) {
+                best = media_rows[i].media;
+                best_quality = q;
+            }
+    }
+    return best;
+}

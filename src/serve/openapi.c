@@ -1,0 +1,215 @@
+/* OpenAPI 3.1 of the current version, written once per world: every api with its columns, types and COMMENTs. */
+#include "serve/out.h"
+#include "serve/world.h"
+
+static void put_type(struct buf *b, const struct column *c)
+{
+    const struct type_info *t = type_info(c->type.id);
+    char name[64];
+    OUT_LIT(b, "{");
+    if (t->id != T_JSON && t->id != T_JSONB) { /* those may be anything */
+        OUT_LIT(b, "\"type\":");
+        if (c->not_null) {
+            out_json_cstr(b, t->json_schema_type);
+        } else {
+            OUT_LIT(b, "[");
+            out_json_cstr(b, t->json_schema_type);
+            OUT_LIT(b, ",\"null\"]");
+        }
+        OUT_LIT(b, ",");
+        if (t->json_schema_format) {
+            OUT_LIT(b, "\"format\":");
+            out_json_cstr(b, t->json_schema_format);
+            OUT_LIT(b, ",");
+        }
+    }
+    OUT_LIT(b, "\"x-sql-type\":");
+    out_json_cstr(b, type_format(c->type, name, sizeof name));
+    if (c->comment) {
+        OUT_LIT(b, ",\"description\":");
+        out_json_cstr(b, c->comment);
+    }
+    OUT_LIT(b, "}");
+}
+
+static void put_schema(struct buf *b, const struct world_view *v)
+{
+    bool first = true;
+    OUT_LIT(b, "{\"type\":\"object\",");
+    if (v->cv->comment) {
+        OUT_LIT(b, "\"description\":");
+        out_json_cstr(b, v->cv->comment);
+        OUT_LIT(b, ",");
+    }
+    OUT_LIT(b, "\"properties\":{");
+    for (uint32_t i = 0; i < v->schema->column_count; i++) {
+        if (i)
+            OUT_LIT(b, ",");
+        out_json_cstr(b, v->schema->columns[i].name);
+        OUT_LIT(b, ":");
+        put_type(b, &v->schema->columns[i]);
+    }
+    OUT_LIT(b, "},\"required\":[");
+    for (uint32_t i = 0; i < v->schema->column_count; i++, first = false) {
+        if (!first)
+            OUT_LIT(b, ",");
+        out_json_cstr(b, v->schema->columns[i].name);
+    }
+    OUT_LIT(b, "],\"x-key\":[");
+    for (uint32_t i = 0; i < v->key_count; i++) {
+        if (i)
+            OUT_LIT(b, ",");
+        out_json_cstr(b, v->schema->columns[v->row_key[i].column].name);
+    }
+    OUT_LIT(b, "]}");
+}
+
+static void put_param(struct buf *b, const char *name, const char *where, bool required, const char *description)
+{
+    OUT_LIT(b, "{\"name\":");
+    out_json_cstr(b, name);
+    OUT_LIT(b, ",\"in\":");
+    out_json_cstr(b, where);
+    buf_put_str(b, required ? ",\"required\":true" : "");
+    OUT_LIT(b, ",\"schema\":{\"type\":\"string\"}");
+    if (description) {
+        OUT_LIT(b, ",\"description\":");
+        out_json_cstr(b, description);
+    }
+    OUT_LIT(b, "}");
+}
+
+static void put_ref(struct buf *b, const char *what, const char *name)
+{
+    buf_printf(b, "{\"$ref\":\"#/components/%s/", what);
+    for (const char *p = name; *p; p++) { /* JSON pointer in a URI fragment, in a JSON string */
+        if (*p == '~')
+            OUT_LIT(b, "~0");
+        else if (*p == '/')
+            OUT_LIT(b, "~1");
+        else if (*p == '"' || *p == '\\' || (uint8_t)*p <= ' ' || *p == '%' || (uint8_t)*p >= 0x7F)
+            buf_printf(b, "%%%02X", (uint8_t)*p);
+        else
+            buf_put_u8(b, (uint8_t)*p);
+    }
+    OUT_LIT(b, "\"}");
+}
+
+static void put_errors(struct buf *b)
+{
+    OUT_LIT(b, ",\"default\":{\"description\":\"What went wrong\",\"content\":{\"application/json\":{\"schema\":"
+               "{\"$ref\":\"#/components/schemas/Error\"}}}}}");
+}
+
+static void put_operation_head(struct buf *b, const struct world_api *api, const char *summary)
+{
+    OUT_LIT(b, "\"get\":{\"tags\":[");
+    out_json_cstr(b, api->path);
+    OUT_LIT(b, "],\"summary\":");
+    out_json_cstr(b, summary);
+    if (api->view->cv->comment) {
+        OUT_LIT(b, ",\"description\":");
+        out_json_cstr(b, api->view->cv->comment);
+    }
+    OUT_LIT(b, ",\"parameters\":[");
+}
+
+static const struct {
+    const char *name, *where, *text;
+} list_params[] = {
+    {"select", "query", "Columns: name, alias:name, name::type, *"},
+    {"order", "query", "column.asc|desc.nullsfirst|nullslast, comma-separated"},
+    {"limit", "query", "Most rows"},
+    {"offset", "query", "Rows to skip"},
+    {"or", "query", "(condition,condition)"},
+    {"and", "query", "(condition,condition)"},
+    {"Prefer", "header", "count=exact counts all rows that match"},
+    {"Range", "header", "Rows FROM-TO"},
+    {"Penstock-Wait", "header", "SOURCE=LSN: answer once the view includes that position"},
+};
+
+static void put_list(struct buf *b, const struct world_api *api)
+{
+    put_operation_head(b, api, "Rows, filtered and ordered; live with Accept: text/event-stream");
+    for (uint32_t i = 0; i < api->view->schema->column_count; i++) {
+        const struct column *c = &api->view->schema->columns[i];
+        put_param(b, c->name, "query", false, c->comment ? c->comment : "OPERATOR.VALUE, such as eq.5");
+        OUT_LIT(b, ",");
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(list_params); i++) {
+        if (i)
+            OUT_LIT(b, ",");
+        put_param(b, list_params[i].name, list_params[i].where, false, list_params[i].text);
+    }
+    OUT_LIT(b, "],\"responses\":{\"200\":{\"description\":\"Rows\",\"content\":{\"application/json\":{\"schema\":"
+               "{\"type\":\"array\",\"items\":");
+    put_ref(b, "schemas", api->path);
+    OUT_LIT(b, "}},\"text/csv\":{},\"application/x-ndjson\":{},\"text/event-stream\":{}}}");
+    put_errors(b);
+    OUT_LIT(b, "}");
+}
+
+static void put_by_key(struct buf *b, const struct world_api *api)
+{
+    const struct world_view *v = api->view;
+    put_operation_head(b, api, "One row by key");
+    for (uint32_t i = 0; i < v->key_count; i++) {
+        const struct column *c = &v->schema->columns[v->row_key[i].column];
+        if (i)
+            OUT_LIT(b, ",");
+        put_param(b, c->name, "path", true, c->comment);
+    }
+    OUT_LIT(b, "],\"responses\":{\"200\":{\"description\":\"The row\",\"content\":{\"application/json\":{\"schema\":");
+    put_ref(b, "schemas", api->path);
+    OUT_LIT(b, "},\"text/event-stream\":{}}},\"404\":{\"description\":\"No row has this key\"}");
+    put_errors(b);
+    OUT_LIT(b, "}");
+}
+
+static void put_path(struct buf *b, const char *path, const struct world_view *v)
+{
+    struct buf text = {0};
+    buf_printf(&text, "/api/%s", path);
+    for (uint32_t i = 0; v && i < v->key_count; i++)
+        buf_printf(&text, "/{%s}", v->schema->columns[v->row_key[i].column].name);
+    out_json_string(b, text.p, text.len);
+    OUT_LIT(b, ":{");
+    buf_fini(&text);
+}
+
+static void put_api_paths(struct buf *b, const struct world_api *api)
+{
+    put_path(b, api->path, NULL);
+    put_list(b, api);
+    OUT_LIT(b, "}");
+    if (api->view->key_count) {
+        OUT_LIT(b, ",");
+        put_path(b, api->path, api->view);
+        put_by_key(b, api);
+        OUT_LIT(b, "}");
+    }
+}
+
+void openapi_write(const struct world *w, struct buf *b)
+{
+    buf_printf(b,
+               "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Penstock\",\"version\":\"%u\",\"description\":\"Views kept "
+               "up to date from live sources. The query grammar is PostgREST's.\"},\"servers\":[{\"url\":\"/\"}],"
+               "\"paths\":{",
+               w->catalog->version);
+    for (uint32_t i = 0; i < w->api_count; i++) {
+        if (i)
+            OUT_LIT(b, ",");
+        put_api_paths(b, &w->apis[i]);
+    }
+    OUT_LIT(b, "},\"components\":{\"schemas\":{");
+    for (uint32_t i = 0; i < w->api_count; i++) {
+        out_json_cstr(b, w->apis[i].path);
+        OUT_LIT(b, ":");
+        put_schema(b, w->apis[i].view);
+        OUT_LIT(b, ",");
+    }
+    OUT_LIT(b, "\"Error\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":"
+               "{\"type\":\"string\"},\"details\":{\"type\":[\"string\",\"null\"]},\"hint\":{\"type\":"
+               "[\"string\",\"null\"]}}}}}}");
+}

@@ -1,0 +1,157 @@
+/* Rows as JSON and CSV; see render.h. */
+#include "serve/render.h"
+#include "serve/out.h"
+#include "types/datetime.h"
+
+#include <math.h>
+
+void projection_init(struct arena *a, const struct select_item *items, uint32_t count, struct projection *out)
+{
+    struct buf b = {0};
+    *out = (struct projection){count, items, ARENA_ARRAY(a, struct slice, count)};
+    for (uint32_t i = 0; i < count; i++) {
+        buf_reset(&b);
+        buf_put_u8(&b, i ? ',' : '{');
+        out_json_string(&b, items[i].label.p, items[i].label.len);
+        buf_put_u8(&b, ':');
+        out->labels[i] = (struct slice){arena_memdup(a, b.p, b.len), b.len};
+    }
+    buf_fini(&b);
+}
+
+static void put_str(struct buf *out, struct str s)
+{
+    buf_put(out, s.p, s.len);
+}
+
+static void put_quoted(struct buf *out, struct str s)
+{
+    buf_put_u8(out, '"');
+    buf_put(out, s.p, s.len);
+    buf_put_u8(out, '"');
+}
+
+static bool is_number(enum type_id t, const union val *v)
+{
+    if (t == T_NUMERIC)
+        return v->n.kind <= NUM_BIG;
+    return isfinite(v->f);
+}
+
+void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, struct buf *out)
+{
+    switch (t) {
+    case T_BOOL:
+        if (v->i)
+            OUT_LIT(out, "true");
+        else
+            OUT_LIT(out, "false");
+        return;
+    case T_INT2:
+    case T_INT4:
+    case T_INT8: out_i64(out, v->i); return;
+    case T_FLOAT4:
+    case T_FLOAT8:
+    case T_NUMERIC:
+        if (is_number(t, v))
+            put_str(out, type_output(fn, t, v));
+        else
+            put_quoted(out, type_output(fn, t, v));
+        return;
+    case T_TEXT:
+    case T_VARCHAR:
+    case T_BPCHAR:
+    case T_UNKNOWN: out_json_string(out, v->s.p, v->s.len); return;
+    case T_JSON:
+    case T_JSONB: put_str(out, v->s); return;
+    case T_TIMESTAMP:
+    case T_TIMESTAMPTZ: put_quoted(out, timestamp_json(fn, t, v->i)); return;
+    case T_DATE:
+    case T_TIME:
+    case T_INTERVAL:
+    case T_UUID: put_quoted(out, type_output(fn, t, v)); return;
+    case T_BYTEA: break; /* "\\x..." needs its backslash escaped */
+    case T_COUNT: break;
+    }
+    struct str s = type_output(fn, t, v);
+    out_json_string(out, s.p, s.len);
+}
+
+/* The selected value of item i: the column itself or its cast. *null tells. False: the cast failed. */
+static bool item_value(struct fn_ctx *fn, const struct select_item *it, const union val *vals, const uint8_t *states,
+                       union val *out, bool *null)
+{
+    *out = vals[it->column];
+    *null = states[it->column] != VAL_OK;
+    if (LIKELY(!it->conv) || *null)
+        return true;
+    bool arg_null = false;
+    return it->conv->eval(fn, &vals[it->column], &arg_null, 1, out, null);
+}
+
+bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
+                     struct buf *out)
+{
+    if (p->count == 0)
+        OUT_LIT(out, "{");
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct select_item *it = &p->items[i];
+        union val v;
+        bool null;
+        out_slice(out, p->labels[i]);
+        if (!item_value(fn, it, vals, states, &v, &null))
+            return false;
+        if (null)
+            OUT_LIT(out, "null");
+        else
+            render_json_value(fn, it->type.id, &v, out);
+    }
+    OUT_LIT(out, "}");
+    return true;
+}
+
+static void csv_field(struct buf *out, const uint8_t *p, size_t len)
+{
+    bool quote = len == 0;
+    for (size_t i = 0; i < len && !quote; i++)
+        quote = p[i] == '"' || p[i] == ',' || p[i] == '\n' || p[i] == '\r' || p[i] == '\\';
+    if (!quote) {
+        buf_put(out, p, len);
+        return;
+    }
+    buf_put_u8(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] == '"')
+            buf_put_u8(out, '"');
+        buf_put_u8(out, p[i]);
+    }
+    buf_put_u8(out, '"');
+}
+
+void render_csv_head(const struct projection *p, struct buf *out)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (i)
+            buf_put_u8(out, ',');
+        csv_field(out, p->items[i].label.p, p->items[i].label.len);
+    }
+}
+
+bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
+                    struct buf *out)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct select_item *it = &p->items[i];
+        union val v;
+        bool null;
+        if (i)
+            buf_put_u8(out, ',');
+        if (!item_value(fn, it, vals, states, &v, &null))
+            return false;
+        if (null)
+            continue;
+        struct str s = type_output(fn, it->type.id, &v);
+        csv_field(out, s.p, s.len);
+    }
+    return true;
+}

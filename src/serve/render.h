@@ -1,0 +1,26 @@
+/* Rows as JSON, CSV or NDJSON, the way PostgREST prints them. */
+#ifndef PENSTOCK_SERVE_RENDER_H
+#define PENSTOCK_SERVE_RENDER_H
+
+#include "serve/query.h"
+
+enum render_format { RENDER_JSON, RENDER_OBJECT, RENDER_CSV, RENDER_NDJSON };
+
+/* What is selected, with the JSON keys spelled out ("{\"id\":", ",\"name\":"). Immutable, shared. */
+struct projection {
+    uint32_t count;
+    const struct select_item *items;
+    struct slice *labels;
+};
+void projection_init(struct arena *a, const struct select_item *items, uint32_t count, struct projection *out);
+
+/* One value, not NULL. fn->arena gets scratch. */
+void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, struct buf *out);
+/* One row as a JSON object. False: a cast failed (fn says why). */
+bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
+                     struct buf *out);
+void render_csv_head(const struct projection *p, struct buf *out);
+bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
+                    struct buf *out);
+
+#endif

@@ -1,0 +1,262 @@
+/* Routing of reads and the loop's reading state; see rest.h. The list and key reads themselves: rest_read.c. */
+#include "serve/rest.h"
+#include "serve/out.h"
+#include "serve/rest_read.h"
+
+#include <stdlib.h>
+
+void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read)
+{
+    memset(r, 0, sizeof *r);
+    r->limits = limits;
+    r->gate = gate;
+    r->anonymous_read = anonymous_read;
+    arena_init(&r->arena);
+    arena_init(&r->rows);
+    r->fn.arena = &r->rows;
+    r->bind_fn.arena = &r->arena;
+    r->vals = xcalloc(COLUMNS_MAX, sizeof *r->vals);
+    r->states = xcalloc(COLUMNS_MAX, sizeof *r->states);
+}
+
+void rest_fini(struct rest *r)
+{
+    struct err *e = rest_use(r, NULL);
+    ASSERT(!e);
+    arena_fini(&r->arena);
+    arena_fini(&r->rows);
+    buf_fini(&r->key);
+    free(r->vals);
+    free(r->states);
+}
+
+struct err *rest_use(struct rest *r, struct world *w)
+{
+    if (r->snapshot)
+        store_snapshot_free(r->snapshot);
+    free(r->dbs);
+    r->snapshot = NULL;
+    r->dbs = NULL;
+    r->world = NULL;
+    if (!w)
+        return NULL;
+    TRY(store_snapshot_new(w->reader, &r->snapshot));
+    r->dbs = xcalloc((size_t)w->db_count * w->shard_count, sizeof *r->dbs);
+    r->world = w;
+    return NULL;
+}
+
+bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t shard, store_db *out)
+{
+    char name[48];
+    uint32_t *slot = &r->dbs[(size_t)(v->db_first + db) * r->world->shard_count + shard];
+    if (UNLIKELY(*slot == 0)) {
+        store_db found;
+        if (!store_snapshot_db(r->snapshot, shard, world_db_name(v, db, name, sizeof name), &found))
+            return false;
+        *slot = found + 1;
+    }
+    *out = *slot - 1;
+    return true;
+}
+
+/* ---- freshness ---- */
+
+#define HEARTBEAT_LATE_US INT64_C(3000000)
+
+int64_t rest_stale_s(const struct rest *r)
+{
+    int64_t beat = r->gate->heartbeat_us;
+    bool late = r->now_us - beat > HEARTBEAT_LATE_US;
+    if (!late && r->gate->pipeline_state != PIPELINE_DOWN)
+        return -1;
+    return beat > 0 && r->now_us > beat ? (r->now_us - beat) / 1000000 : 0;
+}
+
+/* How far what is shown may be behind one source. A streaming source with nothing left to send is up to date. */
+static int64_t source_lag_us(const struct rest *r, const struct gate_source *s)
+{
+    int64_t since = s->last_contact_us;
+    if (s->state == SOURCE_STREAMING) {
+        if (s->lag_bytes <= 0)
+            return 0;
+        since = s->last_change_us;
+    }
+    return since > 0 && r->now_us > since ? r->now_us - since : 0;
+}
+
+int64_t rest_lag_ms(const struct rest *r, const struct world_view *v)
+{
+    int64_t lag = 0;
+    for (uint32_t i = 0; i < v->cv->source_count; i++) {
+        uint32_t source = v->cv->sources[i];
+        int64_t one = source < GATE_SOURCES_MAX ? source_lag_us(r, &r->gate->sources[source]) : 0;
+        lag = one > lag ? one : lag;
+    }
+    int64_t stale = rest_stale_s(r);
+    return lag / 1000 > stale * 1000 ? lag / 1000 : stale < 0 ? lag / 1000 : stale * 1000;
+}
+
+void rest_mark(const struct rest *r, const struct world_view *v, struct answer *a)
+{
+    a->api = true;
+    a->lag_ms = rest_lag_ms(r, v);
+    a->stale_s = rest_stale_s(r);
+}
+
+bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
+{
+    uint32_t i = v->cv->view_index;
+    if (i >= GATE_VIEWS_MAX || r->gate->views[i].state != VIEW_BUILDING)
+        return true;
+    problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built and not complete yet", v->cv->name);
+    p->retry_after_s = 2;
+    return problem_hint(p, "Ask again in a moment; /ready tells when all views are complete.");
+}
+
+/* ---- finding the api ---- */
+
+static bool no_catalog(struct problem *p)
+{
+    problem_set(p, 503, "PENSTOCK_STARTING", "no api is ready yet: the pipeline has not written its catalog");
+    p->retry_after_s = 1;
+    return problem_hint(p, "Start the pipeline, or ask again in a moment.");
+}
+
+static bool strip_version(struct rest *r, const struct url *u, uint32_t *from, struct problem *p)
+{
+    uint64_t n;
+    if (u->segment_count < 2 || u->segments[1].len < 2 || u->segments[1].p[0] != 'v' ||
+        !slice_u64((struct slice){u->segments[1].p + 1, u->segments[1].len - 1}, UINT32_MAX, &n))
+        return true;
+    if (n != r->world->catalog->version) {
+        problem_set(p, 404, "PENSTOCK_VERSION", "version %llu is not served", (unsigned long long)n);
+        return problem_hint(p, "The current version is v%u.", r->world->catalog->version);
+    }
+    *from = 2;
+    return true;
+}
+
+const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p)
+{
+    uint32_t from = 1;
+    if (!r->world) {
+        no_catalog(p);
+        return NULL;
+    }
+    if (!strip_version(r, u, &from, p))
+        return NULL;
+    *used = from;
+    if (u->segment_count == from)
+        return NULL; /* the list of apis itself: no problem set */
+    const struct world_api *api = world_find(r->world, u->segments + from, u->segment_count - from, used);
+    *used += from;
+    if (api)
+        return api;
+    struct slice s = u->segments[from];
+    problem_set(p, 404, "PGRST205", "Could not find the api '%.*s'", (int)(s.len > 100 ? 100 : s.len),
+                (const char *)s.p);
+    const char *near = world_nearest(r->world, u->segments + from, u->segment_count - from);
+    if (near)
+        problem_hint(p, "Perhaps you meant the api '%s'; GET /api/ lists them all", near);
+    else
+        problem_hint(p, "GET /api/ lists all apis");
+    return NULL;
+}
+
+/* ---- routes ---- */
+
+static void etag_of_body(struct answer *a, const struct http_request *req)
+{
+    etag_check(a, req, hash_bytes(a->body->p, a->body->len));
+}
+
+static enum rest_next openapi(struct rest *r, const struct http_request *req, struct answer *a)
+{
+    a->content_type = "application/openapi+json; charset=utf-8";
+    out_slice(a->body, (struct slice){r->world->openapi.p, r->world->openapi.len});
+    etag_of_body(a, req);
+    return REST_DONE;
+}
+
+static bool may_read(const struct rest *r, struct problem *p)
+{
+    if (r->anonymous_read)
+        return true;
+    problem_set(p, 401, "PGRST302", "Anonymous access is disabled");
+    return problem_hint(p, "Set access: { anonymous: read } in penstock.yaml to let everyone read the apis.");
+}
+
+static bool method_ok(const struct http_request *req, struct answer *a)
+{
+    if (req->method == HTTP_M_GET || req->method == HTTP_M_HEAD || req->method == HTTP_M_OPTIONS)
+        return true;
+    a->allow = "GET, HEAD, OPTIONS";
+    problem_set(&a->problem, 405, "PENSTOCK_METHOD", "%.*s is not allowed here",
+                (int)(req->method_text.len > 30 ? 30 : req->method_text.len), (const char *)req->method_text.p);
+    return problem_hint(&a->problem, "Apis are views: they are read with GET and HEAD.");
+}
+
+static enum rest_next api_route(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
+{
+    uint32_t used;
+    if (!method_ok(req, a))
+        return REST_DONE;
+    if (req->method == HTTP_M_OPTIONS) {
+        a->allow = "GET, HEAD, OPTIONS";
+        a->content_type = NULL;
+        return REST_DONE;
+    }
+    if (!may_read(r, &a->problem))
+        return REST_DONE;
+    const struct world_api *api = rest_find_api(r, &r->url, &used, &a->problem);
+    if (!api)
+        return a->problem.status ? REST_DONE : openapi(r, req, a);
+    a->stat = api->stat;
+    return read_answer(r, req, api, used, waited, a);
+}
+
+static bool is_status(const struct rest *r, const char *name)
+{
+    return r->url.segment_count == 1 && slice_is(r->url.segments[0], name);
+}
+
+typedef void (*status_fn)(struct rest *r, struct answer *a);
+
+static enum rest_next status_route(struct rest *r, const struct http_request *req, status_fn fn, struct answer *a)
+{
+    if (method_ok(req, a) && req->method != HTTP_M_OPTIONS)
+        fn(r, a);
+    return REST_DONE;
+}
+
+static enum rest_next route(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
+{
+    if (slice_is(req->target, "*") && req->method == HTTP_M_OPTIONS) {
+        a->allow = "GET, HEAD, OPTIONS";
+        return REST_DONE;
+    }
+    const char *wrong = url_parse(&r->arena, req->target, &r->url);
+    if (wrong) {
+        problem_set(&a->problem, 400, "PENSTOCK_URL", "%s", wrong);
+        return REST_DONE;
+    }
+    if (r->url.segment_count && slice_is(r->url.segments[0], "api"))
+        return api_route(r, req, waited, a);
+    if (is_status(r, "health"))
+        return status_route(r, req, status_health, a);
+    if (is_status(r, "ready"))
+        return status_route(r, req, status_ready, a);
+    if (is_status(r, "metrics"))
+        return status_route(r, req, status_metrics, a);
+    return REST_BACK;
+}
+
+enum rest_next rest_answer(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
+{
+    a->head_only = req->method == HTTP_M_HEAD;
+    enum rest_next next = route(r, req, waited, a);
+    if (a->problem.status)
+        answer_problem(a);
+    return a->problem.status ? REST_DONE : next;
+}

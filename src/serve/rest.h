@@ -1,0 +1,99 @@
+/* REST reads: from a parsed request to an answer. One struct rest per loop; no sockets here, so that tests can call it.
+ *
+ * rest_answer fills the answer's head fields and body and says what is to happen: send it, wait for an epoch, or go on as
+ * a live query. The snapshot is never held past the call. */
+#ifndef PENSTOCK_SERVE_REST_H
+#define PENSTOCK_SERVE_REST_H
+
+#include "serve/http.h"
+#include "serve/serve.h"
+#include "serve/stats.h"
+#include "serve/world.h"
+
+struct rest {
+    const struct serve_limits *limits;
+    bool anonymous_read;
+    struct gate *gate;
+    struct world *world;             /* borrowed; NULL: nothing to serve yet */
+    struct store_snapshot *snapshot; /* of this loop in world->reader; NULL with world */
+    uint32_t *dbs;                   /* handle + 1 by (database, shard); 0 not looked up yet */
+    struct arena arena;              /* of the request */
+    struct arena rows;               /* of one row: reset after each */
+    struct fn_ctx fn;                /* on `rows` */
+    struct fn_ctx bind_fn;           /* on `arena` */
+    union val *vals;                 /* COLUMNS_MAX */
+    uint8_t *states;
+    struct buf key;
+    struct url url;
+    int64_t now_us;                  /* Unix; set by the caller before each request */
+    const struct stats_set *stats;   /* for /metrics; may be NULL */
+};
+void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
+void rest_fini(struct rest *r);
+/* Take up a world (or NULL: let go). Fails when no reader slot is free. */
+NODISCARD struct err *rest_use(struct rest *r, struct world *w);
+
+enum rest_next { REST_DONE, REST_WAIT, REST_LIVE, REST_BACK };
+struct answer {
+    int status;
+    const char *content_type; /* NULL: no body */
+    bool head_only;           /* HEAD: length without body */
+    bool api;                 /* answer of an api: epoch, lag and so on are sent */
+    uint64_t epoch;
+    int64_t lag_ms;           /* -1 unknown */
+    int64_t stale_s;          /* -1: the pipeline lives */
+    bool has_etag;
+    uint64_t etag;
+    const char *etag_text;    /* instead of etag, quoted */
+    const char *allow;        /* Allow header */
+    const char *content_range;/* in the request's arena */
+    int retry_after_s;
+    uint32_t stat;            /* api number for counters, API_STATS_MAX: none */
+    struct buf *body;         /* borrowed from the loop */
+    struct problem problem;
+};
+/* waited: the request has waited long enough for Penstock-Wait (then 504 instead of REST_WAIT). */
+enum rest_next rest_answer(struct rest *r, const struct http_request *req, bool waited, struct answer *a);
+/* Fills body and head fields from a->problem. */
+void answer_problem(struct answer *a);
+void answer_init(struct answer *a, struct arena *arena, struct buf *body);
+/* Media type of an answer by the Accept header, best first. */
+enum media { MEDIA_JSON, MEDIA_OBJECT, MEDIA_CSV, MEDIA_NDJSON, MEDIA_EVENTS, MEDIA_NONE };
+enum media media_choose(struct slice accept);
+/* Serialises status line and headers (a->body's length included). */
+void answer_head(const struct answer *a, const struct http_request *req, struct slice date, bool close,
+                 struct buf *out);
+
+/* ---- shared with live queries and status ---- */
+struct read { /* one bound read of an api */
+    const struct world_api *api;
+    const struct world_view *view;
+    bool by_key;               /* one row by key */
+    struct query query;
+    struct projection projection;
+};
+bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t shard, store_db *out);
+/* Path segments after /api[/vN] and parameters into a bound read. a: where it lives. */
+bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p);
+/* After /api: strips "v1", finds the api. *used counts the segments up to and with its name. */
+const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p);
+bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p); /* view may be shown */
+int64_t rest_lag_ms(const struct rest *r, const struct world_view *v);
+int64_t rest_stale_s(const struct rest *r);
+void rest_mark(const struct rest *r, const struct world_view *v, struct answer *a); /* lag, stale */
+
+/* select.c: runs a list read in the open snapshot. */
+struct select_result {
+    uint64_t total;     /* rows that match, when has_total */
+    bool has_total;
+    uint64_t row_count; /* emitted */
+    int64_t offset;
+};
+struct select_sink {
+    bool (*row)(struct select_sink *s, const union val *vals, const uint8_t *states); /* false: stops, with a problem */
+    void (*reset)(struct select_sink *s); /* forget the rows so far: they come again in another order */
+};
+bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct select_sink *sink,
+                struct select_result *out, struct problem *p);
+
+#endif

@@ -1,0 +1,427 @@
+/* Reads of one api, by key and as a list; see rest_read.h. */
+#include "serve/rest_read.h"
+#include "data/row.h"
+#include "serve/filter.h"
+#include "serve/out.h"
+
+/* ---- Penstock-Wait ---- */
+
+/* "16/B374D848" as 64 bits, or a plain decimal number. */
+static bool position_parse(struct slice s, uint64_t *out)
+{
+    struct slice low = s;
+    struct slice high = slice_cut(&low, '/');
+    if (!low.p)
+        return slice_u64(s, UINT64_MAX, out);
+    uint64_t part[2] = {0, 0};
+    struct slice both[2] = {high, low};
+    for (int k = 0; k < 2; k++) {
+        if (both[k].len == 0 || both[k].len > 8)
+            return false;
+        for (size_t i = 0; i < both[k].len; i++) {
+            uint8_t c = both[k].p[i] | 0x20;
+            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+                return false;
+            part[k] = part[k] * 16 + (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+        }
+    }
+    *out = part[0] << 32 | part[1];
+    return true;
+}
+
+static int wait_one(struct rest *r, struct slice source, struct slice position, struct problem *p)
+{
+    uint64_t want, have;
+    char text[64];
+    if (!position_parse(position, &want)) {
+        problem_set(p, 400, "PENSTOCK_WAIT", "Penstock-Wait wants SOURCE=LSN, such as core=0/16B3748");
+        return -1;
+    }
+    for (uint32_t i = 0; i < r->gate->source_count && i < GATE_SOURCES_MAX; i++) {
+        struct gate_source *s = &r->gate->sources[i];
+        if (!slice_is(source, s->name))
+            continue;
+        gate_text_get(s->position, sizeof text, &s->position_seq, text);
+        return position_parse(slice_of(text), &have) && have >= want;
+    }
+    problem_set(p, 400, "PENSTOCK_WAIT", "Penstock-Wait names an unknown source \"%.*s\"",
+                (int)(source.len > 64 ? 64 : source.len), (const char *)source.p);
+    return -1;
+}
+
+int wait_check(struct rest *r, struct slice wait, struct problem *p)
+{
+    int all = 1;
+    while (wait.p) {
+        struct slice position = slice_trim(slice_cut(&wait, ','));
+        struct slice source = slice_cut(&position, '=');
+        int one = wait_one(r, source, position, p);
+        if (one < 0)
+            return one;
+        all &= one;
+    }
+    return all;
+}
+
+/* ---- ETag ---- */
+
+static bool etag_listed(struct slice list, uint64_t etag)
+{
+    char text[24];
+    snprintf(text, sizeof text, "\"%016llx\"", (unsigned long long)etag);
+    while (list.p) {
+        struct slice one = slice_trim(slice_cut(&list, ','));
+        if (one.len > 2 && one.p[0] == 'W' && one.p[1] == '/')
+            one.p += 2, one.len -= 2;
+        if (slice_is(one, text) || slice_is(one, "*"))
+            return true;
+    }
+    return false;
+}
+
+void etag_check(struct answer *a, const struct http_request *req, uint64_t etag)
+{
+    a->has_etag = true;
+    a->etag = etag;
+    if (LIKELY(!req->if_none_match.p) || a->status >= 300 || !etag_listed(req->if_none_match, etag))
+        return;
+    a->status = 304;
+    a->content_type = NULL;
+    buf_reset(a->body);
+}
+
+/* ---- what is asked for ---- */
+
+static const char *media_type(enum media m)
+{
+    static const char *const names[] = {
+        [MEDIA_JSON] = "application/json; charset=utf-8",
+        [MEDIA_OBJECT] = "application/vnd.pgrst.object+json; charset=utf-8",
+        [MEDIA_CSV] = "text/csv; charset=utf-8",
+        [MEDIA_NDJSON] = "application/x-ndjson; charset=utf-8",
+        [MEDIA_EVENTS] = "text/event-stream",
+    };
+    return names[m];
+}
+
+bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments, uint32_t *shard,
+                       struct problem *p)
+{
+    buf_reset(&r->key);
+    for (uint32_t i = 0; i < v->key_count; i++) {
+        struct type t = {v->schema->columns[v->row_key[i].column].type.id, -1};
+        union val val;
+        if (!type_input(&r->bind_fn, t, (const char *)segments[i].p, segments[i].len, &val))
+            return problem_from_fn(p, &r->bind_fn);
+        key_put(&r->key, t.id, &val, VAL_OK, false, false);
+    }
+    *shard = hash_shard(hash_bytes(r->key.p, r->key.len), r->world->shard_count);
+    key_shorten(&r->key, 0);
+    return true;
+}
+
+static bool wrong_key(const struct world_view *v, uint32_t given, const char *api, struct problem *p)
+{
+    if (v->key_count == 0) {
+        problem_set(p, 404, "PENSTOCK_NO_KEY", "api '%s' has no key: its rows are read as a list", api);
+        return problem_hint(p, "GET /api/%s", api);
+    }
+    problem_set(p, 404, "PENSTOCK_KEY", "the key of api '%s' has %u column%s, not %u", api, v->key_count,
+                v->key_count == 1 ? "" : "s", given);
+    char names[512] = "";
+    for (uint32_t i = 0; i < v->key_count && strlen(names) < 400; i++) {
+        size_t n = strlen(names);
+        snprintf(names + n, sizeof names - n, "/{%.64s}", v->schema->columns[v->row_key[i].column].name);
+    }
+    return problem_hint(p, "GET /api/%s%s", api, names);
+}
+
+static bool key_shape(const struct url *u, uint32_t used, const struct world_api *api, struct problem *p)
+{
+    uint32_t given = u->segment_count - used;
+    const struct world_view *v = api->view;
+    if (given == v->key_count && given)
+        return true;
+    if (v->key_count && given == v->key_count + 1 && slice_is(u->segments[u->segment_count - 1], "why"))
+        return problem_set(p, 501, "PENSTOCK_UNSUPPORTED", "\"why\" is not supported yet");
+    return wrong_key(v, given, api->path, p);
+}
+
+bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p)
+{
+    uint32_t used;
+    struct fn_ctx fn = {.arena = a};
+    const struct world_api *api = rest_find_api(r, u, &used, p);
+    if (!api)
+        return p->status ? false : problem_set(p, 400, "PENSTOCK_LIVE", "the list of apis is not a live query");
+    *out = (struct read){.api = api, .view = api->view, .by_key = u->segment_count > used};
+    if (out->by_key && !key_shape(u, used, api, p))
+        return false;
+    if (!query_parse(a, u, &out->query, p) ||
+        !query_bind(a, &fn, api->path, out->view->schema, &out->query, p))
+        return false;
+    projection_init(a, out->query.select, out->query.select_count, &out->projection);
+    return true;
+}
+
+/* ---- one row by key ---- */
+
+static bool snapshot_begin(struct rest *r, int shard, struct problem *p)
+{
+    struct err *e = store_snapshot_begin(r->snapshot, shard);
+    if (!e)
+        return true;
+    problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
+    problem_hint(p, "The store is being opened or recovered: ask again in a moment.");
+    p->retry_after_s = 1;
+    err_free(e);
+    return false;
+}
+
+static bool key_get(struct rest *r, const struct world_view *v, uint32_t shard, struct problem *p)
+{
+    store_db db;
+    struct slice value, row;
+    uint64_t multiplicity;
+    if (!rest_db(r, v, WORLD_DB_ROWS, shard, &db) ||
+        !store_snapshot_get(r->snapshot, shard, db, (struct slice){r->key.p, r->key.len}, &value))
+        return false;
+    arena_reset(&r->rows);
+    if (!view_row_parse(value, &multiplicity, &row) ||
+        !row_decode(&r->rows, v->schema, row.p, row.len, r->vals, r->states))
+        return problem_set(p, 500, "XX001", "view %s: the stored data fails a check", v->cv->name);
+    return true;
+}
+
+static bool render_one(struct rest *r, enum media media, const struct projection *proj, struct answer *a)
+{
+    bool ok;
+    if (media == MEDIA_CSV) {
+        render_csv_head(proj, a->body);
+        buf_put_u8(a->body, '\n');
+        ok = render_csv_row(&r->fn, proj, r->vals, r->states, a->body);
+    } else {
+        ok = render_json_row(&r->fn, proj, r->vals, r->states, a->body);
+    }
+    if (ok && media == MEDIA_NDJSON)
+        buf_put_u8(a->body, '\n');
+    return ok || problem_from_fn(&a->problem, &r->fn);
+}
+
+static void not_found(enum media media, struct answer *a)
+{
+    if (media == MEDIA_OBJECT) {
+        problem_set(&a->problem, 406, "PGRST116", "JSON object requested, multiple (or no) rows returned");
+        problem_details(&a->problem, "The result contains 0 rows");
+    } else {
+        problem_set(&a->problem, 404, "PENSTOCK_NOT_FOUND", "no row has this key");
+    }
+}
+
+static void read_key(struct rest *r, const struct http_request *req, const struct read *rd, const struct slice *key,
+                     enum media media, struct answer *a)
+{
+    uint32_t shard;
+    if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
+        !snapshot_begin(r, (int)shard, &a->problem))
+        return;
+    a->epoch = store_snapshot_epoch(r->snapshot);
+    if (key_get(r, rd->view, shard, &a->problem) &&
+        filter_match(&r->fn, rd->query.filter, r->vals, r->states)) {
+        a->content_type = media_type(media);
+        render_one(r, media, &rd->projection, a);
+    } else if (!a->problem.status) {
+        not_found(media, a);
+    }
+    store_snapshot_end(r->snapshot);
+    if (!a->problem.status)
+        etag_check(a, req, hash_bytes(a->body->p, a->body->len));
+}
+
+/* ---- lists ---- */
+
+struct list_sink {
+    struct select_sink sink;
+    struct rest *rest;
+    struct answer *answer;
+    const struct projection *projection;
+    enum media media;
+    uint64_t rows;
+};
+
+static bool list_row(struct select_sink *sink, const union val *vals, const uint8_t *states)
+{
+    struct list_sink *s = (struct list_sink *)sink;
+    struct buf *b = s->answer->body;
+    bool ok;
+    if (s->rows++ && s->media != MEDIA_NDJSON && s->media != MEDIA_CSV)
+        buf_put_u8(b, ',');
+    if (s->media == MEDIA_CSV) {
+        buf_put_u8(b, '\n');
+        ok = render_csv_row(&s->rest->fn, s->projection, vals, states, b);
+    } else {
+        ok = render_json_row(&s->rest->fn, s->projection, vals, states, b);
+    }
+    if (s->media == MEDIA_NDJSON)
+        buf_put_u8(b, '\n');
+    if (!ok)
+        return problem_from_fn(&s->answer->problem, &s->rest->fn);
+    if (b->len <= (uint64_t)s->rest->limits->answer_bytes)
+        return true;
+    problem_set(&s->answer->problem, 400, "PENSTOCK_ANSWER_LIMIT", "the answer is larger than %lld bytes",
+                (long long)s->rest->limits->answer_bytes);
+    return problem_hint(&s->answer->problem, "Ask for fewer rows with limit, or for fewer columns with select.");
+}
+
+static void list_reset(struct select_sink *sink)
+{
+    struct list_sink *s = (struct list_sink *)sink;
+    buf_reset(s->answer->body);
+    s->rows = 0;
+    if (s->media == MEDIA_JSON)
+        buf_put_u8(s->answer->body, '[');
+    if (s->media == MEDIA_CSV)
+        render_csv_head(s->projection, s->answer->body);
+}
+
+/* Range: 0-9 or 5- in rows; what limit and offset say comes first. */
+static bool range_apply(const struct http_request *req, struct query *q, struct problem *p)
+{
+    struct slice high = slice_trim(req->range);
+    if (high.len > 6 && slice_is_nocase((struct slice){high.p, 6}, "items="))
+        high.p += 6, high.len -= 6;
+    struct slice low = slice_cut(&high, '-');
+    uint64_t from, to;
+    if (!high.p || !slice_u64(low, INT64_MAX / 2, &from) || (high.len && !slice_u64(high, INT64_MAX / 2, &to)))
+        return true; /* bytes=0-99 or nonsense: ignored, as RFC 9110 asks for */
+    if (high.len && to < from) {
+        problem_set(p, 416, "PGRST103", "Requested range not satisfiable");
+        return problem_details(p, "The lower boundary must be lower than or equal to the upper boundary in the "
+                                  "Range header.");
+    }
+    if (!q->has_offset)
+        q->offset = (int64_t)from;
+    if (!q->has_limit && high.len)
+        q->limit = (int64_t)(to - from) + 1;
+    return true;
+}
+
+static bool wants_count(struct slice prefer)
+{
+    while (prefer.p) {
+        struct slice one = slice_trim(slice_cut(&prefer, ','));
+        if (slice_is(one, "count=exact") || slice_is(one, "count=planned") || slice_is(one, "count=estimated"))
+            return true;
+    }
+    return false;
+}
+
+static bool content_range(struct rest *r, const struct select_result *res, struct answer *a)
+{
+    char total[24] = "*";
+    if (res->has_total)
+        snprintf(total, sizeof total, "%llu", (unsigned long long)res->total);
+    if (res->has_total && res->offset > 0 && (uint64_t)res->offset > res->total) {
+        problem_set(&a->problem, 416, "PGRST103", "Requested range not satisfiable");
+        return problem_details(&a->problem, "An offset of %lld was requested, but there are only %s rows.",
+                               (long long)res->offset, total);
+    }
+    if (res->row_count)
+        a->content_range = arena_printf(&r->arena, "%lld-%lld/%s", (long long)res->offset,
+                                        (long long)res->offset + (long long)res->row_count - 1, total);
+    else
+        a->content_range = arena_printf(&r->arena, "*/%s", total);
+    if (res->has_total && res->row_count < res->total)
+        a->status = 206;
+    return true;
+}
+
+static bool one_object(const struct select_result *res, struct answer *a)
+{
+    if (res->row_count == 1)
+        return true;
+    problem_set(&a->problem, 406, "PGRST116", "JSON object requested, multiple (or no) rows returned");
+    return problem_details(&a->problem, "The result contains %llu rows", (unsigned long long)res->row_count);
+}
+
+static bool run_list(struct rest *r, const struct http_request *req, const struct read *rd, enum media media,
+                     struct answer *a)
+{
+    struct list_sink s = {{list_row, list_reset}, r, a, &rd->projection, media, 0};
+    struct select_result res;
+    list_reset(&s.sink);
+    if (!select_run(r, rd, wants_count(req->prefer), &s.sink, &res, &a->problem))
+        return false;
+    if (media == MEDIA_JSON)
+        buf_put_u8(a->body, ']');
+    a->content_type = media_type(media);
+    return (media != MEDIA_OBJECT || one_object(&res, a)) && content_range(r, &res, a);
+}
+
+static void read_list(struct rest *r, const struct http_request *req, struct read *rd, enum media media,
+                      struct answer *a)
+{
+    if (req->range.p && req->method == HTTP_M_GET && !range_apply(req, &rd->query, &a->problem))
+        return;
+    if (!snapshot_begin(r, -1, &a->problem))
+        return;
+    a->epoch = store_snapshot_epoch(r->snapshot);
+    bool ok = run_list(r, req, rd, media, a);
+    store_snapshot_end(r->snapshot);
+    if (ok)
+        etag_check(a, req, hash_bytes(a->body->p, a->body->len));
+}
+
+/* ---- together ---- */
+
+/* The hot path: a row by key without parameters needs no query. */
+static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used, struct read *rd)
+{
+    if (r->url.param_count || r->url.segment_count == used || r->url.segment_count - used != api->view->key_count)
+        return false;
+    *rd = (struct read){.api = api, .view = api->view, .by_key = true, .projection = api->view->all};
+    return true;
+}
+
+static enum rest_next wait_or_go(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
+{
+    int ready = wait_check(r, req->wait, &a->problem);
+    if (ready == 0 && !waited)
+        return REST_WAIT;
+    if (ready == 0) {
+        problem_set(&a->problem, 504, "PENSTOCK_WAIT_TIMEOUT", "the view does not include the position asked for yet");
+        problem_hint(&a->problem, "Ask again, or without Penstock-Wait to get the present state.");
+        a->problem.retry_after_s = 1;
+    }
+    return REST_DONE;
+}
+
+enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api, uint32_t used,
+                           bool waited, struct answer *a)
+{
+    struct read rd;
+    enum media media = media_choose(req->accept);
+    rest_mark(r, api->view, a);
+    a->epoch = r->gate->epoch;
+    if (media == MEDIA_NONE) {
+        problem_set(&a->problem, 406, "PGRST107", "None of these media types are available: %.*s",
+                    (int)(req->accept.len > 200 ? 200 : req->accept.len), (const char *)req->accept.p);
+        return REST_DONE;
+    }
+    if (!plain_key(r, api, used, &rd) && !read_parse(r, &r->arena, &r->url, &rd, &a->problem))
+        return REST_DONE;
+    if (!rest_ready(r, api->view, &a->problem))
+        return REST_DONE;
+    if (req->wait.p) {
+        enum rest_next next = wait_or_go(r, req, waited, a);
+        if (next == REST_WAIT || a->problem.status)
+            return next;
+    }
+    if (media == MEDIA_EVENTS)
+        return REST_LIVE;
+    if (rd.by_key)
+        read_key(r, req, &rd, r->url.segments + used, media, a);
+    else
+        read_list(r, req, &rd, media, a);
+    return REST_DONE;
+}

@@ -1,0 +1,273 @@
+/* List reads: the rows of a bound query in its order, out of one consistent snapshot.
+ *
+ * Either the access path walks in the order asked for and rows stream out until the limit, or the matching rows are
+ * sorted in memory (a heap of offset + limit rows when that is less). What a read may look at is bounded by
+ * limits.scan_rows; past it the answer is the CREATE INDEX line that would serve it. */
+#include "data/row.h"
+#include "serve/access.h"
+#include "serve/filter.h"
+#include "serve/scan.h"
+
+#include <stdlib.h>
+
+struct sorted {
+    struct slice key, row;
+    uint64_t multiplicity;
+};
+struct run {
+    struct rest *rest;
+    const struct read *read;
+    struct select_sink *sink;
+    struct select_result *out;
+    struct problem *problem;
+    struct access access;
+    uint64_t view_rows;  /* stored entries */
+    uint64_t examined, examined_max;
+    uint64_t skip, left; /* rows still to skip, rows that may still go out */
+    uint64_t matched;
+    bool count_all;      /* go on past the limit to count */
+    struct sorted *rows; /* heap or list of the sort */
+    uint32_t row_count, row_room;
+    uint64_t row_max;    /* offset + limit */
+};
+
+static bool refuse_scan(struct run *run)
+{
+    struct rest *r = run->rest;
+    const char *line = access_index_hint(&r->arena, run->read->view, &run->read->query);
+    problem_set(run->problem, 400, "PENSTOCK_SCAN_LIMIT",
+                "no index serves this query, and the view is larger than the %lld rows that may be scanned",
+                (long long)r->limits->scan_rows);
+    if (line)
+        return problem_hint(run->problem, "%s", line);
+    return problem_hint(run->problem, "Bind an indexed column with eq, in or a range, or use a smaller offset.");
+}
+
+static bool broken(struct run *run)
+{
+    return problem_set(run->problem, 500, "XX001", "view %s: the stored data fails a check",
+                       run->read->view->cv->name);
+}
+
+static uint64_t stored_rows(struct rest *r, const struct world_view *v)
+{
+    uint64_t n = 0;
+    store_db db;
+    for (uint32_t i = 0; i < r->world->shard_count; i++)
+        if (rest_db(r, v, WORLD_DB_ROWS, i, &db))
+            n += store_snapshot_entries(r->snapshot, i, db);
+    return n;
+}
+
+/* Decodes into the loop's value arrays. */
+static bool decode(struct run *run, struct slice row)
+{
+    struct rest *r = run->rest;
+    arena_reset(&r->rows);
+    if (row_decode(&r->rows, run->read->view->schema, row.p, row.len, r->vals, r->states))
+        return true;
+    return broken(run);
+}
+
+static bool matches(struct run *run)
+{
+    struct rest *r = run->rest;
+    return filter_match(&r->fn, run->read->query.filter, r->vals, r->states);
+}
+
+/* Hands the decoded row out `copies` times, as far as offset and limit let it. */
+static bool emit(struct run *run, uint64_t copies)
+{
+    uint64_t skipped = copies < run->skip ? copies : run->skip;
+    run->skip -= skipped;
+    copies -= skipped;
+    for (; copies && run->left; copies--, run->left--) {
+        if (!run->sink->row(run->sink, run->rest->vals, run->rest->states))
+            return false;
+        run->out->row_count++;
+    }
+    return true;
+}
+
+static bool stream(struct run *run)
+{
+    struct scan scan;
+    struct scan_entry e;
+    scan_open(run->rest, run->read->view, &run->access, &scan);
+    while ((run->left || run->count_all) && scan_next(&scan, &e)) {
+        if (++run->examined > run->examined_max)
+            return refuse_scan(run);
+        if (!run->read->query.filter && e.multiplicity <= run->skip) {
+            run->skip -= e.multiplicity;
+            run->matched += e.multiplicity;
+            continue;
+        }
+        if (!decode(run, e.row))
+            return false;
+        if (!matches(run))
+            continue;
+        run->matched += e.multiplicity;
+        if (!emit(run, e.multiplicity))
+            return false;
+    }
+    run->access.ordered = run->access.ordered && !scan.inexact;
+    return scan.broken ? broken(run) : true;
+}
+
+/* ---- sorting ---- */
+
+static int sorted_cmp(const void *a, const void *b)
+{
+    const struct sorted *x = a, *y = b;
+    size_t n = x->key.len < y->key.len ? x->key.len : y->key.len;
+    int c = memcmp(x->key.p, y->key.p, n);
+    return c ? c : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+}
+
+/* Heap with the last row of the order on top. */
+static void heap_down(struct run *run, uint32_t i)
+{
+    for (;;) {
+        uint32_t top = i;
+        for (uint32_t child = 2 * i + 1; child <= 2 * i + 2; child++)
+            if (child < run->row_count && sorted_cmp(&run->rows[child], &run->rows[top]) > 0)
+                top = child;
+        if (top == i)
+            return;
+        struct sorted t = run->rows[i];
+        run->rows[i] = run->rows[top];
+        run->rows[top] = t;
+        i = top;
+    }
+}
+
+static void rows_grow(struct run *run)
+{
+    uint32_t room = run->row_room ? run->row_room * 2 : 256;
+    struct sorted *grown = arena_alloc(&run->rest->arena, room * sizeof *grown);
+    if (run->row_count)
+        memcpy(grown, run->rows, run->row_count * sizeof *grown);
+    run->rows = grown;
+    run->row_room = room;
+}
+
+static void keep_row(struct run *run, struct slice key, const struct scan_entry *e)
+{
+    struct sorted s = {.key = key, .row = e->row, .multiplicity = e->multiplicity};
+    bool full = run->row_count >= run->row_max;
+    if (full && (run->row_max == 0 || sorted_cmp(&s, &run->rows[0]) >= 0))
+        return;
+    s.key.p = arena_memdup(&run->rest->arena, key.p, key.len);
+    if (full) {
+        run->rows[0] = s;
+        heap_down(run, 0);
+        return;
+    }
+    if (run->row_count == run->row_room)
+        rows_grow(run);
+    run->rows[run->row_count++] = s;
+    if (run->row_count == run->row_max)
+        for (uint32_t i = run->row_count / 2; i-- > 0;)
+            heap_down(run, i);
+}
+
+/* Order columns, then the row's key: a total order. */
+static struct key_column *sort_key(struct run *run, uint32_t *count)
+{
+    const struct query *q = &run->read->query;
+    const struct world_view *v = run->read->view;
+    struct key_column *k = ARENA_ARRAY(&run->rest->arena, struct key_column, q->order_count + v->row_key_count);
+    for (uint32_t i = 0; i < q->order_count; i++)
+        k[i] = (struct key_column){q->order[i].column, q->order[i].desc, q->order[i].nulls_first};
+    memcpy(k + q->order_count, v->row_key, v->row_key_count * sizeof *k);
+    *count = q->order_count + v->row_key_count;
+    return k;
+}
+
+static bool gather(struct run *run)
+{
+    struct rest *r = run->rest;
+    struct scan scan;
+    struct scan_entry e;
+    uint32_t key_count;
+    const struct key_column *key = sort_key(run, &key_count);
+    scan_open(r, run->read->view, &run->access, &scan);
+    while (scan_next(&scan, &e)) {
+        if (++run->examined > run->examined_max)
+            return refuse_scan(run);
+        if (!decode(run, e.row))
+            return false;
+        if (!matches(run))
+            continue;
+        run->matched += e.multiplicity;
+        buf_reset(&r->key);
+        key_encode(&r->key, run->read->view->schema, r->vals, r->states, key, key_count);
+        keep_row(run, (struct slice){r->key.p, r->key.len}, &e);
+    }
+    return scan.broken ? broken(run) : true;
+}
+
+static bool sort(struct run *run)
+{
+    if (!gather(run))
+        return false;
+    if (run->row_count)
+        qsort(run->rows, run->row_count, sizeof *run->rows, sorted_cmp);
+    for (uint32_t i = 0; i < run->row_count && run->left; i++)
+        if (!decode(run, run->rows[i].row) || !emit(run, run->rows[i].multiplicity))
+            return false;
+    return true;
+}
+
+/* ---- together ---- */
+
+static void run_start(struct run *run)
+{
+    const struct query *q = &run->read->query;
+    const struct serve_limits *l = run->rest->limits;
+    uint64_t page = (uint64_t)l->page_rows;
+    run->left = q->limit >= 0 && (uint64_t)q->limit < page ? (uint64_t)q->limit : page;
+    run->skip = (uint64_t)q->offset;
+    run->row_max = run->left + run->skip < UINT32_MAX ? run->left + run->skip : UINT32_MAX;
+    run->examined_max = (uint64_t)l->scan_rows + (q->filter || run->count_all ? 0 : run->left);
+    run->examined = run->matched = 0;
+    run->row_count = run->row_room = 0;
+    run->out->row_count = 0;
+}
+
+static bool go(struct run *run)
+{
+    const struct query *q = &run->read->query;
+    bool unserved = (q->filter || (q->order_count && !run->access.ordered)) && !access_serves(&run->access);
+    run_start(run);
+    if (unserved && run->view_rows > (uint64_t)run->rest->limits->scan_rows)
+        return refuse_scan(run);
+    if (q->order_count && !run->access.ordered)
+        return sort(run);
+    bool ordered = run->access.ordered;
+    if (!stream(run))
+        return false;
+    if (!q->order_count || run->access.ordered || !ordered)
+        return true;
+    run->sink->reset(run->sink); /* keys too long for exact byte order: once more, by value */
+    run_start(run);
+    return sort(run);
+}
+
+bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct select_sink *sink,
+                struct select_result *out, struct problem *p)
+{
+    struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p};
+    bool by_entries = !rd->query.filter && rd->view->key_count;
+    *out = (struct select_result){.offset = rd->query.offset};
+    access_choose(&r->arena, rd->view, r->world->shard_count, &rd->query, &run.access);
+    run.view_rows = stored_rows(r, rd->view);
+    run.count_all = count_exact && !by_entries;
+    if (!go(&run))
+        return false;
+    if (count_exact) {
+        out->has_total = true;
+        out->total = by_entries ? run.view_rows : run.matched;
+    }
+    return true;
+}

@@ -1,0 +1,49 @@
+/* The serve process: views as REST and live queries over TLS, read from the LMDB files that the pipeline writes.
+ *
+ * It holds no source credentials and opens the store read-only; it comes up before any catalog exists, goes on while the
+ * pipeline is down, and re-reads the catalog at each generation of the gate. See README.md in this folder. */
+#ifndef PENSTOCK_SERVE_SERVE_H
+#define PENSTOCK_SERVE_SERVE_H
+
+#include "base/err.h"
+#include <stdatomic.h>
+
+/* Named limits: what a client may use up. All from the configuration's `limits` section; see serve_limits_default. */
+struct serve_limits {
+    int64_t scan_rows;         /* rows that one answer may look at without being served by an index */
+    int64_t page_rows;         /* most rows of one answer */
+    int64_t answer_bytes;      /* most bytes of one answer's body */
+    int64_t pending_bytes;     /* answers of one loop that clients have not taken yet, all together */
+    int64_t connections;       /* per process */
+    int64_t header_bytes;      /* request line and headers */
+    int64_t target_bytes;      /* request target alone: 414 past it */
+    int64_t body_bytes;        /* request body: 413 past it */
+    int64_t idle_timeout_us;   /* keep-alive */
+    int64_t header_timeout_us; /* first byte to end of headers; the TLS handshake */
+    int64_t write_timeout_us;  /* a client that takes nothing for so long is closed */
+    int64_t wait_us;           /* most that Penstock-Wait makes a read wait */
+    int64_t heartbeat_us;      /* comment line on a silent live query */
+    int64_t live_queue_bytes;  /* a subscriber with more than this unsent is dropped */
+    int64_t subscribers;       /* per process */
+    int64_t live_changes;      /* changes that a resumed subscriber may be behind before it is told to start over */
+};
+void serve_limits_default(struct serve_limits *l);
+
+struct serve_options {
+    const char *data_dir;
+    const char *host; /* address to bind */
+    int port;         /* 0: any free one, see bound_port */
+    const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
+    bool anonymous_read;           /* false: reads of views answer 401 */
+    struct serve_limits limits;
+    uint32_t loop_count;  /* 0: one */
+    uint32_t cpu_count;   /* 0: not pinned; else loop i runs on cpus[i % cpu_count] */
+    const uint32_t *cpus; /* borrowed until serve_run returns */
+    atomic_int *stop;     /* set to non-zero by anyone (a signal handler): finish answers under way, close, return */
+    atomic_int *bound_port; /* may be NULL; the port once listening */
+};
+
+/* Runs until *o->stop. The calling thread is the notifier; loops and console workers are threads of their own. */
+NODISCARD struct err *serve_run(const struct serve_options *o);
+
+#endif

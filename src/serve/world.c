@@ -1,0 +1,217 @@
+/* One generation of what is served; see world.h. */
+#include "serve/world.h"
+#include "base/hash.h"
+#include "serve/out.h"
+
+#include <stdlib.h>
+
+static void view_init(struct world *w, struct world_view *v, const struct catalog_view *cv)
+{
+    struct arena *a = &w->arena;
+    v->cv = cv;
+    v->schema = &cv->schema;
+    v->key_count = cv->key_count;
+    v->row_key_count = cv->key_count ? cv->key_count : cv->schema.column_count;
+    v->row_key = ARENA_ARRAY(a, struct key_column, v->row_key_count);
+    for (uint32_t i = 0; i < v->row_key_count; i++)
+        v->row_key[i].column = cv->key_count ? cv->key[i] : i;
+    struct select_item *items = ARENA_ARRAY(a, struct select_item, cv->schema.column_count);
+    for (uint32_t i = 0; i < cv->schema.column_count; i++) {
+        const struct column *c = &cv->schema.columns[i];
+        items[i] = (struct select_item){.column = i, .label = slice_of(c->name), .type = c->type};
+    }
+    projection_init(a, items, cv->schema.column_count, &v->all);
+    v->db_first = w->db_count;
+    w->db_count += WORLD_DB_INDEX + cv->index_count;
+}
+
+static uint32_t name_stat(struct api_names *names, const char *path)
+{
+    uint32_t n = names->count;
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(names->names[i], path) == 0)
+            return i;
+    if (n == API_STATS_MAX)
+        return API_STATS_MAX - 1; /* the rest is counted together */
+    names->names[n] = xstrdup(path);
+    names->count = n + 1; /* seen by loops only after the name is there */
+    return n;
+}
+
+static uint64_t path_hash(const struct slice *segments, uint32_t count)
+{
+    uint64_t h = 0;
+    for (uint32_t i = 0; i < count; i++)
+        h = (h ^ hash_bytes(segments[i].p, segments[i].len)) * UINT64_C(0x9E3779B97F4A7C15);
+    return h;
+}
+
+static uint32_t split_path(const char *path, struct slice *segments, uint32_t max)
+{
+    struct slice rest = slice_of(path);
+    uint32_t n = 0;
+    while (rest.p && n < max) {
+        struct slice s = slice_cut(&rest, '/');
+        if (s.len)
+            segments[n++] = s;
+    }
+    return n;
+}
+
+static void api_add(struct world *w, struct world_api *api)
+{
+    struct slice segments[URL_SEGMENTS_MAX];
+    api->segment_count = split_path(api->path, segments, URL_SEGMENTS_MAX);
+    uint64_t h = path_hash(segments, api->segment_count);
+    uint32_t i = (uint32_t)h & w->slot_mask;
+    while (w->slots[i])
+        i = (i + 1) & w->slot_mask;
+    w->slots[i] = (uint32_t)(api - w->apis) + 1;
+}
+
+static bool path_is(const char *path, const struct slice *segments, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i && *path++ != '/')
+            return false;
+        if (strncmp(path, (const char *)segments[i].p, segments[i].len) != 0)
+            return false;
+        path += segments[i].len;
+    }
+    return *path == 0;
+}
+
+const struct world_api *world_find(const struct world *w, const struct slice *segments, uint32_t count,
+                                   uint32_t *used)
+{
+    for (uint32_t n = count; n > 0; n--) {
+        uint64_t h = path_hash(segments, n);
+        for (uint32_t i = (uint32_t)h & w->slot_mask; w->slots[i]; i = (i + 1) & w->slot_mask) {
+            const struct world_api *api = &w->apis[w->slots[i] - 1];
+            if (api->segment_count == n && path_is(api->path, segments, n)) {
+                *used = n;
+                return api;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Edits between two short names, capped: rows of the usual table. */
+static uint32_t distance(const char *a, const char *b)
+{
+    uint32_t row[65];
+    size_t la = strlen(a), lb = strlen(b);
+    if (la > 64 || lb > 64)
+        return 99;
+    for (size_t j = 0; j <= lb; j++)
+        row[j] = (uint32_t)j;
+    for (size_t i = 1; i <= la; i++) {
+        uint32_t diagonal = row[0];
+        row[0] = (uint32_t)i;
+        for (size_t j = 1; j <= lb; j++) {
+            uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[lb];
+}
+
+const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count)
+{
+    char asked[65];
+    const char *best = NULL;
+    uint32_t best_distance = 4;
+    if (count == 0 || segments[0].len > 64)
+        return NULL;
+    memcpy(asked, segments[0].p, segments[0].len);
+    asked[segments[0].len] = 0;
+    for (uint32_t i = 0; i < w->api_count; i++) {
+        uint32_t d = distance(asked, w->apis[i].path);
+        if (d < best_distance && d < segments[0].len) {
+            best_distance = d;
+            best = w->apis[i].path;
+        }
+    }
+    return best;
+}
+
+const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes)
+{
+    if (db == WORLD_DB_ROWS)
+        snprintf(buf, size_bytes, "v:%u", v->cv->view_index);
+    else if (db == WORLD_DB_LOG)
+        snprintf(buf, size_bytes, "l:%u", v->cv->view_index);
+    else
+        snprintf(buf, size_bytes, "i:%u:%u", v->cv->view_index, db - WORLD_DB_INDEX);
+    return buf;
+}
+
+static void world_fill(struct world *w, struct api_names *names)
+{
+    const struct catalog *c = w->catalog;
+    w->shard_count = c->shard_count;
+    w->view_count = c->view_count;
+    w->api_count = c->api_count;
+    w->views = ARENA_ARRAY(&w->arena, struct world_view, c->view_count + 1);
+    for (uint32_t i = 0; i < c->view_count; i++)
+        view_init(w, &w->views[i], &c->views[i]);
+    uint32_t slots = 16;
+    while (slots < c->api_count * 2)
+        slots *= 2;
+    w->slot_mask = slots - 1;
+    w->slots = ARENA_ARRAY(&w->arena, uint32_t, slots);
+    w->apis = ARENA_ARRAY(&w->arena, struct world_api, c->api_count + 1);
+    for (uint32_t i = 0; i < c->api_count; i++) {
+        ASSERT(c->apis[i].view < c->view_count);
+        w->apis[i] = (struct world_api){.path = c->apis[i].path,
+                                        .view = &w->views[c->apis[i].view],
+                                        .stat = name_stat(names, c->apis[i].path)};
+        api_add(w, &w->apis[i]);
+    }
+}
+
+struct err *world_open(const char *data_dir, struct gate *gate, struct api_names *names, struct world **out)
+{
+    struct catalog *catalog = NULL;
+    *out = NULL;
+    unsigned generation = gate->generation;
+    TRY(catalog_load(data_dir, &catalog));
+    if (!catalog)
+        return NULL;
+    struct world *w = xcalloc(1, sizeof *w);
+    struct err *e = store_reader_open(data_dir, gate, catalog->shard_count, &w->reader);
+    if (e) {
+        catalog_free(catalog);
+        free(w);
+        return e;
+    }
+    arena_init(&w->arena);
+    w->generation = generation;
+    w->tag = (hash_bytes(gate->boot_id, strnlen(gate->boot_id, sizeof gate->boot_id)) + generation) *
+             UINT64_C(0x9E3779B97F4A7C15);
+    w->gate = gate;
+    w->catalog = catalog;
+    world_fill(w, names);
+    openapi_write(w, &w->openapi);
+    snprintf(w->openapi_etag, sizeof w->openapi_etag, "\"%016llx\"",
+             (unsigned long long)hash_bytes(w->openapi.p, w->openapi.len));
+    *out = w;
+    return NULL;
+}
+
+void world_close(struct world *w)
+{
+    if (!w)
+        return;
+    store_reader_close(w->reader);
+    catalog_free(w->catalog);
+    buf_fini(&w->openapi);
+    arena_fini(&w->arena);
+    free(w);
+}

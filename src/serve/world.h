@@ -1,0 +1,63 @@
+/* One generation of what is served: the catalog, the store opened for reading, and what can be worked out beforehand.
+ *
+ * Immutable and shared by all loops. LMDB must not be open twice in one process (closing one environment would drop
+ * the other's locks), so a new world is made only after every loop has let go of the old one (see serve.c). */
+#ifndef PENSTOCK_SERVE_WORLD_H
+#define PENSTOCK_SERVE_WORLD_H
+
+#include "serve/query.h"
+#include "serve/render.h"
+#include "store/view_store.h"
+
+struct world_view {
+    const struct catalog_view *cv;
+    const struct schema *schema;
+    uint32_t key_count;             /* keyless: 0 */
+    uint32_t row_key_count;         /* keyless: every column */
+    struct key_column *row_key;     /* ASC NULLS LAST */
+    struct projection all;          /* select=* */
+    uint32_t db_first;              /* number of its first database: rows, change log, then the indexes */
+};
+enum world_db { WORLD_DB_ROWS, WORLD_DB_LOG, WORLD_DB_INDEX };
+struct world_api {
+    const char *path;
+    uint32_t segment_count;
+    const struct world_view *view;
+    uint32_t stat; /* number in the counters, the same for a path over all worlds */
+};
+struct world {
+    unsigned generation;
+    uint64_t tag;                   /* of this timeline of epochs: boot and generation */
+    struct catalog *catalog;        /* owned */
+    struct store_reader *reader;    /* owned */
+    struct gate *gate;              /* borrowed */
+    uint32_t shard_count, view_count, api_count, db_count;
+    struct world_view *views;
+    struct world_api *apis;
+    uint32_t slot_mask;
+    uint32_t *slots;                /* hash of path -> api + 1 */
+    struct buf openapi;
+    char openapi_etag[24];
+    struct arena arena;
+};
+
+/* Names of apis over the life of the process, for counters. One writer: the notifier thread. */
+#define API_STATS_MAX 1024
+struct api_names {
+    _Atomic uint32_t count;
+    char *names[API_STATS_MAX];
+};
+
+/* *out NULL when there is no catalog yet. */
+NODISCARD struct err *world_open(const char *data_dir, struct gate *gate, struct api_names *names,
+                                 struct world **out);
+void world_close(struct world *w);
+/* The api whose name is the longest run of leading segments; *used says how many. NULL: none. */
+const struct world_api *world_find(const struct world *w, const struct slice *segments, uint32_t count,
+                                   uint32_t *used);
+/* The api whose name is nearest to what was asked, for hints; NULL if none is near. */
+const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count);
+const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes);
+void openapi_write(const struct world *w, struct buf *out);
+
+#endif
