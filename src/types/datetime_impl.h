@@ -77,6 +77,8 @@ int64_t date_to_tstz(int64_t date, const void *zone, int *overflow);
 int64_t ts_to_tstz(int64_t local, const void *zone, int *overflow);
 
 int64_t round_usecs(int64_t usecs, int precision);
+/* interval.c: interval(p) and interval year to month and the like, in pg_type's packing. */
+bool interval_apply_typmod(struct fn_ctx *ctx, int32_t typmod, struct interval *iv);
 
 /* Calendar of ISO 8601 weeks, and days of the week and year. */
 int iso_week(int64_t year, int month, int day);
@@ -95,7 +97,7 @@ bool zone_abbrev_find(const char *lower, size_t len, int *offset, bool *is_dst, 
 int zone_offset_abbrev_local(const void *zone, const char *abbrev_lower, int64_t local_unix_secs);
 int zone_offset_abbrev_utc(const void *zone, const char *abbrev_lower, int64_t utc_unix_secs);
 
-/* Tokens shared by date and interval input, date_part and extract: datetime_io.c. */
+/* Tokens shared by date and interval input, date_part and extract: datetime_tokens.c. */
 enum unit {
     UNIT_MICROSECOND,
     UNIT_MILLISECOND,
@@ -127,28 +129,6 @@ enum unit unit_find(const char *lower, size_t len);
 /* The unit named by an extract or date_trunc argument, which also takes date words (dow, epoch, julian...). */
 enum unit unit_find_field(const char *lower, size_t len);
 
-#define FIELD_MAX 25
-enum field_kind { FIELD_NUMBER, FIELD_STRING, FIELD_DATE, FIELD_TIME, FIELD_ZONE, FIELD_SPECIAL };
-struct field_list {
-    uint32_t count;
-    enum field_kind kind[FIELD_MAX];
-    char *text[FIELD_MAX]; /* into bytes; letters in lower case */
-    size_t used, room;
-    char bytes[257];
-};
-enum dt_result {
-    DT_OK,
-    DT_BAD_FORMAT,
-    DT_FIELD_OVERFLOW,
-    DT_INTERVAL_OVERFLOW,
-    DT_ZONE_OVERFLOW,
-    DT_BAD_ZONE,
-    DT_NOT_PURE /* 'now', 'today', ... */
-};
-enum dt_result field_list_parse(struct field_list *f, size_t room, const char *text, size_t len);
-bool dt_fail(struct fn_ctx *ctx, enum dt_result r, const char *type, const char *text, size_t len);
-enum dt_result interval_parse(const char *text, size_t len, int32_t typmod, struct interval *out);
-
 static inline bool ascii_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -169,9 +149,4 @@ static inline char ascii_upper(char c)
 {
     return (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
 }
-/* Decimal digits at *p as an int; false on overflow. *p moves on; an empty run reads as 0. A sign is taken. */
-bool read_i64(char **p, int64_t *out);
-bool read_int(char **p, int *out);
-bool read_fraction(const char *p, double *out); /* "" after the point is 0; false unless it is all of p */
-
 #endif

@@ -62,7 +62,7 @@ enum fn_flags {
     FN_OPERATOR = 4,  /* name is an operator: "+", "||", "~~" (LIKE), "~~*" (ILIKE), "!~~", ... */
     FN_PREFIX = 8     /* with FN_OPERATOR: a prefix operator such as -x or @x */
 };
-#define FN_ARGS_MAX 6
+#define FN_ARGS_MAX 7 /* make_interval */
 /* In `args`, T_UNKNOWN stands for PostgreSQL's "any" (concat): accepted as it is; the binder passes such
  * arguments converted to text by the type's output function. */
 struct fn {

@@ -271,33 +271,31 @@ KERNEL(date_mi_interval)
 }
 KERNEL(ts_mi_ts)
 {
-    int64_t usecs;
     if (!ts_is_finite(args[0].i) || !ts_is_finite(args[1].i))
         return fn_fail(ctx, FN_OUT_OF_RANGE, "cannot subtract infinite timestamps");
-    if (__builtin_sub_overflow(args[0].i, args[1].i, &usecs))
-        return interval_out_of_range(ctx);
-    out->iv = (struct interval){.usecs = usecs};
+    /* Beyond 292,271 years PostgreSQL 15 wraps around; so do we. */
+    out->iv = (struct interval){.usecs = (int64_t)((uint64_t)args[0].i - (uint64_t)args[1].i)};
     return interval_justify_hours(ctx, &out->iv);
 }
 
-/* ---- times of day: they wrap at midnight ---- */
+/* ---- times of day: they wrap at midnight, and the sum, as in PostgreSQL 15, at 64 bits ---- */
 
-static bool time_add(int64_t time, int64_t usecs, union val *out)
+static bool time_add(int64_t time, uint64_t usecs, union val *out)
 {
-    out->i = (time % USECS_PER_DAY + floor_mod(usecs, USECS_PER_DAY)) % USECS_PER_DAY;
+    out->i = floor_mod((int64_t)((uint64_t)time + usecs), USECS_PER_DAY);
     return true;
 }
 KERNEL(time_pl_interval)
 {
-    return time_add(args[0].i, args[1].iv.usecs, out);
+    return time_add(args[0].i, (uint64_t)args[1].iv.usecs, out);
 }
 KERNEL(interval_pl_time)
 {
-    return time_add(args[1].i, args[0].iv.usecs, out);
+    return time_add(args[1].i, (uint64_t)args[0].iv.usecs, out);
 }
 KERNEL(time_mi_interval)
 {
-    return time_add(args[0].i, -(args[1].iv.usecs % USECS_PER_DAY), out);
+    return time_add(args[0].i, -(uint64_t)args[1].iv.usecs, out);
 }
 KERNEL(time_mi_time)
 {
