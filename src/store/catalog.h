@@ -14,33 +14,34 @@ struct catalog_index {
 };
 struct catalog_view {
     char *name;
-    uint32_t view_index;       /* index into gate->views, and the number in database names (see view_store.h) */
-    struct schema schema;      /* with comments */
-    uint32_t key_count;        /* 0: keyless */
+    uint32_t view_index;  /* index into gate->views, and the number in database names (see view_store.h) */
+    struct schema schema; /* with comments */
+    uint32_t key_count;   /* 0: keyless */
     uint32_t *key;
     uint32_t index_count;
     struct catalog_index *indexes;
-    char *comment;             /* may be NULL */
-    char *definition;          /* SQL */
+    char *comment;    /* may be NULL */
+    char *definition; /* SQL */
     uint64_t fingerprint;
-    uint32_t source_count;     /* indexes into gate->sources of everything it reads */
+    uint32_t source_count; /* indexes into gate->sources of everything it reads */
     uint32_t *sources;
 };
 struct catalog_api {
     char *path;
-    uint32_t view;             /* index into views */
+    uint32_t view; /* index into views */
 };
 struct catalog {
     struct arena arena;
     uint32_t shard_count;
-    uint32_t version;          /* contract version, 1 for now */
+    uint32_t version; /* contract version, 1 for now */
     uint32_t view_count;
     struct catalog_view *views;
     uint32_t api_count;
     struct catalog_api *apis;
 };
 
-NODISCARD struct err *catalog_save(const struct catalog *c, const char *dir); /* atomic: write, fsync, rename */
+NODISCARD struct err *catalog_save(const struct catalog *c,
+                                   const char *dir); /* atomic: write, fsync, rename */
 /* *out NULL when there is none yet. Free with catalog_free. */
 NODISCARD struct err *catalog_load(const char *dir, struct catalog **out);
 void catalog_free(struct catalog *c);

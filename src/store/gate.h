@@ -14,38 +14,54 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT 1
-#define GATE_READERS_MAX 256  /* serve loops and other readers over all processes */
+#define GATE_LAYOUT      1
+#define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
-#define GATE_VIEWS_MAX 1024
-#define GATE_SHARDS_MAX 256
+#define GATE_VIEWS_MAX   1024
+#define GATE_SHARDS_MAX  256
 
-enum pipeline_state { PIPELINE_DOWN, PIPELINE_RECOVERING, PIPELINE_REBUILDING, PIPELINE_RUNNING, PIPELINE_PAUSED };
-enum source_state { SOURCE_OFF, SOURCE_CONNECTING, SOURCE_SNAPSHOT, SOURCE_STREAMING, SOURCE_RETRYING, SOURCE_FAILED };
+enum pipeline_state {
+    PIPELINE_DOWN,
+    PIPELINE_RECOVERING,
+    PIPELINE_REBUILDING,
+    PIPELINE_RUNNING,
+    PIPELINE_PAUSED
+};
+enum source_state {
+    SOURCE_OFF,
+    SOURCE_CONNECTING,
+    SOURCE_SNAPSHOT,
+    SOURCE_STREAMING,
+    SOURCE_RETRYING,
+    SOURCE_FAILED
+};
 enum view_state { VIEW_BUILDING, VIEW_READY, VIEW_STOPPED };
 
+#define GATE_READER_CLAIMED UINT32_MAX
+
 struct gate_reader {
-    _Alignas(CACHE_LINE_BYTES) atomic_uint pid; /* 0: free */
+    _Alignas(CACHE_LINE_BYTES) atomic_uint pid; /* 0: free; GATE_READER_CLAIMED while it is being taken */
     atomic_uint active;                         /* 1 between enter and leave */
+    atomic_ullong started;                      /* start time of the process: ids are used again */
 };
 struct gate_source {
     char name[64];
-    atomic_uint state;          /* enum source_state */
-    atomic_ullong rows;         /* changes taken in since start */
+    atomic_uint state;                           /* enum source_state */
+    atomic_ullong rows;                          /* changes taken in since start */
     atomic_ullong snapshot_done, snapshot_total; /* rows (estimate) */
-    atomic_llong lag_bytes;     /* behind the source's log, -1 unknown */
-    atomic_llong last_change_us;/* commit time at the source of the newest visible transaction, Unix us */
+    atomic_llong lag_bytes;                      /* behind the source's log, -1 unknown */
+    atomic_llong last_change_us;  /* commit time at the source of the newest visible transaction, Unix us */
     atomic_llong last_contact_us; /* Unix us of the last message from the source */
-    char position[64];          /* newest visible position as text (an LSN); guarded by position_seq */
-    atomic_uint position_seq;   /* seqlock */
-    char error[256];            /* last error, no secrets; guarded by error_seq */
+    char position[64];            /* newest visible position as text (an LSN); guarded by position_seq */
+    atomic_uint position_seq;     /* seqlock */
+    char error[256];              /* last error, no secrets; guarded by error_seq */
     atomic_uint error_seq;
 };
 struct gate_view {
-    atomic_uint state;          /* enum view_state */
-    atomic_ullong rows;         /* rows stored over all shards */
-    atomic_ullong error_rows;   /* rows left out because an expression fails for them: the view is incomplete */
-    char error[192];            /* one of those errors */
+    atomic_uint state;        /* enum view_state */
+    atomic_ullong rows;       /* rows stored over all shards */
+    atomic_ullong error_rows; /* rows left out because an expression fails for them: the view is incomplete */
+    char error[192];          /* one of those errors */
     atomic_uint error_seq;
 };
 struct gate_shard {
@@ -57,16 +73,21 @@ struct gate {
     char magic[8]; /* "PENSTOCK" */
     uint32_t layout, size_bytes;
     char boot_id[40];
-    atomic_uint generation;     /* +1 whenever stores were put back or the catalog was replaced: readers re-read */
-    atomic_uint recovering;
+    atomic_uint
+        generation; /* +1 whenever stores were put back or the catalog was replaced: readers re-read */
+    atomic_uint recovering; /* also from the making of the file until the first recovery */
+    atomic_uint
+        unrecovered; /* since this boot began, or a sync failed, no store was recovered: what is in the
+                                   files may not be whole. Set when made, cleared by store_open; what fresh_boot
+                                   tells, so that a recovery that was interrupted is not taken for a process crash */
     atomic_uint pipeline_state; /* enum pipeline_state */
     atomic_uint pipeline_pid;
     atomic_uint shard_count;
-    atomic_ullong epoch;        /* newest epoch committed on every shard; what readers may show */
+    atomic_ullong epoch; /* newest epoch committed on every shard; what readers may show */
     atomic_ullong durable_epoch;
-    atomic_llong epoch_us;      /* Unix us when `epoch` became visible */
-    atomic_llong heartbeat_us;  /* Unix us, written at least once a second while the pipeline lives */
-    atomic_uint wake;           /* futex word: +1 at every visible epoch (FUTEX_WAKE, shared) */
+    atomic_llong epoch_us;     /* Unix us when `epoch` became visible */
+    atomic_llong heartbeat_us; /* Unix us, written at least once a second while the pipeline lives */
+    atomic_uint wake;          /* futex word: +1 at every visible epoch (FUTEX_WAKE, shared) */
     atomic_uint source_count, view_count;
     struct gate_source sources[GATE_SOURCES_MAX];
     struct gate_view views[GATE_VIEWS_MAX]; /* by catalog view index */

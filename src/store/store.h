@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "store/gate.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT  1
 #define STORE_KEY_MAX 511
 
 struct store;
@@ -27,16 +27,21 @@ typedef uint32_t store_db; /* handle of a named database, valid in one shard's e
 
 struct store_options {
     uint32_t shard_count;
-    bool assume_power_cut; /* recover from the marker even on the same boot (tests; after `penstock restore`) */
-    bool no_sync;          /* tests and in-memory use: checkpoints do not sync */
-    size_t map_bytes;      /* first map size per shard; 0: default (64 GiB of address space, file grows as used) */
+    bool
+        assume_power_cut; /* recover from the marker even on the same boot (tests; after `penstock restore`) */
+    bool no_sync;         /* tests and in-memory use: checkpoints do not sync */
+    bool
+        no_write_map; /* commit through pwrite instead of a writable map: slower, for measurement (README.md) */
+    size_t map_bytes; /* first map size per shard; 0: default (64 GiB of address space, file grows as used) */
 };
 
 /* Takes the writer's lock (DATA/lock; ERR_STATE with the holder's pid when taken), recovers, opens. dir is made
  * (0700) when absent. A store with another shard count or format is refused with a message that says what to do
  * (ERR_STATE); re-partitioning is the caller's: it reads the old one and writes a new one. */
-NODISCARD struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot, const struct store_options *o,
-                                 struct store **out);
+NODISCARD struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot,
+                                 const struct store_options *o, struct store **out);
+/* Looks at a store without opening it: its shard count, 0 when there is none, and the epoch of its last checkpoint. */
+NODISCARD struct err *store_inspect(const char *dir, uint32_t *shard_count, uint64_t *durable_epoch);
 void store_close(struct store *s); /* without a checkpoint; call store_checkpoint before for a clean end */
 uint64_t store_epoch(const struct store *s); /* newest epoch committed on all shards; 0 when new */
 uint32_t store_shard_count(const struct store *s);
@@ -45,12 +50,17 @@ struct store_shard *store_shard(struct store *s, uint32_t shard);
 /* ---- one shard, owner thread only ---- */
 /* Opens (creates) a named database; only outside or inside the shard's write transaction, at set-up. */
 NODISCARD struct err *store_db_open(struct store_shard *sh, const char *name, store_db *out);
-NODISCARD struct err *store_db_drop(struct store_shard *sh, const char *name); /* contents and name; absent is fine */
+NODISCARD struct err *store_db_drop(struct store_shard *sh,
+                                    const char *name); /* contents and name; absent is fine */
 /* Names of all databases, for cleaning up after removed views. Calls fn outside of any change. */
-NODISCARD struct err *store_db_list(struct store_shard *sh, void (*fn)(void *ctx, const char *name), void *ctx);
+NODISCARD struct err *store_db_list(struct store_shard *sh, void (*fn)(void *ctx, const char *name),
+                                    void *ctx);
 
 NODISCARD struct err *store_begin(struct store_shard *sh); /* the write transaction of the next epoch */
-NODISCARD struct err *store_commit(struct store_shard *sh, uint64_t epoch); /* records the epoch, commits */
+/* Records the epoch and commits. Epochs ascend. A shard may only commit when the epoch that it committed last is
+ * committed on every shard and published at the gate: recovery and readers rely on a shard being ahead by at most one,
+ * so anything else panics. On error nothing is committed and the transaction is over. */
+NODISCARD struct err *store_commit(struct store_shard *sh, uint64_t epoch);
 void store_abort(struct store_shard *sh);
 
 struct slice {
@@ -72,10 +82,14 @@ NODISCARD struct err *store_trim(struct store_shard *sh, store_db db, uint64_t m
 struct store_scan;
 NODISCARD struct err *store_scan_open(struct store_shard *sh, store_db db, struct store_scan **out);
 bool store_scan_next(struct store_scan *sc, struct slice *key, struct slice *value); /* false at the end */
+/* The next entry becomes the first one >= key (empty key: the first of all). For scans in bounded steps: close
+ * before the epoch ends, open in the next one and seek to where it stopped. */
+void store_scan_seek(struct store_scan *sc, struct slice key);
 void store_scan_close(struct store_scan *sc);
 
-uint64_t store_dirty_bytes(const struct store *s);   /* written since the last checkpoint began, estimate; any thread */
-uint64_t store_shard_bytes(struct store_shard *sh);  /* used pages of the file */
+uint64_t
+store_dirty_bytes(const struct store *s); /* written since the last checkpoint began, estimate; any thread */
+uint64_t store_shard_bytes(struct store_shard *sh); /* used pages of the file */
 
 /* ---- checkpoint ---- */
 NODISCARD struct err *store_pin(struct store *s, struct store_pin **out); /* between epochs; coordinator */
@@ -86,12 +100,13 @@ NODISCARD struct err *store_checkpoint(struct store *s, struct store_pin *pin);
 uint64_t store_durable_epoch(const struct store *s);
 
 /* ---- readers (serve process; also status and tools): no write access ---- */
-struct store_reader; /* one per process: opens every shard read-only */
+struct store_reader;   /* one per process: opens every shard read-only */
 struct store_snapshot; /* one per thread: a read transaction per shard, renewed, never re-allocated */
 NODISCARD struct err *store_reader_open(const char *dir, struct gate *gate, uint32_t shard_count,
                                         struct store_reader **out);
 void store_reader_close(struct store_reader *r);
-NODISCARD struct err *store_snapshot_new(struct store_reader *r, struct store_snapshot **out); /* takes a gate slot */
+NODISCARD struct err *store_snapshot_new(struct store_reader *r,
+                                         struct store_snapshot **out); /* takes a gate slot */
 void store_snapshot_free(struct store_snapshot *s);
 /* Opens consistent snapshots: on all shards (shard -1) or on the one shard given. Waits (bounded: 2 s) while commits
  * are in flight until every shard shows the same epoch and that epoch is visible at the gate. ERR_STATE while the
@@ -101,7 +116,8 @@ void store_snapshot_end(struct store_snapshot *s);
 uint64_t store_snapshot_epoch(const struct store_snapshot *s);
 /* Named database in a shard's snapshot; handles are cached by name in the reader. False: does not exist. */
 bool store_snapshot_db(struct store_snapshot *s, uint32_t shard, const char *name, store_db *out);
-bool store_snapshot_get(struct store_snapshot *s, uint32_t shard, store_db db, struct slice key, struct slice *value);
+bool store_snapshot_get(struct store_snapshot *s, uint32_t shard, store_db db, struct slice key,
+                        struct slice *value);
 uint64_t store_snapshot_entries(struct store_snapshot *s, uint32_t shard, store_db db);
 /* Cursors live until store_snapshot_end and are pooled. Bytes are valid until then too. */
 struct store_cursor;
@@ -109,7 +125,8 @@ struct store_cursor *store_cursor_open(struct store_snapshot *s, uint32_t shard,
 /* First entry >= key (NULL: the first of all); cursor moves. */
 bool store_cursor_seek(struct store_cursor *c, const struct slice *key, struct slice *k, struct slice *v);
 /* Last entry < key (NULL: the last of all). */
-bool store_cursor_seek_before(struct store_cursor *c, const struct slice *key, struct slice *k, struct slice *v);
+bool store_cursor_seek_before(struct store_cursor *c, const struct slice *key, struct slice *k,
+                              struct slice *v);
 bool store_cursor_next(struct store_cursor *c, struct slice *k, struct slice *v);
 bool store_cursor_prev(struct store_cursor *c, struct slice *k, struct slice *v);
 

@@ -1,0 +1,366 @@
+/* DATA/catalog.json: what is stored, for the serve process. See catalog.h.
+ *
+ * Types travel by name and modifier. A catalog is read whole or not at all: any surprise in it is an error that
+ * names the field. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "store/catalog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+#define CATALOG_FILE   "catalog.json"
+#define CATALOG_FORMAT 1
+
+/* ---- saving ---- */
+
+static void put_text(yyjson_mut_doc *d, yyjson_mut_val *o, const char *name, const char *text)
+{
+    if (text)
+        yyjson_mut_obj_add_str(d, o, name, text);
+}
+
+static yyjson_mut_val *put_uints(yyjson_mut_doc *d, const uint32_t *v, uint32_t count)
+{
+    yyjson_mut_val *a = yyjson_mut_arr(d);
+    for (uint32_t i = 0; i < count; i++)
+        yyjson_mut_arr_add_uint(d, a, v[i]);
+    return a;
+}
+
+static yyjson_mut_val *put_schema(yyjson_mut_doc *d, const struct schema *schema)
+{
+    yyjson_mut_val *a = yyjson_mut_arr(d);
+    for (uint32_t i = 0; i < schema->column_count; i++) {
+        const struct column *c = &schema->columns[i];
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, a);
+        yyjson_mut_obj_add_str(d, o, "name", c->name);
+        yyjson_mut_obj_add_str(d, o, "type", type_info(c->type.id)->name);
+        yyjson_mut_obj_add_int(d, o, "typmod", c->type.typmod);
+        yyjson_mut_obj_add_bool(d, o, "not_null", c->not_null);
+        put_text(d, o, "comment", c->comment);
+    }
+    return a;
+}
+
+static yyjson_mut_val *put_indexes(yyjson_mut_doc *d, const struct catalog_view *v)
+{
+    yyjson_mut_val *a = yyjson_mut_arr(d);
+    for (uint32_t i = 0; i < v->index_count; i++) {
+        const struct catalog_index *index = &v->indexes[i];
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, a);
+        put_text(d, o, "name", index->name);
+        yyjson_mut_val *columns = yyjson_mut_obj_add_arr(d, o, "columns");
+        for (uint32_t k = 0; k < index->column_count; k++) {
+            yyjson_mut_val *c = yyjson_mut_arr_add_obj(d, columns);
+            yyjson_mut_obj_add_uint(d, c, "column", index->columns[k].column);
+            yyjson_mut_obj_add_bool(d, c, "desc", index->columns[k].desc);
+            yyjson_mut_obj_add_bool(d, c, "nulls_first", index->columns[k].nulls_first);
+        }
+    }
+    return a;
+}
+
+static void put_view(yyjson_mut_doc *d, yyjson_mut_val *o, const struct catalog_view *v)
+{
+    yyjson_mut_obj_add_str(d, o, "name", v->name);
+    yyjson_mut_obj_add_uint(d, o, "view_index", v->view_index);
+    yyjson_mut_obj_add_uint(d, o, "fingerprint", v->fingerprint);
+    yyjson_mut_obj_add_val(d, o, "columns", put_schema(d, &v->schema));
+    yyjson_mut_obj_add_val(d, o, "key", put_uints(d, v->key, v->key_count));
+    yyjson_mut_obj_add_val(d, o, "indexes", put_indexes(d, v));
+    yyjson_mut_obj_add_val(d, o, "sources", put_uints(d, v->sources, v->source_count));
+    put_text(d, o, "comment", v->comment);
+    put_text(d, o, "definition", v->definition);
+}
+
+static char *catalog_text(const struct catalog *c, size_t *len)
+{
+    yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(d);
+    yyjson_mut_doc_set_root(d, root);
+    yyjson_mut_obj_add_uint(d, root, "format", CATALOG_FORMAT);
+    yyjson_mut_obj_add_uint(d, root, "version", c->version);
+    yyjson_mut_obj_add_uint(d, root, "shard_count", c->shard_count);
+    yyjson_mut_val *views = yyjson_mut_obj_add_arr(d, root, "views");
+    for (uint32_t i = 0; i < c->view_count; i++)
+        put_view(d, yyjson_mut_arr_add_obj(d, views), &c->views[i]);
+    yyjson_mut_val *apis = yyjson_mut_obj_add_arr(d, root, "apis");
+    for (uint32_t i = 0; i < c->api_count; i++) {
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, apis);
+        yyjson_mut_obj_add_str(d, o, "path", c->apis[i].path);
+        yyjson_mut_obj_add_uint(d, o, "view", c->apis[i].view);
+    }
+    char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY, len);
+    yyjson_mut_doc_free(d);
+    if (!text)
+        PANIC("catalog: not UTF-8, or out of memory");
+    return text;
+}
+
+static struct err *write_all(int fd, const char *p, size_t len, const char *path)
+{
+    while (len) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_errno(ERR_IO, "cannot write %s", path);
+        p += n;
+        len -= (size_t)n;
+    }
+    return fsync(fd) ? err_errno(ERR_IO, "cannot sync %s", path) : NULL;
+}
+
+static struct err *directory_sync(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct err *e = fd < 0 || fsync(fd) ? err_errno(ERR_IO, "cannot sync %s", dir) : NULL;
+    if (fd >= 0)
+        close(fd);
+    return e;
+}
+
+struct err *catalog_save(const struct catalog *c, const char *dir)
+{
+    size_t len;
+    char *text = catalog_text(c, &len);
+    char *path = xprintf("%s/" CATALOG_FILE, dir), *made = xprintf("%s.new", path);
+    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct err *e = fd < 0 ? err_errno(ERR_IO, "cannot make %s", made) : write_all(fd, text, len, made);
+    if (fd >= 0)
+        close(fd);
+    if (!e && rename(made, path))
+        e = err_errno(ERR_IO, "cannot rename %s", made);
+    if (!e)
+        e = directory_sync(dir);
+    free(made);
+    free(path);
+    free(text);
+    return e;
+}
+
+/* ---- loading ---- */
+
+/* The first surprise is kept; getters then give harmless values. */
+struct loader {
+    struct arena *arena;
+    struct err *error;
+};
+
+static void surprise(struct loader *l, const char *field)
+{
+    if (!l->error)
+        l->error = err_new(ERR_CORRUPT, "catalog: field \"%s\" is missing or not as expected", field);
+}
+
+static uint64_t get_uint(struct loader *l, yyjson_val *o, const char *field, uint64_t most)
+{
+    yyjson_val *v = yyjson_obj_get(o, field);
+    if (yyjson_is_uint(v) && yyjson_get_uint(v) <= most)
+        return yyjson_get_uint(v);
+    surprise(l, field);
+    return 0;
+}
+
+static bool get_bool(struct loader *l, yyjson_val *o, const char *field)
+{
+    yyjson_val *v = yyjson_obj_get(o, field);
+    if (!yyjson_is_bool(v))
+        surprise(l, field);
+    return yyjson_get_bool(v);
+}
+
+/* NULL when absent: a surprise unless `optional`. */
+static char *get_text(struct loader *l, yyjson_val *o, const char *field, bool optional)
+{
+    yyjson_val *v = yyjson_obj_get(o, field);
+    if (yyjson_is_str(v))
+        return arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v));
+    if (!optional || v)
+        surprise(l, field);
+    return NULL;
+}
+
+static yyjson_val *get_array(struct loader *l, yyjson_val *o, const char *field, uint32_t *count)
+{
+    yyjson_val *a = yyjson_obj_get(o, field);
+    if (!yyjson_is_arr(a))
+        surprise(l, field);
+    *count = l->error ? 0 : (uint32_t)yyjson_arr_size(a);
+    return a;
+}
+
+static uint32_t *get_uints(struct loader *l, yyjson_val *o, const char *field, uint32_t *count, uint64_t most)
+{
+    yyjson_val *a = get_array(l, o, field, count), *v;
+    uint32_t *out = ARENA_ARRAY(l->arena, uint32_t, *count);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        if (!yyjson_is_uint(v) || yyjson_get_uint(v) > most)
+            surprise(l, field);
+        else
+            out[i] = (uint32_t)yyjson_get_uint(v);
+    }
+    return out;
+}
+
+static void get_column(struct loader *l, yyjson_val *o, struct column *c)
+{
+    const char *type = get_text(l, o, "type", false);
+    const struct type_info *info = type ? type_by_name(type) : NULL;
+    yyjson_val *typmod = yyjson_obj_get(o, "typmod");
+    if (!info || !yyjson_is_int(typmod)) {
+        surprise(l, "type");
+        return;
+    }
+    c->name = get_text(l, o, "name", false);
+    c->type = (struct type){.id = info->id, .typmod = (int32_t)yyjson_get_sint(typmod)};
+    c->not_null = get_bool(l, o, "not_null");
+    c->comment = get_text(l, o, "comment", true);
+}
+
+static void get_schema(struct loader *l, yyjson_val *o, struct schema *schema)
+{
+    yyjson_val *a = get_array(l, o, "columns", &schema->column_count), *v;
+    schema->columns = ARENA_ARRAY(l->arena, struct column, schema->column_count);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_column(l, v, &schema->columns[i]);
+    }
+}
+
+static void get_index(struct loader *l, yyjson_val *o, struct catalog_index *index, uint64_t last_column)
+{
+    index->name = get_text(l, o, "name", true);
+    yyjson_val *a = get_array(l, o, "columns", &index->column_count), *v;
+    index->columns = ARENA_ARRAY(l->arena, struct key_column, index->column_count);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        index->columns[i] = (struct key_column){.column = (uint32_t)get_uint(l, v, "column", last_column),
+                                                .desc = get_bool(l, v, "desc"),
+                                                .nulls_first = get_bool(l, v, "nulls_first")};
+    }
+}
+
+static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
+{
+    view->name = get_text(l, o, "name", false);
+    view->view_index = (uint32_t)get_uint(l, o, "view_index", UINT32_MAX);
+    view->fingerprint = get_uint(l, o, "fingerprint", UINT64_MAX);
+    get_schema(l, o, &view->schema);
+    uint64_t last_column = view->schema.column_count ? view->schema.column_count - 1 : 0;
+    view->key = get_uints(l, o, "key", &view->key_count, last_column);
+    view->sources = get_uints(l, o, "sources", &view->source_count, UINT32_MAX);
+    view->comment = get_text(l, o, "comment", true);
+    view->definition = get_text(l, o, "definition", true);
+    yyjson_val *a = get_array(l, o, "indexes", &view->index_count), *v;
+    view->indexes = ARENA_ARRAY(l->arena, struct catalog_index, view->index_count);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_index(l, v, &view->indexes[i], last_column);
+    }
+}
+
+static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
+{
+    yyjson_val *v;
+    size_t i, n;
+    (void)get_uint(l, root, "format", CATALOG_FORMAT);
+    c->version = (uint32_t)get_uint(l, root, "version", UINT32_MAX);
+    c->shard_count = (uint32_t)get_uint(l, root, "shard_count", UINT32_MAX);
+    yyjson_val *a = get_array(l, root, "views", &c->view_count);
+    c->views = ARENA_ARRAY(l->arena, struct catalog_view, c->view_count);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_view(l, v, &c->views[i]);
+    }
+    a = get_array(l, root, "apis", &c->api_count);
+    c->apis = ARENA_ARRAY(l->arena, struct catalog_api, c->api_count);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        c->apis[i].path = get_text(l, v, "path", false);
+        c->apis[i].view = (uint32_t)get_uint(l, v, "view", c->view_count ? c->view_count - 1 : 0);
+    }
+}
+
+/* NULL and no error: there is no such file. */
+static struct err *file_read(const char *path, char **out, size_t *len)
+{
+    struct stat st;
+    *out = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? NULL : err_errno(ERR_IO, "cannot open %s", path);
+    struct err *e = NULL;
+    if (fstat(fd, &st)) {
+        e = err_errno(ERR_IO, "cannot look at %s", path);
+    } else {
+        *out = xmalloc((size_t)st.st_size + 1);
+        ssize_t n = pread(fd, *out, (size_t)st.st_size, 0);
+        if (n != st.st_size)
+            e = err_errno(ERR_IO, "cannot read %s", path);
+        *len = (size_t)st.st_size;
+    }
+    close(fd);
+    if (e) {
+        free(*out);
+        *out = NULL;
+    }
+    return e;
+}
+
+struct err *catalog_load(const char *dir, struct catalog **out)
+{
+    char *path = xprintf("%s/" CATALOG_FILE, dir), *text;
+    size_t len = 0;
+    *out = NULL;
+    struct err *e = file_read(path, &text, &len);
+    free(path);
+    if (e || !text)
+        return e;
+    yyjson_doc *doc = yyjson_read(text, len, 0);
+    free(text);
+    if (!doc)
+        return err_new(ERR_CORRUPT, "catalog: not JSON");
+    struct catalog *c = xcalloc(1, sizeof *c);
+    arena_init(&c->arena);
+    struct loader l = {.arena = &c->arena};
+    get_catalog(&l, yyjson_doc_get_root(doc), c);
+    yyjson_doc_free(doc);
+    if (l.error)
+        catalog_free(c);
+    else
+        *out = c;
+    return l.error;
+}
+
+void catalog_free(struct catalog *c)
+{
+    if (!c)
+        return;
+    arena_fini(&c->arena);
+    free(c);
+}

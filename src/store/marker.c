@@ -1,0 +1,173 @@
+/* DATA/checkpoint: which snapshot is durable, in two checksummed slots that are written in turn.
+ *
+ * A slot is never overwritten while it is the newest valid one, and each write is synced before the next, so a torn
+ * write costs at most the slot being written and the other one still stands. The file is made once, by rename,
+ * with the first marker in it: a store without this file never had a commit. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "base/hash.h"
+#include "store/store_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MARKER_FILE       "checkpoint"
+#define MARKER_MAGIC      "PNSTKCP1"
+#define MARKER_SLOT_BYTES ((off_t)1 << 16)
+#define MARKER_SUM_BYTES  16
+
+/* As on disk, in the machine's byte order (as LMDB's file is); the checksum follows the last shard. */
+struct marker_head {
+    char magic[8];
+    uint32_t format;
+    uint32_t shard_count;
+    uint64_t sequence;
+    uint64_t epoch;
+};
+_Static_assert(sizeof(struct marker_head) + GATE_SHARDS_MAX * sizeof(struct mdbp_meta) + MARKER_SUM_BYTES <=
+                   (size_t)MARKER_SLOT_BYTES,
+               "a marker fits its slot");
+
+static size_t body_bytes(uint32_t shard_count)
+{
+    return sizeof(struct marker_head) + shard_count * sizeof(struct mdbp_meta);
+}
+
+static size_t marker_encode(const struct marker *m, uint8_t *out)
+{
+    struct marker_head head = {
+        .format = STORE_FORMAT, .shard_count = m->shard_count, .sequence = m->sequence, .epoch = m->epoch};
+    memcpy(head.magic, MARKER_MAGIC, sizeof head.magic);
+    memcpy(out, &head, sizeof head);
+    memcpy(out + sizeof head, m->shards, m->shard_count * sizeof m->shards[0]);
+    size_t n = body_bytes(m->shard_count);
+    hash_bytes128(out, n, out + n);
+    return n + MARKER_SUM_BYTES;
+}
+
+/* ERR_STATE: whole, but of another format. */
+static struct err *marker_decode(const uint8_t *p, size_t len, struct marker *out, bool *valid)
+{
+    struct marker_head head;
+    uint8_t sum[MARKER_SUM_BYTES];
+    *valid = false;
+    if (len < sizeof head)
+        return NULL;
+    memcpy(&head, p, sizeof head);
+    if (memcmp(head.magic, MARKER_MAGIC, sizeof head.magic) || head.shard_count - 1 >= GATE_SHARDS_MAX)
+        return NULL;
+    size_t n = body_bytes(head.shard_count);
+    if (len < n + MARKER_SUM_BYTES)
+        return NULL;
+    hash_bytes128(p, n, sum);
+    if (memcmp(sum, p + n, MARKER_SUM_BYTES))
+        return NULL;
+    if (head.format != STORE_FORMAT)
+        return err_hint(err_new(ERR_STATE, "the store has format %u, this program reads format %u",
+                                head.format, STORE_FORMAT),
+                        "use the program that wrote it, or begin with an empty data directory");
+    out->sequence = head.sequence;
+    out->epoch = head.epoch;
+    out->shard_count = head.shard_count;
+    memcpy(out->shards, p + sizeof head, head.shard_count * sizeof out->shards[0]);
+    *valid = true;
+    return NULL;
+}
+
+static struct err *slots_decode(const uint8_t *bytes, const size_t len[2], struct marker *out,
+                                enum marker_found *found)
+{
+    struct marker *slot = xcalloc(1, sizeof *slot);
+    struct err *e = NULL;
+    *found = MARKER_BROKEN;
+    for (int i = 0; i < 2 && !e; i++) {
+        bool valid;
+        e = marker_decode(bytes + i * MARKER_SLOT_BYTES, len[i], slot, &valid);
+        if (!e && valid && (*found == MARKER_BROKEN || slot->sequence > out->sequence)) {
+            *out = *slot;
+            *found = MARKER_FOUND;
+        }
+    }
+    free(slot);
+    return e;
+}
+
+struct err *marker_load(const char *dir, struct marker *out, enum marker_found *found)
+{
+    *found = MARKER_ABSENT;
+    char *path = xprintf("%s/" MARKER_FILE, dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct err *e = fd < 0 && errno != ENOENT ? err_errno(ERR_IO, "cannot open %s", path) : NULL;
+    if (fd >= 0) {
+        uint8_t *bytes = xcalloc(2, MARKER_SLOT_BYTES);
+        size_t len[2];
+        for (int i = 0; i < 2; i++) {
+            ssize_t n = pread(fd, bytes + i * MARKER_SLOT_BYTES, MARKER_SLOT_BYTES, i * MARKER_SLOT_BYTES);
+            len[i] = n > 0 ? (size_t)n : 0;
+        }
+        e = slots_decode(bytes, len, out, found);
+        free(bytes);
+        close(fd);
+    }
+    free(path);
+    return e;
+}
+
+struct err *marker_open(const char *dir, int *fd)
+{
+    char *path = xprintf("%s/" MARKER_FILE, dir);
+    *fd = open(path, O_RDWR | O_CLOEXEC);
+    struct err *e = *fd < 0 ? err_errno(ERR_IO, "cannot open %s", path) : NULL;
+    free(path);
+    return e;
+}
+
+struct err *marker_write(int fd, const struct marker *m)
+{
+    uint8_t *bytes = xcalloc(1, MARKER_SLOT_BYTES);
+    size_t n = marker_encode(m, bytes);
+    ssize_t done = pwrite(fd, bytes, n, (off_t)(m->sequence & 1) * MARKER_SLOT_BYTES);
+    struct err *e = NULL;
+    if (done < 0)
+        e = err_errno(ERR_IO, "cannot write the checkpoint marker");
+    else if ((size_t)done != n)
+        e = err_new(ERR_IO, "cannot write the checkpoint marker: disk full");
+    free(bytes);
+    return e;
+}
+
+struct err *store_directory_sync(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct err *e = fd < 0 || fsync(fd) ? err_errno(ERR_IO, "cannot sync %s", dir) : NULL;
+    if (fd >= 0)
+        close(fd);
+    return e;
+}
+
+struct err *marker_create(const char *dir, const struct marker *m, bool no_sync)
+{
+    char *path = xprintf("%s/" MARKER_FILE, dir), *made = xprintf("%s/" MARKER_FILE ".new", dir);
+    struct err *e = NULL;
+    int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    uint8_t *zeros =
+        xcalloc(2, MARKER_SLOT_BYTES); /* all blocks at once: a later marker finds room on a full disk */
+    if (fd < 0 || pwrite(fd, zeros, 2 * MARKER_SLOT_BYTES, 0) != 2 * MARKER_SLOT_BYTES)
+        e = err_errno(ERR_IO, "cannot make %s", made);
+    free(zeros);
+    if (!e)
+        e = marker_write(fd, m);
+    if (!e && ((!no_sync && fsync(fd)) || rename(made, path)))
+        e = err_errno(ERR_IO, "cannot make %s", path);
+    if (!e && !no_sync)
+        e = store_directory_sync(dir);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    free(made);
+    return e;
+}

@@ -1,0 +1,123 @@
+/* The size of a shard's file and of its map.
+ *
+ * LMDB writes through the map. A page that the file has no room for would be a SIGBUS on a full disk, so the file
+ * is allocated ahead of use: before a transaction, before each change and before a commit there is room for more
+ * pages than the step can take. When there is not, and the disk gives no more, the step fails with ERR_IO before
+ * anything is touched. As a last guard LMDB is told to refuse pages behind the allocated end (limit_pages).
+ *
+ * The map is address space only; it starts large and is doubled between transactions once half of it is used. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "base/log.h"
+#include "store/store_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROUND_BYTES ((size_t)1 << 20)
+
+static size_t grab_bytes(size_t used)
+{
+    size_t grab = used / 4;
+    return grab < STORE_GRAB_MIN ? STORE_GRAB_MIN : grab > STORE_GRAB_MAX ? STORE_GRAB_MAX : grab;
+}
+
+/* For file systems without fallocate. */
+static int fill_with_zeros(int fd, off_t from, off_t to)
+{
+    static const uint8_t zeros[1 << 16];
+    while (from < to) {
+        size_t n = (size_t)(to - from) < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
+        ssize_t done = pwrite(fd, zeros, n, from);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? errno : ENOSPC;
+        from += done;
+    }
+    return 0;
+}
+
+static int allocate(int fd, off_t from, off_t to)
+{
+    int rc;
+    do
+        rc = fallocate(fd, 0, from, to - from) ? errno : 0;
+    while (rc == EINTR);
+    return rc == EOPNOTSUPP || rc == ENOSYS ? fill_with_zeros(fd, from, to) : rc;
+}
+
+static struct err *file_grow(struct store_shard *sh, size_t wanted)
+{
+    int fd = mdbp_env_fd(sh->env);
+    struct stat st;
+    if (fstat(fd, &st))
+        return err_errno(ERR_IO, "shard %u: cannot look at its file", sh->index);
+    if ((size_t)st.st_size < wanted) {
+        int rc = allocate(fd, st.st_size, (off_t)wanted);
+        if (rc) {
+            struct err *e = err_new(ERR_IO, "shard %u: cannot extend its file to %zu MiB: %s", sh->index,
+                                    wanted >> 20, strerror(rc));
+            return rc == ENOSPC ? err_hint(e, "make room on the disk that holds %s", sh->store->dir) : e;
+        }
+        st.st_size = (off_t)wanted;
+    }
+    sh->limit_pages = (size_t)st.st_size / sh->page_bytes;
+    mdbp_env_limit_pages(sh->env, sh->limit_pages);
+    return NULL;
+}
+
+struct err *store_space_extend(struct store_shard *sh, uint64_t pages)
+{
+    size_t map = mdbp_env_map_bytes(sh->env);
+    size_t least = (pages + 1) * sh->page_bytes;
+    if (least > map) {
+        sh->map_full = true;
+        return err_hint(err_new(ERR_LIMIT, "shard %u: one epoch needs more than the map of %zu MiB has left",
+                                sh->index, map >> 20),
+                        "abort it; the map is enlarged before the next one");
+    }
+    size_t wanted = least + grab_bytes(least);
+    wanted = (wanted + ROUND_BYTES - 1) & ~(ROUND_BYTES - 1);
+    if (wanted > map)
+        wanted = map;
+    struct err *e = file_grow(sh, wanted);
+    if (!e || wanted == least)
+        return e;
+    err_free(e); /* perhaps the little that is needed now is still to be had */
+    return file_grow(sh, least);
+}
+
+struct err *store_space_commit(struct store_shard *sh)
+{
+    uint64_t need = mdbp_txn_next_page(sh->txn) + mdbp_txn_commit_pages(sh->txn);
+    return LIKELY(need < sh->limit_pages) ? NULL : store_space_extend(sh, need);
+}
+
+/* Pins and readers of this process hold transactions over the change; none of them is read through here. */
+static void map_grow(struct store_shard *sh, uint64_t used)
+{
+    size_t map = mdbp_env_map_bytes(sh->env);
+    if (sh->own_scans || (!sh->map_full && used * sh->page_bytes <= map / 2))
+        return;
+    int rc = mdbp_env_remap(sh->env, map * 2);
+    if (rc)
+        log_warn(STORE_COMPONENT, "cannot enlarge the map", "shard=%u to_mib=%zu error=\"%s\"", sh->index,
+                 map >> 19, mdb_strerror(rc));
+    else
+        log_info(STORE_COMPONENT, "map enlarged", "shard=%u mib=%zu", sh->index, map >> 19);
+    sh->map_full = false;
+    sh->limit_pages = 0;
+}
+
+struct err *store_space_begin(struct store_shard *sh)
+{
+    uint64_t used = mdbp_env_used_pages(sh->env);
+    map_grow(sh, used);
+    uint64_t need = used + 2 * STORE_CHANGE_PAGES;
+    return LIKELY(need < sh->limit_pages) ? NULL : store_space_extend(sh, need);
+}
