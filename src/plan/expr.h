@@ -1,58 +1,7 @@
-/* Bound, typed scalar expressions: a tree the binder makes once and every shard evaluates. Immutable, shared.
- *
- * All coercions are explicit nodes, so evaluation never looks at types to decide what to do. */
+/* Expressions as operators see them. They are defined with the binder that makes them, one layer below. */
 #ifndef PENSTOCK_PLAN_EXPR_H
 #define PENSTOCK_PLAN_EXPR_H
 
-#include "types/func.h"
-
-enum expr_kind {
-    EX_COLUMN,       /* u.column of the input row */
-    EX_CONST,        /* u.konst */
-    EX_FN,           /* u.fn over args */
-    EX_CAST,         /* u.cast over args[0] (never binary-coercible: those nodes vanish) */
-    EX_TYPMOD,       /* length coercion of args[0] to this node's type; u.is_explicit */
-    EX_AND,          /* n-ary, evaluated left to right, stops at the first false (an error after it is not raised) */
-    EX_OR,           /* likewise with true */
-    EX_NOT,
-    EX_IS_NULL,
-    EX_IS_NOT_NULL,
-    EX_IS_TRUE,
-    EX_IS_NOT_TRUE,
-    EX_IS_FALSE,
-    EX_IS_NOT_FALSE, /* IS UNKNOWN is EX_IS_NULL */
-    EX_DISTINCT,     /* args[0] IS DISTINCT FROM args[1]; both of one type, compared by val_cmp */
-    EX_NOT_DISTINCT,
-    EX_CASE,         /* args: when1, then1, when2, then2, ..., else; arg_count is odd; only the taken arm is evaluated */
-    EX_COALESCE,     /* first non-NULL; later args are not evaluated */
-    EX_NULLIF,       /* args[0], args[1]; u.fn is the equality; result args[0] */
-    EX_GREATEST,     /* ignore NULLs; val_cmp on the common type */
-    EX_LEAST,
-    EX_IN            /* args[0] IN (args[1..]); u.fn is the equality; SQL's three-valued result */
-};
-
-struct expr {
-    enum expr_kind kind;
-    struct type type;
-    uint32_t arg_count;
-    struct expr **args;
-    union {
-        uint32_t column;
-        struct {
-            union val v;
-            bool is_null;
-        } konst;
-        const struct fn *fn;
-        const struct cast *cast;
-        bool is_explicit;
-    } u;
-    const char *file; /* where it stands in the user's SQL, for error rows and messages */
-    int line, position;
-};
-#define EXPR_DEPTH_MAX 1000 /* deeper SQL is refused by the binder */
-
-/* SQL-like text of an expression for explain and messages; column names from schema. In arena. */
-struct schema;
-char *expr_text(struct arena *arena, const struct expr *e, const struct schema *input);
+#include "sql/expr.h"
 
 #endif

@@ -1,0 +1,150 @@
+/* The syntax tree of the statements Penstock knows, free of PostgreSQL's own structs.
+ *
+ * Made by sql/pgq from PostgreSQL's raw parse tree, read by the binder. Everything lives in one arena. What the
+ * grammar accepts and Penstock does not is reported while converting (AST_BAD stands in its place). */
+#ifndef PENSTOCK_SQL_AST_H
+#define PENSTOCK_SQL_AST_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+struct sql_pos { /* in the user's file, 1-based; column in characters */
+    int line, column;
+};
+
+struct ast_type {
+    struct sql_pos pos;
+    const char *name; /* pg_type.typname as the grammar spells it ("int4"), or the user's word */
+    uint32_t mod_count;
+    int32_t mods[2];  /* as written: (10, 2) */
+};
+
+enum ast_kind {
+    AST_BAD,         /* already reported */
+    AST_COLUMN,      /* names */
+    AST_STAR,        /* names before the star */
+    AST_INTEGER,     /* text: digits with an optional minus */
+    AST_NUMBER,      /* text: with point or exponent */
+    AST_STRING,      /* text: type unknown until resolved */
+    AST_BOOLEAN,     /* flag */
+    AST_NULL,
+    AST_OPERATOR,    /* name, one or two args */
+    AST_CALL,        /* name, args, star, distinct, filter */
+    AST_CAST,        /* args[0], type */
+    AST_AND,
+    AST_OR,
+    AST_NOT,
+    AST_IS_NULL,
+    AST_IS_NOT_NULL,
+    AST_IS_TRUE,
+    AST_IS_NOT_TRUE,
+    AST_IS_FALSE,
+    AST_IS_NOT_FALSE,
+    AST_IS_UNKNOWN,
+    AST_IS_NOT_UNKNOWN,
+    AST_DISTINCT,    /* IS DISTINCT FROM */
+    AST_NOT_DISTINCT,
+    AST_CASE,        /* args: operand or NULL, when1, then1, ..., else or NULL */
+    AST_COALESCE,
+    AST_GREATEST,
+    AST_LEAST,
+    AST_NULLIF,
+    AST_IN,          /* args[0] IN (args[1..]); flag: NOT IN */
+    AST_BETWEEN      /* args[0] BETWEEN args[1] AND args[2]; flag: NOT; symmetric */
+};
+struct ast {
+    enum ast_kind kind;
+    bool flag, symmetric, star, distinct;
+    struct sql_pos pos;
+    const char *name; /* operator, function or literal text */
+    uint32_t name_count, arg_count;
+    const char **names;
+    struct ast **args;
+    struct ast *filter;
+    struct ast_type *type;
+};
+
+struct ast_target {
+    struct sql_pos pos;
+    const char *alias; /* NULL: derived from the expression */
+    struct ast *expr;
+};
+
+enum ast_from_kind { AST_FROM_TABLE, AST_FROM_QUERY, AST_FROM_JOIN };
+enum ast_join_kind { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_RIGHT, AST_JOIN_FULL };
+struct ast_query;
+struct ast_from {
+    enum ast_from_kind kind;
+    struct sql_pos pos;
+    const char *source, *table; /* AST_FROM_TABLE; source NULL: a view or CTE */
+    struct ast_query *query;    /* AST_FROM_QUERY */
+    enum ast_join_kind join;    /* AST_FROM_JOIN */
+    bool natural;
+    struct ast_from *left, *right;
+    struct ast *on;
+    uint32_t using_count;
+    const char **using_names;
+    const char *alias; /* NULL: none */
+    uint32_t alias_column_count;
+    const char **alias_columns;
+};
+
+struct ast_cte {
+    struct sql_pos pos;
+    const char *name;
+    uint32_t column_count;
+    const char **columns;
+    struct ast_query *query;
+};
+
+enum ast_query_kind { AST_SELECT, AST_UNION, AST_UNION_ALL };
+struct ast_query {
+    enum ast_query_kind kind;
+    bool distinct;
+    bool grouped; /* GROUP BY was written */
+    struct sql_pos pos;
+    uint32_t cte_count, target_count, from_count, group_count;
+    struct ast_cte *ctes;
+    struct ast_target *targets;
+    struct ast_from **from;
+    struct ast *where, *having;
+    struct ast **group;
+    struct ast_query *left, *right; /* AST_UNION, AST_UNION_ALL */
+};
+
+struct ast_index_column {
+    struct sql_pos pos;
+    const char *name;
+    bool desc, nulls_first;
+};
+enum ast_statement_kind { AST_CREATE_VIEW, AST_CREATE_INDEX, AST_COMMENT_VIEW, AST_COMMENT_COLUMN };
+struct ast_statement {
+    enum ast_statement_kind kind;
+    const char *file; /* borrowed from the input */
+    struct sql_pos pos;
+    bool broken;      /* errors were found while converting: known by name, never bound */
+    const char *view; /* the view made, indexed or commented on */
+    struct sql_pos view_pos;
+    const char *column;   /* COMMENT ON COLUMN */
+    const char *comment;  /* NULL removes */
+    const char *text;     /* the statement as written, without the semicolon */
+    struct ast_query *query;
+    uint32_t column_count; /* CREATE VIEW v (a, b) */
+    const char **columns;
+    const char *index_name; /* NULL: derived */
+    bool unique;
+    uint32_t index_column_count;
+    struct ast_index_column *index_columns;
+};
+struct ast_statements {
+    uint32_t count, cap;
+    struct ast_statement **items;
+};
+
+/* Parses one text and appends its statements to `out`. Every error goes to *errs; a statement with errors is
+ * appended as broken where its name is known. Not reentrant within a thread (libpg_query keeps thread-local
+ * state), any thread may call. first_line is the line of text[0] in the file. */
+void sql_parse(struct arena *arena, const char *file, const char *text, int first_line, struct ast_statements *out,
+               struct err **errs);
+
+#endif

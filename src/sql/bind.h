@@ -1,0 +1,135 @@
+/* Inside of the binder: shared by sql/bind*.c, coerce.c and resolve.c only.
+ *
+ * Errors are sticky: a function that fails reports once and returns NULL; callers pass NULL on and go on with
+ * the rest of the statement, so that everything wrong is found in one run. */
+#ifndef PENSTOCK_SQL_BIND_H
+#define PENSTOCK_SQL_BIND_H
+
+#include "base/nearest.h"
+#include "sql/rel.h"
+
+struct cte_scope { /* WITH queries in sight, innermost first */
+    struct sql_view *view;
+    const struct cte_scope *outer;
+};
+struct bind {
+    struct sql_bound *out;
+    struct arena *arena;
+    const struct table_def *tables;
+    uint32_t table_count;
+    const char *file;       /* of the statement being bound */
+    bool broken;            /* the statement being bound has errors */
+    uint32_t error_count;
+    uint32_t reference_count;
+    const struct cte_scope *ctes;
+    const struct ast_statements *statements;
+    struct err **errs;
+};
+
+struct scope_column {
+    const char *name;
+    struct expr *expr;
+};
+struct scope_item { /* one name in FROM */
+    const char *source, *name; /* source NULL unless a table under its own name; name NULL: an unnamed join */
+    bool by_name;              /* name.column finds its columns */
+    bool by_column;            /* a bare column name and * find its columns */
+    uint32_t column_count;
+    struct scope_column *columns;
+};
+struct scope {
+    uint32_t count, cap;
+    struct scope_item *items;
+};
+
+struct bound_call { /* an aggregate found in an expression */
+    struct rel_call call;
+    struct expr *arg, *filter;
+    uint32_t attr; /* what stands for its result */
+};
+struct bound_calls {
+    uint32_t count, cap;
+    struct bound_call *items;
+};
+struct expr_env { /* where an expression stands */
+    struct bind *b;
+    const struct scope *scope;
+    const char *clause;        /* "WHERE", for messages */
+    struct bound_calls *calls; /* NULL: aggregates are not allowed here */
+    bool in_aggregate;
+    uint32_t depth;
+};
+
+/* bind.c */
+void bind_error(struct bind *b, enum err_code code, struct sql_pos pos, const char *hint, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+struct sql_view *bind_find_view(struct bind *b, const char *name);
+struct expr *bind_at(struct bind *b, struct expr *e, struct sql_pos pos); /* sets the place; returns e */
+
+/* bind_from.c */
+struct rel *bind_from(struct bind *b, const struct ast_query *q, struct scope *scope);
+
+/* bind_scope.c */
+struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name, uint32_t count);
+struct expr *scope_find(struct bind *b, const struct scope *s, const struct ast *column);
+/* The FROM item that `table.*` means; NULL after reporting. */
+const struct scope_item *scope_find_table(struct bind *b, const struct scope *s, const struct ast *star);
+/* The column of that bare name: NULL if absent; *ambiguous if there are several. Reports nothing. */
+struct expr *scope_peek(const struct scope *s, const char *name, bool *ambiguous);
+
+/* bind_query.c */
+struct query_branch { /* exprs over input; several: their UNION ALL */
+    struct rel *input;
+    struct expr **exprs;
+};
+struct bound_query {
+    uint32_t column_count, branch_count;
+    const char **names;
+    struct query_branch *branches;
+};
+bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *out);
+/* The whole query as one relation; literals without a type become text. */
+struct rel *bind_query_rel(struct bind *b, struct bound_query *q);
+
+/* bind_select.c */
+bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out);
+struct rel *bind_distinct(struct bind *b, struct rel *input); /* the distinct rows of input */
+/* bind_group.c */
+bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
+                  struct bound_calls *calls, struct bound_query *out, struct expr *having);
+
+/* bind_expr.c */
+struct expr *bind_expr(struct expr_env *env, const struct ast *a);
+struct expr *bind_boolean(struct expr_env *env, const struct ast *a, const char *what); /* coerced to boolean */
+/* bind_special.c */
+struct expr *bind_special(struct expr_env *env, const struct ast *a);
+/* bind_call.c */
+struct expr *bind_call(struct expr_env *env, const struct ast *a);
+
+/* resolve.c: which function, operator or aggregate a call means, as PostgreSQL decides it. Arguments are
+ * replaced by their coerced forms. */
+struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos);
+struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos);
+const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count, struct expr **args,
+                                    struct sql_pos pos);
+bool is_aggregate_name(const char *name);
+/* The operator's row alone; args are coerced to its argument types. Reports when there is none. */
+const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                                     struct sql_pos pos);
+
+/* coerce.c */
+bool coerce_possible(enum type_id from, enum type_id to, enum cast_context context);
+/* NULL when there is no such cast (nothing reported) or the literal is malformed (reported: *reported set). */
+struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cast_context context, bool *reported);
+/* The same, reporting "cannot cast type ..." itself. */
+struct expr *coerce(struct bind *b, struct expr *e, struct type to, enum cast_context context, struct sql_pos pos);
+/* The type that several expressions meet in (PostgreSQL's select_common_type); T_UNKNOWN after reporting.
+ * what: "CASE", "UNION", ... Literals alone give text. */
+bool coerce_common(struct bind *b, uint32_t count, struct expr **exprs, const char *what, struct sql_pos pos,
+                   bool report, struct type *out);
+struct expr *coerce_unknown_to_text(struct bind *b, struct expr *e);
+bool bind_type(struct bind *b, const struct ast_type *t, struct type *out);
+/* Computes a call whose arguments are constants; e itself when they are not or it fails (an error of the row). */
+struct expr *fold(struct bind *b, struct expr *e);
+
+#endif

@@ -1,0 +1,171 @@
+/* Queries: WITH, UNION and UNION ALL over SELECTs.
+ *
+ * UNION ALL keeps its branches side by side until the whole is known, so that a chain of them is one node.
+ * Their column types meet pairwise from left to right, as PostgreSQL does it. */
+#include "sql/bind.h"
+
+#include <string.h>
+
+/* ---- WITH ---- */
+
+static void name_columns(struct bind *b, const struct ast_cte *cte, struct bound_query *q)
+{
+    if (cte->column_count > q->column_count)
+        bind_error(b, ERR_CONFIG, cte->pos, NULL, "WITH query \"%s\" has %u columns available but %u columns specified",
+                   cte->name, (unsigned)q->column_count, (unsigned)cte->column_count);
+    for (uint32_t i = 0; i < cte->column_count && i < q->column_count; i++)
+        q->names[i] = cte->columns[i];
+}
+
+static void fill_cte(struct bind *b, struct sql_view *v, struct bound_query *q)
+{
+    v->rel = bind_query_rel(b, q);
+    if (!v->rel) {
+        v->broken = true;
+        return;
+    }
+    v->column_count = q->column_count;
+    v->columns = q->names;
+    v->types = ARENA_ARRAY(b->arena, struct type, q->column_count + 1);
+    for (uint32_t i = 0; i < q->column_count; i++)
+        v->types[i] = b->out->attrs[v->rel->attrs[i]].type;
+}
+
+static void bind_cte(struct bind *b, const struct ast_cte *cte)
+{
+    struct sql_view *v = ARENA_NEW(b->arena, struct sql_view);
+    v->name = cte->name;
+    v->file = b->file;
+    v->pos = cte->pos;
+    v->is_cte = true;
+    struct bound_query q;
+    if (bind_query(b, cte->query, &q)) {
+        name_columns(b, cte, &q);
+        fill_cte(b, v, &q);
+    } else {
+        v->broken = true;
+    }
+    struct cte_scope *scope = ARENA_NEW(b->arena, struct cte_scope);
+    *scope = (struct cte_scope){v, b->ctes};
+    b->ctes = scope;
+}
+
+static void bind_ctes(struct bind *b, const struct ast_query *q)
+{
+    for (uint32_t i = 0; i < q->cte_count; i++) {
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(q->ctes[i].name, q->ctes[k].name) == 0)
+                bind_error(b, ERR_CONFIG, q->ctes[i].pos, NULL, "WITH query name \"%s\" specified more than once",
+                           q->ctes[i].name);
+        bind_cte(b, &q->ctes[i]);
+    }
+}
+
+/* ---- UNION ---- */
+
+static struct expr *side_sample(const struct bound_query *q, uint32_t column)
+{
+    return q->branches[0].exprs[column]; /* all branches of a side have one type by now */
+}
+
+static bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, struct type to, struct sql_pos pos)
+{
+    for (uint32_t i = 0; i < q->branch_count; i++) {
+        struct expr **e = &q->branches[i].exprs[column];
+        *e = coerce(b, *e, to, CAST_IMPLICIT, pos);
+        if (!*e)
+            return false;
+    }
+    return true;
+}
+
+static bool meet_types(struct bind *b, struct bound_query *left, struct bound_query *right, struct sql_pos pos)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < left->column_count; i++) {
+        struct expr *pair[2] = {side_sample(left, i), side_sample(right, i)};
+        struct type common;
+        ok &= coerce_common(b, 2, pair, "UNION", pos, true, &common) && coerce_side(b, left, i, common, pos) &&
+              coerce_side(b, right, i, common, pos);
+    }
+    return ok;
+}
+
+static bool check_all_comparable(struct bind *b, const struct bound_query *q, struct sql_pos pos)
+{
+    for (uint32_t i = 0; i < q->column_count; i++) {
+        enum type_id id = side_sample(q, i)->type.id;
+        if (type_info(id)->comparable)
+            continue;
+        bind_error(b, ERR_CONFIG, pos, NULL, "could not identify an equality operator for type %s", type_info(id)->name);
+        return false;
+    }
+    return true;
+}
+
+/* UNION: the distinct rows of the UNION ALL, as a single branch. */
+static bool make_distinct(struct bind *b, struct bound_query *q, struct sql_pos pos)
+{
+    if (!check_all_comparable(b, q, pos))
+        return false;
+    struct rel *r = bind_distinct(b, bind_query_rel(b, q));
+    q->branch_count = 1;
+    q->branches[0].input = r;
+    q->branches[0].exprs = ARENA_ARRAY(b->arena, struct expr *, r->attr_count + 1);
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        q->branches[0].exprs[i] = attr_expr(b->out, r->attrs[i]);
+    return true;
+}
+
+static bool bind_union(struct bind *b, const struct ast_query *q, struct bound_query *out)
+{
+    struct bound_query right;
+    bool ok = bind_query(b, q->left, out);
+    ok &= bind_query(b, q->right, &right);
+    if (!ok)
+        return false;
+    if (out->column_count != right.column_count) {
+        bind_error(b, ERR_CONFIG, q->right->pos, NULL, "each UNION query must have the same number of columns");
+        return false;
+    }
+    if (!meet_types(b, out, &right, q->right->pos))
+        return false;
+    uint32_t n = out->branch_count + right.branch_count;
+    struct query_branch *all = ARENA_ARRAY(b->arena, struct query_branch, n);
+    memcpy(all, out->branches, out->branch_count * sizeof(*all));
+    memcpy(all + out->branch_count, right.branches, right.branch_count * sizeof(*all));
+    out->branches = all;
+    out->branch_count = n;
+    return q->kind == AST_UNION_ALL || make_distinct(b, out, q->pos);
+}
+
+bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *out)
+{
+    const struct cte_scope *outer = b->ctes;
+    memset(out, 0, sizeof(*out));
+    bind_ctes(b, q);
+    bool ok = q->kind == AST_SELECT ? bind_select(b, q, out) : bind_union(b, q, out);
+    b->ctes = outer;
+    return ok;
+}
+
+struct rel *bind_query_rel(struct bind *b, struct bound_query *q)
+{
+    struct rel *first = NULL, *all = NULL;
+    if (q->branch_count > 1)
+        all = rel_new(b->out, REL_UNION_ALL, q->branch_count, q->column_count);
+    for (uint32_t i = 0; i < q->branch_count; i++) {
+        struct query_branch *br = &q->branches[i];
+        for (uint32_t k = 0; k < q->column_count; k++)
+            br->exprs[k] = coerce_unknown_to_text(b, br->exprs[k]);
+        struct rel *map = rel_map(b->out, br->input, q->column_count, br->exprs, q->names);
+        if (!all)
+            return map;
+        all->inputs[i] = map;
+        first = first ? first : map;
+    }
+    for (uint32_t k = 0; k < q->column_count; k++)
+        all->attrs[k] = attr_new(b->out, q->names[k], b->out->attrs[first->attrs[k]].type);
+    rel_seal(all);
+    return all;
+}

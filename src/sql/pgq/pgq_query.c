@@ -1,0 +1,284 @@
+/* SELECT, UNION, WITH and FROM: PostgreSQL's raw nodes to struct ast_query and struct ast_from. */
+#include "sql/pgq/pgq.h"
+
+#include <string.h>
+
+/* ---- FROM ---- */
+
+static void put_alias(struct pgq *c, struct ast_from *f, Alias *alias)
+{
+    if (!alias)
+        return;
+    f->alias = pgq_str(c, alias->aliasname);
+    f->alias_columns = pgq_names(c, alias->colnames, &f->alias_column_count);
+}
+
+static struct ast_from *from_new(struct pgq *c, enum ast_from_kind kind, int location)
+{
+    struct ast_from *f = ARENA_NEW(c->arena, struct ast_from);
+    f->kind = kind;
+    f->pos = pgq_pos(c, location);
+    return f;
+}
+
+static struct ast_from *from_table(struct pgq *c, RangeVar *r)
+{
+    struct ast_from *f = from_new(c, AST_FROM_TABLE, r->location);
+    if (r->catalogname)
+        pgq_error(c, ERR_CONFIG, f->pos, "a table is named source.table; \"%s.%s.%s\" has too many parts",
+                  r->catalogname, r->schemaname ? r->schemaname : "", r->relname);
+    if (!r->inh)
+        pgq_unsupported(c, r->location, "FROM ONLY");
+    f->source = pgq_str(c, r->schemaname);
+    f->table = pgq_str(c, r->relname);
+    put_alias(c, f, r->alias);
+    return f;
+}
+
+static int query_location(Node *n);
+
+static struct ast_from *from_query(struct pgq *c, RangeSubselect *r)
+{
+    struct ast_from *f = from_new(c, AST_FROM_QUERY, query_location(r->subquery));
+    if (r->lateral)
+        pgq_unsupported(c, query_location(r->subquery), "LATERAL");
+    f->query = pgq_query(c, r->subquery);
+    put_alias(c, f, r->alias);
+    return f;
+}
+
+static int from_location(Node *n)
+{
+    switch (nodeTag(n)) {
+    case T_RangeVar:
+        return ((RangeVar *)n)->location;
+    case T_JoinExpr:
+        return from_location(((JoinExpr *)n)->larg);
+    case T_RangeSubselect:
+        return query_location(((RangeSubselect *)n)->subquery);
+    case T_RangeTableSample:
+        return ((RangeTableSample *)n)->location;
+    case T_RangeFunction: {
+        List *first = ((RangeFunction *)n)->functions;
+        return first ? pgq_location(linitial(linitial(first))) : -1;
+    }
+    default:
+        return -1;
+    }
+}
+
+static struct ast_from *from_join(struct pgq *c, JoinExpr *j)
+{
+    struct ast_from *f = from_new(c, AST_FROM_JOIN, from_location((Node *)j));
+    switch (j->jointype) {
+    case JOIN_LEFT:
+        f->join = AST_JOIN_LEFT;
+        break;
+    case JOIN_RIGHT:
+        f->join = AST_JOIN_RIGHT;
+        break;
+    case JOIN_FULL:
+        f->join = AST_JOIN_FULL;
+        break;
+    default:
+        f->join = AST_JOIN_INNER;
+    }
+    if (j->join_using_alias)
+        pgq_unsupported(c, from_location(j->rarg), "an alias for JOIN USING");
+    f->natural = j->isNatural;
+    f->left = pgq_from(c, j->larg);
+    f->right = pgq_from(c, j->rarg);
+    f->using_names = pgq_names(c, j->usingClause, &f->using_count);
+    f->on = pgq_expr(c, j->quals);
+    put_alias(c, f, j->alias);
+    return f;
+}
+
+static struct ast_from *from_by_tag(struct pgq *c, Node *n)
+{
+    switch (nodeTag(n)) {
+    case T_RangeVar:
+        return from_table(c, (RangeVar *)n);
+    case T_RangeSubselect:
+        return from_query(c, (RangeSubselect *)n);
+    case T_JoinExpr:
+        return from_join(c, (JoinExpr *)n);
+    case T_RangeFunction:
+        pgq_unsupported(c, from_location(n), "functions in FROM");
+        return NULL;
+    case T_RangeTableSample:
+        pgq_unsupported(c, from_location(n), "TABLESAMPLE");
+        return NULL;
+    default:
+        pgq_unsupported(c, from_location(n), "XMLTABLE and JSON_TABLE");
+        return NULL;
+    }
+}
+
+struct ast_from *pgq_from(struct pgq *c, Node *n)
+{
+    if (!pgq_enter(c, from_location(n)))
+        return NULL;
+    struct ast_from *f = from_by_tag(c, n);
+    pgq_leave(c);
+    return f;
+}
+
+/* ---- SELECT ---- */
+
+static int first_location(List *targets)
+{
+    return targets ? ((ResTarget *)linitial(targets))->location : -1;
+}
+
+static int query_location(Node *n)
+{
+    SelectStmt *s = (SelectStmt *)n;
+    while (IsA(s, SelectStmt) && s->op != SETOP_NONE)
+        s = s->larg;
+    if (!IsA(s, SelectStmt))
+        return -1;
+    if (s->valuesLists && linitial(s->valuesLists))
+        return pgq_location(linitial(linitial(s->valuesLists)));
+    return first_location(s->targetList);
+}
+
+static void refuse_distinct_on(struct pgq *c, SelectStmt *s)
+{
+    if (s->distinctClause && linitial(s->distinctClause))
+        pgq_unsupported(c, pgq_location(linitial(s->distinctClause)), "DISTINCT ON");
+}
+
+static int sort_location(List *sort)
+{
+    return pgq_location(((SortBy *)linitial(sort))->node);
+}
+
+/* Clauses that no view has. */
+static void refuse_clauses(struct pgq *c, SelectStmt *s)
+{
+    int at = query_location((Node *)s);
+    refuse_distinct_on(c, s);
+    if (s->intoClause)
+        pgq_unsupported(c, s->intoClause->rel->location, "SELECT INTO");
+    if (s->valuesLists)
+        pgq_unsupported(c, at, "VALUES");
+    if (s->windowClause)
+        pgq_unsupported(c, ((WindowDef *)linitial(s->windowClause))->location, "WINDOW");
+    if (s->sortClause)
+        pgq_unsupported(c, sort_location(s->sortClause),
+                        "ORDER BY in a view (order the API's answers with ?order=, served by CREATE INDEX)");
+    if (s->limitCount || s->limitOffset)
+        pgq_unsupported(c, pgq_location(s->limitCount ? s->limitCount : s->limitOffset), "LIMIT and OFFSET");
+    if (s->lockingClause)
+        pgq_unsupported(c, at, "FOR UPDATE and FOR SHARE");
+    if (s->groupDistinct)
+        pgq_unsupported(c, at, "GROUP BY DISTINCT");
+}
+
+static void put_targets(struct pgq *c, struct ast_query *q, List *targets)
+{
+    q->targets = ARENA_ARRAY(c->arena, struct ast_target, list_length(targets) + 1);
+    ListCell *cell;
+    foreach (cell, targets) {
+        ResTarget *r = lfirst(cell);
+        struct ast_target *t = &q->targets[q->target_count++];
+        t->pos = pgq_pos(c, r->location);
+        t->alias = pgq_str(c, r->name);
+        t->expr = pgq_expr(c, r->val);
+    }
+}
+
+static void put_from(struct pgq *c, struct ast_query *q, List *from)
+{
+    q->from = ARENA_ARRAY(c->arena, struct ast_from *, list_length(from) + 1);
+    ListCell *cell;
+    foreach (cell, from) {
+        struct ast_from *f = pgq_from(c, lfirst(cell));
+        if (f)
+            q->from[q->from_count++] = f;
+    }
+}
+
+static void put_group(struct pgq *c, struct ast_query *q, List *group)
+{
+    q->grouped = group != NULL;
+    q->group = ARENA_ARRAY(c->arena, struct ast *, list_length(group) + 1);
+    ListCell *cell;
+    foreach (cell, group) {
+        Node *n = lfirst(cell);
+        if (IsA(n, GroupingSet) && ((GroupingSet *)n)->kind == GROUPING_SET_EMPTY) {
+            pgq_unsupported(c, ((GroupingSet *)n)->location, "GROUP BY ()");
+            continue;
+        }
+        if (IsA(n, RowExpr)) { /* GROUP BY (a, b) */
+            pgq_unsupported(c, ((RowExpr *)n)->location, "GROUP BY with row values");
+            continue;
+        }
+        q->group[q->group_count++] = pgq_expr(c, n);
+    }
+}
+
+static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
+{
+    if (!with)
+        return;
+    if (with->recursive)
+        pgq_unsupported(c, with->location, "WITH RECURSIVE");
+    q->ctes = ARENA_ARRAY(c->arena, struct ast_cte, list_length(with->ctes) + 1);
+    ListCell *cell;
+    foreach (cell, with->ctes) {
+        CommonTableExpr *e = lfirst(cell);
+        if (!IsA(e->ctequery, SelectStmt)) {
+            pgq_unsupported(c, e->location, "WITH of a statement that is not a SELECT");
+            continue;
+        }
+        struct ast_cte *cte = &q->ctes[q->cte_count++];
+        cte->pos = pgq_pos(c, e->location);
+        cte->name = pgq_str(c, e->ctename);
+        cte->columns = pgq_names(c, e->aliascolnames, &cte->column_count);
+        cte->query = pgq_query(c, e->ctequery);
+    }
+}
+
+static void put_set_operation(struct pgq *c, struct ast_query *q, SelectStmt *s)
+{
+    if (s->op != SETOP_UNION)
+        pgq_unsupported(c, query_location((Node *)s->rarg), s->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT");
+    q->kind = s->all ? AST_UNION_ALL : AST_UNION;
+    q->left = pgq_query(c, (Node *)s->larg);
+    q->right = pgq_query(c, (Node *)s->rarg);
+}
+
+static void put_select(struct pgq *c, struct ast_query *q, SelectStmt *s)
+{
+    q->kind = AST_SELECT;
+    q->distinct = s->distinctClause != NULL;
+    put_targets(c, q, s->targetList);
+    put_from(c, q, s->fromClause);
+    q->where = pgq_expr(c, s->whereClause);
+    put_group(c, q, s->groupClause);
+    q->having = pgq_expr(c, s->havingClause);
+}
+
+struct ast_query *pgq_query(struct pgq *c, Node *n)
+{
+    struct ast_query *q = ARENA_NEW(c->arena, struct ast_query);
+    if (!n || !IsA(n, SelectStmt)) {
+        pgq_unsupported(c, -1, "a query that is not a SELECT");
+        return q;
+    }
+    SelectStmt *s = (SelectStmt *)n;
+    int at = query_location(n);
+    q->pos = pgq_pos(c, at);
+    if (!pgq_enter(c, at))
+        return q;
+    refuse_clauses(c, s);
+    put_ctes(c, q, s->withClause);
+    if (s->op != SETOP_NONE)
+        put_set_operation(c, q, s);
+    else
+        put_select(c, q, s);
+    pgq_leave(c);
+    return q;
+}

@@ -1,0 +1,84 @@
+/* Making relational algebra nodes. */
+#include "sql/rel.h"
+
+#include <string.h>
+
+uint32_t attr_new(struct sql_bound *s, const char *name, struct type type)
+{
+    if (s->attr_count == s->attr_cap) {
+        s->attr_cap = s->attr_cap ? s->attr_cap * 2 : 64;
+        struct attr *more = ARENA_ARRAY(s->arena, struct attr, s->attr_cap);
+        if (s->attr_count)
+            memcpy(more, s->attrs, s->attr_count * sizeof(*more));
+        s->attrs = more;
+    }
+    s->attrs[s->attr_count] = (struct attr){.name = name, .type = type};
+    return s->attr_count++;
+}
+
+struct expr *attr_expr(struct sql_bound *s, uint32_t attr)
+{
+    return expr_column(s->arena, attr, s->attrs[attr].type);
+}
+
+struct rel *rel_new(struct sql_bound *s, enum rel_kind kind, uint32_t input_count, uint32_t attr_count)
+{
+    struct rel *r = ARENA_NEW(s->arena, struct rel);
+    r->kind = kind;
+    r->input_count = input_count;
+    r->inputs = ARENA_ARRAY(s->arena, struct rel *, input_count + 1);
+    r->attr_count = attr_count;
+    r->attrs = ARENA_ARRAY(s->arena, uint32_t, attr_count + 1);
+    r->size = 1;
+    r->depth = 1;
+    return r;
+}
+
+void rel_seal(struct rel *r)
+{
+    r->size = 1;
+    r->depth = 1;
+    r->stateful = r->kind == REL_JOIN || r->kind == REL_AGGREGATE;
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        const struct rel *in = r->inputs[i];
+        r->size += in->size;
+        r->depth = in->depth + 1 > r->depth ? in->depth + 1 : r->depth;
+        r->stateful |= in->stateful;
+    }
+}
+
+struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter)
+{
+    struct rel *r = rel_new(s, REL_FILTER, 1, input->attr_count);
+    r->inputs[0] = input;
+    memcpy(r->attrs, input->attrs, input->attr_count * sizeof(*r->attrs));
+    r->u.filter = filter;
+    rel_seal(r);
+    return r;
+}
+
+struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs,
+                    const char *const *names)
+{
+    struct rel *r = rel_new(s, REL_MAP, 1, count);
+    r->inputs[0] = input;
+    r->u.exprs = exprs;
+    for (uint32_t i = 0; i < count; i++)
+        r->attrs[i] = attr_new(s, names[i], exprs[i]->type);
+    rel_seal(r);
+    return r;
+}
+
+struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                     struct expr *on)
+{
+    struct rel *r = rel_new(s, REL_JOIN, 2, left->attr_count + right->attr_count);
+    r->inputs[0] = left;
+    r->inputs[1] = right;
+    memcpy(r->attrs, left->attrs, left->attr_count * sizeof(*r->attrs));
+    memcpy(r->attrs + left->attr_count, right->attrs, right->attr_count * sizeof(*r->attrs));
+    r->u.join.kind = kind;
+    r->u.join.on = on;
+    rel_seal(r);
+    return r;
+}

@@ -1,0 +1,115 @@
+/* Bound queries as relational algebra: what the binder makes and the planner rewrites.
+ *
+ * Every column that any relation makes has a number of its own, an attribute, unique within one sql_bound. In
+ * these trees EX_COLUMN means an attribute, not a position, so an expression stays right wherever the planner
+ * moves it. Trees are immutable: rewriting makes new ones. A view read twice is two REL_VIEW nodes with fresh
+ * attributes each. */
+#ifndef PENSTOCK_SQL_REL_H
+#define PENSTOCK_SQL_REL_H
+
+#include "base/err.h"
+#include "data/table.h"
+#include "sql/ast.h"
+#include "sql/expr.h"
+#include "types/agg.h"
+
+enum rel_kind {
+    REL_TABLE,     /* u.table; attrs are all its columns in order */
+    REL_VIEW,      /* u.view (or WITH query); attrs are its columns in order */
+    REL_FILTER,    /* u.filter */
+    REL_MAP,       /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
+    REL_JOIN,      /* attrs: left ++ right */
+    REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
+    REL_UNION_ALL  /* attrs[i] is each input's attrs[i] */
+};
+enum rel_join_kind { REL_INNER, REL_LEFT, REL_RIGHT, REL_FULL };
+#define REL_NO_ATTR UINT32_MAX
+
+struct rel_call { /* one aggregate */
+    const struct agg *agg;
+    uint32_t arg, filter; /* attributes of the input or REL_NO_ATTR */
+    bool distinct;
+    struct type arg_type;
+};
+struct sql_view;
+struct rel {
+    enum rel_kind kind;
+    uint32_t input_count, attr_count;
+    struct rel **inputs;
+    uint32_t *attrs;
+    uint32_t depth, size; /* of the tree down to tables and views */
+    bool stateful;        /* holds a join or an aggregate */
+    union {
+        const struct table_def *table;
+        struct sql_view *view;
+        struct expr *filter;
+        struct expr **exprs;
+        struct {
+            enum rel_join_kind kind;
+            struct expr *on; /* NULL: true */
+        } join;
+        struct {
+            uint32_t key_count;   /* leading attrs are keys ... */
+            uint32_t group_count; /* ... of which the first so many decide the group, the rest depend on them */
+            uint32_t call_count;
+            struct rel_call *calls;
+        } agg;
+    } u;
+};
+
+struct attr {
+    const char *name;
+    struct type type;
+    const struct table_def *table; /* the table column it is, else NULL */
+    uint32_t reference;            /* which mention of the table in FROM */
+    uint32_t column;
+};
+
+struct sql_index {
+    const char *name;
+    uint32_t column_count;
+    uint32_t *columns; /* of the view */
+    bool *desc, *nulls_first;
+    bool unique;
+};
+struct sql_view {
+    const char *name;
+    const char *file;
+    struct sql_pos pos;
+    bool is_cte;
+    bool broken;         /* has errors: readers are skipped without more noise */
+    uint32_t read_count; /* REL_VIEW nodes that refer to it */
+    uint32_t column_count;
+    const char **columns;
+    const char **column_comments;
+    struct type *types;
+    struct rel *rel;
+    const char *comment, *definition;
+    uint32_t index_count, index_cap;
+    struct sql_index *indexes;
+    void *plan; /* the planner's own notes */
+};
+
+struct sql_bound {
+    struct arena *arena; /* borrowed: holds everything */
+    uint32_t attr_count, attr_cap;
+    struct attr *attrs;
+    uint32_t view_count, view_cap; /* of CREATE VIEW, in order */
+    struct sql_view **views;
+};
+
+/* Binds parsed statements against the tables. All errors go to *errs; broken views are left in out->views, marked. */
+void sql_bind(struct arena *arena, const struct table_def *tables, uint32_t table_count,
+              const struct ast_statements *statements, struct sql_bound *out, struct err **errs);
+
+uint32_t attr_new(struct sql_bound *s, const char *name, struct type type);
+struct rel *rel_new(struct sql_bound *s, enum rel_kind kind, uint32_t input_count, uint32_t attr_count);
+/* Sets depth, size and stateful from the inputs; call when the inputs are in place. */
+void rel_seal(struct rel *r);
+struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter);
+/* A map of exprs under fresh attributes called names[i]. */
+struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs, const char *const *names);
+struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right, struct expr *on);
+struct expr *attr_expr(struct sql_bound *s, uint32_t attr);
+
+#endif

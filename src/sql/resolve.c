@@ -1,0 +1,472 @@
+/* Which function, operator or aggregate a call means, given its arguments' types.
+ *
+ * PostgreSQL's rules (chapter "Type Conversion"; func_select_candidate in parse_func.c describes the same):
+ * an exact match; else among those that implicit casts can reach, most exact matches, then most preferred
+ * types, then the category that literals without a type suggest, then the type all known arguments share. */
+#include "sql/bind.h"
+
+#include <string.h>
+
+#define CANDIDATES_MAX 256
+#define CALL_ARGS_MAX 100 /* as PostgreSQL's FUNC_MAX_ARGS */
+
+struct candidate {
+    const uint8_t *args;
+    uint32_t arg_count;
+    const void *row; /* struct fn or struct agg */
+};
+struct candidates {
+    uint32_t count;
+    struct candidate items[CANDIDATES_MAX];
+};
+struct call_types {
+    uint32_t count;
+    enum type_id ids[CALL_ARGS_MAX];
+};
+
+static enum type_id arg_type(const struct candidate *c, uint32_t i)
+{
+    return (enum type_id)c->args[i < c->arg_count ? i : c->arg_count - 1];
+}
+
+static bool is_preferred(enum type_id id)
+{
+    return type_info(id)->preferred;
+}
+
+static bool matches_exactly(const struct candidate *c, const struct call_types *t)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        if (arg_type(c, i) != t->ids[i])
+            return false;
+    return true;
+}
+
+static bool reachable(const struct candidate *c, const struct call_types *t)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        if (!coerce_possible(t->ids[i], arg_type(c, i), CAST_IMPLICIT))
+            return false;
+    return true;
+}
+
+/* Keeps the candidates with the highest score. */
+static void keep_best(struct candidates *cs, const struct call_types *t,
+                      uint32_t (*score)(const struct candidate *, const struct call_types *))
+{
+    uint32_t best = 0, kept = 0;
+    for (uint32_t i = 0; i < cs->count; i++) {
+        uint32_t s = score(&cs->items[i], t);
+        if (s > best || i == 0) {
+            best = s;
+            kept = 0;
+        }
+        if (s == best)
+            cs->items[kept++] = cs->items[i];
+    }
+    cs->count = kept;
+}
+
+static uint32_t exact_score(const struct candidate *c, const struct call_types *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->count; i++)
+        n += t->ids[i] != T_UNKNOWN && t->ids[i] == arg_type(c, i);
+    return n;
+}
+
+static uint32_t preferred_score(const struct candidate *c, const struct call_types *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->count; i++) {
+        enum type_id have = t->ids[i], want = arg_type(c, i);
+        if (have == T_UNKNOWN)
+            continue;
+        n += have == want ||
+             (is_preferred(want) && type_info(want)->category == type_info(have)->category);
+    }
+    return n;
+}
+
+/* The category that the candidates suggest for a literal at position i; 0 when they conflict. */
+static char literal_category(const struct candidates *cs, uint32_t i, bool *preferred)
+{
+    char category = 0;
+    bool conflict = false;
+    *preferred = false;
+    for (uint32_t k = 0; k < cs->count; k++) {
+        const struct type_info *info = type_info(arg_type(&cs->items[k], i));
+        if (!category || (info->category == 'S' && category != 'S')) {
+            category = info->category;
+            *preferred = info->preferred;
+        } else if (info->category == category) {
+            *preferred |= info->preferred;
+        } else {
+            conflict = true;
+        }
+    }
+    return conflict && category != 'S' ? 0 : category;
+}
+
+static bool fits_category(const struct candidate *c, uint32_t i, char category, bool preferred)
+{
+    const struct type_info *info = type_info(arg_type(c, i));
+    return info->category == category && (!preferred || info->preferred);
+}
+
+static void keep_by_category(struct candidates *cs, const struct call_types *t)
+{
+    char category[CALL_ARGS_MAX];
+    bool preferred[CALL_ARGS_MAX];
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->ids[i] != T_UNKNOWN)
+            continue;
+        category[i] = literal_category(cs, i, &preferred[i]);
+        if (!category[i])
+            return;
+    }
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < cs->count; k++) {
+        bool fits = true;
+        for (uint32_t i = 0; i < t->count && fits; i++)
+            fits = t->ids[i] != T_UNKNOWN || fits_category(&cs->items[k], i, category[i], preferred[i]);
+        if (fits)
+            cs->items[kept++] = cs->items[k];
+    }
+    if (kept)
+        cs->count = kept;
+}
+
+/* If all known arguments share one type, literals are tried as that type too. */
+static void keep_by_known_type(struct candidates *cs, const struct call_types *t)
+{
+    enum type_id known = T_UNKNOWN;
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->ids[i] == T_UNKNOWN)
+            continue;
+        if (known != T_UNKNOWN && known != t->ids[i])
+            return;
+        known = t->ids[i];
+    }
+    if (known == T_UNKNOWN)
+        return;
+    struct call_types all = {.count = t->count};
+    for (uint32_t i = 0; i < t->count; i++)
+        all.ids[i] = known;
+    const struct candidate *only = NULL;
+    for (uint32_t k = 0; k < cs->count; k++) {
+        if (!reachable(&cs->items[k], &all))
+            continue;
+        if (only)
+            return;
+        only = &cs->items[k];
+    }
+    if (only) {
+        cs->items[0] = *only;
+        cs->count = 1;
+    }
+}
+
+enum { FOUND_NONE = -1, FOUND_SEVERAL = -2 };
+
+static bool has_unknown(const struct call_types *t)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->ids[i] == T_UNKNOWN)
+            return true;
+    return false;
+}
+
+/* Narrows cs down; FOUND_NONE, FOUND_SEVERAL or 0 (cs->items[0] is it). */
+static int select_candidate(struct candidates *cs, const struct call_types *t)
+{
+    for (uint32_t i = 0; i < cs->count; i++) {
+        if (matches_exactly(&cs->items[i], t)) {
+            cs->items[0] = cs->items[i];
+            return 0;
+        }
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < cs->count; i++)
+        if (reachable(&cs->items[i], t))
+            cs->items[kept++] = cs->items[i];
+    cs->count = kept;
+    if (kept > 1)
+        keep_best(cs, t, exact_score);
+    if (cs->count > 1)
+        keep_best(cs, t, preferred_score);
+    if (cs->count > 1 && has_unknown(t))
+        keep_by_category(cs, t);
+    if (cs->count > 1 && has_unknown(t))
+        keep_by_known_type(cs, t);
+    return cs->count == 0 ? FOUND_NONE : cs->count == 1 ? 0 : FOUND_SEVERAL;
+}
+
+/* ---- the tables ---- */
+
+static bool accepts_count(const struct fn *f, uint32_t count, bool is_operator)
+{
+    if (is_operator && ((f->flags & FN_PREFIX) != 0) != (count == 1))
+        return false;
+    return f->arg_count == count || ((f->flags & FN_VARIADIC) && count >= f->arg_count && f->arg_count > 0);
+}
+
+static void find_functions(const char *name, bool is_operator, uint32_t count, struct candidates *out)
+{
+    const struct fn *rows[CANDIDATES_MAX];
+    uint32_t n = fn_find(name, is_operator, rows, CANDIDATES_MAX);
+    out->count = 0;
+    for (uint32_t i = 0; i < n && i < CANDIDATES_MAX; i++)
+        if (accepts_count(rows[i], count, is_operator))
+            out->items[out->count++] = (struct candidate){rows[i]->args, rows[i]->arg_count, rows[i]};
+}
+
+static void call_types_of(struct call_types *t, uint32_t count, struct expr **args)
+{
+    t->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        t->ids[i] = args[i]->type.id;
+}
+
+static const char *signature(struct bind *b, const char *name, uint32_t count, struct expr **args)
+{
+    char *s = arena_printf(b->arena, "%s(", name);
+    for (uint32_t i = 0; i < count; i++)
+        s = arena_printf(b->arena, "%s%s%s", s, i ? ", " : "", type_info(args[i]->type.id)->name);
+    return arena_printf(b->arena, "%s)", s);
+}
+
+/* concat() and friends show values as their output functions do: booleans as t and f, char(n) with its blanks. */
+static struct expr *output_text(struct bind *b, struct expr *e, struct sql_pos pos)
+{
+    struct type text = {T_TEXT, -1}, boolean = {T_BOOL, -1};
+    if (e->type.id == T_BPCHAR) {
+        struct expr *copy = arena_memdup(b->arena, e, sizeof(*e));
+        copy->type = text;
+        return copy;
+    }
+    if (e->type.id != T_BOOL)
+        return coerce(b, e, text, CAST_EXPLICIT, pos);
+    struct expr *c = expr_new(b->arena, EX_CASE, text, 5);
+    struct expr *no = expr_new(b->arena, EX_NOT, boolean, 1);
+    no->args[0] = e;
+    static const char *const letters[] = {"t", "f"};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct expr *k = expr_new(b->arena, EX_CONST, text, 0);
+        k->u.konst.is_null = i == 2;
+        if (i < 2)
+            k->u.konst.v.s = (struct str){(const uint8_t *)letters[i], 1, 0};
+        c->args[i < 2 ? 2 * i + 1 : 4] = k;
+    }
+    c->args[0] = e;
+    c->args[2] = no;
+    return c;
+}
+
+static bool coerce_args(struct bind *b, const struct candidate *c, bool is_operator, uint32_t count, struct expr **args,
+                        struct sql_pos pos)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct type want = {arg_type(c, i), -1};
+        struct expr *x;
+        if (want.id == T_UNKNOWN && args[i]->type.id != T_UNKNOWN)
+            x = is_operator ? coerce(b, args[i], (struct type){T_TEXT, -1}, CAST_EXPLICIT, pos)
+                            : output_text(b, args[i], pos);
+        else if (args[i]->type.id == want.id) /* lengths of arguments never matter */
+            x = args[i];
+        else
+            x = coerce(b, args[i], want, CAST_IMPLICIT, pos);
+        ok &= x != NULL;
+        args[i] = x;
+    }
+    return ok;
+}
+
+/* ---- operators ---- */
+
+/* "int4 = '5'": a literal beside a typed argument is tried as that type first. */
+static bool literal_as_other(struct candidates *cs, const struct call_types *t)
+{
+    if (t->count != 2 || (t->ids[0] == T_UNKNOWN) == (t->ids[1] == T_UNKNOWN))
+        return false;
+    struct call_types same = *t;
+    same.ids[0] = same.ids[1] = t->ids[0] == T_UNKNOWN ? t->ids[1] : t->ids[0];
+    for (uint32_t i = 0; i < cs->count; i++) {
+        if (matches_exactly(&cs->items[i], &same)) {
+            cs->items[0] = cs->items[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_stringy(enum type_id id)
+{
+    return id == T_UNKNOWN || type_info(id)->category == 'S';
+}
+
+/* 'n: ' || 5: the side that is not text is shown as text. */
+static void text_concatenation(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos)
+{
+    if (count != 2 || strcmp(name, "||") != 0)
+        return;
+    for (uint32_t i = 0; i < 2; i++) {
+        enum type_id mine = args[i]->type.id, other = args[1 - i]->type.id;
+        if (!is_stringy(mine) && is_stringy(other) && mine != T_BYTEA && mine != T_JSONB)
+            args[i] = coerce(b, args[i], (struct type){T_TEXT, -1}, CAST_EXPLICIT, pos);
+    }
+}
+
+static void operator_missing(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos,
+                             int found)
+{
+    const char *problem = found == FOUND_SEVERAL ? "is not unique" : "does not exist";
+    const char *hint = found == FOUND_SEVERAL ? "Add explicit type casts." : "No operator matches the given name and argument "
+                                                                              "types. You might need to add explicit type casts.";
+    if (count == 1)
+        bind_error(b, ERR_UNSUPPORTED, pos, hint, "operator %s: %s %s", problem, name, type_info(args[0]->type.id)->name);
+    else
+        bind_error(b, ERR_UNSUPPORTED, pos, hint, "operator %s: %s %s %s", problem, type_info(args[0]->type.id)->name,
+                   name, type_info(args[1]->type.id)->name);
+}
+
+const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                                     struct sql_pos pos)
+{
+    if (strcmp(name, "!=") == 0)
+        name = "<>";
+    struct candidates cs;
+    struct call_types t;
+    text_concatenation(b, name, count, args, pos);
+    if (!args[0] || !args[count - 1])
+        return NULL;
+    find_functions(name, true, count, &cs);
+    call_types_of(&t, count, args);
+    int found = literal_as_other(&cs, &t) ? 0 : select_candidate(&cs, &t);
+    if (found != 0) {
+        operator_missing(b, name, count, args, pos, found);
+        return NULL;
+    }
+    return coerce_args(b, &cs.items[0], true, count, args, pos) ? cs.items[0].row : NULL;
+}
+
+static struct expr *fn_expr(struct bind *b, const struct fn *f, uint32_t count, struct expr **args, struct sql_pos pos)
+{
+    struct expr *e = expr_new(b->arena, EX_FN, (struct type){(enum type_id)f->result, -1}, count);
+    if (count)
+        memcpy(e->args, args, count * sizeof(*args));
+    e->u.fn = f;
+    bind_at(b, e, pos);
+    return fold(b, e);
+}
+
+struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos)
+{
+    const struct fn *f = resolve_operator_fn(b, name, count, args, pos);
+    return f ? fn_expr(b, f, count, args, pos) : NULL;
+}
+
+/* ---- functions ---- */
+
+static void function_missing(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos,
+                             int found)
+{
+    if (found == FOUND_SEVERAL) {
+        bind_error(b, ERR_CONFIG, pos, "Could not choose a best candidate function. You might need to add explicit type casts.",
+                   "function %s is not unique", signature(b, name, count, args));
+        return;
+    }
+    const char *hint = "No function matches the given name and argument types. You might need to add explicit type casts.";
+    const struct fn *row;
+    if (fn_find(name, false, &row, 1) == 0) {
+        struct nearest near;
+        nearest_init(&near, name);
+        for (uint32_t s = 0; s < fn_section_count(); s++) {
+            struct fn_list list = fn_section(s);
+            for (uint32_t i = 0; i < list.count; i++)
+                if (!(list.rows[i].flags & FN_OPERATOR))
+                    nearest_offer(&near, list.rows[i].name);
+        }
+        hint = near.best ? arena_printf(b->arena, "Did you mean %s()?", near.best)
+                         : "No function of that name is known; the documentation lists the supported ones.";
+    }
+    bind_error(b, ERR_UNSUPPORTED, pos, hint, "function %s does not exist or is not supported yet",
+               signature(b, name, count, args));
+}
+
+/* float8(x) is a cast when no function of that name takes x. */
+static struct expr *function_as_cast(struct bind *b, const char *name, uint32_t count, struct expr **args)
+{
+    const struct type_info *info = count == 1 ? type_by_name(name) : NULL;
+    if (!info || strcmp(info->pg_name, name) != 0 || !coerce_possible(args[0]->type.id, info->id, CAST_EXPLICIT))
+        return NULL;
+    bool reported = false;
+    return coerce_try(b, args[0], (struct type){info->id, -1}, CAST_EXPLICIT, &reported);
+}
+
+struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos)
+{
+    struct candidates cs;
+    struct call_types t;
+    if (count > CALL_ARGS_MAX) {
+        bind_error(b, ERR_LIMIT, pos, NULL, "cannot pass more than %d arguments to a function", CALL_ARGS_MAX);
+        return NULL;
+    }
+    find_functions(name, false, count, &cs);
+    call_types_of(&t, count, args);
+    int found = select_candidate(&cs, &t);
+    if (found == 0)
+        return coerce_args(b, &cs.items[0], false, count, args, pos) ? fn_expr(b, cs.items[0].row, count, args, pos) : NULL;
+    struct expr *cast = function_as_cast(b, name, count, args);
+    if (!cast)
+        function_missing(b, name, count, args, pos, found);
+    return cast;
+}
+
+/* ---- aggregates ---- */
+
+static const char *agg_name(const char *name)
+{
+    return strcmp(name, "every") == 0 ? "bool_and" : name;
+}
+
+bool is_aggregate_name(const char *name)
+{
+    for (uint32_t i = 0; i < agg_count(); i++)
+        if (strcmp(agg_at(i)->name, agg_name(name)) == 0)
+            return true;
+    return false;
+}
+
+const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count, struct expr **args,
+                                    struct sql_pos pos)
+{
+    struct candidates cs = {0};
+    struct call_types t;
+    for (uint32_t i = 0; i < agg_count() && cs.count < CANDIDATES_MAX; i++) {
+        const struct agg *a = agg_at(i);
+        if (strcmp(a->name, agg_name(name)) != 0)
+            continue;
+        if (star && a->kind == AGG_COUNT_STAR)
+            return a;
+        if (!star && a->kind != AGG_COUNT_STAR && a->arg_count == count && count == 1)
+            cs.items[cs.count++] = (struct candidate){&a->arg, 1, a};
+    }
+    if (star || count > CALL_ARGS_MAX) {
+        bind_error(b, ERR_CONFIG, pos, NULL, "%s(*) specified, but %s is not a function that takes *", name, name);
+        return NULL;
+    }
+    call_types_of(&t, count, args);
+    int found = select_candidate(&cs, &t);
+    if (found != 0) {
+        function_missing(b, name, count, args, pos, found);
+        return NULL;
+    }
+    struct type want = {arg_type(&cs.items[0], 0), -1};
+    if (want.id == T_UNKNOWN)
+        args[0] = coerce_unknown_to_text(b, args[0]);
+    else if (args[0]->type.id != want.id)
+        args[0] = coerce(b, args[0], want, CAST_IMPLICIT, pos);
+    return args[0] ? cs.items[0].row : NULL;
+}
