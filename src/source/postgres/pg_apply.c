@@ -1,0 +1,309 @@
+/* Applying row changes: which columns matter, what the replica identity gives of the old row, and what that makes of
+ * the change (insert, update, move, delete). */
+#include "source/postgres/pg_apply.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* A relation of the stream. Rows of relations without a table are passed over. */
+struct relation {
+    uint32_t relid;
+    const struct pg_table *table; /* NULL: no view reads it */
+    uint32_t field_count;
+    int32_t *columns;             /* owned: per field of a row the table's column, -1: not read */
+};
+/* A row being put together, one entry per column of the table. */
+struct row {
+    union val *vals;
+    uint8_t *states;
+};
+struct pg_apply {
+    struct pg_run *run;
+    struct arena arena; /* of one change */
+    struct fn_ctx ctx;
+    uint32_t relation_count, relation_room;
+    struct relation *relations; /* owned, sorted by relid */
+    struct row old_row, new_row;
+};
+
+struct pg_apply *pg_apply_new(struct pg_run *run)
+{
+    struct pg_apply *a = xcalloc(1, sizeof *a);
+    a->run = run;
+    arena_init(&a->arena);
+    a->ctx.arena = &a->arena;
+    uint32_t widest = 1;
+    for (uint32_t i = 0; i < run->table_count; i++)
+        if (run->tables[i].def->schema.column_count > widest)
+            widest = run->tables[i].def->schema.column_count;
+    a->old_row = (struct row){xcalloc(widest, sizeof(union val)), xcalloc(widest, 1)};
+    a->new_row = (struct row){xcalloc(widest, sizeof(union val)), xcalloc(widest, 1)};
+    return a;
+}
+
+void pg_apply_free(struct pg_apply *a)
+{
+    for (uint32_t i = 0; i < a->relation_count; i++)
+        free(a->relations[i].columns);
+    free(a->relations);
+    free(a->old_row.vals);
+    free(a->old_row.states);
+    free(a->new_row.vals);
+    free(a->new_row.states);
+    arena_fini(&a->arena);
+    free(a);
+}
+
+/* ---- relations ---- */
+
+/* Index of the first relation whose relid is not below. */
+static uint32_t relation_place(const struct pg_apply *a, uint32_t relid)
+{
+    uint32_t low = 0, high = a->relation_count;
+    while (low < high) {
+        uint32_t mid = (low + high) / 2;
+        if (a->relations[mid].relid < relid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static struct relation *relation_find(const struct pg_apply *a, uint32_t relid)
+{
+    uint32_t i = relation_place(a, relid);
+    return i < a->relation_count && a->relations[i].relid == relid ? &a->relations[i] : NULL;
+}
+
+static struct relation *relation_add(struct pg_apply *a, uint32_t relid)
+{
+    uint32_t i = relation_place(a, relid);
+    if (a->relation_count == a->relation_room) {
+        a->relation_room = a->relation_room ? 2 * a->relation_room : 16;
+        a->relations = xrealloc(a->relations, a->relation_room * sizeof *a->relations);
+    }
+    memmove(&a->relations[i + 1], &a->relations[i], (a->relation_count - i) * sizeof *a->relations);
+    a->relation_count++;
+    a->relations[i] = (struct relation){.relid = relid};
+    return &a->relations[i];
+}
+
+static struct err *changed(const struct pg_table *t, const char *what, const char *column)
+{
+    return err_hint(err_new(ERR_STATE, "table %s changed: %s%s%s", t->rel->quoted, column ? "column " : "",
+                            column ? column : "", what),
+                    "the views that read it keep their last state; put the table back as it was, or restart Penstock to "
+                    "plan with the table as it is now");
+}
+
+/* A changed type modifier means rewritten values (numeric(10,2) to numeric(10,4)), except for text, whose values stay
+ * as they are when only the limit moves. */
+static bool typmod_matters(enum type_id id)
+{
+    return id != T_TEXT && id != T_VARCHAR;
+}
+
+static struct err *field_judge(const struct pg_table *t, uint32_t column, const struct pgo_column *field)
+{
+    const struct pg_column *c = t->columns[column];
+    if (field->type_oid != c->type_oid ||
+        (field->typmod != c->typmod && typmod_matters(t->def->schema.columns[column].type.id)))
+        return changed(t, " has another type", c->name);
+    if (t->in_key[column] && !field->in_key)
+        return changed(t, " is no longer part of the replica identity", c->name);
+    return NULL;
+}
+
+static struct err *fields_map(const struct pg_table *t, const struct pgo_message *m, int32_t *columns)
+{
+    uint32_t known = t->def->schema.column_count;
+    for (uint32_t f = 0; f < m->column_count; f++)
+        columns[f] = -1;
+    for (uint32_t column = 0; column < known; column++) {
+        if (!t->columns[column])
+            continue;
+        uint32_t f = 0;
+        while (f < m->column_count && strcmp(m->columns[f].name, t->columns[column]->name) != 0)
+            f++;
+        if (f == m->column_count)
+            return changed(t, " was dropped or renamed", t->columns[column]->name);
+        TRY(field_judge(t, column, &m->columns[f]));
+        columns[f] = (int32_t)column;
+    }
+    return NULL;
+}
+
+/* The message names columns, not their numbers: a column dropped and added again under its name looks the same. The
+ * server sends the message again after any change of the table, which is when its catalogue is asked. */
+static struct err *numbers_check(struct pg_run *run, const struct pg_table *t)
+{
+    PGconn *conn = NULL;
+    TRY(pg_connect(run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &run->stop, &conn));
+    char relid[12];
+    snprintf(relid, sizeof relid, "%" PRIu32, t->rel->relid);
+    const char *params[] = {relid};
+    PGresult *r = NULL;
+    struct err *e = pg_exec(run->conf, conn, &run->stop, "cannot read the catalogue", PGRES_TUPLES_OK,
+                            "SELECT attname, attnum FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 "
+                            "AND NOT attisdropped", 1, params, &r);
+    for (uint32_t c = 0; !e && c < t->def->schema.column_count; c++) {
+        if (!t->columns[c])
+            continue;
+        bool same = false;
+        for (int i = 0; i < PQntuples(r) && !same; i++)
+            same = strcmp(PQgetvalue(r, i, 0), t->columns[c]->name) == 0 &&
+                   strtoul(PQgetvalue(r, i, 1), NULL, 10) == t->columns[c]->attnum;
+        if (!same)
+            e = changed(t, " was dropped or renamed, or dropped and added again", t->columns[c]->name);
+    }
+    PQclear(r);
+    PQfinish(conn);
+    return e;
+}
+
+struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m)
+{
+    struct relation *r = relation_find(a, m->relid);
+    bool again = r != NULL;
+    if (!again) {
+        r = relation_add(a, m->relid);
+        r->table = pg_table_by_relid(a->run, m->relid);
+    }
+    const struct pg_table *t = r->table;
+    if (!t)
+        return NULL;
+    if (strcmp(m->name, t->rel->name) != 0 || strcmp(m->schema, t->rel->schema) != 0)
+        return changed(t, "it was renamed", NULL);
+    if (t->def->key_count == 0 && m->replica_identity != 'f')
+        return changed(t, "its replica identity is no longer FULL", NULL);
+    r->field_count = m->column_count;
+    r->columns = xrealloc(r->columns, (m->column_count + 1) * sizeof *r->columns);
+    TRY(fields_map(t, m, r->columns));
+    return again ? numbers_check(a->run, t) : NULL;
+}
+
+/* ---- rows ---- */
+
+static struct err *row_decode(struct pg_apply *a, const struct relation *r, const struct pgo_tuple *tuple,
+                              bool key_only, struct row *out)
+{
+    const struct pg_table *t = r->table;
+    if (tuple->field_count != r->field_count)
+        return err_new(ERR_SOURCE, "table %s: a change has %" PRIu32 " columns, announced were %" PRIu32,
+                       t->rel->quoted, tuple->field_count, r->field_count);
+    memset(out->states, VAL_NULL, t->def->schema.column_count);
+    for (uint32_t f = 0; f < tuple->field_count; f++) {
+        int32_t column = r->columns[f];
+        const struct pgo_field *field = &tuple->fields[f];
+        if (column < 0 || (key_only && !t->in_key[column]) || field->kind == PGO_NULL)
+            continue;
+        if (field->kind == PGO_UNCHANGED) {
+            out->states[column] = VAL_UNCHANGED;
+            continue;
+        }
+        out->states[column] = VAL_OK;
+        TRY(pg_table_value(t, &a->ctx, (uint32_t)column, (const char *)field->p, field->len, &out->vals[column]));
+    }
+    return NULL;
+}
+
+static bool field_equal(const struct pgo_field *a, const struct pgo_field *b)
+{
+    return a->kind == b->kind && a->len == b->len && (a->len == 0 || memcmp(a->p, b->p, a->len) == 0);
+}
+
+/* Whether old and new row have the same key. An unchanged (TOASTed) key column of the new row is the old one's. */
+static bool same_key(const struct relation *r, const struct pgo_message *m)
+{
+    for (uint32_t f = 0; f < r->field_count; f++) {
+        int32_t column = r->columns[f];
+        if (column >= 0 && r->table->in_key[column] && m->new_row.fields[f].kind != PGO_UNCHANGED &&
+            !field_equal(&m->old_row.fields[f], &m->new_row.fields[f]))
+            return false;
+    }
+    return true;
+}
+
+/* What the old row tells fills what the new one leaves out: all of it with a full identity, else the key. */
+static void unchanged_fill(const struct pg_table *t, bool full, const struct row *old, struct row *new)
+{
+    for (uint32_t c = 0; c < t->def->schema.column_count; c++) {
+        if (new->states[c] == VAL_UNCHANGED && old->states[c] != VAL_UNCHANGED && (full || t->in_key[c])) {
+            new->states[c] = old->states[c];
+            new->vals[c] = old->vals[c];
+        }
+    }
+}
+
+static struct err *handed(bool accepted)
+{
+    return accepted ? NULL : pg_stopping();
+}
+
+static struct err *apply_update(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
+{
+    const struct pg_table *t = r->table;
+    struct sink_lane *lane = a->run->lane;
+    TRY(row_decode(a, r, &m->new_row, false, &a->new_row));
+    if (m->old_kind == 0) {
+        if (t->def->key_count == 0)
+            return changed(t, "an update came without the old row: its replica identity is no longer FULL", NULL);
+        return handed(sink_row(lane, t->index, ROW_UPDATE, a->new_row.vals, a->new_row.states));
+    }
+    bool full = m->old_kind == 'O';
+    TRY(row_decode(a, r, &m->old_row, !full, &a->old_row));
+    unchanged_fill(t, full, &a->old_row, &a->new_row);
+    if (t->def->key_count == 0) {
+        if (!full)
+            return changed(t, "its replica identity is no longer FULL", NULL);
+        TRY(handed(sink_row(lane, t->index, ROW_DELETE, a->old_row.vals, a->old_row.states)));
+        return handed(sink_row(lane, t->index, ROW_INSERT, a->new_row.vals, a->new_row.states));
+    }
+    if (same_key(r, m))
+        return handed(sink_row(lane, t->index, ROW_UPDATE, a->new_row.vals, a->new_row.states));
+    return handed(sink_move(lane, t->index, a->old_row.vals, a->old_row.states, a->new_row.vals, a->new_row.states));
+}
+
+static struct err *apply_delete(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
+{
+    const struct pg_table *t = r->table;
+    if (t->def->key_count == 0 && m->old_kind != 'O')
+        return changed(t, "its replica identity is no longer FULL", NULL);
+    TRY(row_decode(a, r, &m->old_row, t->def->key_count > 0, &a->old_row));
+    return handed(sink_row(a->run->lane, t->index, ROW_DELETE, a->old_row.vals, a->old_row.states));
+}
+
+static struct err *apply_insert(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
+{
+    TRY(row_decode(a, r, &m->new_row, false, &a->new_row));
+    return handed(sink_row(a->run->lane, r->table->index, ROW_INSERT, a->new_row.vals, a->new_row.states));
+}
+
+static struct err *apply_truncate(struct pg_apply *a, const struct pgo_message *m)
+{
+    for (uint32_t i = 0; i < m->relid_count; i++) {
+        const struct pg_table *t = pg_table_by_relid(a->run, pgo_truncate_relid(m, i));
+        if (t && !sink_truncate(a->run->lane, t->index))
+            return pg_stopping();
+    }
+    return NULL;
+}
+
+struct err *pg_apply_change(struct pg_apply *a, const struct pgo_message *m)
+{
+    if (m->kind == PGO_TRUNCATE)
+        return apply_truncate(a, m);
+    const struct relation *r = relation_find(a, m->relid);
+    if (!r)
+        return err_new(ERR_SOURCE, "a change came for a table that was not announced");
+    if (!r->table)
+        return NULL;
+    if (a->arena.used_bytes)
+        arena_reset(&a->arena);
+    switch (m->kind) {
+    case PGO_INSERT: return apply_insert(a, r, m);
+    case PGO_UPDATE: return apply_update(a, r, m);
+    case PGO_DELETE: return apply_delete(a, r, m);
+    default: PANIC("not a change: %c", (char)m->kind);
+    }
+}

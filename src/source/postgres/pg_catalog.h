@@ -1,0 +1,66 @@
+/* What the server's catalogue says about the tables: facts as they are (pg_catalog.c), and the judgement which of
+ * them Penstock can follow and how (pg_describe.c). */
+#ifndef PENSTOCK_SOURCE_POSTGRES_PG_CATALOG_H
+#define PENSTOCK_SOURCE_POSTGRES_PG_CATALOG_H
+
+#include "source/postgres/pg_conn.h"
+
+struct pg_column {
+    const char *name;
+    uint16_t attnum;
+    uint32_t type_oid; /* as declared: what Relation messages say */
+    int32_t typmod;
+    const char *type_name;
+    uint32_t base_oid; /* below domains */
+    int32_t base_typmod;
+    bool not_null;
+    bool generated;
+    bool readable;  /* we have SELECT on it */
+    bool published; /* not left out by the publication's column list */
+    const char *comment;
+};
+struct pg_relation {
+    uint32_t relid;
+    const char *schema, *name, *quoted; /* quoted: "schema"."name" */
+    char kind, persistence, replica_identity; /* pg_class.relkind, relpersistence, relreplident */
+    uint16_t attnum_max;
+    int64_t bytes;
+    double rows;            /* estimate, negative unknown */
+    bool in_publication;
+    const char *row_filter; /* of the publication, an SQL expression; NULL none */
+    uint32_t key_count;     /* primary key, or replica identity index; 0: none */
+    uint16_t *key;          /* attnums */
+    uint32_t column_count;
+    struct pg_column *columns;
+};
+struct pg_publication {
+    bool exists, all_tables, owned; /* owned: we may change it */
+    bool publishes_all;             /* inserts, updates, deletes and truncates */
+    uint32_t table_count;
+    struct pg_conf_table *tables;   /* its tables, as if they had been configured by name */
+};
+struct pg_catalog {
+    int server_version; /* as libpq gives it: 150004 */
+    const char *wal_level;
+    int64_t block_bytes;
+    struct pg_publication publication;
+    uint32_t table_count;
+    const struct pg_conf_table *tables;    /* those wanted by the configuration */
+    const struct pg_relation **relations;  /* per table; NULL: there is none of that name */
+};
+/* Reads it all through `conn`; lives in arena. */
+NODISCARD struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
+                                      const struct pg_stop *stop, struct pg_catalog **out);
+
+/* The type that a column is taken as; false when it is not supported. */
+bool pg_column_type(const struct pg_column *c, enum pg_unsupported unsupported, struct type *out);
+/* Whether the table, as configured, can be followed, and how: *def's schema and key. Errors list everything wrong. */
+NODISCARD struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, const struct pg_conf_table *t,
+                                     const struct pg_relation *r, struct table_def *def);
+const struct pg_column *pg_column_find(const struct pg_relation *r, const char *name);
+NODISCARD struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,
+                                  struct table_def **tables, uint32_t *table_count);
+/* What holds for the server as a whole: wal_level, what the publication publishes. */
+NODISCARD struct err *pg_server_judge(const struct pg_conf *conf, const struct pg_catalog *catalog);
+
+#endif

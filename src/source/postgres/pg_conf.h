@@ -1,0 +1,34 @@
+/* The `postgres:` section of penstock.yaml, checked. */
+#ifndef PENSTOCK_SOURCE_POSTGRES_PG_CONF_H
+#define PENSTOCK_SOURCE_POSTGRES_PG_CONF_H
+
+#include "source/postgres/pg_position.h"
+
+enum pg_unsupported { PG_UNSUPPORTED_REFUSE, PG_UNSUPPORTED_TEXT }; /* columns of types that Penstock has not */
+
+struct pg_conf_table {
+    const char *schema, *name; /* as PostgreSQL spells them */
+    const char *as;            /* what SQL here calls it */
+    uint32_t column_count;     /* 0: all */
+    const char **columns;
+    enum pg_unsupported unsupported;
+    const struct yaml_node *at;
+};
+struct pg_conf {
+    const char *source_name;
+    const char *url;      /* may hold a password: never printed */
+    const char *password; /* NULL: none given beside the url */
+    const char *user;     /* from the url, for messages; NULL unknown */
+    const char *database; /* likewise */
+    const char *publication, *slot;
+    uint32_t snapshot_connections;
+    bool all_tables;      /* no `tables:`: those of the publication */
+    uint32_t table_count;
+    struct pg_conf_table *tables;
+    enum pg_unsupported unsupported;
+    const struct yaml_node *at;
+};
+NODISCARD struct err *pg_conf_read(struct arena *arena, const char *source_name, const struct yaml_node *node,
+                                   struct pg_conf **out);
+
+#endif

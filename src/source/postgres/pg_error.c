@@ -1,0 +1,154 @@
+/* What the server and libpq say, made into errors that name the remedy.
+ *
+ * Classified by SQLSTATE where there is one (texts depend on the server's language), else by libpq's English texts. */
+#include "source/postgres/pg_conn.h"
+#include "base/buf.h"
+#include <stdlib.h>
+
+struct remedy {
+    const char *sqlstate; /* exact, or a prefix; NULL: any */
+    const char *text;     /* must occur in the message; NULL: any */
+    enum err_code code;
+    const char *hint;     /* {user}, {database}, {source} are put in */
+};
+
+static const struct remedy remedies[] = {
+    {"28P01", NULL, ERR_AUTH, "check password: and the user in url: of source {source} in penstock.yaml"},
+    {"28000", "pg_hba.conf", ERR_AUTH,
+     "add to pg_hba.conf on the server, then reload it (SELECT pg_reload_conf()): hostssl {database} {user} ADDRESS/32 "
+     "scram-sha-256"},
+    {"28000", NULL, ERR_AUTH, "create the user on the server: CREATE ROLE \"{user}\" LOGIN REPLICATION PASSWORD '...'"},
+    {"3D000", NULL, ERR_SOURCE, "name an existing database at the end of url: of source {source}"},
+    {"42501", "replication", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
+    {"42501", "WAL sender", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
+    {"42501", "walsender", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
+    {"53300", "max_wal_senders", ERR_SOURCE,
+     "raise max_wal_senders on the server (needs a restart), or end a replication connection that is not needed "
+     "(SELECT * FROM pg_stat_replication)"},
+    {"53300", NULL, ERR_SOURCE, "raise max_connections on the server, or lower snapshot_connections of source {source}"},
+    {"55000", "wal_level", ERR_SOURCE,
+     "run on the server: ALTER SYSTEM SET wal_level = 'logical', then restart PostgreSQL"},
+    {"53400", NULL, ERR_SOURCE,
+     "raise max_replication_slots on the server (needs a restart), or drop a slot that is not needed: SELECT slot_name, "
+     "active FROM pg_replication_slots; SELECT pg_drop_replication_slot('NAME')"},
+    {"55006", NULL, ERR_SOURCE,
+     "another process reads this slot: stop it, or give source {source} a slot of its own with slot: NAME"},
+    {NULL, "no password supplied", ERR_AUTH, "set password: of source {source} in penstock.yaml, e.g. ${PASSWORD}"},
+    {NULL, "does not match host name", ERR_AUTH,
+     "the server's certificate is for another name: use that name as host in url:, or have a certificate made for this "
+     "one (subjectAltName)"},
+    {NULL, "certificate verif", ERR_AUTH,
+     "name the CA that signed the server's certificate with sslrootcert=FILE in url: (or sslrootcert=system)"},
+    {NULL, "root certificate file", ERR_AUTH,
+     "name the CA file with sslrootcert=FILE in url:, or sslrootcert=system for the system's, or sslmode=require to "
+     "encrypt without checking who answers"},
+    {NULL, "does not support SSL", ERR_SOURCE,
+     "switch TLS on at the server (ssl = on), or use sslmode=disable on a network you trust"},
+    {NULL, "Connection refused", ERR_SOURCE, "check host and port in url:, and listen_addresses on the server"},
+    {NULL, "could not translate host name", ERR_SOURCE, "check the host in url:, and name resolution here"},
+};
+
+const char *pg_sqlstate(const PGresult *result)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    return state ? state : "";
+}
+
+/* While connecting there is no result: the verbose text reads "FATAL:  28P01: password ...\nLOCATION: ...". */
+static void sqlstate_take(char *message, char state[6])
+{
+    state[0] = 0;
+    for (char *c = strchr(message, ':'); c; c = strchr(c + 1, ':')) {
+        const char *p = c + 1 + strspn(c + 1, " ");
+        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || p[5] != ':')
+            continue;
+        memcpy(state, p, 5);
+        state[5] = 0;
+        memmove(c + 2, p + 7, strlen(p + 7) + 1);
+        break;
+    }
+    char *location = strstr(message, "\nLOCATION:");
+    if (state[0] && location)
+        *location = 0;
+}
+
+/* One line, without the password wherever it may have come from. */
+static void clean(const struct pg_conf *conf, char *message)
+{
+    size_t secret_len = conf->password ? strlen(conf->password) : 0;
+    if (secret_len >= 3) {
+        for (char *at; (at = strstr(message, conf->password));) {
+            memmove(at + 3, at + secret_len, strlen(at + secret_len) + 1);
+            memcpy(at, "***", 3);
+            if (strstr("***", conf->password))
+                break;
+        }
+    }
+    char *o = message;
+    for (const char *p = message; *p; p++) {
+        bool blank = *p == '\n' || *p == '\t' || *p == ' ';
+        if (!blank)
+            *o++ = *p;
+        else if (o > message && o[-1] != ' ')
+            *o++ = ' ';
+    }
+    while (o > message && (o[-1] == ' ' || o[-1] == '.'))
+        o--;
+    *o = 0;
+}
+
+static const struct remedy *remedy_find(const char *state, const char *message)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(remedies); i++) {
+        const struct remedy *r = &remedies[i];
+        if ((!r->sqlstate || strcmp(r->sqlstate, state) == 0) && (!r->text || strstr(message, r->text)))
+            return r;
+    }
+    return NULL;
+}
+
+static NODISCARD struct err *remedy_hint(struct err *e, const char *hint, const char *user, const char *database,
+                                         const char *source)
+{
+    const struct {
+        const char *name, *value;
+    } words[] = {{"{user}", user ? user : "USER"}, {"{database}", database ? database : "DATABASE"}, {"{source}", source}};
+    struct buf text = {0};
+    while (*hint) {
+        size_t i = 0;
+        while (i < ARRAY_COUNT(words) && strncmp(hint, words[i].name, strlen(words[i].name)) != 0)
+            i++;
+        if (i < ARRAY_COUNT(words)) {
+            buf_put_str(&text, words[i].value);
+            hint += strlen(words[i].name);
+        } else {
+            buf_put_u8(&text, (uint8_t)*hint++);
+        }
+    }
+    e = err_hint(e, "%.*s", (int)text.len, (const char *)text.p);
+    buf_fini(&text);
+    return e;
+}
+
+struct err *pg_error(const struct pg_conf *conf, const PGconn *conn, const PGresult *result, const char *what)
+{
+    char state[6];
+    const char *said = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    bool from_result = said != NULL;
+    char *message = xstrdup(said ? said : PQerrorMessage(conn));
+    if (from_result)
+        snprintf(state, sizeof state, "%s", pg_sqlstate(result));
+    else
+        sqlstate_take(message, state);
+    clean(conf, message);
+    const struct remedy *r = remedy_find(state, message);
+    struct err *e = err_new(r ? r->code : ERR_SOURCE, "%s: %s", what, *message ? message : "connection lost");
+    const char *hint = from_result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
+    if (r) {
+        e = remedy_hint(e, r->hint, PQuser(conn), PQdb(conn), conf->source_name);
+    } else if (hint) {
+        e = err_hint(e, "%s", hint);
+    }
+    free(message);
+    return e;
+}

@@ -1,0 +1,94 @@
+/* A running postgres source: what its parts (session, slot, snapshot, stream) share. Used by the source's thread; a
+ * snapshot's workers only read it.
+ *
+ * A session is one attempt: read the catalogue, open the replication connection, take a snapshot unless the position can
+ * be gone on from, stream until something breaks. pg_source.c repeats sessions. */
+#ifndef PENSTOCK_SOURCE_POSTGRES_PG_RUN_H
+#define PENSTOCK_SOURCE_POSTGRES_PG_RUN_H
+
+#include "source/postgres/pg_catalog.h"
+#include "types/func.h"
+
+/* One table of the pipeline, as it stands on the server now. */
+struct pg_table {
+    const struct table_def *def;
+    const struct pg_relation *rel;
+    uint32_t index;                   /* among the source's tables */
+    const struct pg_column **columns; /* per column of def; NULL: no view reads it */
+    bool *in_key;                     /* per column of def */
+};
+/* A transaction whose first changes were handed over before the connection broke: the server sends it again from its
+ * start, and the changes already handed over are passed by. */
+struct pg_partial {
+    uint32_t xid;
+    pg_lsn lsn;
+    uint64_t changes;
+};
+struct pg_run {
+    const struct pg_conf *conf;
+    struct sink *sink;
+    struct sink_lane *lane; /* lane 0 */
+    struct gate_source *status;
+    const struct table_def *defs;
+    uint32_t def_count;
+    const bool *wanted;
+    struct pg_stop stop;
+    bool has_position;      /* position is valid: all before position.lsn is with the pipeline */
+    struct pg_position position;
+    struct pg_partial partial;
+    const char *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
+    bool streamed;          /* this session got as far as streaming */
+    /* Of this session: */
+    struct arena arena;
+    struct pg_catalog *catalog;
+    struct pg_table *tables; /* the wanted ones */
+    uint32_t table_count;
+};
+
+/* pg_table.c: finds the wanted tables on the server; an error (ERR_STATE) when they are not what was planned on. */
+NODISCARD struct err *pg_tables_map(struct pg_run *run);
+const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t relid);
+/* The wanted tables' identities, for positions. */
+struct pg_position_table *pg_tables_identity(struct pg_run *run);
+/* One value as the server printed it; the error (ERR_STATE) names table and column. */
+NODISCARD struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text,
+                                     size_t len, union val *out);
+
+/* pg_slot.c */
+struct pg_identity {
+    uint64_t system_identifier;
+    uint32_t timeline;
+};
+struct pg_slot {
+    bool exists, active, lost;
+    int active_pid;
+    pg_lsn confirmed;
+};
+NODISCARD struct err *pg_identify(struct pg_run *run, PGconn *replication, struct pg_identity *out);
+NODISCARD struct err *pg_slot_read(struct pg_run *run, PGconn *sql, struct pg_slot *out);
+NODISCARD struct err *pg_slot_drop(struct pg_run *run, PGconn *sql, const struct pg_slot *slot);
+/* Makes the slot; *consistent is where streaming will start, *snapshot_name lives while `replication` is idle. */
+NODISCARD struct err *pg_slot_create(struct pg_run *run, PGconn *replication, pg_lsn *consistent,
+                                     const char **snapshot_name);
+/* Makes the publication or adds tables to it; *changed tells whether it had to. */
+NODISCARD struct err *pg_publication_ensure(struct pg_run *run, PGconn *sql, bool *changed);
+/* Why the position cannot be gone on from, as a constant text; NULL: it can. */
+NODISCARD struct err *pg_resume_check(struct pg_run *run, PGconn *replication, const struct pg_slot *slot,
+                                      const struct pg_identity *id, const char **reason);
+
+/* pg_snapshot.c: reads all wanted tables as of the exported snapshot, several connections at once. */
+NODISCARD struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name);
+
+/* pg_stream.c: streams from run->position until the connection breaks, the source must stop (ERR_STATE), or a stop is
+ * asked for. */
+NODISCARD struct err *pg_stream_run(struct pg_run *run, PGconn *replication);
+/* Commits run->position on lane 0. */
+NODISCARD struct err *pg_position_commit(struct pg_run *run, int64_t commit_us);
+
+struct err *pg_stopping(void); /* what ends a session when the pipeline stops; never shown */
+/* pg_source.c: Unix microseconds. */
+int64_t pg_now_us(void);
+#define PG_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in Unix microseconds */
+#define PG_CONNECT_TIMEOUT_MS 15000
+
+#endif

@@ -1,0 +1,290 @@
+/* Streaming: START_REPLICATION, messages to the pipeline, positions back to the server.
+ *
+ * What the server is told to be flushed is only ever a position that is durable here; while the tables are idle, the
+ * position itself moves on with the server's keepalives, so that WAL never piles up behind a quiet table. */
+#include "source/postgres/pg_apply.h"
+#include "base/log.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define POLL_MS 250                    /* how soon a stop or a newly durable position is seen while idle */
+#define STATUS_EVERY_US 10000000       /* tell the server where we are at least so often */
+#define STATUS_DURABLE_US 200000       /* and on newly durable positions, but not more often than this */
+#define IDLE_COMMIT_US 250000          /* how often the position alone is committed */
+#define SILENCE_ASK_US 30000000        /* a silent server is asked for a keepalive, */
+#define SILENCE_LOST_US 75000000       /* and given up */
+#define CLOCK_EVERY_MESSAGES 256       /* how often the clock is looked at under load */
+
+struct stream {
+    struct pg_run *run;
+    PGconn *conn;
+    struct pg_apply *apply;
+    struct pgo_message *message; /* owned: too large for the stack */
+    struct arena arena;
+    /* The open transaction: */
+    bool open, repeated;      /* repeated: it was taken before the connection broke */
+    uint64_t skip_changes;    /* the first ones of it were taken */
+    int64_t commit_us;
+    /* Where things stand: */
+    pg_lsn server_end, flushed;
+    bool reply_due;
+    int64_t now_us, status_us, idle_commit_us, heard_us, asked_us;
+};
+
+struct err *pg_position_commit(struct pg_run *run, int64_t commit_us)
+{
+    uint8_t bytes[SOURCE_POSITION_MAX];
+    char text[PG_LSN_TEXT];
+    size_t len = pg_position_encode(&run->position, bytes);
+    pg_lsn_format(run->position.lsn, text);
+    return sink_commit(run->lane, bytes, len, text, commit_us) ? NULL : pg_stopping();
+}
+
+/* ---- feedback ---- */
+
+static pg_lsn durable_lsn(struct stream *s)
+{
+    uint8_t bytes[SOURCE_POSITION_MAX];
+    struct pg_position p;
+    size_t len = sink_durable_position(s->run->sink, bytes, sizeof bytes);
+    /* A position of an earlier snapshot or server says nothing about this slot. */
+    if (len == 0 || !pg_position_decode(bytes, len, &p) || p.phase != PG_PHASE_STREAMING ||
+        p.system_identifier != s->run->position.system_identifier || p.lsn > s->run->position.lsn)
+        return 0;
+    return p.lsn;
+}
+
+static struct err *status_send(struct stream *s, bool ask)
+{
+    uint8_t bytes[PGO_STATUS_BYTES];
+    pg_lsn durable = durable_lsn(s);
+    if (durable > s->flushed)
+        s->flushed = durable;
+    pg_lsn written = s->open || s->server_end < s->run->position.lsn ? s->run->position.lsn : s->server_end;
+    pgo_status_encode(bytes, written, s->flushed, s->now_us - PG_EPOCH_US, ask);
+    if (PQputCopyData(s->conn, (const char *)bytes, sizeof bytes) < 0 || PQflush(s->conn) < 0)
+        return pg_error(s->run->conf, s->conn, NULL, "replication broken off");
+    s->status_us = s->now_us;
+    s->reply_due = false;
+    return NULL;
+}
+
+static struct err *status_maybe_send(struct stream *s)
+{
+    int64_t age = s->now_us - s->status_us;
+    bool silent = s->now_us - s->heard_us > SILENCE_ASK_US && s->now_us - s->asked_us > SILENCE_ASK_US;
+    if (silent)
+        s->asked_us = s->now_us;
+    if (s->reply_due || silent || age >= STATUS_EVERY_US ||
+        (age >= STATUS_DURABLE_US && durable_lsn(s) > s->flushed))
+        return status_send(s, silent);
+    return NULL;
+}
+
+static void gauges_update(struct stream *s)
+{
+    struct gate_source *g = s->run->status;
+    pg_lsn taken = s->run->position.lsn;
+    int64_t lag = s->server_end > taken ? (int64_t)(s->server_end - taken) : 0;
+    atomic_store_explicit(&g->lag_bytes, lag, memory_order_relaxed);
+    atomic_store_explicit(&g->last_contact_us, s->heard_us, memory_order_relaxed);
+}
+
+/* ---- transactions ---- */
+
+static struct err *begin(struct stream *s, const struct pgo_message *m)
+{
+    struct pg_partial *partial = &s->run->partial;
+    s->open = true;
+    s->repeated = m->lsn < s->run->position.lsn;
+    s->skip_changes = 0;
+    if (s->repeated)
+        return NULL;
+    if (partial->changes && (partial->xid != m->xid || partial->lsn != m->lsn)) {
+        s->run->snapshot_reason = "a transaction that was cut off by a lost connection did not come again";
+        return err_new(ERR_SOURCE, "%s", s->run->snapshot_reason);
+    }
+    s->skip_changes = partial->changes;
+    partial->xid = m->xid;
+    partial->lsn = m->lsn;
+    s->commit_us = m->commit_us + PG_EPOCH_US;
+    return NULL;
+}
+
+static struct err *commit(struct stream *s, const struct pgo_message *m)
+{
+    s->open = false;
+    if (s->repeated)
+        return NULL;
+    if (m->end_lsn > s->run->position.lsn)
+        s->run->position.lsn = m->end_lsn;
+    TRY(pg_position_commit(s->run, s->commit_us));
+    s->run->partial = (struct pg_partial){0};
+    return NULL;
+}
+
+static struct err *change(struct stream *s, const struct pgo_message *m)
+{
+    if (!s->open)
+        return err_new(ERR_SOURCE, "the replication stream has a change outside of a transaction");
+    if (s->repeated)
+        return NULL;
+    if (s->skip_changes) {
+        s->skip_changes--;
+        return NULL;
+    }
+    TRY(pg_apply_change(s->apply, m));
+    s->run->partial.changes++;
+    return NULL;
+}
+
+static struct err *message(struct stream *s, const uint8_t *p, size_t len)
+{
+    struct pgo_message *m = s->message;
+    const char *wrong = pgo_message_decode(p, len, m);
+    if (wrong)
+        return err_new(ERR_SOURCE, "%s", wrong);
+    switch (m->kind) {
+    case PGO_BEGIN: return begin(s, m);
+    case PGO_COMMIT: return commit(s, m);
+    case PGO_RELATION: return pg_apply_relation(s->apply, m);
+    case PGO_INSERT:
+    case PGO_UPDATE:
+    case PGO_DELETE:
+    case PGO_TRUNCATE: return change(s, m);
+    case PGO_ORIGIN:
+    case PGO_TYPE:
+    case PGO_LOGICAL: return NULL;
+    }
+    return NULL;
+}
+
+static struct err *frame(struct stream *s, const uint8_t *p, size_t len)
+{
+    struct pgo_frame f;
+    const char *wrong = pgo_frame_decode(p, len, &f);
+    if (wrong)
+        return err_new(ERR_SOURCE, "%s", wrong);
+    if (f.wal_end > s->server_end)
+        s->server_end = f.wal_end;
+    if (f.kind == PGO_WAL)
+        return message(s, f.p, f.len);
+    s->reply_due = s->reply_due || f.reply_requested;
+    return NULL;
+}
+
+/* Between transactions everything before the server's end of WAL has been sent: the position may follow it, though
+ * no change of ours did. */
+static struct err *idle_commit(struct stream *s)
+{
+    struct pg_run *run = s->run;
+    if (s->open || run->partial.changes || s->server_end <= run->position.lsn ||
+        s->now_us - s->idle_commit_us < IDLE_COMMIT_US)
+        return NULL;
+    s->idle_commit_us = s->now_us;
+    run->position.lsn = s->server_end;
+    return pg_position_commit(run, 0);
+}
+
+/* ---- the loop ---- */
+
+static struct err *stream_end(struct stream *s)
+{
+    struct err *e = NULL;
+    PGresult *r = PQgetResult(s->conn);
+    e = pg_error(s->run->conf, s->conn, PQresultStatus(r) == PGRES_FATAL_ERROR ? r : NULL, "replication broken off");
+    PQclear(r);
+    return e;
+}
+
+/* Takes what has come in; *taken tells whether there was anything. */
+static struct err *take_available(struct stream *s, bool *taken)
+{
+    *taken = false;
+    for (uint32_t n = 0; n < CLOCK_EVERY_MESSAGES; n++) {
+        char *bytes = NULL;
+        int len = PQgetCopyData(s->conn, &bytes, 1);
+        if (len == 0)
+            return NULL;
+        if (len < 0)
+            return stream_end(s);
+        *taken = true;
+        struct err *e = frame(s, (const uint8_t *)bytes, (size_t)len);
+        PQfreemem(bytes);
+        TRY(e);
+    }
+    return NULL;
+}
+
+static struct err *wait_for_more(struct stream *s)
+{
+    int unsent = PQflush(s->conn);
+    if (unsent < 0)
+        return pg_error(s->run->conf, s->conn, NULL, "replication broken off");
+    sink_flush(s->run->lane);
+    if (pg_wait(s->conn, unsent > 0, POLL_MS) && !PQconsumeInput(s->conn))
+        return pg_error(s->run->conf, s->conn, NULL, "replication broken off");
+    return NULL;
+}
+
+static struct err *stream_loop(struct stream *s)
+{
+    while (!sink_stopping(s->run->sink)) {
+        bool taken;
+        TRY(take_available(s, &taken));
+        s->now_us = pg_now_us();
+        if (taken)
+            s->heard_us = s->now_us;
+        else if (s->now_us - s->heard_us > SILENCE_LOST_US)
+            return err_new(ERR_SOURCE, "replication broken off: the server has been silent for %d s",
+                           SILENCE_LOST_US / 1000000);
+        TRY(idle_commit(s));
+        TRY(status_maybe_send(s));
+        gauges_update(s);
+        if (!taken)
+            TRY(wait_for_more(s));
+    }
+    return pg_stopping();
+}
+
+static struct err *start(struct stream *s)
+{
+    struct pg_run *run = s->run;
+    struct arena *a = &s->arena;
+    char lsn[PG_LSN_TEXT];
+    /* The option's value is a list of identifiers inside a literal: quoted twice. */
+    const char *names = pg_quote_literal(a, pg_quote_ident(a, run->conf->publication));
+    const char *sql = arena_printf(a, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names %s)",
+                                   pg_quote_ident(a, run->conf->slot), pg_lsn_format(run->position.lsn, lsn), names);
+    PGresult *r = NULL;
+    TRY(pg_exec(run->conf, s->conn, &run->stop, "cannot start replication", PGRES_COPY_BOTH, sql, 0, NULL, &r));
+    PQclear(r);
+    log_info("source", "streaming", "source=%s slot=%s from=%s", run->conf->source_name, run->conf->slot, lsn);
+    sink_set_state(run->sink, SOURCE_STREAMING, NULL);
+    run->streamed = true;
+    return NULL;
+}
+
+/* The rows of a transaction that was cut off: back out of the lane, or else remembered to be passed by next time. */
+static void cut_off(struct stream *s)
+{
+    struct pg_run *run = s->run;
+    if (run->partial.changes && sink_rollback(run->lane))
+        run->partial = (struct pg_partial){0};
+}
+
+struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
+{
+    struct stream s = {.run = run, .conn = replication, .apply = pg_apply_new(run),
+                       .message = xcalloc(1, sizeof *s.message), .now_us = pg_now_us()};
+    s.heard_us = s.status_us = s.now_us;
+    arena_init(&s.arena);
+    struct err *e = start(&s);
+    if (!e)
+        e = stream_loop(&s);
+    cut_off(&s);
+    arena_fini(&s.arena);
+    free(s.message);
+    pg_apply_free(s.apply);
+    return e;
+}

@@ -1,0 +1,108 @@
+/* The pipeline's tables against the server's: matched by name, compared by type and key. */
+#include "source/postgres/pg_run.h"
+#include "source/postgres/pg_value.h"
+
+static NODISCARD struct err *changed(struct err *e)
+{
+    return err_hint(e, "the views that read it keep their last state; put the table back as it was, or restart Penstock "
+                       "to plan with the table as it is now");
+}
+
+static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t, struct pg_table *table, uint32_t i)
+{
+    const struct column *want = &table->def->schema.columns[i];
+    if (!table->in_key[i] && !sink_column_wanted(run->sink, table->index, i))
+        return NULL;
+    const struct pg_column *c = pg_column_find(table->rel, want->name);
+    if (!c)
+        return changed(err_new(ERR_STATE, "table %s: column %s was dropped or renamed", table->rel->quoted, want->name));
+    struct type type;
+    if (!pg_column_type(c, t->unsupported, &type) || type.id != want->type.id || type.typmod != want->type.typmod) {
+        char was[64];
+        return changed(err_new(ERR_STATE, "table %s: column %s was %s and is now %s", table->rel->quoted, want->name,
+                               type_format(want->type, was, sizeof was), c->type_name));
+    }
+    table->columns[i] = c;
+    return NULL;
+}
+
+static bool same_key(const struct table_def *def, const struct pg_relation *rel)
+{
+    if (rel->key_count != def->key_count)
+        return false;
+    for (uint32_t k = 0; k < rel->key_count; k++) {
+        const struct pg_column *c = pg_column_find(rel, def->schema.columns[def->key[k]].name);
+        if (!c || c->attnum != rel->key[k])
+            return false;
+    }
+    return true;
+}
+
+static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, struct pg_table *table)
+{
+    const struct table_def *def = &run->defs[index];
+    const struct pg_conf_table *t = &run->catalog->tables[at];
+    const struct pg_relation *rel = run->catalog->relations[at];
+    if (!rel || rel->kind != 'r')
+        return changed(err_new(ERR_STATE, "table \"%s\".\"%s\" is no longer there", t->schema, t->name));
+    uint32_t columns = def->schema.column_count;
+    *table = (struct pg_table){.def = def, .rel = rel, .index = index,
+                               .columns = ARENA_ARRAY(&run->arena, const struct pg_column *, columns),
+                               .in_key = ARENA_ARRAY(&run->arena, bool, columns)};
+    for (uint32_t k = 0; k < def->key_count; k++)
+        table->in_key[def->key[k]] = true;
+    for (uint32_t i = 0; i < columns; i++)
+        TRY(column_map(run, t, table, i));
+    if (rel->replica_identity == 'n' || !same_key(def, rel))
+        return changed(err_new(ERR_STATE, "table %s: its primary key or replica identity changed", rel->quoted));
+    return NULL;
+}
+
+struct err *pg_tables_map(struct pg_run *run)
+{
+    run->tables = ARENA_ARRAY(&run->arena, struct pg_table, run->def_count + 1);
+    run->table_count = 0;
+    for (uint32_t i = 0; i < run->def_count; i++) {
+        if (!run->wanted[i])
+            continue;
+        uint32_t at = 0;
+        while (at < run->catalog->table_count && strcmp(run->catalog->tables[at].as, run->defs[i].name) != 0)
+            at++;
+        if (at == run->catalog->table_count)
+            return changed(err_new(ERR_STATE, "table %s is no longer in publication %s", run->defs[i].name,
+                                   run->conf->publication));
+        TRY(table_map(run, at, i, &run->tables[run->table_count++]));
+    }
+    return NULL;
+}
+
+const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t relid)
+{
+    for (uint32_t i = 0; i < run->table_count; i++)
+        if (run->tables[i].rel->relid == relid)
+            return &run->tables[i];
+    return NULL;
+}
+
+struct pg_position_table *pg_tables_identity(struct pg_run *run)
+{
+    struct pg_position_table *out = ARENA_ARRAY(&run->arena, struct pg_position_table, run->table_count + 1);
+    for (uint32_t i = 0; i < run->table_count; i++) {
+        const struct pg_table *t = &run->tables[i];
+        out[i] = (struct pg_position_table){t->rel->relid, t->rel->attnum_max, 0};
+        for (uint32_t c = 0; c < t->def->schema.column_count; c++)
+            if (t->columns[c] && t->columns[c]->attnum > out[i].attnum_used)
+                out[i].attnum_used = t->columns[c]->attnum;
+    }
+    return out;
+}
+
+struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text, size_t len,
+                           union val *out)
+{
+    const struct column *c = &t->def->schema.columns[column];
+    if (LIKELY(pg_value_decode(ctx, c->type, text, len, out)))
+        return NULL;
+    return err_new(ERR_STATE, "table %s: a value of column %s cannot be read: %s", t->rel->quoted, c->name,
+                   ctx->error_text);
+}
