@@ -1,8 +1,7 @@
 /* Entry point: main only picks a command. */
-#include <stdio.h>
+#include "cli/cli.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    puts("penstock");
-    return 0;
+    return cli_main(argc, argv);
 }

@@ -92,10 +92,10 @@ static bool view_complete(const struct pipeline *p, const struct catalog_view *v
         if (!t->known || t->now.snapshot)
             return false;
     }
-    return p->rebuilt;
+    return p->rebuilt || !p->o.view_fill[v->view_index]; /* stored rows are served while state is being rebuilt */
 }
 
-static void publish_view_states(struct pipeline *p)
+void coordinator_publish_views(struct pipeline *p)
 {
     if (!p->o.catalog)
         return;
@@ -192,7 +192,7 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
             p->tracks[i].changed = false;
         }
     gate_publish(p->o.gate, epoch);
-    publish_view_states(p);
+    coordinator_publish_views(p);
     for (uint32_t i = 0; i < p->lane_count; i++)
         atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
     atomic_store(&p->epoch_done, epoch);

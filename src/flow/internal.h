@@ -164,6 +164,7 @@ bool shard_step(struct shard *s);
 void *shard_thread(void *arg);
 /* coordinator.c */
 bool coordinator_step(struct pipeline *p);
+void coordinator_publish_views(struct pipeline *p); /* which views may be served */
 struct err *coordinator_load_positions(struct pipeline *p);
 /* Inside shard 0's transaction: positions of the epoch at hand. */
 struct err *coordinator_store_positions(struct pipeline *p);

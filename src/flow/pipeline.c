@@ -174,6 +174,7 @@ struct err *pipeline_open(struct pipeline *p)
         TRY(coordinator_load_positions(p));
     for (uint32_t i = 0; i < p->o.shard_count; i++)
         TRY(shard_open(&p->shards[i]));
+    coordinator_publish_views(p);
     atomic_store(&p->o.gate->pipeline_state, PIPELINE_REBUILDING);
     return NULL;
 }

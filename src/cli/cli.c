@@ -1,0 +1,217 @@
+/* Reading the command line; see cli.h. */
+#include "cli/cli.h"
+
+#include "base/log.h"
+#include "base/nearest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct command commands[] = {
+    {"init", "[DIR]", "write a commented penstock.yaml and views.sql that run as they are", 0, 1, cmd_init, false, NULL},
+    {"check", "[-c F]", "validate everything, connect to each source, print the contracts", TAKES_CONFIG | TAKES_DATA, 0,
+     cmd_check, false, NULL},
+    {"run", "[-c F] [--data D] [--shards N]", "run pipeline and APIs in the foreground",
+     TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0, cmd_run, false, NULL},
+    {"explain", "[-c F] [VIEW] [--dot]", "show the dataflow: operators, keys, exchanges", TAKES_CONFIG | TAKES_DOT, 1,
+     cmd_explain, false, NULL},
+    {"status", "[-c F] [--data D] [--json] [--watch]", "sources, lag, epochs, shards, views of the running instance",
+     TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_WATCH, 0, cmd_status, false, NULL},
+    {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0, cmd_openapi, false,
+     NULL},
+    {"bench", "NAME", "run a built-in benchmark: engine, store", TAKES_SHARDS, 2, cmd_bench, false, NULL},
+    {"docs", "configuration|sql|limits", "print a reference section as Markdown", 0, 1, cmd_docs, true, NULL},
+    {"pipeline-process", "", "the pipeline of `penstock run`", TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0, cmd_pipeline,
+     true, NULL},
+    {"serve-process", "", "the server of `penstock run`", TAKES_DATA | TAKES_SET, 0, cmd_serve, true, NULL},
+};
+const uint32_t command_count = ARRAY_COUNT(commands);
+
+static void usage(FILE *to)
+{
+    fputs("usage: penstock COMMAND [OPTIONS]\n\ncommands:\n", to);
+    for (uint32_t i = 0; i < command_count; i++)
+        if (!commands[i].hidden)
+            fprintf(to, "  %-9s %-42s %s\n", commands[i].name, commands[i].synopsis, commands[i].help);
+    fputs("\n  --help after a command tells about it; --log json makes log lines JSON; --version\n"
+          "exit status: 0 done, 1 failed, 2 wrong usage or configuration\n",
+          to);
+}
+
+static void command_usage(const struct command *c, FILE *to)
+{
+    static const struct {
+        unsigned flag;
+        const char *text;
+    } options[] = {
+        {TAKES_CONFIG, "  -c F        configuration file (default penstock.yaml)\n"},
+        {TAKES_DATA, "  --data D    data directory (default: store.path of the configuration)\n"},
+        {TAKES_SHARDS, "  --shards N  number of shards (default: cores.shards of the configuration)\n"},
+        {TAKES_JSON, "  --json      machine-readable output\n"},
+        {TAKES_WATCH, "  --watch     again every second until interrupted\n"},
+        {TAKES_DOT, "  --dot       Graphviz output\n"},
+    };
+    fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
+    if (c->details)
+        fprintf(to, "\n%s", c->details);
+    for (uint32_t i = 0; i < ARRAY_COUNT(options); i++)
+        if (c->accepts & options[i].flag)
+            fputs(options[i].text, to);
+    fputs("  --log json  log lines as JSON\n", to);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (uint32_t i = 0; i < command_count; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int wrong(const char *fmt, const char *what)
+{
+    fprintf(stderr, "penstock: ");
+    fprintf(stderr, "%s '%s'\n", fmt, what);
+    fputs("  hint: penstock --help lists the commands, penstock COMMAND --help their options\n", stderr);
+    return EXIT_USAGE;
+}
+
+struct parse {
+    int argc;
+    char **argv;
+    int at;
+    const struct command *command;
+    struct cli_args *out;
+    bool help;
+};
+
+/* The option's value: "--name=value" or the next word. */
+static const char *value_of(struct parse *p, const char *name)
+{
+    const char *arg = p->argv[p->at];
+    size_t len = strlen(name);
+    if (strncmp(arg, name, len) == 0 && arg[len] == '=')
+        return arg + len + 1;
+    return p->at + 1 < p->argc ? p->argv[++p->at] : NULL;
+}
+
+static bool is_option(const struct parse *p, const char *name, unsigned flag)
+{
+    const char *arg = p->argv[p->at];
+    size_t len = strlen(name);
+    return (p->command->accepts & flag || !flag) && strncmp(arg, name, len) == 0 && (!arg[len] || arg[len] == '=');
+}
+
+static bool parse_shards(struct parse *p)
+{
+    const char *v = value_of(p, "--shards");
+    char *end = NULL;
+    p->out->shards = v ? strtoll(v, &end, 10) : 0;
+    return v && *v && !*end && p->out->shards >= 1 && p->out->shards <= 256;
+}
+
+static bool parse_set(struct parse *p)
+{
+    const char *v = value_of(p, "--set");
+    if (v)
+        p->out->options[p->out->option_count++] = v;
+    return v != NULL;
+}
+
+static bool parse_option(struct parse *p)
+{
+    if (is_option(p, "--help", 0) || is_option(p, "-h", 0))
+        return p->help = true;
+    if (is_option(p, "-c", TAKES_CONFIG) || is_option(p, "--config", TAKES_CONFIG))
+        return (p->out->config = value_of(p, p->argv[p->at][1] == '-' ? "--config" : "-c")) != NULL;
+    if (is_option(p, "--data", TAKES_DATA))
+        return (p->out->data = value_of(p, "--data")) != NULL;
+    if (is_option(p, "--shards", TAKES_SHARDS))
+        return parse_shards(p);
+    if (is_option(p, "--json", TAKES_JSON))
+        return p->out->json = true;
+    if (is_option(p, "--watch", TAKES_WATCH))
+        return p->out->watch = true;
+    if (is_option(p, "--dot", TAKES_DOT))
+        return p->out->dot = true;
+    if (is_option(p, "--verbose", 0))
+        return p->out->verbose = true;
+    if (is_option(p, "--set", TAKES_SET))
+        return parse_set(p);
+    if (is_option(p, "--log", 0)) {
+        const char *v = value_of(p, "--log");
+        p->out->log_json = v && strcmp(v, "json") == 0;
+        return v && (p->out->log_json || strcmp(v, "text") == 0);
+    }
+    return false;
+}
+
+static int parse_words(struct parse *p)
+{
+    for (; p->at < p->argc; p->at++) {
+        const char *arg = p->argv[p->at];
+        if (arg[0] == '-' && arg[1]) {
+            if (!parse_option(p))
+                return wrong("unknown option, or a bad or missing value, at", arg);
+        } else if (p->out->word_count == p->command->most_words) {
+            return wrong("unexpected argument", arg);
+        } else {
+            p->out->words[p->out->word_count++] = arg;
+        }
+    }
+    return EXIT_DONE;
+}
+
+static int unknown_command(const char *name)
+{
+    struct nearest n;
+    nearest_init(&n, name);
+    for (uint32_t i = 0; i < command_count; i++)
+        if (!commands[i].hidden)
+            nearest_offer(&n, commands[i].name);
+    fprintf(stderr, "penstock: unknown command '%s'\n", name);
+    if (n.best)
+        fprintf(stderr, "  hint: did you mean '%s'?\n", n.best);
+    else
+        fputs("  hint: penstock --help lists the commands\n", stderr);
+    return EXIT_USAGE;
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("penstock 0.1");
+        return EXIT_DONE;
+    }
+    const struct command *c = find_command(argv[1]);
+    if (!c)
+        return unknown_command(argv[1]);
+    struct cli_args args = {.command = c->name, .config = "penstock.yaml"};
+    args.words = xcalloc((size_t)argc, sizeof *args.words);
+    args.options = xcalloc((size_t)argc, sizeof *args.options);
+    struct parse p = {.argc = argc, .argv = argv, .at = 2, .command = c, .out = &args};
+    int status = parse_words(&p);
+    if (status == EXIT_DONE && p.help)
+        command_usage(c, stdout);
+    else if (status == EXIT_DONE) {
+        log_setup(args.verbose ? LOG_DEBUG : LOG_INFO, args.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT, c->name);
+        status = c->run(&args);
+    }
+    free(args.words);
+    free(args.options);
+    return status;
+}
+
+int cli_report(struct err *e)
+{
+    if (!e)
+        return EXIT_DONE;
+    int status = e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
+    err_print(stderr, e);
+    err_free(e);
+    return status;
+}

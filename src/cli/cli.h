@@ -1,0 +1,53 @@
+/* The commands: one explicit table, one function each; main only picks one. */
+#ifndef PENSTOCK_CLI_CLI_H
+#define PENSTOCK_CLI_CLI_H
+
+#include "base/err.h"
+
+enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* What the command line said; each command looks at what it knows and refuses the rest. */
+struct cli_args {
+    const char *command;
+    const char *config;    /* -c F; default penstock.yaml */
+    const char *data;      /* --data D; NULL: the configuration's */
+    int64_t shards;        /* --shards N; 0: the configuration's */
+    bool json, watch, dot; /* --json --watch --dot */
+    bool log_json;         /* --log json */
+    bool verbose;          /* --verbose: debug lines */
+    uint32_t word_count;
+    const char **words;    /* positional */
+    uint32_t option_count; /* NAME=VALUE pairs of internal processes (--set NAME=VALUE) */
+    const char **options;
+};
+enum cli_accepts { TAKES_CONFIG = 1, TAKES_DATA = 2, TAKES_SHARDS = 4, TAKES_JSON = 8, TAKES_WATCH = 16, TAKES_DOT = 32,
+                   TAKES_SET = 64 };
+struct command {
+    const char *name;
+    const char *synopsis; /* after the name */
+    const char *help;     /* one line */
+    unsigned accepts;     /* enum cli_accepts */
+    uint32_t most_words;
+    int (*run)(const struct cli_args *a);
+    bool hidden;          /* processes of penstock run */
+    const char *details;  /* further help text, may be NULL */
+};
+extern const struct command commands[];
+extern const uint32_t command_count;
+
+int cmd_init(const struct cli_args *a);
+int cmd_check(const struct cli_args *a);
+int cmd_run(const struct cli_args *a);
+int cmd_pipeline(const struct cli_args *a);
+int cmd_serve(const struct cli_args *a);
+int cmd_explain(const struct cli_args *a);
+int cmd_status(const struct cli_args *a);
+int cmd_openapi(const struct cli_args *a);
+int cmd_bench(const struct cli_args *a);
+int cmd_docs(const struct cli_args *a);
+
+/* Prints the errors and gives the exit status that fits them; takes e. */
+int cli_report(struct err *e);
+int cli_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,349 @@
+/* The pipeline process of `penstock run`: the only one with source credentials and a writable store.
+ *
+ * Order of things: store first (recovery takes milliseconds, so the APIs can answer), then the sources' tables, then the
+ * plan, then state is rebuilt from the mirrors and the sources go on from their positions. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "cli/cli.h"
+#include "cli/world.h"
+
+#include "base/log.h"
+#include "flow/topology.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_FIRST_MS 200
+#define RETRY_MOST_MS 10000
+
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop_requested = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+struct run {
+    struct app *app;
+    const char *data;
+    struct gate *gate;
+    bool fresh_boot;
+    struct store *store;
+    struct catalog *old; /* of the last run; NULL when new */
+    struct placement placement;
+    uint32_t shard_count;
+    bool *view_fill;
+    struct pipeline *pipeline;
+};
+
+/* ---- set-up ---- */
+
+static struct err *choose_cores(struct run *r, const struct cli_args *a)
+{
+    static struct topology t;
+    const struct config *c = r->app->config;
+    TRY(topology_read("/sys", true, &t));
+    struct core_request shards = {c->shards.is_auto, c->shards.count, c->shards.cpu_count, c->shards.cpus};
+    struct core_request serve = {c->serve.is_auto, c->serve.count, c->serve.cpu_count, c->serve.cpus};
+    bool stated = a->shards || !c->shards.is_auto;
+    if (a->shards)
+        shards = (struct core_request){.count = (uint32_t)a->shards};
+    else if (!stated && r->old) /* the store's number stays as it is */
+        shards = (struct core_request){.count = r->old->shard_count};
+    TRY(topology_place(&t, &shards, &serve, &r->placement));
+    r->shard_count = r->placement.shard_count;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    topology_print(&t, &r->placement, f);
+    fclose(f);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        log_info("cores", "placement", "map=\"%s\"", line);
+    free(text);
+    return NULL;
+}
+
+/* Whether the files may have lost what was not durable: the boot that last recovered this store is not this one. Kept
+ * beside the store and written only after recovery, so that an interrupted recovery is done again. */
+#define BOOT_ID_BYTES 36
+
+static bool read_boot_id(const char *path, char *out)
+{
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(out, 1, BOOT_ID_BYTES, f) : 0;
+    if (f)
+        fclose(f);
+    return n == BOOT_ID_BYTES;
+}
+
+static void compare_boot(struct run *r)
+{
+    char now[BOOT_ID_BYTES], then[BOOT_ID_BYTES], *path = xprintf("%s/boot", r->data);
+    r->fresh_boot = !read_boot_id("/proc/sys/kernel/random/boot_id", now) || !read_boot_id(path, then) ||
+                    memcmp(now, then, BOOT_ID_BYTES) != 0;
+    free(path);
+}
+
+static struct err *record_boot(const struct run *r)
+{
+    char now[BOOT_ID_BYTES], *path = xprintf("%s/boot", r->data);
+    FILE *f = read_boot_id("/proc/sys/kernel/random/boot_id", now) ? fopen(path, "we") : NULL;
+    bool ok = f && fwrite(now, 1, BOOT_ID_BYTES, f) == BOOT_ID_BYTES;
+    ok = f && fclose(f) == 0 && ok;
+    struct err *e = ok ? NULL : err_errno(ERR_IO, "cannot write %s", path);
+    free(path);
+    return e;
+}
+
+static struct err *open_store(struct run *r)
+{
+    compare_boot(r);
+    struct store_options o = {.shard_count = r->shard_count};
+    gate_recovery_begin(r->gate, 2000);
+    struct err *e = store_open(r->data, r->gate, r->fresh_boot, &o, &r->store);
+    if (!e)
+        gate_publish(r->gate, store_epoch(r->store));
+    gate_recovery_end(r->gate);
+    return e ? e : record_boot(r);
+}
+
+/* Sources that are away at the very first start are waited for: there is nothing yet to go on with. */
+static struct err *describe_sources(struct run *r)
+{
+    for (int wait_ms = RETRY_FIRST_MS;; wait_ms = wait_ms * 2 < RETRY_MOST_MS ? wait_ms * 2 : RETRY_MOST_MS) {
+        struct err *e = app_describe(r->app, r->data);
+        if (!e || e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED || stop_requested)
+            return e;
+        char *text = err_text(e);
+        log_warn("source", "cannot be asked for its tables; trying again", "error=\"%s\"", text);
+        free(text);
+        err_free(e);
+        for (int ms = 0; ms < wait_ms && !stop_requested; ms += 50)
+            nanosleep(&(struct timespec){0, 50000000}, NULL);
+        if (stop_requested)
+            return NULL;
+    }
+}
+
+static struct slice text_slice(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static bool stored_u64(struct store_shard *sh, store_db meta, const char *key, uint64_t *out)
+{
+    struct slice found;
+    if (!store_get(sh, meta, text_slice(key), &found) || found.len != sizeof *out)
+        return false;
+    memcpy(out, found.p, sizeof *out);
+    return true;
+}
+
+/* Views whose stored rows are not those of this plan are filled anew from the mirrors. */
+static void compare_views(struct run *r, struct store_shard *sh, store_db meta)
+{
+    for (uint32_t v = 0; v < r->app->catalog->view_count; v++) {
+        char key[32];
+        uint64_t stored;
+        snprintf(key, sizeof key, "fingerprint:%u", v);
+        bool same = stored_u64(sh, meta, key, &stored) && stored == r->app->catalog->views[v].fingerprint;
+        r->view_fill[v] |= !same;
+    }
+}
+
+/* A source whose mirrored tables changed their shape, or that has a wanted table never mirrored, starts over. */
+static struct err *compare_tables(struct run *r, struct store_shard *sh, store_db meta, bool *start_over)
+{
+    for (uint32_t i = 0; i < r->app->plan->table_count; i++) {
+        const struct table_def *t = r->app->plan->tables[i];
+        uint64_t stored, now = table_fingerprint(t);
+        char *key = xprintf("mirror:%s.%s", t->source, t->name);
+        if (!stored_u64(sh, meta, key, &stored) || stored != now)
+            start_over[t->source_index] = true;
+        free(key);
+    }
+    return NULL;
+}
+
+static struct err *forget_source(struct run *r, uint32_t source)
+{
+    const struct pipeline_source *s = &r->app->sources[source];
+    for (uint32_t shard = 0; shard < r->shard_count; shard++) {
+        struct store_shard *sh = store_shard(r->store, shard);
+        TRY(store_begin(sh));
+        store_db meta;
+        TRY(store_db_open(sh, "meta", &meta));
+        for (uint32_t t = 0; t < s->table_count; t++) {
+            char *name = xprintf("m:%s.%s", s->name, s->tables[t].name);
+            struct err *e = store_db_drop(sh, name);
+            free(name);
+            if (e)
+                return e;
+        }
+        char *key = xprintf("position:%s", s->name);
+        struct err *e = store_del(sh, meta, text_slice(key));
+        free(key);
+        if (e)
+            return e;
+        TRY(store_commit(sh, store_epoch(r->store)));
+    }
+    return NULL;
+}
+
+static bool view_reads(const struct catalog_view *v, uint32_t source)
+{
+    for (uint32_t i = 0; i < v->source_count; i++)
+        if (v->sources[i] == source)
+            return true;
+    return false;
+}
+
+static struct err *record_tables(struct run *r)
+{
+    struct store_shard *sh = store_shard(r->store, 0);
+    store_db meta;
+    TRY(store_begin(sh));
+    TRY(store_db_open(sh, "meta", &meta));
+    for (uint32_t i = 0; i < r->app->plan->table_count; i++) {
+        const struct table_def *t = r->app->plan->tables[i];
+        uint64_t now = table_fingerprint(t);
+        char *key = xprintf("mirror:%s.%s", t->source, t->name);
+        struct err *e = store_put(sh, meta, text_slice(key), (struct slice){(const uint8_t *)&now, sizeof now});
+        free(key);
+        if (e)
+            return e;
+    }
+    for (uint32_t v = 0; v < r->app->catalog->view_count; v++) {
+        char key[32];
+        snprintf(key, sizeof key, "fingerprint:%u", v);
+        if (r->view_fill[v])
+            TRY(store_del(sh, meta, text_slice(key)));
+    }
+    return store_commit(sh, store_epoch(r->store));
+}
+
+static struct err *compare_store(struct run *r)
+{
+    bool *start_over = xcalloc(r->app->source_count, sizeof *start_over);
+    struct store_shard *sh = store_shard(r->store, 0);
+    store_db meta;
+    TRY(store_begin(sh));
+    TRY(store_db_open(sh, "meta", &meta));
+    compare_views(r, sh, meta);
+    struct err *e = compare_tables(r, sh, meta, start_over);
+    store_abort(sh);
+    for (uint32_t i = 0; !e && i < r->app->source_count; i++) {
+        if (!start_over[i])
+            continue;
+        if (r->old)
+            log_warn("source", "its mirrored tables are new or changed: taking a new snapshot", "source=%s",
+                     r->app->sources[i].name);
+        for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
+            r->view_fill[v] |= view_reads(&r->app->catalog->views[v], i);
+        e = forget_source(r, i);
+    }
+    free(start_over);
+    return e ? e : record_tables(r);
+}
+
+/* Readers must not see a view that is about to be emptied: hidden first, then the new catalog, then the change. */
+static struct err *publish_catalog(struct run *r)
+{
+    for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
+        if (r->view_fill[v])
+            atomic_store(&r->gate->views[v].state, VIEW_BUILDING);
+    TRY(catalog_save(r->app->catalog, r->data));
+    atomic_fetch_add(&r->gate->generation, 1);
+    return NULL;
+}
+
+static struct err *prepare(struct run *r, const struct cli_args *a)
+{
+    TRY(app_load(a->config, &r->app));
+    r->data = a->data ? a->data : r->app->config->store_path;
+    mkdir(r->data, 0700);
+    bool new_gate;
+    TRY(gate_open(r->data, &r->gate, &new_gate));
+    atomic_store(&r->gate->pipeline_state, PIPELINE_RECOVERING);
+    atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
+    TRY(catalog_load(r->data, &r->old));
+    TRY(choose_cores(r, a));
+    TRY(open_store(r));
+    TRY(describe_sources(r));
+    if (stop_requested)
+        return NULL;
+    TRY(app_plan(r->app));
+    if (r->app->plan->view_count > GATE_VIEWS_MAX)
+        return err_new(ERR_LIMIT, "%u views; at most %u are possible", r->app->plan->view_count, GATE_VIEWS_MAX);
+    app_catalog(r->app, r->shard_count);
+    r->view_fill = xcalloc(r->app->catalog->view_count, sizeof *r->view_fill);
+    TRY(compare_store(r));
+    return publish_catalog(r);
+}
+
+/* ---- running ---- */
+
+static struct err *run(struct run *r)
+{
+    const struct config *c = r->app->config;
+    struct pipeline_options o = {
+        .plan = r->app->plan, .catalog = r->app->catalog, .store = r->store, .gate = r->gate,
+        .view_fill = r->view_fill, .shard_count = r->shard_count,
+        .cpus = r->placement.shared ? NULL : r->placement.shards, .sources = r->app->sources,
+        .source_count = r->app->source_count, .epoch_us = c->epoch_us, .checkpoint_us = c->checkpoint_us,
+        .checkpoint_bytes = c->checkpoint_bytes, .log_us = c->change_log_us, .log_rows = c->change_log_rows};
+    r->pipeline = pipeline_new(&o);
+    TRY(pipeline_open(r->pipeline));
+    pipeline_start(r->pipeline);
+    const struct err *failure = NULL;
+    while (!stop_requested && !failure)
+        failure = pipeline_failure(r->pipeline, 200);
+    char *text = failure ? err_text(failure) : NULL;
+    pipeline_stop(r->pipeline);
+    struct err *e = text ? err_new(ERR_INTERNAL, "%s", text) : NULL;
+    free(text);
+    return e;
+}
+
+static void finish(struct run *r)
+{
+    if (r->pipeline)
+        pipeline_free(r->pipeline);
+    if (r->store)
+        store_close(r->store);
+    catalog_free(r->old);
+    free(r->view_fill);
+    if (r->gate) {
+        atomic_store(&r->gate->pipeline_state, PIPELINE_DOWN);
+        gate_close(r->gate);
+    }
+    app_free(r->app);
+}
+
+int cmd_pipeline(const struct cli_args *a)
+{
+    struct run r = {0};
+    catch_signals();
+    struct err *e = prepare(&r, a);
+    if (!e && !stop_requested)
+        e = run(&r);
+    int status = cli_report(e);
+    finish(&r);
+    return status;
+}

@@ -1,0 +1,332 @@
+/* `penstock run`: the small supervisor of the pipeline and the serve process.
+ *
+ * Each runs as this program anew, so that the server's memory never held a source's password, and its environment is
+ * empty. A process that ends is started again, later and later while it keeps failing; the other goes on meanwhile. A
+ * configuration that is wrong at the first start ends everything with status 2. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "cli/cli.h"
+#include "cli/world.h"
+
+#include "base/log.h"
+#include "flow/topology.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MOST_MS 5000
+#define STEADY_MS 10000   /* a process that ran so long starts over with the first delay */
+#define STOP_WAIT_MS 10000
+#define ARGS_MAX 64
+
+struct child {
+    const char *name;
+    char *argv[ARGS_MAX];
+    int argc;
+    bool clean_environment;
+    pid_t pid;            /* 0: not running */
+    int64_t started_ms, start_at_ms;
+    int backoff_ms;
+    uint32_t starts;
+};
+struct supervisor {
+    struct child pipeline, serve;
+    struct gate *gate;
+    bool was_running; /* the pipeline has been up: from then on it is always restarted */
+};
+
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop_requested = 1;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- command lines of the children ---- */
+
+static void add(struct child *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void add(struct child *c, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        PANIC("out of memory");
+    va_end(args);
+    ASSERT(c->argc < ARGS_MAX - 1);
+    c->argv[c->argc++] = text;
+}
+
+static void add_set(struct child *c, const char *name, int64_t value)
+{
+    add(c, "--set");
+    add(c, "%s=%lld", name, (long long)value);
+}
+
+static void add_text(struct child *c, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    add(c, "--set");
+    add(c, "%s=%s", name, value);
+}
+
+static void pipeline_args(struct child *c, const struct cli_args *a, const char *data)
+{
+    c->name = "pipeline";
+    add(c, "penstock");
+    add(c, "pipeline-process");
+    add(c, "-c");
+    add(c, "%s", a->config);
+    add(c, "--data");
+    add(c, "%s", data);
+    if (a->shards) {
+        add(c, "--shards");
+        add(c, "%lld", (long long)a->shards);
+    }
+    if (a->log_json)
+        add(c, "--log=json");
+    if (a->verbose)
+        add(c, "--verbose");
+}
+
+static void serve_cores(struct child *c, const struct placement *p)
+{
+    add_set(c, "loops", p->serve_count);
+    if (p->shared)
+        return;
+    struct buf list = {0};
+    for (uint32_t i = 0; i < p->serve_count; i++)
+        buf_printf(&list, "%s%u", i ? "," : "", p->serve[i]);
+    add(c, "--set");
+    add(c, "cpus=%.*s", (int)list.len, list.p);
+    buf_fini(&list);
+}
+
+static void serve_args(struct child *c, const struct cli_args *a, const struct config *f, const char *data,
+                       const struct placement *p)
+{
+    c->name = "serve";
+    c->clean_environment = true;
+    add(c, "penstock");
+    add(c, "serve-process");
+    add(c, "--data");
+    add(c, "%s", data);
+    if (a->log_json)
+        add(c, "--log=json");
+    add_text(c, "host", f->listen_host);
+    add_set(c, "port", f->listen_port);
+    add_text(c, "certificate", f->certificate);
+    add_text(c, "key", f->key);
+    add_set(c, "anonymous", f->anonymous == ACCESS_READ);
+    add_set(c, "scan_rows", f->limits.scan_rows);
+    add_set(c, "page_rows", f->limits.page_rows);
+    add_set(c, "connections", f->limits.connections);
+    add_set(c, "header_bytes", f->limits.header_bytes);
+    add_set(c, "body_bytes", f->limits.body_bytes);
+    add_set(c, "idle_timeout_us", f->limits.idle_timeout_us);
+    add_set(c, "header_timeout_us", f->limits.header_timeout_us);
+    add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
+    add_set(c, "subscribers", f->limits.subscribers);
+    serve_cores(c, p);
+}
+
+/* ---- processes ---- */
+
+static void start(struct child *c)
+{
+    static char *const empty[] = {NULL};
+    c->started_ms = now_ms();
+    c->starts++;
+    pid_t parent = getpid();
+    c->pid = fork();
+    if (c->pid < 0) {
+        c->pid = 0;
+        c->start_at_ms = now_ms() + BACKOFF_MOST_MS;
+        log_error("supervisor", "cannot fork", "process=%s error=\"%s\"", c->name, strerror(errno));
+        return;
+    }
+    if (c->pid == 0) {
+        if (getppid() != parent)
+            _exit(EXIT_FAILED);
+        execve("/proc/self/exe", c->argv, c->clean_environment ? empty : environ);
+        log_error("supervisor", "cannot start", "process=%s error=\"%s\"", c->name, strerror(errno));
+        _exit(EXIT_FAILED);
+    }
+}
+
+static void ended(struct supervisor *s, struct child *c, int status)
+{
+    bool killed = WIFSIGNALED(status);
+    int code = killed ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (now_ms() - c->started_ms > STEADY_MS)
+        c->backoff_ms = 0;
+    c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (c->backoff_ms > BACKOFF_MOST_MS)
+        c->backoff_ms = BACKOFF_MOST_MS;
+    c->start_at_ms = now_ms() + c->backoff_ms;
+    c->pid = 0;
+    if (c == &s->pipeline) {
+        atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN);
+        atomic_store(&s->gate->pipeline_pid, 0);
+    }
+    if (!stop_requested)
+        log_warn("supervisor", "a process ended; starting it again", "process=%s %s=%d delay_ms=%d", c->name,
+                 killed ? "signal" : "status", code, c->backoff_ms);
+}
+
+/* Exit status to end with, or -1 to go on. */
+static int reap(struct supervisor *s)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        struct child *c = pid == s->pipeline.pid ? &s->pipeline : pid == s->serve.pid ? &s->serve : NULL;
+        if (!c)
+            continue;
+        ended(s, c, status);
+        bool wrong_config = c == &s->pipeline && !s->was_running && WIFEXITED(status) &&
+                            WEXITSTATUS(status) == EXIT_USAGE;
+        if (wrong_config && !stop_requested)
+            return EXIT_USAGE;
+    }
+    return -1;
+}
+
+static void stop_children(struct supervisor *s)
+{
+    struct child *children[] = {&s->serve, &s->pipeline};
+    for (int i = 0; i < 2; i++)
+        if (children[i]->pid)
+            kill(children[i]->pid, SIGTERM);
+    for (int64_t until = now_ms() + STOP_WAIT_MS; now_ms() < until && (s->serve.pid || s->pipeline.pid);) {
+        (void)reap(s);
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+    for (int i = 0; i < 2; i++)
+        if (children[i]->pid)
+            kill(children[i]->pid, SIGKILL);
+}
+
+static int supervise(struct supervisor *s)
+{
+    int status = EXIT_DONE;
+    while (!stop_requested) {
+        struct child *children[] = {&s->serve, &s->pipeline};
+        for (int i = 0; i < 2; i++)
+            if (!children[i]->pid && now_ms() >= children[i]->start_at_ms)
+                start(children[i]);
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        s->was_running |= atomic_load(&s->gate->pipeline_state) == PIPELINE_RUNNING;
+        int end = reap(s);
+        if (end >= 0) {
+            status = end;
+            break;
+        }
+    }
+    stop_requested = 1;
+    stop_children(s);
+    return status;
+}
+
+/* ---- start ---- */
+
+static struct err *write_pid(const char *data)
+{
+    char *dir = xprintf("%s/run", data), *path = xprintf("%s/run/supervisor.pid", data);
+    mkdir(dir, 0700);
+    FILE *f = fopen(path, "we");
+    struct err *e = f ? NULL : err_errno(ERR_IO, "cannot write %s", path);
+    if (f) {
+        fprintf(f, "%d\n", (int)getpid());
+        fclose(f);
+    }
+    free(dir);
+    free(path);
+    return e;
+}
+
+/* The first line printed: where everything is. */
+static void greet(const struct app *a)
+{
+    const struct config *c = a->config;
+    const char *host = strcmp(c->listen_host, "0.0.0.0") == 0 || strcmp(c->listen_host, "::") == 0 ? "localhost"
+                                                                                                 : c->listen_host;
+    printf("penstock: console https://%s:%d/  APIs https://%s:%d/api/", host, c->listen_port, host, c->listen_port);
+    if (c->api_count)
+        printf("  try: curl -k 'https://%s:%d/api/%s?limit=5'", host, c->listen_port, c->apis[0].path);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static struct err *place(const struct cli_args *a, const struct config *c, const char *data, struct placement *out)
+{
+    static struct topology t;
+    struct catalog *old = NULL;
+    TRY(topology_read("/sys", true, &t));
+    struct err *e = catalog_load(data, &old);
+    err_free(e); /* the pipeline reports it */
+    struct core_request shards = {c->shards.is_auto, c->shards.count, c->shards.cpu_count, c->shards.cpus};
+    struct core_request serve = {c->serve.is_auto, c->serve.count, c->serve.cpu_count, c->serve.cpus};
+    if (a->shards || (c->shards.is_auto && old))
+        shards = (struct core_request){.count = a->shards ? (uint32_t)a->shards : old->shard_count};
+    catalog_free(old);
+    return topology_place(&t, &shards, &serve, out);
+}
+
+static struct err *prepare(struct supervisor *s, const struct cli_args *a)
+{
+    struct app *app;
+    struct placement placement;
+    bool new_gate;
+    TRY(app_load(a->config, &app));
+    const char *data = a->data ? a->data : app->config->store_path;
+    struct err *e = NULL;
+    if (mkdir(data, 0700) != 0 && errno != EEXIST)
+        e = err_errno(ERR_IO, "cannot make the data directory %s", data);
+    if (!e)
+        e = place(a, app->config, data, &placement);
+    if (!e)
+        e = gate_open(data, &s->gate, &new_gate);
+    if (!e)
+        e = write_pid(data);
+    if (!e) {
+        atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN); /* whatever a former run left there */
+        pipeline_args(&s->pipeline, a, data);
+        serve_args(&s->serve, a, app->config, data, &placement);
+        greet(app);
+    }
+    app_free(app);
+    return e;
+}
+
+int cmd_run(const struct cli_args *a)
+{
+    struct supervisor s = {0};
+    struct err *e = prepare(&s, a);
+    if (e)
+        return cli_report(e);
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    int status = supervise(&s);
+    gate_close(s.gate);
+    return status;
+}

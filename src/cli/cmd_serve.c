@@ -1,0 +1,94 @@
+/* The serve process of `penstock run`: knows the data directory and its own settings, nothing of the sources. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "cli/cli.h"
+
+#include "serve/serve.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+static atomic_int stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    atomic_store(&stop, 1);
+}
+
+struct setting {
+    const char *name;
+    int64_t *value;
+};
+
+static bool set_number(const struct setting *settings, size_t count, const char *option)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(settings[i].name);
+        if (strncmp(option, settings[i].name, len) == 0 && option[len] == '=') {
+            *settings[i].value = strtoll(option + len + 1, NULL, 10);
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *text_of(const char *option, const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(option, name, len) == 0 && option[len] == '=' ? option + len + 1 : NULL;
+}
+
+static uint32_t parse_cpus(const char *list, uint32_t *out)
+{
+    uint32_t n = 0;
+    for (char *end; *list && n < 256; list = *end == ',' ? end + 1 : end)
+        out[n++] = (uint32_t)strtoul(list, &end, 10);
+    return n;
+}
+
+/* The supervisor passes NAME=VALUE pairs; both sides are this program, so an unknown one is a broken invariant. */
+static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
+{
+    int64_t port = o->port, anonymous = o->anonymous_read, loops = o->loop_count;
+    const struct setting settings[] = {
+        {"port", &port}, {"anonymous", &anonymous}, {"loops", &loops}, {"scan_rows", &o->limits.scan_rows},
+        {"page_rows", &o->limits.page_rows}, {"connections", &o->limits.connections},
+        {"header_bytes", &o->limits.header_bytes}, {"body_bytes", &o->limits.body_bytes},
+        {"idle_timeout_us", &o->limits.idle_timeout_us}, {"header_timeout_us", &o->limits.header_timeout_us},
+        {"live_queue_bytes", &o->limits.live_queue_bytes}, {"subscribers", &o->limits.subscribers},
+    };
+    const char *text;
+    if ((text = text_of(option, "host")))
+        o->host = text;
+    else if ((text = text_of(option, "certificate")))
+        o->certificate = text;
+    else if ((text = text_of(option, "key")))
+        o->key = text;
+    else if ((text = text_of(option, "cpus"))) {
+        o->cpu_count = parse_cpus(text, cpus);
+        o->cpus = cpus;
+    } else if (!set_number(settings, ARRAY_COUNT(settings), option))
+        PANIC("unknown setting %s", option);
+    o->port = (int)port;
+    o->anonymous_read = anonymous != 0;
+    o->loop_count = (uint32_t)loops;
+}
+
+int cmd_serve(const struct cli_args *a)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    uint32_t cpus[256];
+    struct serve_options o = {.data_dir = a->data, .stop = &stop};
+    serve_limits_default(&o.limits);
+    for (uint32_t i = 0; i < a->option_count; i++)
+        apply(&o, cpus, a->options[i]);
+    return cli_report(serve_run(&o));
+}

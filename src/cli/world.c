@@ -1,0 +1,214 @@
+/* Configuration -> sources -> tables -> plan -> catalog; see world.h. */
+#include "cli/world.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/nearest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct err *unknown_kind(const struct config_source *s)
+{
+    struct nearest n;
+    nearest_init(&n, s->kind);
+    struct buf known = {0};
+    for (uint32_t i = 0; i < source_kind_count(); i++) {
+        nearest_offer(&n, source_kind_at(i)->name);
+        buf_printf(&known, "%s%s", i ? ", " : "", source_kind_at(i)->name);
+    }
+    struct err *e = yaml_error(s->at, "source %s: unknown kind '%s'", s->name, s->kind);
+    e = n.best ? err_hint(e, "did you mean '%s'?", n.best) : err_hint(e, "known kinds: %.*s", (int)known.len, known.p);
+    buf_fini(&known);
+    return e;
+}
+
+struct err *app_load(const char *file, struct app **out)
+{
+    struct config *config;
+    TRY(config_load(file, true, &config));
+    struct app *a = xcalloc(1, sizeof *a);
+    arena_init(&a->arena);
+    a->config = config;
+    a->source_count = config->source_count;
+    a->sources = ARENA_ARRAY(&a->arena, struct pipeline_source, config->source_count);
+    struct err *errors = NULL;
+    for (uint32_t i = 0; i < config->source_count; i++) {
+        const struct config_source *s = &config->sources[i];
+        struct pipeline_source *p = &a->sources[i];
+        p->name = s->name;
+        p->kind = source_kind_find(s->kind);
+        err_append(&errors, p->kind ? p->kind->configure(&a->arena, s->name, s->node, &p->conf) : unknown_kind(s));
+    }
+    if (errors) {
+        app_free(a);
+        return errors;
+    }
+    *out = a;
+    return NULL;
+}
+
+/* A source that is away is replaced by what was known of it; without that the error stands. */
+static struct err *describe_one(struct app *a, uint32_t i, const char *cache_dir)
+{
+    struct pipeline_source *s = &a->sources[i];
+    struct table_def *tables = NULL;
+    uint32_t count = 0;
+    struct err *e = s->kind->describe(&a->arena, s->conf, DESCRIBE_TIMEOUT_MS, &tables, &count);
+    if (e && cache_dir && e->code != ERR_CONFIG && e->code != ERR_UNSUPPORTED) {
+        struct err *cache_error = table_cache_load(cache_dir, &a->arena, s->name, &tables, &count);
+        if (!cache_error && count) {
+            char *text = err_text(e);
+            log_warn("source", "away; going on with its tables as last seen", "source=%s error=\"%s\"", s->name, text);
+            free(text);
+            err_free(e);
+            e = NULL;
+        }
+        err_free(cache_error);
+    }
+    if (e)
+        return err_wrap(e, "source %s", s->name);
+    for (uint32_t t = 0; t < count; t++) {
+        tables[t].source = s->name;
+        tables[t].source_index = i;
+        tables[t].table_index = t;
+    }
+    s->tables = tables;
+    s->table_count = count;
+    return NULL;
+}
+
+struct err *app_describe(struct app *a, const char *cache_dir)
+{
+    struct err *errors = NULL;
+    a->table_count = 0;
+    for (uint32_t i = 0; i < a->source_count; i++) {
+        err_append(&errors, describe_one(a, i, cache_dir));
+        a->table_count += a->sources[i].table_count;
+    }
+    if (errors)
+        return errors;
+    a->tables = ARENA_ARRAY(&a->arena, struct table_def, a->table_count);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->source_count; i++)
+        for (uint32_t t = 0; t < a->sources[i].table_count; t++)
+            a->tables[n++] = a->sources[i].tables[t];
+    return cache_dir ? table_cache_save(cache_dir, a->sources, a->source_count) : NULL;
+}
+
+struct err *app_plan(struct app *a)
+{
+    const struct config *c = a->config;
+    struct sql_text *texts = ARENA_ARRAY(&a->arena, struct sql_text, c->sql_count);
+    for (uint32_t i = 0; i < c->sql_count; i++)
+        texts[i] = (struct sql_text){c->sql[i].file, c->sql[i].text, c->sql[i].first_line};
+    struct api_request *apis = ARENA_ARRAY(&a->arena, struct api_request, c->api_count);
+    for (uint32_t i = 0; i < c->api_count; i++) {
+        const struct config_api *api = &c->apis[i];
+        apis[i] = (struct api_request){.path = api->path, .view = api->view, .key_count = api->key_count,
+                                       .key = api->key, .file = api->at->file, .line = api->at->line,
+                                       .column = api->at->column};
+    }
+    plan_free(a->plan);
+    a->plan = NULL;
+    return plan_build(a->tables, a->table_count, texts, c->sql_count, apis, c->api_count, &a->plan);
+}
+
+/* ---- catalog ---- */
+
+static void collect_sources(const struct plan_node *n, bool *set)
+{
+    if (n->kind == PLAN_TABLE)
+        set[n->u.table->source_index] = true;
+    for (uint32_t i = 0; i < n->input_count; i++)
+        collect_sources(n->inputs[i], set);
+}
+
+static void copy_sources(struct arena *arena, const struct app *a, const struct plan_view *v, struct catalog_view *out)
+{
+    bool *set = ARENA_ARRAY(arena, bool, a->source_count + 1);
+    collect_sources(v->output, set);
+    out->sources = ARENA_ARRAY(arena, uint32_t, a->source_count + 1);
+    for (uint32_t i = 0; i < a->source_count; i++)
+        if (set[i])
+            out->sources[out->source_count++] = i;
+}
+
+static void copy_indexes(struct arena *arena, const struct plan_view *v, struct catalog_view *out)
+{
+    out->index_count = v->index_count;
+    out->indexes = ARENA_ARRAY(arena, struct catalog_index, v->index_count + 1);
+    for (uint32_t i = 0; i < v->index_count; i++) {
+        const struct plan_index *x = &v->indexes[i];
+        out->indexes[i].name = arena_strdup(arena, x->name);
+        out->indexes[i].column_count = x->column_count;
+        out->indexes[i].columns = arena_memdup(arena, x->columns, x->column_count * sizeof *x->columns);
+    }
+}
+
+static void copy_view(struct arena *arena, const struct app *a, const struct plan_view *v, uint32_t index,
+                      struct catalog_view *out)
+{
+    out->name = arena_strdup(arena, v->name);
+    out->view_index = index;
+    out->schema.column_count = v->schema.column_count;
+    out->schema.columns = arena_memdup(arena, v->schema.columns, v->schema.column_count * sizeof *v->schema.columns);
+    for (uint32_t c = 0; c < out->schema.column_count; c++) {
+        struct column *col = &out->schema.columns[c];
+        col->name = arena_strdup(arena, col->name);
+        col->comment = col->comment ? arena_strdup(arena, col->comment) : NULL;
+    }
+    out->key_count = v->key_count;
+    out->key = arena_memdup(arena, v->key, v->key_count * sizeof *v->key);
+    out->comment = v->comment ? arena_strdup(arena, v->comment) : NULL;
+    out->definition = arena_strdup(arena, v->definition ? v->definition : "");
+    out->fingerprint = v->fingerprint;
+    copy_indexes(arena, v, out);
+    copy_sources(arena, a, v, out);
+}
+
+/* View numbers are those of the plan, so that operators and catalog agree; unpublished views stay in as blanks. */
+struct catalog *app_catalog(struct app *a, uint32_t shard_count)
+{
+    struct catalog *c = xcalloc(1, sizeof *c);
+    arena_init(&c->arena);
+    c->shard_count = shard_count;
+    c->version = 1;
+    c->view_count = a->plan->view_count;
+    c->views = ARENA_ARRAY(&c->arena, struct catalog_view, c->view_count + 1);
+    for (uint32_t v = 0; v < c->view_count; v++)
+        copy_view(&c->arena, a, a->plan->views[v], v, &c->views[v]);
+    c->api_count = a->plan->api_count;
+    c->apis = ARENA_ARRAY(&c->arena, struct catalog_api, c->api_count + 1);
+    for (uint32_t i = 0; i < c->api_count; i++) {
+        c->apis[i].path = arena_strdup(&c->arena, a->plan->apis[i].path);
+        c->apis[i].view = a->plan->apis[i].view->view_index;
+    }
+    catalog_free(a->catalog);
+    a->catalog = c;
+    return c;
+}
+
+void app_free(struct app *a)
+{
+    if (!a)
+        return;
+    catalog_free(a->catalog);
+    plan_free(a->plan);
+    config_free(a->config);
+    arena_fini(&a->arena);
+    free(a);
+}
+
+uint64_t table_fingerprint(const struct table_def *t)
+{
+    struct buf b = {0};
+    char type[64];
+    for (uint32_t c = 0; c < t->schema.column_count; c++)
+        buf_printf(&b, "%s %s,", t->schema.columns[c].name, type_format(t->schema.columns[c].type, type, sizeof type));
+    for (uint32_t k = 0; k < t->key_count; k++)
+        buf_printf(&b, " %u", t->key[k]);
+    uint64_t hash = hash_bytes(b.p, b.len);
+    buf_fini(&b);
+    return hash;
+}

@@ -1,0 +1,41 @@
+/* From a configuration file to tables, plan and catalog: what check, explain, openapi and the pipeline all need. */
+#ifndef PENSTOCK_CLI_WORLD_H
+#define PENSTOCK_CLI_WORLD_H
+
+#include "config/config.h"
+#include "flow/pipeline.h"
+#include "plan/plan.h"
+#include "store/catalog.h"
+
+#define DESCRIBE_TIMEOUT_MS 10000
+
+struct app {
+    struct arena arena;
+    struct config *config;           /* owned */
+    struct pipeline_source *sources; /* by source index */
+    uint32_t source_count;
+    struct table_def *tables;        /* of all sources, source by source */
+    uint32_t table_count;
+    struct plan *plan;               /* owned */
+    struct catalog *catalog;         /* owned */
+};
+
+/* Reads the configuration and each source's section; nothing is connected. */
+NODISCARD struct err *app_load(const char *file, struct app **out);
+/* Asks every source for its tables. With cache_dir, tables found there stand in for a source that is away, and
+ * what was found is kept there. */
+NODISCARD struct err *app_describe(struct app *a, const char *cache_dir);
+NODISCARD struct err *app_plan(struct app *a);
+/* The catalog of the plan's published views. */
+struct catalog *app_catalog(struct app *a, uint32_t shard_count);
+void app_free(struct app *a);
+
+/* tables.json in the data directory. */
+NODISCARD struct err *table_cache_save(const char *dir, const struct pipeline_source *sources, uint32_t count);
+/* The tables of one source as last seen; *count 0 when unknown. */
+NODISCARD struct err *table_cache_load(const char *dir, struct arena *arena, const char *source,
+                                       struct table_def **tables, uint32_t *count);
+/* Stable hash of what a mirror's rows depend on. */
+uint64_t table_fingerprint(const struct table_def *t);
+
+#endif
