@@ -163,7 +163,23 @@ SETS = [
     ("balance_zero", "SELECT sum(v) AS zero FROM (SELECT n4 AS v FROM core.a UNION ALL SELECT -n4 FROM core.a) q"),
 ]
 
-FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + JOINS + SETS
+# Expressions that would fail for some rows, were they evaluated there: PostgreSQL never evaluates them for these rows.
+GUARDED = [
+    ("guard_where", "SELECT id, 100 / n4 AS q FROM core.a WHERE n4 <> 0"),
+    ("guard_and", "SELECT id FROM core.a WHERE n4 <> 0 AND 100 / n4 > 3"),
+    ("guard_sub", "SELECT id, q FROM (SELECT id, 100 / n4 AS q FROM core.a WHERE n4 <> 0) s WHERE q > 3"),
+    ("guard_filter", "SELECT g, count(*) AS n, sum(100 / n4) FILTER (WHERE n4 <> 0) AS s FROM core.a GROUP BY g"),
+    ("guard_case", "SELECT g, sum(CASE WHEN n4 <> 0 THEN 100 / n4 END) AS s FROM core.a GROUP BY g"),
+    ("guard_having", "SELECT g, 100 / sum(n4) AS q FROM core.a GROUP BY g HAVING sum(n4) <> 0"),
+    ("guard_join", "SELECT c.id, 100 / a.n4 AS q FROM core.c c JOIN core.a a ON a.id = c.a_id AND a.n4 <> 0"),
+    ("guard_left", "SELECT a.id, 100 / c.qty AS q FROM core.a a LEFT JOIN core.c c ON c.a_id = a.id AND c.qty <> 0"),
+    ("guard_unused", "SELECT id FROM (SELECT id, 100 / n4 AS q FROM core.a) s"),
+    ("guard_count", "SELECT count(*) AS n FROM (SELECT 100 / n4 AS q FROM core.a) s"),
+    ("guard_coalesce", "SELECT id, coalesce(n4, 100 / g, 7) AS c FROM core.a WHERE n4 IS NOT NULL"),
+    ("guard_cast", "SELECT id, CASE WHEN t IN ('0', '1', '42') THEN t::int END AS n FROM core.a"),
+]
+
+FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + JOINS + SETS + GUARDED
 
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {}
