@@ -1,5 +1,6 @@
 /* String functions on UTF-8 text under collation C: positions and lengths in characters, case of ASCII letters
  * only, bytes compared as bytes. Results borrow from the arguments where they can. */
+#define _GNU_SOURCE /* memmem */
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
 #include "types/utf8.h"

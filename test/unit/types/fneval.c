@@ -1,0 +1,313 @@
+/* Evaluates rows of the function, cast and aggregate tables on values given as text, for the comparison with
+ * PostgreSQL (test/e2e/test_functions.py).
+ *
+ * `fneval list` prints the tables: kind, name, flags, argument types, result type, separated by tabs.
+ * `fneval` reads lines of tab-separated fields (\N is NULL; \t \n \\ escaped):
+ *   fn|op NAME TYPES ARG...          TYPES: pg_type names joined by commas
+ *   cast FROM TO ARG
+ *   agg NAME TYPE ARG...             an ARG that starts with '-' or '+' sign letter carries a weight: see weighted()
+ *   in TYPE TYPMOD ARG               text input with a typmod
+ *   typmod TYPE TYPMOD ARG           explicit length coercion
+ *   cmp TYPE ARG ARG                 sign of val_cmp
+ * and prints for each `V text`, `N` or `E sqlstate message`. */
+#include "types/agg.h"
+#include "types/func.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELDS_MAX 64
+#define LINE_MAX_BYTES (1 << 22)
+
+struct field {
+    char *p;
+    size_t len;
+    bool null;
+};
+
+static size_t unescape(char *p)
+{
+    char *w = p;
+    const char *start = p;
+    for (; *p; p++) {
+        if (*p == '\\' && p[1]) {
+            p++;
+            *w++ = *p == 't' ? '\t' : *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p;
+        } else {
+            *w++ = *p;
+        }
+    }
+    *w = '\0';
+    return (size_t)(w - start);
+}
+
+static unsigned split(char *line, struct field *f)
+{
+    unsigned n = 0;
+    for (char *p = line; p && n < FIELDS_MAX; n++) {
+        char *next = strchr(p, '\t');
+        if (next)
+            *next++ = '\0';
+        f[n].p = p;
+        f[n].null = strcmp(p, "\\N") == 0;
+        f[n].len = f[n].null ? 0 : unescape(p);
+        p = next;
+    }
+    return n;
+}
+
+static void print_escaped(const uint8_t *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] == '\\' || p[i] == '\t' || p[i] == '\n' || p[i] == '\r')
+            putchar('\\');
+        putchar(p[i] == '\t' ? 't' : p[i] == '\n' ? 'n' : p[i] == '\r' ? 'r' : p[i]);
+    }
+}
+
+static void print_value(struct fn_ctx *ctx, enum type_id t, const union val *v)
+{
+    struct str s = type_output(ctx, t, v);
+    printf("V ");
+    print_escaped(s.p, s.len);
+    putchar('\n');
+}
+
+static void print_error(const struct fn_ctx *ctx)
+{
+    printf("E %s ", fn_error_sqlstate(ctx->error));
+    print_escaped((const uint8_t *)ctx->error_text, strlen(ctx->error_text));
+    putchar('\n');
+}
+
+static enum type_id type_named(const char *name)
+{
+    const struct type_info *t = type_by_name(name);
+    if (!t) {
+        fprintf(stderr, "fneval: unknown type %s\n", name);
+        exit(2);
+    }
+    return t->id;
+}
+
+/* A value of type t; "unknown" stands for any and is passed as text. */
+static bool read_value(struct fn_ctx *ctx, enum type_id t, const struct field *f, union val *out)
+{
+    struct type type = {t == T_UNKNOWN ? T_TEXT : t, -1};
+    return f->null || type_input(ctx, type, f->p, f->len, out);
+}
+
+static const struct fn *row_of(bool is_operator, const char *name, char *types)
+{
+    const struct fn *rows[512];
+    enum type_id want[FN_ARGS_MAX];
+    unsigned count = 0;
+    for (char *save, *t = strtok_r(types, ",", &save); t && count < FN_ARGS_MAX; t = strtok_r(NULL, ",", &save))
+        want[count++] = type_named(t);
+    unsigned n = fn_find(name, is_operator, rows, 512);
+    for (unsigned i = 0; i < n; i++) {
+        bool same = rows[i]->arg_count == count;
+        for (unsigned a = 0; a < count && same; a++)
+            same = rows[i]->args[a] == want[a];
+        if (same)
+            return rows[i];
+    }
+    fprintf(stderr, "fneval: no row %s\n", name);
+    exit(2);
+}
+
+static void check_vector(struct fn_ctx *ctx, const struct fn *fn, const union val *args, const union val *result,
+                         bool ok)
+{
+    union val a[3] = {args[0], args[0], args[0]}, b[3] = {args[1], args[1], args[1]}, out[3];
+    uint8_t state[3] = {VAL_OK, VAL_NULL, VAL_OK};
+    struct fn_ctx again = {.arena = ctx->arena, .zone = ctx->zone};
+    fn->eval_vec(&again, 3, a, fn->arg_count > 1 ? b : NULL, out, state);
+    bool same = (state[2] == VAL_OK) == ok && state[0] == state[2] && state[1] == VAL_NULL;
+    if (ok && same) {
+        struct str x = type_output(ctx, fn->result, result), y = type_output(ctx, fn->result, &out[2]);
+        same = x.len == y.len && memcmp(x.p, y.p, x.len) == 0;
+    }
+    if (!same)
+        printf("V vector kernel of %s differs from its scalar one\n", fn->name);
+}
+
+static void eval_fn(struct fn_ctx *ctx, struct field *f, unsigned n)
+{
+    const struct fn *fn = row_of(strcmp(f[0].p, "op") == 0, f[1].p, f[2].p);
+    union val args[FIELDS_MAX], out;
+    bool null[FIELDS_MAX] = {0}, out_null = false, any_null = false;
+    unsigned count = n - 3;
+    memset(args, 0, sizeof args);
+    for (unsigned i = 0; i < count; i++) {
+        enum type_id t = fn->args[i < fn->arg_count ? i : fn->arg_count - 1u];
+        if (!read_value(ctx, t, &f[3 + i], &args[i])) {
+            print_error(ctx);
+            return;
+        }
+        null[i] = f[3 + i].null;
+        any_null |= null[i];
+    }
+    if (any_null && (fn->flags & FN_STRICT)) {
+        puts("N");
+        return;
+    }
+    bool ok = fn->eval(ctx, args, null, count, &out, &out_null);
+    if (!ok)
+        print_error(ctx);
+    else if (out_null)
+        puts("N");
+    else
+        print_value(ctx, fn->result, &out);
+    if (fn->eval_vec)
+        check_vector(ctx, fn, args, &out, ok);
+}
+
+static void eval_cast(struct fn_ctx *ctx, struct field *f)
+{
+    enum type_id from = type_named(f[1].p), to = type_named(f[2].p);
+    const struct cast *cast = cast_find(from, to);
+    union val v, out;
+    bool null = false;
+    if (!read_value(ctx, from, &f[3], &v)) {
+        print_error(ctx);
+    } else if (f[3].null) {
+        puts("N");
+    } else if (!cast->eval) {
+        print_value(ctx, to, &v);
+    } else if (!cast->eval(ctx, &v, &null, 1, &out, &null)) {
+        print_error(ctx);
+    } else if (null) {
+        puts("N");
+    } else {
+        print_value(ctx, to, &out);
+    }
+}
+
+/* "3*text" adds text 3 times, "-2*text" takes it away twice. */
+static bool weighted(struct fn_ctx *ctx, const struct agg *a, struct agg_state *s, struct field *f)
+{
+    char *text;
+    long weight = strtol(f->p, &text, 10);
+    union val v = {.i = 0};
+    bool null = strcmp(text + 1, "\\N") == 0 || strcmp(text + 1, "NULL") == 0;
+    struct field value = {text + 1, f->len - (size_t)(text + 1 - f->p), null};
+    if (a->arg_count && a->kind != AGG_COUNT && !read_value(ctx, a->arg, &value, &v))
+        return false;
+    if (a->kind == AGG_COUNT_STAR || !null)
+        agg_update(a, s, &v, weight);
+    return true;
+}
+
+static void eval_agg(struct fn_ctx *ctx, struct field *f, unsigned n)
+{
+    enum type_id t = type_named(f[2].p);
+    const struct agg *a = NULL;
+    for (uint32_t i = 0; i < agg_count() && !a; i++)
+        if (strcmp(agg_at(i)->name, f[1].p) == 0 && agg_at(i)->arg == t && agg_at(i)->arg_count)
+            a = agg_at(i);
+    if (!a) {
+        fprintf(stderr, "fneval: no aggregate %s\n", f[1].p);
+        exit(2);
+    }
+    struct agg_state s;
+    union val out;
+    bool null = false, ok = true;
+    agg_state_init(&s);
+    for (unsigned i = 3; i < n && ok; i++)
+        ok = weighted(ctx, a, &s, &f[i]);
+    if (!ok || !agg_result(a, &s, ctx, &out, &null))
+        print_error(ctx);
+    else if (null)
+        puts("N");
+    else
+        print_value(ctx, a->result, &out);
+    agg_state_fini(&s);
+}
+
+static void eval_typmod(struct fn_ctx *ctx, struct field *f, bool input)
+{
+    struct type t = {type_named(f[1].p), atoi(f[2].p)}, plain = {t.id, -1};
+    union val v;
+    bool ok = type_input(ctx, input ? t : plain, f[3].p, f[3].len, &v);
+    if (ok && !input)
+        ok = type_apply_typmod(ctx, t, true, &v);
+    if (ok)
+        print_value(ctx, t.id, &v);
+    else
+        print_error(ctx);
+}
+
+static void eval_cmp(struct fn_ctx *ctx, struct field *f)
+{
+    enum type_id t = type_named(f[1].p);
+    union val a, b;
+    if (!read_value(ctx, t, &f[2], &a) || !read_value(ctx, t, &f[3], &b)) {
+        print_error(ctx);
+        return;
+    }
+    int r = val_cmp(t, &a, &b);
+    printf("V %d\n", (r > 0) - (r < 0));
+}
+
+static void eval_line(struct fn_ctx *ctx, char *line)
+{
+    struct field f[FIELDS_MAX];
+    unsigned n = split(line, f);
+    if (strcmp(f[0].p, "fn") == 0 || strcmp(f[0].p, "op") == 0)
+        eval_fn(ctx, f, n);
+    else if (strcmp(f[0].p, "cast") == 0)
+        eval_cast(ctx, f);
+    else if (strcmp(f[0].p, "agg") == 0)
+        eval_agg(ctx, f, n);
+    else if (strcmp(f[0].p, "cmp") == 0)
+        eval_cmp(ctx, f);
+    else
+        eval_typmod(ctx, f, strcmp(f[0].p, "in") == 0);
+}
+
+static void list_tables(void)
+{
+    static const char context[] = "iae";
+    for (uint32_t s = 0; s < fn_section_count(); s++) {
+        struct fn_list list = fn_section(s);
+        for (uint32_t i = 0; i < list.count; i++) {
+            const struct fn *fn = &list.rows[i];
+            printf("%s\t%s\t%u\t", fn->flags & FN_OPERATOR ? "op" : "fn", fn->name, fn->flags);
+            for (unsigned a = 0; a < fn->arg_count; a++)
+                printf("%s%s", a ? "," : "", type_info(fn->args[a])->pg_name);
+            printf("\t%s\n", type_info(fn->result)->pg_name);
+        }
+    }
+    for (uint32_t i = 0; i < cast_count(); i++) {
+        const struct cast *c = cast_at(i);
+        printf("cast\t%c\t0\t%s\t%s\n", context[c->context], type_info(c->from)->pg_name,
+               type_info(c->to)->pg_name);
+    }
+    for (uint32_t i = 0; i < agg_count(); i++)
+        printf("agg\t%s\t%u\t%s\t%s\n", agg_at(i)->name, agg_at(i)->ordered,
+               agg_at(i)->arg_count ? type_info(agg_at(i)->arg)->pg_name : "", type_info(agg_at(i)->result)->pg_name);
+    for (int t = 0; t < T_COUNT; t++)
+        printf("type\t%s\t%u\t%c\t%s\n", type_info((enum type_id)t)->pg_name, type_info((enum type_id)t)->oid,
+               type_info((enum type_id)t)->category, type_info((enum type_id)t)->name);
+}
+
+int main(int argc, char **argv)
+{
+    struct arena arena;
+    if (argc > 1 && strcmp(argv[1], "list") == 0) {
+        list_tables();
+        return 0;
+    }
+    char *line = malloc(LINE_MAX_BYTES);
+    arena_init(&arena);
+    while (line && fgets(line, LINE_MAX_BYTES, stdin)) {
+        struct fn_ctx ctx = {.arena = &arena};
+        line[strcspn(line, "\n")] = '\0';
+        eval_line(&ctx, line);
+        arena_reset(&arena);
+    }
+    arena_fini(&arena);
+    free(line);
+    return 0;
+}
