@@ -44,7 +44,7 @@ struct gen_table {
 extern const struct gen_workload gen_bank, gen_nexmark;
 
 /* All timestamps derive from the unit's number and this moment, 2026-01-01 00:00 UTC (microseconds since 2000). */
-#define GEN_BASE_US INT64_C(820454400000000)
+#define GEN_BASE_US INT64_C(820540800000000)
 
 /* splitmix64 (Steele, Lea, Flood 2014), one stream per (seed, unit). */
 struct gen_rng {

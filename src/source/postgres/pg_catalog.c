@@ -78,7 +78,7 @@ static const char relations_sql_head[] =
     "  CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END),"
     " pt.tablename IS NOT NULL";
 static const char relations_sql_tail[] =
-    " FROM pg_catalog.unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (schema, name, n)"
+    " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (schema, name, n)"
     " JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.schema"
     " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name"
     "  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"

@@ -18,7 +18,8 @@ static const char *user_of(const PGconn *conn)
 
 static struct err *publication_change(struct pg_run *run, PGconn *sql, const char *statement)
 {
-    log_info("source", "changing the publication", "source=%s sql=\"%s\"", run->conf->source_name, statement);
+    log_info("source", "changing the publication", "source=%s publication=%s", run->conf->source_name,
+             run->conf->publication);
     struct err *e = pg_do(run->conf, sql, &run->stop, "cannot change the publication", statement);
     if (!e)
         return NULL;

@@ -119,6 +119,10 @@ static void report(struct pg_run *run, enum source_state state, const struct err
         if (*c == '\n')
             *c = ' ';
     sink_set_state(run->sink, state, text);
+    /* A value in a log line ends at a quote that is followed by a blank. */
+    for (char *c = text; *c; c++)
+        if (*c == '"')
+            *c = '\'';
     if (state == SOURCE_FAILED)
         log_error("source", "source stopped", "source=%s error=\"%s\"", run->conf->source_name, text);
     else

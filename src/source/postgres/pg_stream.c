@@ -116,6 +116,10 @@ static struct err *commit(struct stream *s, const struct pgo_message *m)
     s->open = false;
     if (s->repeated)
         return NULL;
+    if (s->skip_changes) {
+        s->run->snapshot_reason = "a transaction that was cut off by a lost connection came back shorter";
+        return err_new(ERR_SOURCE, "%s", s->run->snapshot_reason);
+    }
     if (m->end_lsn > s->run->position.lsn)
         s->run->position.lsn = m->end_lsn;
     TRY(pg_position_commit(s->run, s->commit_us));
