@@ -97,10 +97,10 @@ static char *catalog_text(const struct catalog *c, size_t *len)
         yyjson_mut_obj_add_str(d, o, "path", c->apis[i].path);
         yyjson_mut_obj_add_uint(d, o, "view", c->apis[i].view);
     }
-    char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY, len);
+    char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, len);
     yyjson_mut_doc_free(d);
     if (!text)
-        PANIC("catalog: not UTF-8, or out of memory");
+        PANIC("catalog: out of memory");
     return text;
 }
 
@@ -341,7 +341,7 @@ struct err *catalog_load(const char *dir, struct catalog **out)
     free(path);
     if (e || !text)
         return e;
-    yyjson_doc *doc = yyjson_read(text, len, 0);
+    yyjson_doc *doc = yyjson_read(text, len, YYJSON_READ_ALLOW_INVALID_UNICODE);
     free(text);
     if (!doc)
         return err_new(ERR_CORRUPT, "catalog: not JSON");

@@ -49,10 +49,17 @@ struct err *store_error(const struct store_shard *sh, int rc, const char *what)
 
 /* ---- epoch records ---- */
 
-static void epoch_encode(uint64_t epoch, uint8_t out[8])
+static void be64_encode(uint64_t v, uint8_t out[8])
 {
-    for (int i = 0; i < 8; i++)
-        out[i] = (uint8_t)(epoch >> (56 - 8 * i));
+    v = __builtin_bswap64(v);
+    memcpy(out, &v, 8);
+}
+
+static uint64_t be64_decode(const void *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return __builtin_bswap64(v);
 }
 
 bool store_epoch_of(MDB_txn *txn, uint64_t *epoch)
@@ -62,10 +69,7 @@ bool store_epoch_of(MDB_txn *txn, uint64_t *epoch)
     if (mdbp_db_find(txn, STORE_META_DB, strlen(STORE_META_DB), &db) || mdbp_get(txn, &db, &key, &value) ||
         value.mv_size != 8)
         return false;
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++)
-        v = v << 8 | ((const uint8_t *)value.mv_data)[i];
-    *epoch = v;
+    *epoch = be64_decode(value.mv_data);
     return true;
 }
 
@@ -384,11 +388,8 @@ struct err *store_commit(struct store_shard *sh, uint64_t epoch)
 {
     ASSERT(sh->txn != NULL);
     commit_check(sh, epoch);
-    uint8_t record[8];
-    epoch_encode(epoch, record);
     struct err *e =
-        store_put(sh, sh->meta_db, (struct slice){(const uint8_t *)STORE_EPOCH_KEY, strlen(STORE_EPOCH_KEY)},
-                  (struct slice){record, sizeof record});
+        store_put_u64(sh, sh->meta_db, (struct slice){(const uint8_t *)STORE_EPOCH_KEY, strlen(STORE_EPOCH_KEY)}, epoch);
     if (!e)
         e = store_space_commit(sh);
     if (e) {
@@ -453,14 +454,43 @@ struct err *store_clear(struct store_shard *sh, store_db db)
     return rc ? store_error(sh, rc, "clearing a database") : NULL;
 }
 
+/* The write transaction, or a read transaction of its own between epochs. */
+static MDB_txn *txn_for_reading(struct store_shard *sh, MDB_txn **own)
+{
+    *own = NULL;
+    int rc = sh->txn ? 0 : mdb_txn_begin(sh->env, NULL, MDB_RDONLY, own);
+    if (rc)
+        PANIC("shard %u: reading: %s", sh->index, mdb_strerror(rc));
+    return sh->txn ? sh->txn : *own;
+}
+
 uint64_t store_entries(struct store_shard *sh, store_db db)
 {
-    ASSERT(sh->txn != NULL);
     MDB_stat stat;
-    int rc = mdb_stat(sh->txn, db, &stat);
+    MDB_txn *own, *txn = txn_for_reading(sh, &own);
+    int rc = mdb_stat(txn, db, &stat);
+    mdb_txn_abort(own);
     if (rc)
         PANIC("shard %u: database %u: %s", sh->index, db, mdb_strerror(rc));
     return stat.ms_entries;
+}
+
+bool store_get_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t *out)
+{
+    MDB_txn *own, *txn = txn_for_reading(sh, &own);
+    MDB_val k = val_of(key), v;
+    bool found = mdb_get(txn, db, &k, &v) == 0 && v.mv_size == 8;
+    if (found)
+        *out = be64_decode(v.mv_data);
+    mdb_txn_abort(own);
+    return found;
+}
+
+struct err *store_put_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t value)
+{
+    uint8_t bytes[8];
+    be64_encode(value, bytes);
+    return store_put(sh, db, key, (struct slice){bytes, sizeof bytes});
 }
 
 uint64_t store_dirty_bytes(const struct store *s)

@@ -86,6 +86,10 @@ void store_probe_set(struct store *s, const struct store_probe *probe);
 /* +1 at every store_begin: tells whether memory about "this transaction" is still about this one. */
 uint64_t store_txn_serial(const struct store_shard *sh);
 
+/* Numbers as 8 bytes big-endian. Reading also works between epochs. */
+bool store_get_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t *out);
+NODISCARD struct err *store_put_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t value);
+
 /* store.c: reads the epoch that a transaction's snapshot records. False: there is none. */
 bool store_epoch_of(MDB_txn *txn, uint64_t *epoch);
 

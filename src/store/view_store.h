@@ -9,8 +9,10 @@
  *   "l:N"    change log. key: epoch (8 bytes big-endian), sequence within epoch and shard (4 bytes big-endian).
  *                        value: 1 byte op ('i','u','d'), varint length of old row, old row, varint length of new
  *                        row, new row (row codec; absent side has length 0). Keyless views: 'i'/'d' per copy count
- *                        with the multiplicity as varint before the rows (1 for keyed).
+ *                        with the multiplicity as varint before the rows (1 for keyed): op, multiplicity, old
+ *                        length, old row, new length, new row.
  *   "meta"               key "log:N": 8 bytes big-endian: epochs <= this are no longer complete in the log (trimmed).
+ *                        Absent: complete from the beginning.  key "rows:N" (keyless): sum of multiplicities.
  * A row lives on shard hash_shard(hash_bytes(unshortened key encoding), shard_count). */
 #ifndef PENSTOCK_STORE_VIEW_STORE_H
 #define PENSTOCK_STORE_VIEW_STORE_H
@@ -21,6 +23,9 @@
 #include "store/store.h"
 
 struct view_writer; /* one per (shard, view); owner thread */
+/* Opens the view's databases (making them: between epochs or inside one). v is borrowed until view_writer_close.
+ * The log keeps about log_rows entries (0: no log at all, < 0: no limit) of about the last log_us microseconds (<= 0:
+ * no limit), in this shard. */
 NODISCARD struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *v, int64_t log_rows,
                                        int64_t log_us, struct view_writer **out);
 void view_writer_close(struct view_writer *w);
