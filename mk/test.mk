@@ -34,13 +34,13 @@ soak: $(B)/penstock ## run under load for SOAK_SECONDS (test/soak/*)
 $(B)/test/%: test/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo '  TEST    $@'
-	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS_OWN) \
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -I. -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS_OWN) \
 	    $(MALLOC_OBJ) $< $(LIB) $(DEPS_LIBS) -lm -o $@
 
 $(B)/fuzz/%: test/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo '  FUZZ    $@'
-	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) -Wno-missing-prototypes $(INCLUDES) -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d \
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) -Wno-missing-prototypes $(INCLUDES) -I. -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d \
 	    $(subst fuzzer-no-link,fuzzer,$(SAN)) -pthread $< $(LIB) $(DEPS_LIBS) -lm -o $@
 
 fuzzers: $(FUZZERS)
