@@ -11,8 +11,8 @@ LIB := $(B)/libpenstock.a
 
 all: $(B)/penstock ## build the program for ARCH (default: this machine's), static
 
-run: $(B)/penstock ## build and start it (arguments in ARGS)
-	$(B)/penstock $(ARGS)
+run: $(B)/penstock ## build it and start examples/bank (other arguments in ARGS)
+	$(B)/penstock $(or $(ARGS),run -c examples/bank/penstock.yaml)
 
 clean: ## remove build/ (the cache of libraries stays)
 	rm -rf build

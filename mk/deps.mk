@@ -17,6 +17,7 @@ NO_DEPS := help setup deps deps-update-lock clean check-style layers test format
 ifneq ($(filter-out $(NO_DEPS),$(or $(MAKECMDGOALS),all)),)
 PGTLS := $(wildcard src/source/pgtls/fe-secure-mbedtls.c)
 $(DEPS_MK): deps/lock deps/toolchain.sh deps/recipes $(wildcard deps/recipes/*.sh) $(PGTLS) scripts/deps
+	@scripts/setup build run
 	@scripts/deps $(ARCH)
 	@touch $@
 include $(DEPS_MK)
