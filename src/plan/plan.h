@@ -54,6 +54,7 @@ struct plan_node {
         } join;
         struct {                       /* PLAN_AGGREGATE: output key columns ++ calls */
             uint32_t key_count;
+            uint32_t group_count;      /* the leading keys that decide the group; further ones depend on them */
             uint32_t *keys;
             uint32_t call_count;
             struct plan_call *calls;   /* key_count 0 and calls: always exactly one row, on the shard of the empty key */
@@ -76,7 +77,8 @@ struct plan_index {
 struct plan_view {
     const char *name;
     uint32_t view_index;        /* among plan->views */
-    struct plan_node *output;   /* what the query yields (before exchange and sink) */
+    struct plan_node *output;   /* what the query yields (before exchange and sink); NULL when neither this view nor
+                                   one that shares it is published */
     struct plan_node *sink;     /* PLAN_VIEW node when published, else NULL */
     struct schema schema;
     uint32_t key_count;         /* 0: keyless (bag with multiplicities) */

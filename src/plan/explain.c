@@ -1,0 +1,267 @@
+/* Plans for people: an indented tree per view, or Graphviz. A node with several readers is drawn once; later
+ * mentions refer to it by number. */
+#include "plan/planner.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+
+/* ---- one node as a line ---- */
+
+
+/* A column's name, with its position where names are not unique. */
+static const char *column_label(const void *names, uint32_t column)
+{
+    static _Thread_local char labels[8][160];
+    static _Thread_local unsigned next;
+    const struct schema *s = names;
+    if (column >= s->column_count)
+        return "?";
+    const char *name = s->columns[column].name;
+    for (uint32_t i = 0; i < s->column_count; i++) {
+        if (i == column || strcmp(s->columns[i].name, name) != 0)
+            continue;
+        char *label = labels[next++ % 8];
+        snprintf(label, sizeof(labels[0]), "%.120s@%u", name, (unsigned)column);
+        return label;
+    }
+    return name;
+}
+
+static void put_columns(struct buf *b, const struct schema *s, uint32_t count, const uint32_t *cols)
+{
+    buf_put_str(b, "(");
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(b, "%s%s", i ? ", " : "", column_label(s, cols[i]));
+    buf_put_str(b, ")");
+}
+
+static void put_map(struct buf *b, const struct plan_node *n)
+{
+    const struct schema *in = &n->inputs[0]->schema;
+    for (uint32_t i = 0; i < n->schema.column_count; i++) {
+        const struct expr *e = n->u.exprs[i];
+        const char *name = n->schema.columns[i].name;
+        buf_put_str(b, i ? ", " : " ");
+        expr_print(b, e, column_label, in);
+        if (e->kind != EX_COLUMN || strcmp(column_label(in, e->u.column), name) != 0)
+            buf_printf(b, " AS %s", name);
+    }
+}
+
+static void put_join(struct buf *b, const struct plan_node *n)
+{
+    static const char *const kinds[] = {[JOIN_INNER] = "inner", [JOIN_LEFT] = "left", [JOIN_RIGHT] = "right",
+                                        [JOIN_FULL] = "full"};
+    buf_printf(b, " %s", n->u.join.key_count || n->u.join.residual ? kinds[n->u.join.kind] : "cross");
+    for (uint32_t i = 0; i < n->u.join.key_count; i++)
+        buf_printf(b, "%s %s = %s", i ? "," : " on", column_label(&n->inputs[0]->schema, n->u.join.left_keys[i]),
+                   column_label(&n->inputs[1]->schema, n->u.join.right_keys[i]));
+    if (!n->u.join.residual)
+        return;
+    buf_put_str(b, n->u.join.key_count ? " and " : " on ");
+    expr_print(b, n->u.join.residual, column_label, &n->schema);
+}
+
+static void put_call(struct buf *b, const struct plan_call *c, const struct schema *in)
+{
+    buf_printf(b, "%s(%s%s)", c->agg->name, c->distinct ? "DISTINCT " : "",
+               c->arg == PLAN_NO_COLUMN ? "*" : column_label(in, c->arg));
+    if (c->filter != PLAN_NO_COLUMN)
+        buf_printf(b, " FILTER (WHERE %s)", column_label(in, c->filter));
+}
+
+static void put_aggregate(struct buf *b, const struct plan_node *n)
+{
+    const struct schema *in = &n->inputs[0]->schema;
+    uint32_t groups = n->u.agg.group_count, keys = n->u.agg.key_count;
+    if (!n->u.agg.call_count)
+        buf_put_str(b, " distinct");
+    if (keys) {
+        buf_put_str(b, " by ");
+        put_columns(b, in, groups, n->u.agg.keys);
+    }
+    if (keys > groups) {
+        buf_put_str(b, " with ");
+        put_columns(b, in, keys - groups, n->u.agg.keys + groups);
+    }
+    for (uint32_t i = 0; i < n->u.agg.call_count; i++) {
+        buf_put_str(b, i ? ", " : ": ");
+        put_call(b, &n->u.agg.calls[i], in);
+    }
+}
+
+static void put_table(struct buf *b, const struct table_def *t)
+{
+    buf_printf(b, " %s.%s", t->source, t->name);
+    buf_put_str(b, t->key_count ? " key " : " without a key");
+    if (t->key_count)
+        put_columns(b, &t->schema, t->key_count, t->key);
+}
+
+static void put_view(struct buf *b, const struct plan_view *v)
+{
+    buf_printf(b, " %s", v->name);
+    buf_put_str(b, v->key_count ? " key " : " without a key");
+    if (v->key_count)
+        put_columns(b, &v->schema, v->key_count, v->key);
+}
+
+static void put_exchange(struct buf *b, const struct plan_node *n)
+{
+    if (!n->u.exchange.key_count) {
+        buf_put_str(b, " to one shard");
+        return;
+    }
+    buf_put_str(b, " by ");
+    put_columns(b, &n->schema, n->u.exchange.key_count, n->u.exchange.keys);
+}
+
+static void put_node(struct buf *b, const struct plan_node *n)
+{
+    buf_put_str(b, plan_kind_name(n->kind));
+    switch (n->kind) {
+    case PLAN_TABLE:
+        put_table(b, n->u.table);
+        return;
+    case PLAN_FILTER:
+        buf_put_str(b, " ");
+        expr_print(b, n->u.filter, column_label, &n->schema);
+        return;
+    case PLAN_MAP:
+        put_map(b, n);
+        return;
+    case PLAN_JOIN:
+        put_join(b, n);
+        return;
+    case PLAN_AGGREGATE:
+        put_aggregate(b, n);
+        return;
+    case PLAN_EXCHANGE:
+        put_exchange(b, n);
+        return;
+    case PLAN_VIEW:
+        put_view(b, n->u.view);
+        return;
+    case PLAN_UNION_ALL:
+        return;
+    }
+}
+
+/* ---- the tree ---- */
+
+struct tree {
+    FILE *to;
+    bool *shown;
+    struct buf line;
+};
+
+static void print_tree(struct tree *t, const struct plan_node *n, int indent)
+{
+    if (t->shown[n->id] && n->kind != PLAN_TABLE) {
+        fprintf(t->to, "%*s#%u %s, see above\n", indent, "", (unsigned)n->id, plan_kind_name(n->kind));
+        return;
+    }
+    t->shown[n->id] = true;
+    buf_reset(&t->line);
+    put_node(&t->line, n);
+    fprintf(t->to, "%*s#%u %.*s\n", indent, "", (unsigned)n->id, (int)t->line.len, (const char *)t->line.p);
+    for (uint32_t i = 0; i < n->input_count; i++)
+        print_tree(t, n->inputs[i], indent + 2);
+}
+
+static void print_contract(FILE *to, const struct plan_view *v)
+{
+    char type[64];
+    fputs("  columns: ", to);
+    for (uint32_t i = 0; i < v->schema.column_count; i++) {
+        const struct column *c = &v->schema.columns[i];
+        fprintf(to, "%s%s %s%s", i ? ", " : "", c->name, type_format(c->type, type, sizeof(type)), c->not_null ? " not null" : "");
+    }
+    fputc('\n', to);
+    for (uint32_t i = 0; i < v->index_count; i++) {
+        const struct plan_index *x = &v->indexes[i];
+        fprintf(to, "  index: %s (", x->name);
+        for (uint32_t k = 0; k < x->column_count; k++)
+            fprintf(to, "%s%s%s%s", k ? ", " : "", v->schema.columns[x->columns[k].column].name,
+                    x->columns[k].desc ? " DESC" : "",
+                    x->columns[k].nulls_first == x->columns[k].desc ? "" : x->columns[k].nulls_first ? " NULLS FIRST" : " NULLS LAST");
+        fputs(")\n", to);
+    }
+}
+
+static void print_view(const struct plan *p, struct tree *t, const struct plan_view *v)
+{
+    fprintf(t->to, "view %s", v->name);
+    const char *before = ": api ";
+    for (uint32_t i = 0; i < p->api_count; i++) {
+        if (p->apis[i].view != v)
+            continue;
+        fprintf(t->to, "%s%s", before, p->apis[i].path);
+        before = ", ";
+    }
+    fputs(v->sink ? "\n" : v->output ? ": not published, read by others\n" : ": not published, not computed\n", t->to);
+    print_contract(t->to, v);
+    if (v->sink)
+        print_tree(t, v->sink, 2);
+    else if (v->output)
+        print_tree(t, v->output, 2);
+}
+
+/* ---- Graphviz ---- */
+
+static void put_dot_text(FILE *to, const struct buf *b)
+{
+    for (size_t i = 0; i < b->len; i++) {
+        if (b->p[i] == '"' || b->p[i] == '\\')
+            fputc('\\', to);
+        fputc(b->p[i], to);
+    }
+}
+
+static void mark(const struct plan_node *n, bool *shown)
+{
+    if (shown[n->id])
+        return;
+    shown[n->id] = true;
+    for (uint32_t i = 0; i < n->input_count; i++)
+        mark(n->inputs[i], shown);
+}
+
+static void print_dot(const struct plan *p, const bool *shown, FILE *to)
+{
+    struct buf line = {0};
+    fputs("digraph plan {\n  rankdir=BT;\n  node [shape=box, fontname=\"monospace\"];\n", to);
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        const struct plan_node *n = p->nodes[i];
+        if (!shown[i])
+            continue;
+        buf_reset(&line);
+        put_node(&line, n);
+        fprintf(to, "  n%u [label=\"#%u ", (unsigned)i, (unsigned)i);
+        put_dot_text(to, &line);
+        fprintf(to, "\"%s];\n", n->kind == PLAN_EXCHANGE ? ", style=dashed" : n->kind == PLAN_VIEW ? ", style=bold" : "");
+        for (uint32_t k = 0; k < n->input_count; k++)
+            fprintf(to, "  n%u -> n%u;\n", (unsigned)n->inputs[k]->id, (unsigned)i);
+    }
+    fputs("}\n", to);
+    buf_fini(&line);
+}
+
+void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to)
+{
+    struct tree t = {.to = to, .shown = xcalloc(p->node_count + 1, sizeof(bool))};
+    for (uint32_t i = 0; i < p->view_count; i++) {
+        const struct plan_view *v = p->views[i];
+        if (view && strcmp(view, v->name) != 0)
+            continue;
+        if (!dot)
+            print_view(p, &t, v);
+        else if (v->sink || v->output)
+            mark(v->sink ? v->sink : v->output, t.shown);
+    }
+    if (dot)
+        print_dot(p, t.shown, to);
+    buf_fini(&t.line);
+    free(t.shown);
+}

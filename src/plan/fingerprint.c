@@ -1,0 +1,204 @@
+/* Fingerprints: what decides a view's rows and how they are stored, as a hash that is the same in every run.
+ *
+ * Each node has a hash of which rows it lets through and one for each column it yields. Tables enter by name,
+ * key and the columns that are really read, so that a column added to a table leaves the views alone that do not
+ * read it; numbers of nodes and columns never enter. Exchanges do not count. */
+#include "plan/planner.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+struct names {
+    char (*text)[17]; /* hexadecimal column hashes of the input(s) */
+};
+
+static const char *column_name(const void *context, uint32_t column)
+{
+    return ((const struct names *)context)->text[column];
+}
+
+static uint64_t finish(struct buf *b)
+{
+    uint64_t h = hash_bytes(b->p, b->len);
+    buf_reset(b);
+    return h;
+}
+
+static struct names names_of(struct planner *p, uint32_t count, const uint64_t *hashes)
+{
+    struct names n = {arena_alloc(p->arena, sizeof(*n.text) * (count + 1))};
+    for (uint32_t i = 0; i < count; i++)
+        snprintf(n.text[i], sizeof(n.text[i]), "%016llx", (unsigned long long)hashes[i]);
+    return n;
+}
+
+static void put_type(struct buf *b, struct type t)
+{
+    buf_printf(b, ":%s/%d", type_info(t.id)->pg_name, (int)t.typmod);
+}
+
+static void put_hash(struct buf *b, uint64_t h)
+{
+    buf_printf(b, " %016llx", (unsigned long long)h);
+}
+
+static void hash_table(struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct table_def *t = n->u.table;
+    buf_printf(b, "table %s.%s key", t->source, t->name);
+    for (uint32_t i = 0; i < t->key_count; i++)
+        buf_printf(b, " %s", t->schema.columns[t->key[i]].name);
+    info->row_hash = finish(b);
+    for (uint32_t i = 0; i < t->schema.column_count; i++) {
+        put_hash(b, info->row_hash);
+        buf_printf(b, " column %s", t->schema.columns[i].name);
+        put_type(b, t->schema.columns[i].type);
+        info->column_hash[i] = finish(b);
+    }
+}
+
+static void hash_map(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    struct names names = names_of(p, n->inputs[0]->schema.column_count, in->column_hash);
+    info->row_hash = in->row_hash;
+    for (uint32_t i = 0; i < n->schema.column_count; i++) {
+        const struct expr *e = n->u.exprs[i];
+        const struct type from = e->kind == EX_COLUMN ? n->inputs[0]->schema.columns[e->u.column].type : e->type;
+        if (e->kind == EX_COLUMN && from.id == e->type.id && from.typmod == e->type.typmod) {
+            info->column_hash[i] = in->column_hash[e->u.column];
+            continue;
+        }
+        expr_canonical(b, e, column_name, &names);
+        info->column_hash[i] = finish(b);
+    }
+}
+
+static void hash_filter(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    struct names names = names_of(p, n->schema.column_count, in->column_hash);
+    memcpy(info->column_hash, in->column_hash, n->schema.column_count * sizeof(uint64_t));
+    put_hash(b, in->row_hash);
+    buf_put_str(b, " filter ");
+    expr_canonical(b, n->u.filter, column_name, &names);
+    info->row_hash = finish(b);
+}
+
+static void hash_join(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in[2] = {node_info(p, n->inputs[0]), node_info(p, n->inputs[1])};
+    uint32_t left = n->inputs[0]->schema.column_count;
+    for (uint32_t i = 0; i < n->schema.column_count; i++) { /* a self-join's sides differ */
+        uint32_t side = i >= left;
+        buf_printf(b, "side %u", (unsigned)side);
+        put_hash(b, in[side]->column_hash[side ? i - left : i]);
+        info->column_hash[i] = finish(b);
+    }
+    buf_printf(b, "join %d", (int)n->u.join.kind);
+    for (uint32_t i = 0; i < 2; i++)
+        put_hash(b, in[i]->row_hash);
+    for (uint32_t i = 0; i < n->u.join.key_count; i++) {
+        put_hash(b, info->column_hash[n->u.join.left_keys[i]]);
+        put_hash(b, info->column_hash[left + n->u.join.right_keys[i]]);
+    }
+    struct names names = names_of(p, n->schema.column_count, info->column_hash);
+    if (n->u.join.residual)
+        expr_canonical(b, n->u.join.residual, column_name, &names);
+    info->row_hash = finish(b);
+}
+
+static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    buf_put_str(b, "aggregate");
+    put_hash(b, in->row_hash);
+    for (uint32_t i = 0; i < n->u.agg.key_count; i++) {
+        info->column_hash[i] = in->column_hash[n->u.agg.keys[i]];
+        put_hash(b, info->column_hash[i]);
+    }
+    info->row_hash = finish(b);
+    for (uint32_t i = 0; i < n->u.agg.call_count; i++) {
+        const struct plan_call *c = &n->u.agg.calls[i];
+        put_hash(b, info->row_hash);
+        buf_printf(b, " %s/%u %d", c->agg->name, (unsigned)c->agg->kind, c->distinct);
+        if (c->arg != PLAN_NO_COLUMN)
+            put_hash(b, in->column_hash[c->arg]);
+        if (c->filter != PLAN_NO_COLUMN) {
+            buf_put_str(b, " filter");
+            put_hash(b, in->column_hash[c->filter]);
+        }
+        info->column_hash[n->u.agg.key_count + i] = finish(b);
+    }
+}
+
+static void hash_union(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    buf_put_str(b, "union all");
+    for (uint32_t i = 0; i < n->input_count; i++)
+        put_hash(b, node_info(p, n->inputs[i])->row_hash);
+    info->row_hash = finish(b);
+    for (uint32_t c = 0; c < n->schema.column_count; c++) {
+        buf_put_str(b, "union column");
+        for (uint32_t i = 0; i < n->input_count; i++)
+            put_hash(b, node_info(p, n->inputs[i])->column_hash[c]);
+        info->column_hash[c] = finish(b);
+    }
+}
+
+void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *info)
+{
+    struct buf b = {0};
+    info->column_hash = ARENA_ARRAY(p->arena, uint64_t, n->schema.column_count + 1);
+    switch (n->kind) {
+    case PLAN_TABLE:
+        hash_table(&b, n, info);
+        break;
+    case PLAN_FILTER:
+        hash_filter(p, &b, n, info);
+        break;
+    case PLAN_MAP:
+        hash_map(p, &b, n, info);
+        break;
+    case PLAN_JOIN:
+        hash_join(p, &b, n, info);
+        break;
+    case PLAN_AGGREGATE:
+        hash_aggregate(p, &b, n, info);
+        break;
+    case PLAN_UNION_ALL:
+        hash_union(p, &b, n, info);
+        break;
+    case PLAN_EXCHANGE:
+    case PLAN_VIEW:
+        info->row_hash = node_info(p, n->inputs[0])->row_hash;
+        info->column_hash = node_info(p, n->inputs[0])->column_hash;
+        break;
+    }
+    buf_fini(&b);
+}
+
+uint64_t fingerprint_view(struct planner *p, const struct plan_view *v)
+{
+    struct buf b = {0};
+    const struct node_info *info = node_info(p, v->output);
+    buf_put_str(&b, "view");
+    put_hash(&b, info->row_hash);
+    for (uint32_t i = 0; i < v->schema.column_count; i++) {
+        put_hash(&b, info->column_hash[i]);
+        buf_printf(&b, "%s", v->schema.columns[i].name);
+        put_type(&b, v->schema.columns[i].type);
+    }
+    for (uint32_t i = 0; i < v->key_count; i++)
+        buf_printf(&b, " key %u", (unsigned)v->key[i]);
+    for (uint32_t i = 0; i < v->index_count; i++) {
+        buf_printf(&b, " index %s", v->indexes[i].name);
+        for (uint32_t k = 0; k < v->indexes[i].column_count; k++) {
+            const struct key_column *c = &v->indexes[i].columns[k];
+            buf_printf(&b, " %u/%d/%d", (unsigned)c->column, c->desc, c->nulls_first);
+        }
+    }
+    uint64_t h = finish(&b);
+    buf_fini(&b);
+    return h;
+}

@@ -1,0 +1,226 @@
+/* Plan nodes, made once: the canonical text of kind, inputs and parameters finds the node that is there already. */
+#include "plan/planner.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+struct node_info *node_info(struct planner *p, const struct plan_node *n)
+{
+    return &p->infos[n->id];
+}
+
+/* ---- canonical text ---- */
+
+static void put_u32s(struct buf *b, const char *what, uint32_t count, const uint32_t *v)
+{
+    buf_printf(b, " %s", what);
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(b, ",%u", (unsigned)v[i]);
+}
+
+static void put_expr(struct buf *b, const struct expr *e)
+{
+    if (e)
+        expr_canonical(b, e, NULL, NULL);
+}
+
+static void put_calls(struct buf *b, const struct plan_node *n)
+{
+    for (uint32_t i = 0; i < n->u.agg.call_count; i++) {
+        const struct plan_call *c = &n->u.agg.calls[i];
+        buf_printf(b, " %s/%u/%u(%u,%u,%d)", c->agg->name, (unsigned)c->agg->arg, (unsigned)c->agg->kind, (unsigned)c->arg,
+                   (unsigned)c->filter, c->distinct);
+    }
+}
+
+static void put_parameters(struct buf *b, const struct plan_node *n)
+{
+    switch (n->kind) {
+    case PLAN_TABLE:
+        buf_printf(b, " %u.%u %s.%s", (unsigned)n->u.table->source_index, (unsigned)n->u.table->table_index,
+                   n->u.table->source, n->u.table->name);
+        return;
+    case PLAN_FILTER:
+        put_expr(b, n->u.filter);
+        return;
+    case PLAN_MAP:
+        for (uint32_t i = 0; i < n->schema.column_count; i++)
+            put_expr(b, n->u.exprs[i]);
+        return;
+    case PLAN_JOIN:
+        buf_printf(b, " %d", (int)n->u.join.kind);
+        put_u32s(b, "l", n->u.join.key_count, n->u.join.left_keys);
+        put_u32s(b, "r", n->u.join.key_count, n->u.join.right_keys);
+        put_expr(b, n->u.join.residual);
+        return;
+    case PLAN_AGGREGATE:
+        put_u32s(b, "k", n->u.agg.key_count, n->u.agg.keys);
+        buf_printf(b, "/%u", (unsigned)n->u.agg.group_count);
+        put_calls(b, n);
+        return;
+    case PLAN_EXCHANGE:
+        put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys);
+        return;
+    case PLAN_VIEW:
+        buf_printf(b, " %s", n->u.view->name);
+        return;
+    case PLAN_UNION_ALL:
+        return;
+    }
+}
+
+static void put_canonical(struct buf *b, const struct plan_node *n)
+{
+    buf_printf(b, "%s", plan_kind_name(n->kind));
+    for (uint32_t i = 0; i < n->input_count; i++)
+        buf_printf(b, " #%u", (unsigned)n->inputs[i]->id);
+    put_parameters(b, n);
+    buf_put_u8(b, 0);
+}
+
+/* ---- the table of nodes ---- */
+
+static uint32_t *slot_of(struct planner *p, const char *canonical, size_t len)
+{
+    uint32_t at = (uint32_t)hash_bytes(canonical, len) & (p->table_cap - 1);
+    while (p->table[at] && strcmp(p->infos[p->table[at] - 1].canonical, canonical) != 0)
+        at = (at + 1) & (p->table_cap - 1);
+    return &p->table[at];
+}
+
+static void grow(struct planner *p)
+{
+    struct plan *plan = p->plan;
+    uint32_t cap = p->node_cap ? p->node_cap * 2 : 64;
+    struct plan_node **nodes = ARENA_ARRAY(p->arena, struct plan_node *, cap);
+    struct node_info *infos = ARENA_ARRAY(p->arena, struct node_info, cap);
+    if (plan->node_count) {
+        memcpy(nodes, plan->nodes, plan->node_count * sizeof(*nodes));
+        memcpy(infos, p->infos, plan->node_count * sizeof(*infos));
+    }
+    plan->nodes = nodes;
+    p->infos = infos;
+    p->node_cap = cap;
+    p->table_cap = cap * 2;
+    p->table = ARENA_ARRAY(p->arena, uint32_t, p->table_cap);
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        *slot_of(p, infos[i].canonical, strlen(infos[i].canonical)) = i + 1;
+}
+
+struct plan_node *node_get(struct planner *p, struct plan_node draft)
+{
+    struct plan *plan = p->plan;
+    struct buf text = {0};
+    put_canonical(&text, &draft);
+    if (plan->node_count == p->node_cap)
+        grow(p);
+    uint32_t *slot = slot_of(p, (const char *)text.p, text.len - 1);
+    if (!*slot) {
+        struct plan_node *n = arena_memdup(p->arena, &draft, sizeof(draft));
+        n->id = plan->node_count;
+        struct node_info *info = &p->infos[n->id];
+        info->canonical = arena_strndup(p->arena, (const char *)text.p, text.len - 1);
+        plan->nodes[plan->node_count++] = n;
+        *slot = plan->node_count;
+        props_derive(p, n, info);
+        fingerprint_node(p, n, info);
+    }
+    buf_fini(&text);
+    return plan->nodes[*slot - 1];
+}
+
+/* ---- nodes with one input ---- */
+
+static struct plan_node draft_of(struct planner *p, enum plan_kind kind, struct plan_node *in)
+{
+    struct plan_node n = {.kind = kind, .input_count = 1, .schema = in->schema};
+    n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, 1);
+    n.inputs[0] = in;
+    return n;
+}
+
+struct plan_node *node_filter(struct planner *p, struct plan_node *in, struct expr *filter)
+{
+    struct plan_node n = draft_of(p, PLAN_FILTER, in);
+    n.u.filter = filter;
+    return node_get(p, n);
+}
+
+struct plan_node *node_exchange(struct planner *p, struct plan_node *in, uint32_t count, const uint32_t *keys)
+{
+    struct plan_node n = draft_of(p, PLAN_EXCHANGE, in);
+    n.u.exchange.key_count = count;
+    n.u.exchange.keys = ARENA_ARRAY(p->arena, uint32_t, count + 1);
+    if (count)
+        memcpy(n.u.exchange.keys, keys, count * sizeof(*keys));
+    return node_get(p, n);
+}
+
+/* Strict operators that give NULL for NULL arguments alone. */
+static bool is_null_only_for_null(const struct fn *f)
+{
+    static const char *const names[] = {"=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "~~", "!~~"};
+    if ((f->flags & (FN_STRICT | FN_OPERATOR)) != (FN_STRICT | FN_OPERATOR))
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(f->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool all_not_null(const struct expr *e, const struct schema *in);
+static bool is_not_null(const struct expr *e, const struct schema *in)
+{
+    switch (e->kind) {
+    case EX_COLUMN:
+        return in->columns[e->u.column].not_null;
+    case EX_CONST:
+        return !e->u.konst.is_null;
+    case EX_FN:
+        return is_null_only_for_null(e->u.fn) && all_not_null(e, in);
+    case EX_CAST:
+    case EX_TYPMOD:
+    case EX_AND:
+    case EX_OR:
+    case EX_NOT:
+    case EX_IN:
+        return all_not_null(e, in);
+    case EX_CASE:
+        for (uint32_t i = 1; i < e->arg_count; i += 2)
+            if (!is_not_null(e->args[i], in))
+                return false;
+        return is_not_null(e->args[e->arg_count - 1], in);
+    case EX_COALESCE:
+    case EX_GREATEST:
+    case EX_LEAST:
+        for (uint32_t i = 0; i < e->arg_count; i++)
+            if (is_not_null(e->args[i], in))
+                return true;
+        return false;
+    case EX_NULLIF:
+        return false;
+    default: /* the tests: IS NULL, IS TRUE, IS DISTINCT FROM, ... */
+        return true;
+    }
+}
+
+static bool all_not_null(const struct expr *e, const struct schema *in)
+{
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        if (!is_not_null(e->args[i], in))
+            return false;
+    return true;
+}
+
+struct plan_node *node_map(struct planner *p, struct plan_node *in, uint32_t count, struct expr **exprs,
+                           const char *const *names)
+{
+    struct plan_node n = draft_of(p, PLAN_MAP, in);
+    n.u.exprs = exprs;
+    n.schema.column_count = count;
+    n.schema.columns = ARENA_ARRAY(p->arena, struct column, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        n.schema.columns[i] = (struct column){.name = names[i], .type = exprs[i]->type,
+                                              .not_null = is_not_null(exprs[i], &in->schema)};
+    return node_get(p, n);
+}

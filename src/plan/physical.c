@@ -1,0 +1,299 @@
+/* From rewritten relations to plan nodes: attributes become positions, exchanges are put where the partitioning
+ * has to change. Joins are in physical_join.c. */
+#include "plan/planner.h"
+
+uint32_t port_column(const struct port *in, uint32_t attr)
+{
+    for (uint32_t i = 0; i < in->node->schema.column_count; i++)
+        if (in->attrs[i] == attr)
+            return i;
+    PANIC("attribute %u is not among the input's columns", (unsigned)attr);
+}
+
+struct to_positions {
+    struct planner *p;
+    const struct port *in;
+};
+
+static struct expr *to_position(void *context, const struct expr *e)
+{
+    const struct to_positions *t = context;
+    if (e->kind != EX_COLUMN)
+        return NULL;
+    struct expr *copy = arena_memdup(t->p->arena, e, sizeof(*e));
+    copy->u.column = port_column(t->in, e->u.column);
+    return copy;
+}
+
+struct expr *port_expr(struct planner *p, const struct port *in, const struct expr *e)
+{
+    struct to_positions t = {p, in};
+    return expr_rewrite(p->arena, e, to_position, &t);
+}
+
+/* ---- maps ---- */
+
+static bool is_identity(const struct plan_node *in, uint32_t count, struct expr **exprs)
+{
+    if (count != in->schema.column_count)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct type t = in->schema.columns[i].type;
+        if (exprs[i]->kind != EX_COLUMN || exprs[i]->u.column != i || exprs[i]->type.id != t.id ||
+            exprs[i]->type.typmod != t.typmod)
+            return false;
+    }
+    return true;
+}
+
+static void count_use(void *context, uint32_t column)
+{
+    ((uint32_t *)context)[column]++;
+}
+
+static bool is_cheap(const struct expr *e)
+{
+    return e->kind == EX_COLUMN || e->kind == EX_CONST;
+}
+
+/* A map over a map is one map, unless that computes something twice or nests too deep. */
+static bool may_compose(struct planner *p, const struct plan_node *inner, uint32_t count, struct expr **exprs)
+{
+    if (inner->kind != PLAN_MAP)
+        return false;
+    uint32_t n = inner->schema.column_count, outer_depth = 0, inner_depth = 0;
+    uint32_t *uses = ARENA_ARRAY(p->arena, uint32_t, n + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t d = expr_depth(exprs[i]);
+        outer_depth = d > outer_depth ? d : outer_depth;
+        expr_columns(exprs[i], count_use, uses);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t d = uses[i] ? expr_depth(inner->u.exprs[i]) : 0;
+        inner_depth = d > inner_depth ? d : inner_depth;
+        if (uses[i] > 1 && !is_cheap(inner->u.exprs[i]))
+            return false;
+    }
+    return outer_depth + inner_depth <= EXPR_DEPTH_MAX;
+}
+
+struct composition {
+    struct planner *p;
+    const struct plan_node *inner;
+};
+
+static struct expr *compose(void *context, const struct expr *e)
+{
+    const struct composition *c = context;
+    if (e->kind != EX_COLUMN)
+        return NULL;
+    struct expr *inner = c->inner->u.exprs[e->u.column];
+    if (inner->type.id == e->type.id && inner->type.typmod == e->type.typmod)
+        return inner;
+    if (inner->kind == EX_TYPMOD) { /* its type steers it: the other label needs a node of its own */
+        struct expr *around = expr_new(c->p->arena, EX_TYPMOD, e->type, 1);
+        around->type.typmod = -1;
+        around->args[0] = inner;
+        return around;
+    }
+    struct expr *copy = arena_memdup(c->p->arena, inner, sizeof(*inner));
+    copy->type = e->type;
+    return copy;
+}
+
+struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs, const uint32_t *attrs,
+                     const char *const *names)
+{
+    struct port out = {in.node, arena_memdup(p->arena, attrs, (count + 1) * sizeof(*attrs))};
+    if (is_identity(in.node, count, exprs))
+        return out;
+    if (may_compose(p, in.node, count, exprs)) {
+        struct composition c = {p, in.node};
+        struct expr **composed = ARENA_ARRAY(p->arena, struct expr *, count + 1);
+        for (uint32_t i = 0; i < count; i++)
+            composed[i] = expr_rewrite(p->arena, exprs[i], compose, &c);
+        in.node = in.node->inputs[0];
+        if (is_identity(in.node, count, composed)) {
+            out.node = in.node;
+            return out;
+        }
+        exprs = composed;
+    }
+    out.node = node_map(p, in.node, count, exprs, names);
+    return out;
+}
+
+static const char **attr_names(struct planner *p, uint32_t count, const uint32_t *attrs)
+{
+    const char **names = ARENA_ARRAY(p->arena, const char *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        names[i] = p->s->attrs[attrs[i]].name;
+    return names;
+}
+
+static struct port physical_map(struct planner *p, struct rel *r)
+{
+    struct port in = physical(p, r->inputs[0]);
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, r->attr_count + 1);
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        exprs[i] = port_expr(p, &in, r->u.exprs[i]);
+    return port_map(p, in, r->attr_count, exprs, r->attrs, attr_names(p, r->attr_count, r->attrs));
+}
+
+/* ---- tables, views, filters ---- */
+
+static struct port physical_table(struct planner *p, struct rel *r)
+{
+    struct plan_node n = {.kind = PLAN_TABLE, .schema = r->u.table->schema};
+    n.u.table = r->u.table;
+    return (struct port){node_get(p, n), r->attrs};
+}
+
+static struct port physical_filter(struct planner *p, struct rel *r)
+{
+    struct port in = physical(p, r->inputs[0]);
+    struct expr *filter = port_expr(p, &in, r->u.filter);
+    in.node = node_filter(p, in.node, filter);
+    return in;
+}
+
+/* ---- aggregates ---- */
+
+static bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count, const uint32_t *keys)
+{
+    const struct node_info *info = node_info(p, in);
+    if (!info->is_partitioned)
+        return false;
+    for (uint32_t i = 0; i < info->part.count; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < count && !found; k++)
+            found = colset_has(&info->part.sets[i], keys[k]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static struct type call_type(const struct plan_call *c)
+{
+    return (struct type){(enum type_id)c->agg->result, -1};
+}
+
+static void put_calls(struct planner *p, struct plan_node *n, const struct rel *r, const struct port *in)
+{
+    n->u.agg.call_count = r->u.agg.call_count;
+    n->u.agg.calls = ARENA_ARRAY(p->arena, struct plan_call, r->u.agg.call_count + 1);
+    for (uint32_t i = 0; i < r->u.agg.call_count; i++) {
+        const struct rel_call *c = &r->u.agg.calls[i];
+        struct plan_call *out = &n->u.agg.calls[i];
+        *out = (struct plan_call){.agg = c->agg, .distinct = c->distinct, .arg = PLAN_NO_COLUMN, .filter = PLAN_NO_COLUMN};
+        if (c->arg != REL_NO_ATTR) {
+            out->arg = port_column(in, c->arg);
+            out->arg_type = in->node->schema.columns[out->arg].type;
+        }
+        if (c->filter != REL_NO_ATTR)
+            out->filter = port_column(in, c->filter);
+    }
+}
+
+static void put_schema(struct planner *p, struct plan_node *n, const struct rel *r, const struct schema *in)
+{
+    n->schema.column_count = r->attr_count;
+    n->schema.columns = ARENA_ARRAY(p->arena, struct column, r->attr_count + 1);
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        struct column *c = &n->schema.columns[i];
+        if (i < n->u.agg.key_count) {
+            *c = in->columns[n->u.agg.keys[i]];
+            continue;
+        }
+        const struct plan_call *call = &n->u.agg.calls[i - n->u.agg.key_count];
+        bool is_count = call->agg->kind == AGG_COUNT || call->agg->kind == AGG_COUNT_STAR;
+        *c = (struct column){.name = p->s->attrs[r->attrs[i]].name, .type = call_type(call), .not_null = is_count};
+    }
+}
+
+/* Rows that are distinct already (they hold a key) need no DISTINCT. */
+static bool is_distinct_already(struct planner *p, const struct plan_node *in, const struct plan_node *n)
+{
+    const struct node_info *info = node_info(p, in);
+    for (uint32_t i = 0; i < info->key_count; i++) {
+        bool all = true;
+        for (uint32_t k = 0; k < info->keys[i].count && all; k++) {
+            all = false;
+            for (uint32_t j = 0; j < n->u.agg.key_count; j++)
+                all |= colset_has(&info->keys[i].sets[k], n->u.agg.keys[j]);
+        }
+        if (all)
+            return true;
+    }
+    return false;
+}
+
+static struct port only_keys(struct planner *p, const struct rel *r, const struct port *in, const uint32_t *keys)
+{
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, r->attr_count + 1);
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        exprs[i] = expr_column(p->arena, keys[i], in->node->schema.columns[keys[i]].type);
+    return port_map(p, *in, r->attr_count, exprs, r->attrs, attr_names(p, r->attr_count, r->attrs));
+}
+
+static struct port physical_aggregate(struct planner *p, struct rel *r)
+{
+    struct port in = physical(p, r->inputs[0]);
+    struct plan_node n = {.kind = PLAN_AGGREGATE, .input_count = 1};
+    uint32_t groups = r->u.agg.group_count;
+    n.u.agg.key_count = r->u.agg.key_count;
+    n.u.agg.group_count = groups;
+    n.u.agg.keys = ARENA_ARRAY(p->arena, uint32_t, n.u.agg.key_count + 1);
+    for (uint32_t i = 0; i < n.u.agg.key_count; i++)
+        n.u.agg.keys[i] = port_column(&in, r->attrs[i]);
+    put_calls(p, &n, r, &in);
+    if (n.u.agg.call_count == 0 && groups && is_distinct_already(p, in.node, &n))
+        return only_keys(p, r, &in, n.u.agg.keys);
+    put_schema(p, &n, r, &in.node->schema);
+    if (!is_partitioned_within(p, in.node, groups, n.u.agg.keys))
+        in.node = node_exchange(p, in.node, groups, n.u.agg.keys);
+    n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, 1);
+    n.inputs[0] = in.node;
+    return (struct port){node_get(p, n), r->attrs};
+}
+
+/* ---- unions ---- */
+
+static struct port physical_union(struct planner *p, struct rel *r)
+{
+    struct plan_node n = {.kind = PLAN_UNION_ALL, .input_count = r->input_count};
+    n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, r->input_count);
+    for (uint32_t i = 0; i < r->input_count; i++)
+        n.inputs[i] = physical(p, r->inputs[i]).node;
+    n.schema.column_count = r->attr_count;
+    n.schema.columns = ARENA_ARRAY(p->arena, struct column, r->attr_count + 1);
+    for (uint32_t k = 0; k < r->attr_count; k++) {
+        struct column *c = &n.schema.columns[k];
+        *c = (struct column){.name = p->s->attrs[r->attrs[k]].name, .type = p->s->attrs[r->attrs[k]].type, .not_null = true};
+        for (uint32_t i = 0; i < r->input_count; i++)
+            c->not_null &= n.inputs[i]->schema.columns[k].not_null;
+    }
+    return (struct port){node_get(p, n), r->attrs};
+}
+
+struct port physical(struct planner *p, struct rel *r)
+{
+    switch (r->kind) {
+    case REL_TABLE:
+        return physical_table(p, r);
+    case REL_VIEW:
+        return (struct port){view_output(p, r->u.view), r->attrs};
+    case REL_FILTER:
+        return physical_filter(p, r);
+    case REL_MAP:
+        return physical_map(p, r);
+    case REL_JOIN:
+        return physical_join(p, r);
+    case REL_AGGREGATE:
+        return physical_aggregate(p, r);
+    case REL_UNION_ALL:
+        return physical_union(p, r);
+    }
+    PANIC("unknown relation kind %d", (int)r->kind);
+}

@@ -1,0 +1,153 @@
+/* From SQL texts to a plan: parse, bind, plan, drop what nothing published reads, number the rest.
+ *
+ * It runs on a thread of its own with a large stack: the trees of deep SQL are walked by recursion, and threads
+ * of the pipeline have small stacks. */
+#include "plan/planner.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+const char *plan_kind_name(enum plan_kind kind)
+{
+    static const char *const names[] = {
+        [PLAN_TABLE] = "table",         [PLAN_FILTER] = "filter",       [PLAN_MAP] = "map",
+        [PLAN_JOIN] = "join",           [PLAN_AGGREGATE] = "aggregate", [PLAN_UNION_ALL] = "union all",
+        [PLAN_EXCHANGE] = "exchange",   [PLAN_VIEW] = "view",
+    };
+    return names[kind];
+}
+
+/* ---- finishing ---- */
+
+static void mark_live(const struct plan *plan, bool *live)
+{
+    for (uint32_t i = 0; i < plan->view_count; i++)
+        if (plan->views[i]->sink)
+            live[plan->views[i]->sink->id] = true;
+    for (uint32_t i = plan->node_count; i-- > 0;) /* inputs have smaller ids */
+        for (uint32_t k = 0; live[i] && k < plan->nodes[i]->input_count; k++)
+            live[plan->nodes[i]->inputs[k]->id] = true;
+}
+
+static void drop_dead(struct planner *p)
+{
+    struct plan *plan = p->plan;
+    bool *live = ARENA_ARRAY(p->arena, bool, plan->node_count + 1);
+    uint32_t kept = 0;
+    mark_live(plan, live);
+    for (uint32_t i = 0; i < plan->view_count; i++)
+        if (plan->views[i]->output && !live[plan->views[i]->output->id])
+            plan->views[i]->output = NULL;
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        if (!live[i])
+            continue;
+        plan->nodes[kept] = plan->nodes[i];
+        plan->nodes[kept]->id = kept;
+        kept++;
+    }
+    plan->node_count = kept;
+}
+
+static void link_readers(struct planner *p)
+{
+    struct plan *plan = p->plan;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++)
+            plan->nodes[i]->inputs[k]->reader_count++;
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        struct plan_node *n = plan->nodes[i];
+        n->readers = ARENA_ARRAY(p->arena, struct plan_node *, n->reader_count + 1);
+        n->reader_count = 0;
+    }
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++) {
+            struct plan_node *in = plan->nodes[i]->inputs[k];
+            in->readers[in->reader_count++] = plan->nodes[i];
+        }
+}
+
+static void list_tables(struct planner *p)
+{
+    struct plan *plan = p->plan;
+    plan->tables = ARENA_ARRAY(p->arena, const struct table_def *, plan->node_count + 1);
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (plan->nodes[i]->kind == PLAN_TABLE)
+            plan->tables[plan->table_count++] = plan->nodes[i]->u.table;
+}
+
+/* ---- building ---- */
+
+struct job {
+    const struct table_def *tables;
+    uint32_t table_count;
+    const struct sql_text *texts;
+    uint32_t text_count;
+    const struct api_request *apis;
+    uint32_t api_count;
+    struct plan *plan;
+    struct err *errs;
+};
+
+static void build(struct job *j)
+{
+    struct arena *arena = &j->plan->arena;
+    struct ast_statements statements = {0};
+    struct sql_bound bound;
+    for (uint32_t i = 0; i < j->text_count; i++) {
+        const char *file = j->texts[i].file ? arena_strdup(arena, j->texts[i].file) : NULL;
+        sql_parse(arena, file, j->texts[i].text, j->texts[i].first_line > 0 ? j->texts[i].first_line : 1, &statements,
+                  &j->errs);
+    }
+    sql_bind(arena, j->tables, j->table_count, &statements, &bound, &j->errs);
+    struct planner p = {.plan = j->plan, .arena = arena, .s = &bound, .apis = j->apis, .api_count = j->api_count,
+                        .errs = &j->errs};
+    plan_views(&p);
+    drop_dead(&p);
+    link_readers(&p);
+    list_tables(&p);
+}
+
+static void *build_thread(void *job)
+{
+    build(job);
+    return NULL;
+}
+
+static struct err *run_on_large_stack(struct job *j)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    if (pthread_attr_init(&attr) != 0 || pthread_attr_setstacksize(&attr, PLAN_STACK_BYTES) != 0)
+        return err_new(ERR_INTERNAL, "cannot set a thread's stack size");
+    int rc = pthread_create(&thread, &attr, build_thread, j);
+    pthread_attr_destroy(&attr);
+    if (rc != 0)
+        return err_new(ERR_IO, "cannot start a thread: error %d", rc);
+    pthread_join(thread, NULL);
+    return NULL;
+}
+
+struct err *plan_build(const struct table_def *tables, uint32_t table_count, const struct sql_text *texts,
+                       uint32_t text_count, const struct api_request *apis, uint32_t api_count, struct plan **out)
+{
+    struct plan *plan = xcalloc(1, sizeof(*plan));
+    arena_init(&plan->arena);
+    struct job j = {tables, table_count, texts, text_count, apis, api_count, plan, NULL};
+    struct err *e = run_on_large_stack(&j);
+    err_append(&j.errs, e);
+    if (j.errs) {
+        plan_free(plan);
+        *out = NULL;
+        return j.errs;
+    }
+    *out = plan;
+    return NULL;
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    arena_fini(&p->arena);
+    free(p);
+}

@@ -1,0 +1,309 @@
+/* What is known of a node's rows: which columns decide their shard, and which columns no two of them share.
+ *
+ * Both are lists of column sets; a set's columns are equal in every row (an inner join makes its keys equal), so
+ * any one of them serves. Equal means equal key encoding. */
+#include "plan/planner.h"
+
+bool colset_has(const struct colset *s, uint32_t col)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->cols[i] == col)
+            return true;
+    return false;
+}
+
+static bool is_integer(enum type_id id)
+{
+    return id == T_INT2 || id == T_INT4 || id == T_INT8;
+}
+
+bool types_share_encoding(struct type a, struct type b)
+{
+    bool text_a = a.id == T_TEXT || a.id == T_VARCHAR, text_b = b.id == T_TEXT || b.id == T_VARCHAR;
+    return a.id == b.id || (is_integer(a.id) && is_integer(b.id)) || (text_a && text_b);
+}
+
+const struct expr *strip_widening(const struct expr *e)
+{
+    while (e->kind == EX_CAST && is_integer(e->type.id) && is_integer(e->args[0]->type.id) &&
+           e->args[0]->type.id < e->type.id)
+        e = e->args[0];
+    return e;
+}
+
+static struct colset single(struct planner *p, uint32_t col)
+{
+    struct colset s = {1, ARENA_ARRAY(p->arena, uint32_t, 1)};
+    s.cols[0] = col;
+    return s;
+}
+
+static struct collist list_of(struct planner *p, uint32_t count, const uint32_t *cols)
+{
+    struct collist l = {count, ARENA_ARRAY(p->arena, struct colset, count + 1)};
+    for (uint32_t i = 0; i < count; i++)
+        l.sets[i] = single(p, cols ? cols[i] : i);
+    return l;
+}
+
+static void put_key(struct node_info *info, struct collist key)
+{
+    if (info->key_count < NODE_KEYS_MAX)
+        info->keys[info->key_count++] = key;
+}
+
+static void colset_add(struct planner *p, struct colset *s, uint32_t col)
+{
+    if (colset_has(s, col))
+        return;
+    uint32_t *more = ARENA_ARRAY(p->arena, uint32_t, s->count + 1);
+    if (s->count)
+        memcpy(more, s->cols, s->count * sizeof(*more));
+    more[s->count++] = col;
+    s->cols = more;
+}
+
+/* ---- one input ---- */
+
+static void derive_table(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct table_def *t = n->u.table;
+    info->is_partitioned = true;
+    info->part = t->key_count ? list_of(p, t->key_count, t->key) : list_of(p, t->schema.column_count, NULL);
+    if (t->key_count)
+        put_key(info, list_of(p, t->key_count, t->key));
+}
+
+/* The columns of a map that pass on one of these columns as it is. */
+static struct colset through_map(struct planner *p, const struct plan_node *map, const struct colset *s)
+{
+    struct colset out = {0};
+    for (uint32_t i = 0; i < map->schema.column_count; i++) {
+        const struct expr *e = strip_widening(map->u.exprs[i]);
+        const struct schema *in = &map->inputs[0]->schema;
+        if (e->kind == EX_COLUMN && colset_has(s, e->u.column) &&
+            types_share_encoding(e->type, in->columns[e->u.column].type))
+            colset_add(p, &out, i);
+    }
+    return out;
+}
+
+static bool list_through_map(struct planner *p, const struct plan_node *map, const struct collist *l, struct collist *out)
+{
+    *out = (struct collist){l->count, ARENA_ARRAY(p->arena, struct colset, l->count + 1)};
+    for (uint32_t i = 0; i < l->count; i++) {
+        out->sets[i] = through_map(p, map, &l->sets[i]);
+        if (!out->sets[i].count)
+            return false;
+    }
+    return true;
+}
+
+static void derive_map(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    struct collist l;
+    if (in->is_partitioned && list_through_map(p, n, &in->part, &l)) {
+        info->is_partitioned = true;
+        info->part = l;
+    }
+    for (uint32_t i = 0; i < in->key_count; i++)
+        if (list_through_map(p, n, &in->keys[i], &l))
+            put_key(info, l);
+}
+
+static void inherit(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    char *canonical = info->canonical;
+    *info = *in;
+    info->canonical = canonical;
+}
+
+static void derive_exchange(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    inherit(p, n, info);
+    info->is_partitioned = true;
+    info->part = list_of(p, n->u.exchange.key_count, n->u.exchange.keys);
+    /* columns equal to the exchange's key serve as well */
+    for (uint32_t i = 0; i < info->key_count; i++)
+        for (uint32_t k = 0; k < info->keys[i].count; k++)
+            for (uint32_t x = 0; x < info->part.count; x++)
+                if (colset_has(&info->keys[i].sets[k], info->part.sets[x].cols[0]))
+                    info->part.sets[x] = info->keys[i].sets[k];
+}
+
+/* ---- aggregates ---- */
+
+static bool list_through_group(struct planner *p, const struct plan_node *n, const struct collist *l, struct collist *out)
+{
+    *out = (struct collist){l->count, ARENA_ARRAY(p->arena, struct colset, l->count + 1)};
+    for (uint32_t i = 0; i < l->count; i++) {
+        for (uint32_t k = 0; k < n->u.agg.key_count; k++)
+            if (colset_has(&l->sets[i], n->u.agg.keys[k]))
+                colset_add(p, &out->sets[i], k);
+        if (!out->sets[i].count)
+            return false;
+    }
+    return true;
+}
+
+static void derive_aggregate(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    struct collist l;
+    if (in->is_partitioned && list_through_group(p, n, &in->part, &l)) {
+        info->is_partitioned = true;
+        info->part = l;
+    }
+    put_key(info, list_of(p, n->u.agg.group_count, NULL));
+}
+
+/* ---- unions ---- */
+
+static struct colset common(struct planner *p, const struct colset *a, const struct colset *b)
+{
+    struct colset out = {0};
+    for (uint32_t i = 0; i < a->count; i++)
+        if (colset_has(b, a->cols[i]))
+            colset_add(p, &out, a->cols[i]);
+    return out;
+}
+
+static void derive_union(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *first = node_info(p, n->inputs[0]);
+    if (!first->is_partitioned)
+        return;
+    struct collist l = {first->part.count, arena_memdup(p->arena, first->part.sets, (first->part.count + 1) * sizeof(struct colset))};
+    for (uint32_t i = 1; i < n->input_count; i++) {
+        const struct node_info *in = node_info(p, n->inputs[i]);
+        if (!in->is_partitioned || in->part.count != l.count)
+            return;
+        for (uint32_t k = 0; k < l.count; k++) {
+            l.sets[k] = common(p, &l.sets[k], &in->part.sets[k]);
+            if (!l.sets[k].count)
+                return;
+        }
+    }
+    info->is_partitioned = true;
+    info->part = l;
+}
+
+/* ---- joins ---- */
+
+/* A list of one side's columns as columns of the join; equal columns of the other side join the sets. */
+static struct collist lift(struct planner *p, const struct plan_node *n, const struct collist *l, uint32_t side, bool equate)
+{
+    uint32_t left_count = n->inputs[0]->schema.column_count;
+    const uint32_t *mine = side ? n->u.join.right_keys : n->u.join.left_keys;
+    const uint32_t *other = side ? n->u.join.left_keys : n->u.join.right_keys;
+    struct collist out = {l->count, ARENA_ARRAY(p->arena, struct colset, l->count + 1)};
+    for (uint32_t i = 0; i < l->count; i++) {
+        for (uint32_t k = 0; k < l->sets[i].count; k++)
+            colset_add(p, &out.sets[i], l->sets[i].cols[k] + (side ? left_count : 0));
+        for (uint32_t k = 0; equate && k < n->u.join.key_count; k++)
+            if (colset_has(&l->sets[i], mine[k]))
+                colset_add(p, &out.sets[i], other[k] + (side ? 0 : left_count));
+    }
+    return out;
+}
+
+/* No two rows of that side have the same join key. */
+static bool is_unique_on_keys(struct planner *p, const struct plan_node *n, uint32_t side)
+{
+    const struct node_info *in = node_info(p, n->inputs[side]);
+    const uint32_t *keys = side ? n->u.join.right_keys : n->u.join.left_keys;
+    for (uint32_t i = 0; i < in->key_count; i++) {
+        bool all = true;
+        for (uint32_t k = 0; k < in->keys[i].count && all; k++) {
+            all = false;
+            for (uint32_t j = 0; j < n->u.join.key_count; j++)
+                all |= colset_has(&in->keys[i].sets[k], keys[j]);
+        }
+        if (all)
+            return true;
+    }
+    return false;
+}
+
+static void put_side_keys(struct planner *p, const struct plan_node *n, struct node_info *info, uint32_t side, bool equate)
+{
+    const struct node_info *in = node_info(p, n->inputs[side]);
+    for (uint32_t i = 0; i < in->key_count; i++)
+        put_key(info, lift(p, n, &in->keys[i], side, equate));
+}
+
+static void put_both_keys(struct planner *p, const struct plan_node *n, struct node_info *info, bool equate)
+{
+    const struct node_info *l = node_info(p, n->inputs[0]), *r = node_info(p, n->inputs[1]);
+    if (!l->key_count || !r->key_count)
+        return;
+    struct collist a = lift(p, n, &l->keys[0], 0, equate), b = lift(p, n, &r->keys[0], 1, equate);
+    struct collist both = {0, ARENA_ARRAY(p->arena, struct colset, a.count + b.count + 1)};
+    memcpy(both.sets, a.sets, a.count * sizeof(*both.sets));
+    both.count = a.count;
+    for (uint32_t i = 0; i < b.count; i++) { /* a column equal to one that is in the key adds nothing */
+        bool there = false;
+        for (uint32_t k = 0; k < a.count; k++)
+            there |= colset_has(&a.sets[k], b.sets[i].cols[0]);
+        if (!there)
+            both.sets[both.count++] = b.sets[i];
+    }
+    put_key(info, both);
+}
+
+static void derive_join(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    enum join_kind kind = n->u.join.kind;
+    const struct node_info *l = node_info(p, n->inputs[0]);
+    bool inner = kind == JOIN_INNER;
+    /* rows stay where the left side's are; after a full join they may have come from the right side */
+    if (l->is_partitioned && (kind != JOIN_FULL || l->part.count == 0)) {
+        info->is_partitioned = true;
+        info->part = lift(p, n, &l->part, 0, inner);
+    }
+    if (is_unique_on_keys(p, n, 1) && kind != JOIN_FULL)
+        put_side_keys(p, n, info, 0, inner);
+    if (inner && is_unique_on_keys(p, n, 0))
+        put_side_keys(p, n, info, 1, true);
+    if (!info->key_count)
+        put_both_keys(p, n, info, inner);
+}
+
+void props_derive(struct planner *p, struct plan_node *n, struct node_info *info)
+{
+    switch (n->kind) {
+    case PLAN_TABLE:
+        derive_table(p, n, info);
+        return;
+    case PLAN_FILTER:
+    case PLAN_VIEW:
+        inherit(p, n, info);
+        return;
+    case PLAN_MAP:
+        derive_map(p, n, info);
+        return;
+    case PLAN_JOIN:
+        derive_join(p, n, info);
+        return;
+    case PLAN_AGGREGATE:
+        derive_aggregate(p, n, info);
+        return;
+    case PLAN_UNION_ALL:
+        derive_union(p, n, info);
+        return;
+    case PLAN_EXCHANGE:
+        derive_exchange(p, n, info);
+        return;
+    }
+}
+
+struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uint32_t count, const uint32_t *cols)
+{
+    const struct node_info *info = node_info(p, in);
+    bool same = info->is_partitioned && info->part.count == count;
+    for (uint32_t i = 0; same && i < count; i++)
+        same = colset_has(&info->part.sets[i], cols[i]);
+    return same ? in : node_exchange(p, in, count, cols);
+}

@@ -1,0 +1,169 @@
+/* Columns that nobody reads are dropped as early as possible: a map after the table, before anything that keeps
+ * state or sends rows to other shards. Results carry at least one column, for operators need one to count by. */
+#include "plan/planner.h"
+
+static uint32_t needed_count(const struct rel *r, const struct attrset *need)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        n += attrset_has(need, r->attrs[i]);
+    return n;
+}
+
+/* A map to the needed columns of r, unless it has no others. */
+static struct rel *narrow(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    uint32_t n = needed_count(r, need);
+    if (n == r->attr_count || (n == 0 && r->attr_count == 1))
+        return r;
+    struct rel *map = rel_new(p->s, REL_MAP, 1, n ? n : 1);
+    map->inputs[0] = r;
+    map->u.exprs = ARENA_ARRAY(p->arena, struct expr *, n + 1);
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        if (attrset_has(need, r->attrs[i]))
+            map->attrs[k++] = r->attrs[i];
+    if (n == 0)
+        map->attrs[0] = r->attrs[0];
+    for (uint32_t i = 0; i < map->attr_count; i++)
+        map->u.exprs[i] = attr_expr(p->s, map->attrs[i]);
+    rel_seal(map);
+    return map;
+}
+
+static struct attrset union_of(struct planner *p, const struct attrset *need, const struct expr *e)
+{
+    struct attrset s = {need->word_count, ARENA_ARRAY(p->arena, uint64_t, need->word_count + 1)};
+    if (need->word_count)
+        memcpy(s.words, need->words, need->word_count * sizeof(*s.words));
+    attrset_add_expr(p, &s, e);
+    return s;
+}
+
+static struct rel *prune_filter(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    struct attrset below = union_of(p, need, r->u.filter);
+    struct rel *in = r->inputs[0];
+    if (in->kind != REL_TABLE && in->kind != REL_VIEW) /* filter those first: rows are cheaper dropped whole */
+        in = prune(p, in, &below);
+    return narrow(p, rel_filter(p->s, in, r->u.filter), need);
+}
+
+static struct rel *prune_map(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    uint32_t n = needed_count(r, need);
+    struct rel *map = rel_new(p->s, REL_MAP, 1, n ? n : 1);
+    map->u.exprs = ARENA_ARRAY(p->arena, struct expr *, n + 1);
+    struct attrset below = {0};
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        if (!attrset_has(need, r->attrs[i]) && (n || i))
+            continue;
+        map->attrs[k] = r->attrs[i];
+        map->u.exprs[k++] = r->u.exprs[i];
+        attrset_add_expr(p, &below, r->u.exprs[i]);
+    }
+    map->inputs[0] = prune(p, r->inputs[0], &below);
+    rel_seal(map);
+    return map;
+}
+
+static struct rel *prune_join(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    struct attrset below = union_of(p, need, r->u.join.on);
+    struct rel *left = prune(p, r->inputs[0], &below), *right = prune(p, r->inputs[1], &below);
+    return narrow(p, rel_join(p->s, r->u.join.kind, left, right, r->u.join.on), need);
+}
+
+/* Keys that depend on others and aggregates stay only if someone reads them. */
+static struct rel *prune_aggregate(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    struct rel *agg = rel_new(p->s, REL_AGGREGATE, 1, r->attr_count);
+    agg->u.agg.group_count = r->u.agg.group_count;
+    agg->u.agg.calls = ARENA_ARRAY(p->arena, struct rel_call, r->u.agg.call_count + 1);
+    struct attrset below = {0};
+    uint32_t keys = 0, calls = 0;
+    for (uint32_t i = 0; i < r->u.agg.key_count; i++) {
+        if (i >= r->u.agg.group_count && !attrset_has(need, r->attrs[i]))
+            continue;
+        agg->attrs[keys++] = r->attrs[i];
+        attrset_add(p, &below, r->attrs[i]);
+    }
+    for (uint32_t i = 0; i < r->u.agg.call_count; i++) {
+        uint32_t attr = r->attrs[r->u.agg.key_count + i];
+        bool last_hope = keys == 0 && calls == 0 && i + 1 == r->u.agg.call_count;
+        if (!attrset_has(need, attr) && !last_hope)
+            continue;
+        const struct rel_call *c = &r->u.agg.calls[i];
+        agg->attrs[keys + calls] = attr;
+        agg->u.agg.calls[calls++] = *c;
+        if (c->arg != REL_NO_ATTR)
+            attrset_add(p, &below, c->arg);
+        if (c->filter != REL_NO_ATTR)
+            attrset_add(p, &below, c->filter);
+    }
+    agg->u.agg.key_count = keys;
+    agg->u.agg.call_count = calls;
+    agg->attr_count = keys + calls;
+    agg->inputs[0] = prune(p, r->inputs[0], &below);
+    rel_seal(agg);
+    return narrow(p, agg, need);
+}
+
+/* Exactly these attributes of r, in this order. */
+static struct rel *pick(struct planner *p, struct rel *r, uint32_t count, const uint32_t *attrs)
+{
+    struct rel *map = rel_new(p->s, REL_MAP, 1, count);
+    map->inputs[0] = r;
+    map->u.exprs = ARENA_ARRAY(p->arena, struct expr *, count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        map->attrs[i] = attrs[i];
+        map->u.exprs[i] = attr_expr(p->s, attrs[i]);
+    }
+    rel_seal(map);
+    return map;
+}
+
+static struct rel *prune_union(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    uint32_t n = needed_count(r, need), count = n ? n : 1;
+    struct rel *out = rel_new(p->s, REL_UNION_ALL, r->input_count, count);
+    uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, count + 1);
+    for (uint32_t i = 0, k = 0; i < r->attr_count; i++) {
+        if (!attrset_has(need, r->attrs[i]) && (n || i))
+            continue;
+        columns[k] = i;
+        out->attrs[k++] = r->attrs[i];
+    }
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        struct attrset below = {0};
+        uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, count + 1);
+        for (uint32_t k = 0; k < count; k++) {
+            attrs[k] = r->inputs[i]->attrs[columns[k]];
+            attrset_add(p, &below, attrs[k]);
+        }
+        out->inputs[i] = pick(p, prune(p, r->inputs[i], &below), count, attrs);
+    }
+    rel_seal(out);
+    return out;
+}
+
+struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    switch (r->kind) {
+    case REL_TABLE:
+    case REL_VIEW:
+        return narrow(p, r, need);
+    case REL_FILTER:
+        return prune_filter(p, r, need);
+    case REL_MAP:
+        return prune_map(p, r, need);
+    case REL_JOIN:
+        return prune_join(p, r, need);
+    case REL_AGGREGATE:
+        return prune_aggregate(p, r, need);
+    case REL_UNION_ALL:
+        return prune_union(p, r, need);
+    }
+    PANIC("unknown relation kind %d", (int)r->kind);
+}
