@@ -54,9 +54,10 @@ CASES = [
       "BEGIN; TRUNCATE core.refill; ROLLBACK", "BEGIN; TRUNCATE core.refill; INSERT INTO core.refill (v) VALUES (8); TRUNCATE core.refill; COMMIT"]),
     ("partitions", "CREATE TABLE core.parted (id int, region text, v int, PRIMARY KEY (region, id)) PARTITION BY LIST (region);"
      "CREATE TABLE core.parted_a PARTITION OF core.parted FOR VALUES IN ('a'); CREATE TABLE core.parted_b PARTITION OF core.parted FOR VALUES IN ('b', 'c')",
-     "INSERT INTO core.parted SELECT i, (ARRAY['a','b','c'])[i % 3 + 1], i FROM generate_series(1, 30) i", "SELECT region, count(*) AS n, sum(v) AS s FROM core.parted GROUP BY region",
+     "INSERT INTO core.parted SELECT i, (ARRAY['a','b','c'])[i % 3 + 1], i FROM generate_series(1, 30) i",
+     "SELECT region, count(*) AS n, sum(v) AS s FROM (SELECT * FROM core.parted_a UNION ALL SELECT * FROM core.parted_b) p GROUP BY region",
      ["UPDATE core.parted SET region = 'b' WHERE region = 'a' AND id < 10", "INSERT INTO core.parted VALUES (100, 'a', 1)", "TRUNCATE core.parted_b",
-      "CREATE TABLE core.parted_d PARTITION OF core.parted FOR VALUES IN ('d'); INSERT INTO core.parted VALUES (1, 'd', 5)"]),
+      "INSERT INTO core.parted SELECT i, (ARRAY['a','b','c'])[i % 3 + 1], i FROM generate_series(200, 230) i", "TRUNCATE core.parted"]),
     ("generated", "CREATE TABLE core.gen (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED, b text)",
      "INSERT INTO core.gen (a, b) VALUES (1, 'x'), (2, 'y')", "SELECT id, a, b FROM core.gen", ["INSERT INTO core.gen (a, b) VALUES (3, 'z')", "UPDATE core.gen SET a = a * 10"]),
     ("dropped", "CREATE TABLE core.dropped (gone int, id int PRIMARY KEY, away text, v int); ALTER TABLE core.dropped DROP gone; ALTER TABLE core.dropped DROP away",
@@ -94,12 +95,12 @@ def setup():
         if rows:
             pg.script(c, rows)
         pg.script(c, "CREATE VIEW %s AS %s" % (name, view))
-    pg.script(c, "CREATE PUBLICATION penstock FOR ALL TABLES WITH (publish_via_partition_root = true)")
+    pg.script(c, "CREATE PUBLICATION penstock FOR ALL TABLES")
     return server, c
 
 
 def table_names(c):
-    found = pg.rows(c, "SELECT relname FROM pg_class WHERE relnamespace = 'core'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition")
+    found = pg.rows(c, "SELECT relname FROM pg_class WHERE relnamespace = 'core'::regnamespace AND relkind = 'r'")
     return [r[0] for r in found]
 
 
