@@ -134,6 +134,52 @@ def other_shards(report, server, c, box):
         compare_views(report, box, c, bank.NAMES, "shards-%d" % n)
 
 
+LOOKS = """CREATE VIEW by_num AS SELECT n, count(*) AS c FROM core.looks GROUP BY n;
+CREATE VIEW by_float AS SELECT f, count(*) AS c FROM core.looks GROUP BY f;
+CREATE VIEW by_interval AS SELECT i, count(*) AS c FROM core.looks GROUP BY i;
+CREATE VIEW distinct_nums AS SELECT DISTINCT n FROM core.looks;
+CREATE VIEW extremes AS SELECT min(n) AS least, max(n) AS most, sum(DISTINCT n) AS s, count(DISTINCT f) AS d FROM core.looks;
+CREATE VIEW num_join AS SELECT a.id, b.n, b.c FROM core.looks a JOIN by_num b ON a.n = b.n;
+"""
+
+
+def equal_values_that_look_different(report):
+    """1.0 and 1.00, 0 and -0, '1 day' and '24:00:00' are one group each; which of them is shown is free, but a restart
+    that comes to another choice must not break the views that were stored with the first."""
+    server = pg.Postgres().start()
+    c = server.connect()
+    pg.script(c, "CREATE SCHEMA core; CREATE TABLE core.looks (id int PRIMARY KEY, n numeric, f float8, i interval);"
+                 "INSERT INTO core.looks VALUES (50, 1.0, '-0', '24:00:00'), (40, 2, 1, '1 mon'); CREATE PUBLICATION penstock FOR ALL TABLES")
+    names = [line.split()[2] for line in LOOKS.splitlines()]
+    box = Penstock(postgres_config(server, ["{ table: core.looks, as: looks }"], ["views.sql"], names), LOOKS, shards=2, name="looks").start()
+    report.on_failure.append(lambda: report.note("log of looks: " + box.log_tail(1500)))
+    http = box.client()
+    wait_visible(box, c, 20, "by_num")
+
+    def count():
+        return {n: sum(int(row.get("c")) * k for row, k in http.list(n).rows().items()) for n in ("by_num", "by_float", "by_interval")}
+    # Rows that stand before the first one in key order, of the same values with another look.
+    pg.script(c, "INSERT INTO core.looks VALUES (1, 1.00, 0, '1 day'), (2, 1.000, 0, '1 day'), (3, 2.00, 1, '30 days')")
+    wait_visible(box, c, 20, "by_num")
+    report.equal("looks/before", count(), {"by_num": 5, "by_float": 5, "by_interval": 5})
+    for step, statement, rows in (("insert", "INSERT INTO core.looks VALUES (60, 1, 0, '24:00:00')", 6),
+                                  ("delete", "DELETE FROM core.looks WHERE id = 50", 5), ("empty", "DELETE FROM core.looks", 0)):
+        box.kill_all()
+        box.start()
+        http = box.client()
+        pg.script(c, statement)
+        try:
+            wait_visible(box, c, 20, "by_num")
+            report.equal("looks/after-restart-%s" % step, count(), {"by_num": rows, "by_float": rows, "by_interval": rows})
+            report.equal("looks/distinct-%s" % step, sum(http.list("distinct_nums").rows().values()), 2 if rows else 0)
+            report.equal("looks/join-%s" % step, sum(http.list("num_join").rows().values()), rows)
+        except Exception as e:
+            report.fail("looks/after-restart-%s" % step, "%s; log: %s" % (e, box.log_tail(500)))
+            break
+    box.stop()
+    server.stop()
+
+
 def main():
     with Report("test_restart", 230) as report:
         server = pg.Postgres(settings="log_statement = 'all'\nlog_replication_commands = on\n").start()
@@ -151,6 +197,7 @@ def main():
         report.section("idle", flush_advances, report, c)
         report.section("shards", other_shards, report, server, c, box)
         report.section("lost-slot", lost_slot, report, server, c, box)
+        report.section("looks", equal_values_that_look_different, report)
         report.check("clean-stop", box.stop() == 0, "exit status not 0")
 
 

@@ -138,6 +138,41 @@ SPECIAL = {
     "quote_ident": [VALUES["text"] + ["select", "abc", "abs", "Abc", "a_b1", "1a", "user", "_x", "a$b", "table", "zone", "between", "int"]],
 }
 
+_UNITS = ["year", "month", "day", "hour", "minute", "second", "millisecond", "microseconds", "quarter", "week", "isoyear", "dow", "isodow", "doy",
+          "epoch", "decade", "century", "millennium", "julian", "timezone", "timezone_hour", "timezone_minute", "YEAR", "years", "x", "", "m", "mons",
+          "hours", "us", "sec"]
+_ZONES = ["UTC", "Europe/Berlin", "America/New_York", "+02", "-05:30", "EST", "CET", "Nowhere/City", "", "Asia/Kolkata", "europe/berlin",
+          "Australia/Lord_Howe", "PST8PDT", "<+03>-03"]
+_FORMATS = ["YYYY-MM-DD HH24:MI:SS.US", "DD.MM.YY", "Day, DD Mon YYYY", "HH12:MI am", "MS US", "IYYY-IW-ID", "Q CC J", "FMMonth FMDD", "TZ OF",
+            '"text" DDD WW W', "BC B.C. AD", "SSSS", "DAY DY D", "MONTH MON", "Y,YYY", "yyyy", "", "HH24HMI", "DDth", "FMDDTH", "RM rm", "ID IDDD",
+            "YYY Y", "\\x", "I", "FF3 FF6", "tz"]
+SPECIAL.update({
+    "make_date": [["2020", "2021", "0", "-1", "-44", "5874897", "5874898", "2147483647"], ["1", "2", "12", "13", "0", "-1"], ["1", "28", "29", "31", "32", "0"]],
+    "make_time": [["0", "12", "23", "24", "25", "-1"], ["0", "30", "59", "60", "-1"], ["0", "59.999999", "60", "60.5", "1.5", "NaN", "-1", "Infinity"]],
+    "make_timestamp": [["2020", "2024", "0", "-44", "294276", "294277"], ["1", "2", "12", "13"], ["1", "29", "31"], ["0", "23", "24", "25"],
+                       ["0", "59", "60"], ["0", "59.9999999", "60", "61", "NaN"]],
+    "make_timestamptz(int4,int4,int4,int4,int4,float8)": [["2020", "2024", "0", "294277"], ["1", "2", "13"], ["1", "29", "31"], ["0", "23", "24"],
+                                                          ["0", "59", "60"], ["0", "59.5", "60"]],
+    "make_timestamptz(int4,int4,int4,int4,int4,float8,text)": [["2020", "2024", "2023"], ["1", "3", "10"], ["1", "26", "29"], ["0", "1", "2", "3", "23"],
+                                                               ["0", "30", "59"], ["0", "59.5"], _ZONES],
+    "make_interval": [["0", "1", "-1", "178000000", "2147483647"], ["0", "5", "-14", "2147483647"], ["0", "2", "2147483647"], ["0", "10", "-2147483648"],
+                      ["0", "5", "2147483647"], ["0", "90", "-2147483648"], ["0", "1.5", "-0.0000005", "1e18", "NaN", "Infinity"]],
+    "to_timestamp(float8)": [["0", "1", "-1", "1.5", "1700000000.123456", "0.0000005", "-210866803200", "-210866803201", "9224318015999", "9224318016000",
+                              "NaN", "Infinity", "-Infinity", "1e300", "946684800", "1234567890.9999999"]],
+})
+for _t in ("timestamp", "timestamptz", "interval", "date", "time"):
+    SPECIAL["extract(text,%s)" % _t] = SPECIAL["date_part(text,%s)" % _t] = SPECIAL["date_trunc(text,%s)" % _t] = [_UNITS, VALUES[_t]]
+    SPECIAL["to_char(%s,text)" % _t] = [VALUES[_t], _FORMATS]
+    SPECIAL["timezone(text,%s)" % _t] = [_ZONES, VALUES[_t]]
+SPECIAL["date_trunc(text,timestamptz,text)"] = [_UNITS, VALUES["timestamptz"], _ZONES]
+_KEYS = ["a", "b", "bb", "", "c", "0", "1"]
+_INDEXES = ["0", "1", "2", "-1", "-3", "5", "2147483647", "-2147483648"]
+for _t in ("json", "jsonb"):
+    for _op in ("->", "->>", "-", "?"):
+        SPECIAL["%s(%s,text)" % (_op, _t)] = [VALUES[_t], _KEYS]
+        SPECIAL["%s(%s,int4)" % (_op, _t)] = [VALUES[_t], _INDEXES]
+    SPECIAL["%s_extract_path(%s,text)" % (_t, _t)] = SPECIAL["%s_extract_path_text(%s,text)" % (_t, _t)] = [VALUES[_t], _KEYS]
+
 # Rows whose result is not a function of the arguments alone.
 SKIP = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "gen_random_uuid", "random", "timeofday"}
 
