@@ -70,7 +70,7 @@ static size_t pad(const uint8_t *p, size_t len, size_t block, bool big_endian, u
     u128 bits = (u128)len * 8;
     for (size_t i = 0; i < length_bytes; i++) {
         size_t at = big_endian ? total - 1 - i : total - length_bytes + i;
-        tail[at] = i < 16 ? (uint8_t)(bits >> (8 * i)) : 0;
+        tail[at] = (uint8_t)(bits >> (8 * i)); /* at most 16 bytes */
     }
     return total;
 }

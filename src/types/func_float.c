@@ -249,13 +249,9 @@ KERNEL(float_width_bucket)
     } else if (up ? x >= high : x <= high) {
         bucket = count + 1;
     } else {
-        /* halved when the width itself would overflow */
-        double width = high - low;
-        double share = isinf(width) ? (x / 2 - low / 2) / (high / 2 - low / 2) : (x - low) / width;
-        bucket = (int64_t)((double)count * share);
-        if (bucket >= count) /* rounding may reach the end */
-            bucket = count - 1;
-        bucket++;
+        /* without care for overflow, and then the integer that x86 gives, as PostgreSQL does */
+        double r = (double)count * (up ? x - low : low - x) / (up ? high - low : low - high) + 1;
+        bucket = r > -0x1p31 && r < 0x1p31 ? (int64_t)r : INT32_MIN;
     }
     if (bucket > INT32_MAX)
         return fn_fail(ctx, FN_OUT_OF_RANGE, "integer out of range");

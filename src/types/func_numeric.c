@@ -68,9 +68,11 @@ KERNEL(numeric_sign)
     return true;
 }
 
+/* Beyond these no digit is left, or no more can be shown. */
 static int clamp_round(int64_t scale)
 {
-    return (int)(scale < -NUM_ROUND_MAX ? -NUM_ROUND_MAX : scale > NUM_ROUND_MAX ? NUM_ROUND_MAX : scale);
+    int64_t least = -NUM_DIGITS_MAX - 1;
+    return (int)(scale < least ? least : scale > NUM_DSCALE_MAX ? NUM_DSCALE_MAX : scale);
 }
 KERNEL(numeric_round)
 {
@@ -234,8 +236,8 @@ KERNEL(numeric_width_bucket)
         bucket = args[3].i + 1;
     } else {
         if (!num_sub(ctx, x, low, &offset) || !num_sub(ctx, high, low, &width) ||
-            !num_mul(ctx, &offset, &count, &product) || !num_div_rounded(ctx, &product, &width, 0, false, &q) ||
-            !num_to_i64(ctx, &q, &bucket))
+            !num_mul(ctx, &offset, &count, &product) || !num_div(ctx, &product, &width, &q) ||
+            !num_trunc(ctx, &q, 0, &q) || !num_to_i64(ctx, &q, &bucket))
             return false;
         bucket++;
     }

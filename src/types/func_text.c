@@ -171,7 +171,11 @@ KERNEL(text_left)
 KERNEL(text_right)
 {
     int64_t n = args[1].i;
-    return without_first(out, &args[0].s, n >= 0 ? utf8_count(&args[0].s) - n : -n);
+    if (n == INT32_MIN) /* has no counterpart in int4: PostgreSQL drops nothing */
+        n = 0;
+    else
+        n = n >= 0 ? utf8_count(&args[0].s) - n : -n;
+    return without_first(out, &args[0].s, n);
 }
 
 /* `count` characters of the endlessly repeated fill. */
@@ -379,6 +383,8 @@ KERNEL(text_ascii)
 }
 KERNEL(text_chr)
 {
+    if (args[0].i < 0)
+        return fn_fail(ctx, FN_BAD_ARGUMENT, "character number must be positive");
     uint32_t c = (uint32_t)args[0].i;
     if (c == 0)
         return fn_fail(ctx, FN_TOO_LARGE, "null character not permitted");

@@ -94,7 +94,7 @@ bool num_exp(struct fn_ctx *ctx, const struct num *a, struct num *out)
         return true;
     }
     double approx = to_double(ctx, a), weight = approx * LOG10_E;
-    weight = fmin(fmax(weight, -NUM_ROUND_MAX), NUM_ROUND_MAX);
+    weight = fmin(fmax(weight, -NUM_WEIGHT_CLAMP), NUM_WEIGHT_CLAMP);
     int rscale = clamp_scale(NUM_MIN_SIG_DIGITS - (int)weight, a->dscale, 0);
     return exp_mpd(ctx, big_mpd(a), approx, rscale, out);
 }
@@ -221,26 +221,24 @@ static bool power_int_general(struct fn_ctx *ctx, const struct num *base, int64_
     return big_from_mpd(ctx, r, rscale, out);
 }
 
-static bool power_int(struct fn_ctx *ctx, const struct num *base, int64_t e, int e_dscale, struct num *out)
+/* Integer exponents have a scale of their own: 16 digits after the point, or as many as the base has. */
+static bool power_int(struct fn_ctx *ctx, const struct num *base, int64_t e, struct num *out)
 {
-    double weight = num_is_zero(base) ? 0 : (double)e * log10_estimate(base);
-    if (weight > NUM_DIGITS_MAX)
-        return num_overflow(ctx);
-    if (weight + 1 < -NUM_RSCALE_MAX)
-        return set_zero(out, NUM_RSCALE_MAX);
-    int rscale = clamp_scale(NUM_MIN_SIG_DIGITS - (int)weight, base->dscale, e_dscale);
+    int rscale = clamp_scale(NUM_MIN_SIG_DIGITS, base->dscale, 0);
     struct num one = num_from_i64(1);
     if (e == 0)
         return num_set_dscale(ctx, &one, (uint16_t)rscale, out);
     if (e == 1)
         return num_round(ctx, base, rscale, out);
-    if (e == -1) {
-        if (num_is_zero(base))
-            return fn_fail(ctx, FN_DIVISION_BY_ZERO, "division by zero");
-        return num_div_rounded(ctx, &one, base, rscale, true, out);
-    }
     if (num_is_zero(base))
         return e < 0 ? fn_fail(ctx, FN_DIVISION_BY_ZERO, "division by zero") : set_zero(out, rscale);
+    if (e == -1)
+        return num_div_rounded(ctx, &one, base, rscale, true, out);
+    double weight = (double)e * log10_estimate(base);
+    if (weight > 3.0 * INT16_MAX * 4)
+        return num_overflow(ctx);
+    if (weight + 1 < -rscale)
+        return set_zero(out, rscale);
     return power_int_general(ctx, base, e, weight, rscale, out);
 }
 
@@ -266,7 +264,7 @@ static bool power_finite(struct fn_ctx *ctx, const struct num *a, const struct n
 {
     int64_t e;
     if (int_exponent(ctx, b, &e))
-        return power_int(ctx, a, e, b->dscale, out);
+        return power_int(ctx, a, e, out);
     if (num_is_zero(a))
         return set_zero(out, NUM_MIN_SIG_DIGITS);
     struct num base = *a;

@@ -226,22 +226,26 @@ static double decimal_value(const struct decimal *d, bool is_float)
 }
 
 /* Is the decimal exactly half way between f and a neighbour? Then it reads back as f only if f is even, and
- * PostgreSQL does not rely on that. Possible for integers only, those between 2^24 (2^53) and 2^127. */
+ * PostgreSQL does not rely on that. Only integers can be (fractions half way have too many digits): with
+ * f = m * 2^e that is an odd number next to 2m, times 2^(e-1); below a power of two, next to 4m, times 2^(e-2). */
 static bool is_midpoint(const struct decimal *d, double f, bool is_float)
 {
-    if (f < 0x1p24 || f >= 0x1p126 || d->point < d->count)
+    int bits = is_float ? 24 : 53, e, zeros = d->point - d->count;
+    if (zeros < 0 || zeros > 27)
         return false;
-    unsigned __int128 m = 0, whole = (unsigned __int128)f;
-    for (int i = 0; i < d->point; i++)
-        m = m * 10 + (i < d->count ? (unsigned)(d->digits[i] - '0') : 0);
-    if (m == whole)
-        return false;
-    bool above = m > whole;
-    double next = is_float ? (double)nextafterf((float)f, above ? INFINITY : 0)
-                           : nextafter(f, above ? (double)INFINITY : 0);
-    unsigned __int128 gap = above ? (unsigned __int128)next - whole : whole - (unsigned __int128)next;
-    unsigned __int128 distance = above ? m - whole : whole - m;
-    return 2 * distance == gap;
+    unsigned __int128 odd = 0;
+    for (int i = 0; i < d->count; i++)
+        odd = odd * 10 + (unsigned)(d->digits[i] - '0');
+    for (int i = 0; i < zeros; i++)
+        odd *= 5;
+    int shift = zeros; /* the decimal is odd * 2^shift */
+    for (; (odd & 1) == 0; odd >>= 1)
+        shift++;
+    uint64_t m = (uint64_t)ldexp(frexp(f, &e), bits);
+    e -= bits;
+    bool power = (m & (m - 1)) == 0;
+    return (odd == 2 * m + 1 && shift == e - 1) || (!power && odd == 2 * m - 1 && shift == e - 1) ||
+           (power && odd == 4 * m - 1 && shift == e - 2);
 }
 
 static bool reads_back(const struct decimal *d, double f, bool is_float)
