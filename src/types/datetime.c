@@ -15,7 +15,8 @@ int64_t date_from_civil(int64_t year, int month, int day)
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t era = floor_div(y, 400), year_of_era = y - era * 400;
     int month_from_march = month > 2 ? month - 3 : month + 9;
-    int64_t day_of_year_ = (153 * month_from_march + 2) / 5 + day - 1;
+    /* Months below 1 do not occur in dates; to_char of an interval counts on what they give. */
+    int64_t day_of_year_ = floor_div(153 * month_from_march + 2, 5) + day - 1;
     int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year_;
     return era * DAYS_PER_ERA + day_of_era - DAYS_0000_03_01_TO_2000_01_01;
 }
@@ -82,7 +83,7 @@ int64_t iso_week_monday(int64_t iso_year_, int week)
 
 void civil_from_ts(int64_t ts, struct civil *c)
 {
-    int64_t date = floor_div(ts, USECS_PER_DAY), time = ts - date * USECS_PER_DAY;
+    int64_t date = floor_div(ts, USECS_PER_DAY), time = floor_mod(ts, USECS_PER_DAY);
     date_to_civil(date, &c->year, &c->month, &c->day);
     c->hour = (int)(time / USECS_PER_HOUR);
     c->minute = (int)(time / USECS_PER_MINUTE % 60);
@@ -350,7 +351,7 @@ CAST_KERNEL(cast_date_timestamp)
     UNUSED_KERNEL_ARGS;
     int overflow;
     out->i = date_to_ts(args[0].i, &overflow);
-    return !overflow || fn_fail(ctx, FN_OUT_OF_RANGE, "date out of range for timestamp");
+    return !overflow || fn_fail(ctx, FN_DATETIME_RANGE, "date out of range for timestamp");
 }
 
 CAST_KERNEL(cast_date_timestamptz)
@@ -358,7 +359,7 @@ CAST_KERNEL(cast_date_timestamptz)
     UNUSED_KERNEL_ARGS;
     int overflow;
     out->i = date_to_tstz(args[0].i, ctx->zone, &overflow);
-    return !overflow || fn_fail(ctx, FN_OUT_OF_RANGE, "date out of range for timestamp");
+    return !overflow || fn_fail(ctx, FN_DATETIME_RANGE, "date out of range for timestamp");
 }
 
 static int64_t local_date(int64_t local)
@@ -399,7 +400,7 @@ CAST_KERNEL(cast_timestamptz_time)
 CAST_KERNEL(cast_timestamp_timestamptz)
 {
     UNUSED_KERNEL_ARGS;
-    return local_to_tstz(args[0].i, ctx->zone, &out->i) || fn_fail(ctx, FN_OUT_OF_RANGE, "timestamp out of range");
+    return local_to_tstz(args[0].i, ctx->zone, &out->i) || fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range");
 }
 
 CAST_KERNEL(cast_timestamptz_timestamp)
@@ -407,7 +408,7 @@ CAST_KERNEL(cast_timestamptz_timestamp)
     UNUSED_KERNEL_ARGS;
     out->i = tstz_to_local(args[0].i, ctx->zone);
     return !ts_is_finite(out->i) || ts_in_range(out->i) ||
-           fn_fail(ctx, FN_OUT_OF_RANGE, "timestamp out of range");
+           fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range");
 }
 
 CAST_KERNEL(cast_time_interval)

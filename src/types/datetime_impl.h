@@ -36,7 +36,8 @@ static inline int64_t floor_div(int64_t a, int64_t b)
 }
 static inline int64_t floor_mod(int64_t a, int64_t b)
 {
-    return a - floor_div(a, b) * b;
+    int64_t rest = a % b; /* not from the quotient, which may lie below the lowest multiple of b that fits */
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 static inline bool ts_is_finite(int64_t ts)
 {
@@ -122,11 +123,12 @@ enum unit {
     UNIT_JULIAN,
     UNIT_EPOCH,
     UNIT_TIME, /* the "t" before an ISO time; never the result of unit_find */
+    UNIT_RESERVED, /* a word such as infinity: known, but no unit */
     UNIT_UNKNOWN
 };
 /* Units of intervals and of extract; `lower` in lower case. */
 enum unit unit_find(const char *lower, size_t len);
-/* The unit named by an extract or date_trunc argument, which also takes date words (dow, epoch, julian...). */
+/* The unit named by an argument of extract, which also takes date words (dow, epoch, julian...). */
 enum unit unit_find_field(const char *lower, size_t len);
 
 static inline bool ascii_digit(char c)

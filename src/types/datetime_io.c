@@ -24,6 +24,7 @@ enum {
     PART_MERIDIAN = 2048,
     PART_ERA = 4096,
     PART_WEEKDAY = 8192,
+    PART_RESERVED = 16384,
     PARTS_DATE = PART_YEAR | PART_MONTH | PART_DAY,
     PARTS_SECONDS = PART_SECOND | PART_SUBSECOND,
     PARTS_TIME = PART_HOUR | PART_MINUTE | PARTS_SECONDS
@@ -347,7 +348,8 @@ static enum dt_result take_date_field(struct reader *r, char *text)
     } else {
         if (r->label == UNIT_JULIAN)
             return take_julian_with_offset(r, text);
-        if ((r->seen & PARTS_DATE) != PARTS_DATE && r->label == UNIT_UNKNOWN)
+        unsigned month_and_day = PART_MONTH | PART_DAY; /* once these are known it is a time or a zone */
+        if ((r->seen & month_and_day) != month_and_day && r->label == UNIT_UNKNOWN)
             return take_date(r, text);
         if (r->label != UNIT_UNKNOWN && r->label != UNIT_TIME)
             return DT_BAD_FORMAT;
@@ -413,6 +415,7 @@ static enum dt_result take_labelled(struct reader *r, char *text)
     if (*p && (*p != '.' || !fraction_allowed))
         return DT_BAD_FORMAT;
     r->label = UNIT_UNKNOWN;
+    r->is_reserved = false;
     switch (label) {
     case UNIT_YEAR:
         r->year = v;
@@ -483,12 +486,13 @@ static enum dt_result take_reserved(struct reader *r, int word)
         return DT_NOT_PURE;
     if (word == RESERVED_MIDNIGHT_UTC) {
         r->now = PARTS_TIME | PART_ZONE;
+        r->is_reserved = false;
         r->hour = r->minute = r->second = r->offset = 0;
         return DT_OK;
     }
     if (r->time_only)
         return DT_BAD_FORMAT;
-    r->now = PARTS_DATE | PARTS_TIME | PART_ZONE;
+    r->now = PART_RESERVED; /* a date or time beside it is checked and ignored */
     r->is_reserved = true;
     r->reserved = word;
     return DT_OK;
@@ -617,8 +621,6 @@ static enum dt_result check_year(struct reader *r)
 
 static enum dt_result check_date(struct reader *r)
 {
-    if (r->is_reserved)
-        return DT_OK;
     if (r->seen & PART_YEAR) {
         enum dt_result res = check_year(r);
         if (res != DT_OK)
@@ -656,9 +658,9 @@ static enum dt_result check_time_only(const struct reader *r)
         return DT_FIELD_OVERFLOW;
     if ((r->seen & PARTS_TIME) != PARTS_TIME)
         return DT_BAD_FORMAT;
+    if ((r->zone || !(r->seen & PART_ZONE)) && (r->seen & PART_DST_MODIFIER))
+        return DT_BAD_FORMAT;
     if (r->zone) {
-        if (r->seen & PART_DST_MODIFIER)
-            return DT_BAD_FORMAT;
         /* The zone does not matter to the result, but PostgreSQL asks for a date when it would. */
         if (!zone_fixed_offset(r->zone, &ignored) && (r->seen & PARTS_DATE) != PARTS_DATE)
             return DT_BAD_FORMAT;
@@ -688,7 +690,7 @@ static enum dt_result read_literal(struct reader *r, bool time_only, const char 
         return check_time_only(r);
     if (!r->is_reserved && (r->seen & PARTS_DATE) != PARTS_DATE)
         return DT_BAD_FORMAT;
-    if ((r->zone || !(r->seen & PART_ZONE)) && (r->seen & PART_DST_MODIFIER))
+    if (!r->is_reserved && (r->zone || !(r->seen & PART_ZONE)) && (r->seen & PART_DST_MODIFIER))
         return DT_BAD_FORMAT;
     return DT_OK;
 }

@@ -11,7 +11,7 @@
 
 /* clang-format off */
 static const struct word date_words[] = { /* sorted */
-    {"+infinity", WORD_RESERVED, RESERVED_LATE}, {"-infinity", WORD_RESERVED, RESERVED_EARLY},
+    {"-infinity", WORD_RESERVED, RESERVED_EARLY},
     {"ad", WORD_ERA, 0}, {"allballs", WORD_RESERVED, RESERVED_MIDNIGHT_UTC}, {"am", WORD_MERIDIAN, 1},
     {"apr", WORD_MONTH, 4}, {"april", WORD_MONTH, 4}, {"at", WORD_IGNORED, 0}, {"aug", WORD_MONTH, 8},
     {"august", WORD_MONTH, 8}, {"bc", WORD_ERA, 1}, {"d", WORD_UNIT, UNIT_DAY}, {"dec", WORD_MONTH, 12},
@@ -95,7 +95,9 @@ enum unit unit_find_field(const char *lower, size_t len)
     const struct word *w = word_find(date_words, ARRAY_COUNT(date_words), lower, len);
     if (w && w->kind == WORD_UNIT)
         return (enum unit)w->value;
-    return w && w->kind == WORD_RESERVED && w->value == RESERVED_EPOCH ? UNIT_EPOCH : UNIT_UNKNOWN;
+    if (!w || w->kind != WORD_RESERVED)
+        return UNIT_UNKNOWN;
+    return w->value == RESERVED_EPOCH ? UNIT_EPOCH : UNIT_RESERVED;
 }
 
 /* ---- cutting into fields ---- */
@@ -288,18 +290,18 @@ bool dt_fail(struct fn_ctx *ctx, enum dt_result r, const char *type, const char 
     int n = (int)(len < 100 ? len : 100);
     switch (r) {
     case DT_FIELD_OVERFLOW:
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "date/time field value out of range: \"%.*s\"", n, text);
+        return fn_fail(ctx, FN_DATETIME_RANGE, "date/time field value out of range: \"%.*s\"", n, text);
     case DT_INTERVAL_OVERFLOW:
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "interval field value out of range: \"%.*s\"", n, text);
+        return fn_fail(ctx, FN_INTERVAL_RANGE, "interval field value out of range: \"%.*s\"", n, text);
     case DT_ZONE_OVERFLOW:
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "time zone displacement out of range: \"%.*s\"", n, text);
+        return fn_fail(ctx, FN_ZONE_RANGE, "time zone displacement out of range: \"%.*s\"", n, text);
     case DT_RANGE:
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "%s out of range: \"%.*s\"", type, n, text);
+        return fn_fail(ctx, FN_DATETIME_RANGE, "%s out of range: \"%.*s\"", type, n, text);
     case DT_BAD_ZONE:
         return fn_fail(ctx, FN_BAD_ARGUMENT, "time zone \"%.*s\" not recognized", n, text);
     case DT_NOT_PURE:
         return fn_fail(ctx, FN_UNSUPPORTED, "%s literal depends on the current time: \"%.*s\"", type, n, text);
     default:
-        return fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type %s: \"%.*s\"", type, n, text);
+        return fn_fail(ctx, FN_BAD_DATETIME, "invalid input syntax for type %s: \"%.*s\"", type, n, text);
     }
 }

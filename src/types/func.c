@@ -78,6 +78,7 @@ const char *fn_error_sqlstate(enum fn_error e)
         [FN_DATETIME_RANGE] = "22008", [FN_BAD_LOGARITHM] = "2201E",  [FN_BAD_POWER] = "2201F",
         [FN_BAD_SUBSTRING] = "22011", [FN_BAD_BUCKET] = "2201G",      [FN_BAD_INDEX] = "2202E",
         [FN_BAD_ESCAPE] = "22025",   [FN_BAD_CHARACTER] = "22021",    [FN_TOO_LARGE] = "54000",
+        [FN_INTERVAL_RANGE] = "22015", [FN_ZONE_RANGE] = "22009",     [FN_BAD_UNICODE] = "22P05",
     };
     return (unsigned)e < FN_ERROR_COUNT && states[e] ? states[e] : "XX000";
 }

@@ -28,6 +28,9 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
     FN_BAD_ESCAPE,       /* 22025: LIKE pattern must not end with escape character, invalid escape string */
     FN_BAD_CHARACTER,    /* 22021: character not in the encoding */
     FN_TOO_LARGE,        /* 54000: requested length too large */
+    FN_INTERVAL_RANGE,   /* 22015: interval field value out of range */
+    FN_ZONE_RANGE,       /* 22009: time zone displacement out of range */
+    FN_BAD_UNICODE,      /* 22P05: \u0000 where text must hold it */
     FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */

@@ -123,7 +123,7 @@ static bool date_add_days(struct fn_ctx *ctx, int64_t date, int64_t days, union 
     if (!date_is_finite(date))
         return true;
     out->i = date + days;
-    return date_in_range(out->i) || fn_fail(ctx, FN_OUT_OF_RANGE, "date out of range");
+    return date_in_range(out->i) || fn_fail(ctx, FN_DATETIME_RANGE, "date out of range");
 }
 KERNEL(date_pl_int)
 {
@@ -140,7 +140,7 @@ KERNEL(date_mi_int)
 KERNEL(date_mi_date)
 {
     if (!date_is_finite(args[0].i) || !date_is_finite(args[1].i))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "cannot subtract infinite dates");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "cannot subtract infinite dates");
     out->i = args[0].i - args[1].i;
     return true;
 }
@@ -149,7 +149,7 @@ static bool date_add_time(struct fn_ctx *ctx, int64_t date, int64_t time, union 
     int overflow;
     out->i = date_to_ts(date, &overflow);
     if (overflow)
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "date out of range for timestamp");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "date out of range for timestamp");
     if (!ts_is_finite(out->i))
         return true;
     out->i += time;
@@ -251,7 +251,7 @@ static bool date_add_interval(struct fn_ctx *ctx, int64_t date, const struct int
     int overflow;
     int64_t ts = date_to_ts(date, &overflow);
     if (overflow)
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "date out of range for timestamp");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "date out of range for timestamp");
     return ts_add_interval(ctx, ts, iv, false, NULL, &out->i);
 }
 KERNEL(date_pl_interval)
@@ -272,7 +272,7 @@ KERNEL(date_mi_interval)
 KERNEL(ts_mi_ts)
 {
     if (!ts_is_finite(args[0].i) || !ts_is_finite(args[1].i))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "cannot subtract infinite timestamps");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "cannot subtract infinite timestamps");
     /* Beyond 292,271 years PostgreSQL 15 wraps around; so do we. */
     out->iv = (struct interval){.usecs = (int64_t)((uint64_t)args[0].i - (uint64_t)args[1].i)};
     return interval_justify_hours(ctx, &out->iv);
@@ -337,7 +337,7 @@ static double round_to_usec(double secs_or_days)
 
 static bool to_int32(double v, int32_t *out)
 {
-    if (isnan(v) || v > INT_MAX || v < INT_MIN)
+    if (isnan(v) || v >= 0x1p31 || v < -0x1p31)
         return false;
     *out = (int32_t)v;
     return true;

@@ -54,18 +54,18 @@ bool ts_add_interval(struct fn_ctx *ctx, int64_t ts, const struct interval *iv, 
                      int64_t *out);
 static inline bool interval_out_of_range(struct fn_ctx *ctx)
 {
-    return fn_fail(ctx, FN_OUT_OF_RANGE, "interval out of range");
+    return fn_fail(ctx, FN_DATETIME_RANGE, "interval out of range");
 }
 static inline bool ts_out_of_range(struct fn_ctx *ctx)
 {
-    return fn_fail(ctx, FN_OUT_OF_RANGE, "timestamp out of range");
+    return fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range");
 }
 /* Unit names in a lower-case copy, as error messages show them. */
 struct unit_arg {
     enum unit unit;
     char lower[64];
 };
-void unit_arg_read(const struct str *s, struct unit_arg *u);
+void unit_arg_read(const struct str *s, bool date_words, struct unit_arg *u); /* date_words: extract's */
 bool unit_fail(struct fn_ctx *ctx, const struct unit_arg *u, const char *type);
 
 #endif

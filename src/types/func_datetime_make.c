@@ -60,7 +60,7 @@ DT_KERNEL(fn_date_trunc_ts)
     out->i = args[1].i;
     if (!ts_is_finite(args[1].i))
         return true;
-    unit_arg_read(&args[0].s, &u);
+    unit_arg_read(&args[0].s, false, &u);
     civil_from_ts(args[1].i, &c);
     if (!civil_trunc(u.unit, &c))
         return unit_fail(ctx, &u, "timestamp without time zone");
@@ -74,7 +74,7 @@ static bool trunc_tstz(struct fn_ctx *ctx, const struct str *unit, int64_t ts, c
     out->i = ts;
     if (!ts_is_finite(ts))
         return true;
-    unit_arg_read(unit, &u);
+    unit_arg_read(unit, false, &u);
     civil_from_tstz(ts, zone, &c);
     if (!civil_trunc(u.unit, &c))
         return unit_fail(ctx, &u, "timestamp with time zone");
@@ -94,7 +94,7 @@ DT_KERNEL(fn_date_trunc_interval)
     struct interval iv = args[1].iv;
     static const int64_t usecs[] = {1, 1000, USECS_PER_SEC, USECS_PER_MINUTE, USECS_PER_HOUR, INT64_MAX};
     static const int months[] = {1, 3, 12, 120, 1200, 12000};
-    unit_arg_read(&args[0].s, &u);
+    unit_arg_read(&args[0].s, false, &u);
     if (u.unit > UNIT_MILLENNIUM || u.unit == UNIT_WEEK)
         return unit_fail(ctx, &u, "interval");
     if (u.unit >= UNIT_MONTH) {
@@ -219,15 +219,15 @@ DT_KERNEL(fn_date_trunc_tstz_zone)
         return true;
     if (!zone_arg_read(ctx, &args[2].s, &z))
         return false;
-    if (!z.fixed && !z.by_abbrev)
+    if (!z.fixed)
         return trunc_tstz(ctx, &args[0].s, args[1].i, z.zone, out);
-    if (!ts_shift(ctx, args[1].i, zone_arg_offset_utc(&z, args[1].i), &local))
+    if (!ts_shift(ctx, args[1].i, z.offset, &local))
         return false;
     unit_and_local[0] = args[0];
     unit_and_local[1] = local;
     if (!fn_date_trunc_ts(ctx, unit_and_local, null, 2, &local, out_null))
         return false;
-    return ts_shift(ctx, local.i, -zone_arg_offset_local(&z, local.i), out);
+    return ts_shift(ctx, local.i, -z.offset, out);
 }
 
 /* ---- date_bin and age ---- */
@@ -240,7 +240,7 @@ DT_KERNEL(fn_date_bin)
     if (!ts_is_finite(ts))
         return true;
     if (!ts_is_finite(origin))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "origin out of range");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "origin out of range");
     if (stride->months != 0)
         return fn_fail(ctx, FN_UNSUPPORTED,
                        "timestamps cannot be binned into intervals containing months or years");
@@ -248,7 +248,7 @@ DT_KERNEL(fn_date_bin)
         __builtin_add_overflow(width, stride->usecs, &width))
         return interval_out_of_range(ctx);
     if (width <= 0)
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "stride must be greater than zero");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "stride must be greater than zero");
     if (__builtin_sub_overflow(ts, origin, &distance))
         return interval_out_of_range(ctx);
     out->i = origin + (distance - distance % width);
@@ -274,31 +274,31 @@ static void civil_age(const struct civil *late, const struct civil *early, struc
     *iv = (struct interval){usecs, (int32_t)days, (int32_t)months};
 }
 
-static bool age(const struct civil *a, const struct civil *b, bool negative, struct interval *out)
+/* PostgreSQL 15 takes infinity for the number that it is stored as, and refuses only what lies before all dates. */
+static bool age(struct fn_ctx *ctx, const union val *args, const void *zone, struct interval *out)
 {
-    if (!negative) {
-        civil_age(a, b, out);
+    struct civil a, b;
+    if (args[0].i < TS_FIRST || args[1].i < TS_FIRST)
+        return ts_out_of_range(ctx);
+    civil_from_tstz(args[0].i, zone, &a);
+    civil_from_tstz(args[1].i, zone, &b);
+    if (args[0].i >= args[1].i) {
+        civil_age(&a, &b, out);
         return true;
     }
-    civil_age(b, a, out);
+    civil_age(&b, &a, out);
     *out = (struct interval){-out->usecs, -out->days, -out->months};
     return true;
 }
 
 DT_KERNEL(fn_age_ts)
 {
-    struct civil a, b;
-    civil_from_ts(args[0].i, &a);
-    civil_from_ts(args[1].i, &b);
-    return age(&a, &b, args[0].i < args[1].i, &out->iv);
+    return age(ctx, args, NULL, &out->iv);
 }
 
 DT_KERNEL(fn_age_tstz)
 {
-    struct civil a, b;
-    civil_from_tstz(args[0].i, ctx->zone, &a);
-    civil_from_tstz(args[1].i, ctx->zone, &b);
-    return age(&a, &b, args[0].i < args[1].i, &out->iv);
+    return age(ctx, args, ctx->zone, &out->iv);
 }
 
 /* ---- make_* ---- */
@@ -310,10 +310,10 @@ static bool make_days(struct fn_ctx *ctx, const union val *args, bool as_date, i
     int y = (int)args[0].i, m = (int)month, d = (int)day;
     bool ok = args[0].i != 0 && args[0].i != INT_MIN && month >= 1 && month <= 12 && day >= 1;
     if (!ok || day > days_in_month(year, (int)month))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "date field value out of range: %d-%02d-%02d", y, m, d);
+        return fn_fail(ctx, FN_DATETIME_RANGE, "date field value out of range: %d-%02d-%02d", y, m, d);
     *days = date_from_civil(year, (int)month, (int)day);
     if (!civil_date_valid(year, (int)month) || (as_date && !date_in_range(*days)))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "date out of range: %d-%02d-%02d", y, m, d);
+        return fn_fail(ctx, FN_DATETIME_RANGE, "date out of range: %d-%02d-%02d", y, m, d);
     return true;
 }
 
@@ -326,7 +326,7 @@ static bool make_time(struct fn_ctx *ctx, int64_t hour, int64_t minute, double s
         *time = (hour * 60 + minute) * USECS_PER_MINUTE + (int64_t)usecs;
         ok = *time <= USECS_PER_DAY;
     }
-    return ok || fn_fail(ctx, FN_OUT_OF_RANGE, "time field value out of range: %d:%02d:%02g", (int)hour, (int)minute,
+    return ok || fn_fail(ctx, FN_DATETIME_RANGE, "time field value out of range: %d:%02d:%02g", (int)hour, (int)minute,
                          second);
 }
 
@@ -348,7 +348,7 @@ DT_KERNEL(fn_make_timestamp)
     if (!__builtin_mul_overflow(days, USECS_PER_DAY, &out->i) && !__builtin_add_overflow(out->i, time, &out->i) &&
         ts_in_range(out->i))
         return true;
-    return fn_fail(ctx, FN_OUT_OF_RANGE, "timestamp out of range: %d-%02d-%02d %d:%02d:%02g", (int)args[0].i,
+    return fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range: %d-%02d-%02d %d:%02d:%02g", (int)args[0].i,
                    (int)args[1].i, (int)args[2].i, (int)args[3].i, (int)args[4].i, args[5].f);
 }
 
@@ -402,10 +402,11 @@ DT_KERNEL(fn_make_interval)
     double secs = arg_count > 6 ? args[6].f : 0;
     for (uint32_t i = 0; i < 6 && i < arg_count; i++)
         n[i] = args[i].i;
-    secs = rint(secs * (double)USECS_PER_SEC);
-    if (!(fabs(secs) < 0x1p63))
+    if (isnan(secs) || isinf(secs))
         return interval_out_of_range(ctx);
-    uint64_t usecs = (uint64_t)(n[4] * USECS_PER_HOUR) + (uint64_t)(n[5] * USECS_PER_MINUTE) + (uint64_t)(int64_t)secs;
+    secs = rint(secs * (double)USECS_PER_SEC);
+    uint64_t usecs = (uint64_t)(fabs(secs) < 0x1p63 ? (int64_t)secs : INT64_MIN);
+    usecs += (uint64_t)(n[4] * USECS_PER_HOUR) + (uint64_t)(n[5] * USECS_PER_MINUTE);
     out->iv = (struct interval){(int64_t)usecs, (int32_t)(uint32_t)(n[2] * 7 + n[3]),
                                 (int32_t)(uint32_t)(n[0] * 12 + n[1])};
     return true;
@@ -415,7 +416,7 @@ DT_KERNEL(fn_to_timestamp)
 {
     double secs = args[0].f;
     if (isnan(secs))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "timestamp cannot be NaN");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "timestamp cannot be NaN");
     if (isinf(secs)) {
         out->i = secs > 0 ? TS_INFINITY : TS_NEG_INFINITY;
         return true;
@@ -426,7 +427,7 @@ DT_KERNEL(fn_to_timestamp)
         out->i = (int64_t)rint((secs - (double)UNIX_TO_PG_SECS) * (double)USECS_PER_SEC);
         ok = ts_in_range(out->i);
     }
-    return ok || fn_fail(ctx, FN_OUT_OF_RANGE, "timestamp out of range: \"%g\"", args[0].f);
+    return ok || fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range: \"%g\"", args[0].f);
 }
 
 /* ---- justify_* ---- */

@@ -25,19 +25,21 @@ struct part {
 };
 typedef bool (*part_fn)(struct fn_ctx *ctx, const struct unit_arg *u, const union val *v, struct part *p);
 
-void unit_arg_read(const struct str *s, struct unit_arg *u)
+void unit_arg_read(const struct str *s, bool date_words, struct unit_arg *u)
 {
     size_t n = s->len < sizeof u->lower - 1 ? s->len : sizeof u->lower - 1;
     for (size_t i = 0; i < n; i++)
         u->lower[i] = ascii_lower((char)s->p[i]);
     u->lower[n] = '\0';
-    u->unit = unit_find_field(u->lower, n);
+    u->unit = date_words ? unit_find_field(u->lower, n) : unit_find(u->lower, n);
 }
 
 bool unit_fail(struct fn_ctx *ctx, const struct unit_arg *u, const char *type)
 {
-    const char *verb = u->unit == UNIT_UNKNOWN ? "recognized" : "supported";
-    return fn_fail(ctx, FN_BAD_ARGUMENT, "unit \"%s\" not %s for type %s", u->lower, verb, type);
+    bool is_duration = type[0] == 'i' || strncmp(type, "time ", 5) == 0; /* interval, time: no reserved words */
+    bool unknown = u->unit == UNIT_UNKNOWN || (u->unit == UNIT_RESERVED && is_duration);
+    const char *verb = unknown ? "recognized" : "supported";
+    return fn_fail(ctx, unknown ? FN_BAD_ARGUMENT : FN_UNSUPPORTED, "unit \"%s\" not %s for type %s", u->lower, verb, type);
 }
 
 static bool part_int(struct part *p, int64_t v)
@@ -170,7 +172,7 @@ static bool part_of_zone(enum unit unit, int offset, struct part *p)
 }
 
 /* Of infinity, fields that only grow are infinite, fields that go round are unknown. */
-static bool part_of_infinity(enum unit unit, bool positive, bool has_time, bool has_zone, struct part *p)
+static bool part_of_infinity(enum unit unit, bool positive, bool has_time, struct part *p)
 {
     struct civil c = {.year = 2000, .month = 1, .day = 1};
     switch (unit) {
@@ -185,8 +187,8 @@ static bool part_of_infinity(enum unit unit, bool positive, bool has_time, bool 
                            .f = positive ? INFINITY : -INFINITY};
         return true;
     default:
-        if (!part_of_calendar(unit, &c, p) && !(has_time && part_of_civil(unit, &c, p)) &&
-            !(has_zone && part_of_zone(unit, 0, p)))
+        if (!part_of_calendar(unit, &c, p) &&
+            !(has_time && (part_of_civil(unit, &c, p) || part_of_zone(unit, 0, p))))
             return false;
         *p = (struct part){.kind = PART_NULL};
         return true;
@@ -198,7 +200,7 @@ static bool part_of_ts(struct fn_ctx *ctx, const struct unit_arg *u, const union
     struct civil c;
     bool ok;
     if (!ts_is_finite(v->i)) {
-        ok = part_of_infinity(u->unit, v->i > 0, true, false, p);
+        ok = part_of_infinity(u->unit, v->i > 0, true, p);
     } else if (u->unit == UNIT_EPOCH) {
         ok = part_epoch(v->i, p);
     } else {
@@ -213,7 +215,7 @@ static bool part_of_tstz(struct fn_ctx *ctx, const struct unit_arg *u, const uni
     struct civil c;
     bool ok;
     if (!ts_is_finite(v->i)) {
-        ok = part_of_infinity(u->unit, v->i > 0, true, true, p);
+        ok = part_of_infinity(u->unit, v->i > 0, true, p);
     } else if (u->unit == UNIT_EPOCH) {
         ok = part_epoch(v->i, p);
     } else {
@@ -228,7 +230,7 @@ static bool part_of_date(struct fn_ctx *ctx, const struct unit_arg *u, const uni
     struct civil c = {0};
     bool ok = true;
     if (!date_is_finite(v->i)) {
-        ok = part_of_infinity(u->unit, v->i > 0, false, false, p);
+        ok = part_of_infinity(u->unit, v->i > 0, false, p);
     } else if (u->unit == UNIT_EPOCH) {
         part_int(p, v->i * SECS_PER_DAY + UNIX_TO_PG_SECS);
     } else if (u->unit == UNIT_JULIAN) {
@@ -315,7 +317,7 @@ static bool date_part(struct fn_ctx *ctx, const union val *args, part_fn part, u
 {
     struct unit_arg u;
     struct part p;
-    unit_arg_read(&args[0].s, &u);
+    unit_arg_read(&args[0].s, true, &u);
     if (!part(ctx, &u, &args[1], &p))
         return false;
     *out_null = p.kind == PART_NULL;
@@ -369,7 +371,7 @@ static bool extract(struct fn_ctx *ctx, const union val *args, part_fn part, uni
 {
     struct unit_arg u;
     struct part p;
-    unit_arg_read(&args[0].s, &u);
+    unit_arg_read(&args[0].s, true, &u);
     if (!part(ctx, &u, &args[1], &p))
         return false;
     *out_null = p.kind == PART_NULL;

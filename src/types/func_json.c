@@ -282,7 +282,7 @@ KERNEL(json_typeof)
     return ret_str(out, name, strlen(name));
 }
 
-static bool array_length(struct fn_ctx *ctx, const union val *args, bool object_named, union val *out)
+KERNEL(json_array_length)
 {
     struct json_node *root;
     if (!json_parse(ctx, &args[0].s, JSON_BUILD, &root))
@@ -290,17 +290,9 @@ static bool array_length(struct fn_ctx *ctx, const union val *args, bool object_
     if (is_scalar(root))
         return fn_fail(ctx, FN_BAD_ARGUMENT, "cannot get array length of a scalar");
     if (root->kind == JSON_OBJECT)
-        return fn_fail(ctx, FN_BAD_ARGUMENT, "cannot get array length of a%s", object_named ? "n object" : " non-array");
+        return fn_fail(ctx, FN_BAD_ARGUMENT, "cannot get array length of a non-array");
     out->i = root->count;
     return true;
-}
-KERNEL(json_array_length)
-{
-    return array_length(ctx, args, false, out);
-}
-KERNEL(jsonb_array_length)
-{
-    return array_length(ctx, args, false, out);
 }
 
 /* Members that are null go, at every depth; elements of arrays stay. */
@@ -462,7 +454,7 @@ static const struct fn rows[] = {
     FN1("json_typeof", T_JSON, T_TEXT, json_typeof, typeof_doc),
     FN1("jsonb_typeof", T_JSONB, T_TEXT, json_typeof, typeof_doc),
     FN1("json_array_length", T_JSON, T_INT4, json_array_length, "number of elements"),
-    FN1("jsonb_array_length", T_JSONB, T_INT4, jsonb_array_length, "number of elements"),
+    FN1("jsonb_array_length", T_JSONB, T_INT4, json_array_length, "number of elements"),
     FN1("jsonb_strip_nulls", T_JSONB, T_JSONB, jsonb_strip_nulls, "without the members that are null"),
     PATH_FN("json_extract_path", T_JSON, T_JSON, extract_path),
     PATH_FN("json_extract_path_text", T_JSON, T_TEXT, extract_path_text),

@@ -146,13 +146,14 @@ static bool put_signed(struct printer *p, int width, int64_t v)
     return put_number(p, v >= 0 ? width : width + 1, v);
 }
 
+/* Filled up with blanks to `width`, unless by FM. */
 static bool put_word(struct printer *p, const char *word, size_t len, size_t width, enum letters letters)
 {
     for (size_t i = 0; i < len; i++) {
         char c = word[i];
         p->out[p->len++] = letters == UPPER ? ascii_upper(c) : letters == LOWER ? ascii_lower(c) : c;
     }
-    for (size_t i = len; i < width && !p->fill_mode && !p->translated; i++)
+    for (size_t i = len; i < width && !p->fill_mode; i++)
         p->out[p->len++] = ' ';
     return true;
 }
@@ -172,16 +173,17 @@ static bool put_year(struct printer *p, enum keyword_id id)
     const struct moment *m = p->m;
     bool iso = id == K_IYYY || id == K_IYY || id == K_IY || id == K_I;
     int64_t y = shown_year(m, iso ? iso_year(m->year, m->month, m->day) : m->year);
+    int sign_width = shown_year(m, m->year) < 0; /* by the plain year, as PostgreSQL has it */
     switch (id) {
     case K_YYYY:
     case K_IYYY:
-        return put_number(p, y >= 0 ? 4 : 5, y);
+        return put_number(p, 4 + sign_width, y);
     case K_YYY:
     case K_IYY:
-        return put_number(p, y >= 0 ? 3 : 4, y % 1000);
+        return put_number(p, 3 + sign_width, y % 1000);
     case K_YY:
     case K_IY:
-        return put_number(p, y >= 0 ? 2 : 3, y % 100);
+        return put_number(p, 2 + sign_width, y % 100);
     default:
         return put_number(p, 1, y % 10);
     }
@@ -250,7 +252,7 @@ static bool put_name(struct printer *p, const struct keyword *k)
     const char *name = is_day ? day_names[m->day_of_week] : month_names[m->month - 1];
     if (k->id == K_DY || k->id == K_MON)
         return put_word(p, name, 3, 0, k->letters);
-    return put_word(p, name, strlen(name), 9, k->letters);
+    return put_word(p, name, strlen(name), p->translated ? 0 : 9, k->letters);
 }
 
 static bool put_meridian_or_era(struct printer *p, const struct keyword *k)
@@ -291,6 +293,12 @@ static bool put_time_keyword(struct printer *p, const struct keyword *k)
     }
 }
 
+static int64_t iso_day_of_year(const struct moment *m)
+{
+    int64_t start = iso_week_monday(iso_year(m->year, m->month, m->day), 1);
+    return date_from_civil(m->year, m->month, m->day) - start + 1;
+}
+
 static bool put_date_keyword(struct printer *p, const struct keyword *k)
 {
     const struct moment *m = p->m;
@@ -306,7 +314,7 @@ static bool put_date_keyword(struct printer *p, const struct keyword *k)
     case K_DDD:
         return put_number(p, 3, m->day_of_year);
     case K_IDDD:
-        return put_number(p, 3, (iso_week(m->year, m->month, m->day) - 1) * 7 + (m->day_of_week + 6) % 7 + 1);
+        return put_number(p, 3, iso_day_of_year(m));
     case K_D:
         return put_number(p, 0, m->day_of_week + 1);
     case K_ID:
@@ -328,7 +336,7 @@ static bool put_date_keyword(struct printer *p, const struct keyword *k)
     }
 }
 
-/* Keywords that mean nothing for an interval (an error there), or that only PostgreSQL gives some number for. */
+/* Keywords that are an error for an interval. */
 static bool check_interval_keyword(struct printer *p, enum keyword_id id)
 {
     switch (id) {
@@ -344,15 +352,7 @@ static bool check_interval_keyword(struct printer *p, enum keyword_id id)
     case K_TZH:
     case K_TZM:
     case K_OF:
-        return fn_fail(p->ctx, FN_BAD_ARGUMENT, "invalid format specification for an interval value");
-    case K_J:
-    case K_IDDD:
-    case K_IW:
-    case K_I:
-    case K_IY:
-    case K_IYY:
-    case K_IYYY:
-        return fn_fail(p->ctx, FN_UNSUPPORTED, "to_char of an interval by Julian day or ISO week");
+        return fn_fail(p->ctx, FN_BAD_DATETIME, "invalid format specification for an interval value");
     default:
         return true;
     }

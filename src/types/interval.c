@@ -588,7 +588,7 @@ bool input_interval(struct fn_ctx *ctx, struct type t, const char *text, size_t 
         return dt_fail(ctx, res == DT_FIELD_OVERFLOW ? DT_INTERVAL_OVERFLOW : res, "interval", text, len);
     int64_t months = (int64_t)p.years * MONTHS_PER_YEAR + p.months;
     if (months < INT_MIN || months > INT_MAX)
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "interval out of range");
+        return fn_fail(ctx, FN_DATETIME_RANGE, "interval out of range");
     out->iv = (struct interval){p.usecs, p.days, (int32_t)months};
     return interval_apply_typmod(ctx, t.typmod, &out->iv);
 }

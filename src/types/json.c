@@ -78,7 +78,7 @@ static const uint8_t *decode_unicode(struct parser *s, const uint8_t *p, const u
     uint32_t c = (uint32_t)read_hex4(p, end);
     p += 4;
     if (c == 0) {
-        fn_fail(s->ctx, FN_BAD_TEXT, "unsupported Unicode escape sequence");
+        fn_fail(s->ctx, FN_BAD_UNICODE, "unsupported Unicode escape sequence");
         return NULL;
     }
     if (c >= 0xd800 && c < 0xdc00) {

@@ -8,13 +8,14 @@
 
 /* ---- POSIX rules ---- */
 
+/* PostgreSQL takes any characters but those that begin an offset; so "FOO/BAR+3" is a zone. */
 static bool posix_name(const char **pp, char *name)
 {
     const char *p = *pp;
     size_t n = 0;
     bool quoted = *p == '<';
     p += quoted;
-    while (*p && (quoted ? *p != '>' : ascii_alpha(*p))) {
+    while (*p && (quoted ? *p != '>' : !ascii_digit(*p) && !strchr(",-+", *p))) {
         if (n + 1 < ZONE_ABBREV_MAX)
             name[n++] = *p;
         p++;
