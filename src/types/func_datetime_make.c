@@ -210,24 +210,30 @@ DT_KERNEL(fn_timezone_interval_tstz)
     return timezone_interval(ctx, args, 1, out);
 }
 
+/* An abbreviation with one offset: as if the zone had never had another. */
+static bool trunc_tstz_fixed(struct fn_ctx *ctx, const struct str *unit, int64_t ts, int offset, union val *out)
+{
+    struct unit_arg u;
+    struct civil c;
+    unit_arg_read(unit, false, &u);
+    civil_from_ts(ts + offset * USECS_PER_SEC, &c);
+    c.offset = offset;
+    if (!civil_trunc(u.unit, &c))
+        return unit_fail(ctx, &u, "timestamp with time zone");
+    return civil_to_tstz_offset(&c, &out->i) || ts_out_of_range(ctx);
+}
+
 DT_KERNEL(fn_date_trunc_tstz_zone)
 {
     struct zone_arg z;
-    union val local, unit_and_local[2];
     out->i = args[1].i;
     if (!ts_is_finite(args[1].i))
         return true;
     if (!zone_arg_read(ctx, &args[2].s, &z))
         return false;
-    if (!z.fixed)
-        return trunc_tstz(ctx, &args[0].s, args[1].i, z.zone, out);
-    if (!ts_shift(ctx, args[1].i, z.offset, &local))
-        return false;
-    unit_and_local[0] = args[0];
-    unit_and_local[1] = local;
-    if (!fn_date_trunc_ts(ctx, unit_and_local, null, 2, &local, out_null))
-        return false;
-    return ts_shift(ctx, local.i, -z.offset, out);
+    if (z.fixed)
+        return trunc_tstz_fixed(ctx, &args[0].s, args[1].i, z.offset, out);
+    return trunc_tstz(ctx, &args[0].s, args[1].i, z.zone, out);
 }
 
 /* ---- date_bin and age ---- */
