@@ -1,0 +1,118 @@
+/* `penstock check`: validates everything, asks every source for its tables, prints what each api promises, and what
+ * would change for clients against the version that the data directory holds. Nothing is written. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "cli/cli.h"
+#include "cli/contract.h"
+#include "cli/world.h"
+
+#include "flow/topology.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- what only this machine can say ---- */
+
+static struct err *check_file(const char *what, const char *path)
+{
+    return path && access(path, R_OK) != 0
+               ? err_errno(ERR_CONFIG, "server.tls.%s: cannot read %s", what, path)
+               : NULL;
+}
+
+static struct err *check_cores(const struct config *c)
+{
+    static struct topology t;
+    static struct placement p;
+    struct core_request shards = {c->shards.is_auto, c->shards.count, c->shards.cpu_count, c->shards.cpus};
+    struct core_request serve = {c->serve.is_auto, c->serve.count, c->serve.cpu_count, c->serve.cpus};
+    TRY(topology_read("/sys", true, &t));
+    return topology_place(&t, &shards, &serve, &p);
+}
+
+static struct err *check_machine(const struct config *c)
+{
+    struct err *errors = NULL;
+    err_append(&errors, check_cores(c));
+    err_append(&errors, check_file("certificate", c->certificate));
+    err_append(&errors, check_file("key", c->key));
+    return errors;
+}
+
+/* ---- what is printed ---- */
+
+static void print_sources(const struct app *a)
+{
+    for (uint32_t i = 0; i < a->source_count; i++) {
+        const struct pipeline_source *s = &a->sources[i];
+        printf("source %s (%s)\n", s->name, s->kind->name);
+        for (uint32_t t = 0; t < s->table_count; t++) {
+            const struct table_def *table = &s->tables[t];
+            printf("  %s.%s: %u columns, %s", s->name, table->name, table->schema.column_count,
+                   table->key_count ? "key " : "no key");
+            for (uint32_t k = 0; k < table->key_count; k++)
+                printf("%s%s", k ? ", " : "", table->schema.columns[table->key[k]].name);
+            putchar('\n');
+        }
+    }
+}
+
+static void print_unpublished(const struct catalog *c)
+{
+    for (uint32_t v = 0; v < c->view_count; v++) {
+        bool published = false;
+        for (uint32_t i = 0; i < c->api_count; i++)
+            published |= c->apis[i].view == v;
+        if (!published)
+            printf("\nview %s: not published\n", c->views[v].name);
+    }
+}
+
+/* The running version, or rather the one that the data directory was last written for. */
+static struct err *print_changes(const struct catalog *now, const char *data)
+{
+    struct catalog *old;
+    TRY(catalog_load(data, &old));
+    if (!old) {
+        printf("\n%s holds no version yet: everything is new\n", data);
+        return NULL;
+    }
+    printf("\nagainst the version in %s:\n", data);
+    enum contract_change change = contract_compare(old, now, stdout);
+    printf("contract change: %s\n", contract_change_name(change));
+    catalog_free(old);
+    return NULL;
+}
+
+static struct err *check(struct app *a, const char *data)
+{
+    struct err *errors = check_machine(a->config);
+    err_append(&errors, app_describe(a, NULL));
+    if (errors)
+        return errors;
+    TRY(app_plan(a));
+    if (a->plan->view_count > GATE_VIEWS_MAX)
+        return err_new(ERR_CONFIG, "%u views; at most %u are possible", a->plan->view_count, GATE_VIEWS_MAX);
+    const struct catalog *c = app_catalog(a, 1);
+    print_sources(a);
+    for (uint32_t i = 0; i < c->api_count; i++)
+        contract_print(c, i, stdout);
+    print_unpublished(c);
+    if (!c->api_count)
+        puts("\nno api: nothing is published (see `apis:`)");
+    return print_changes(c, data);
+}
+
+int cmd_check(const struct cli_args *a)
+{
+    struct app *app = NULL;
+    struct err *e = app_load(a->config, &app);
+    if (!e)
+        e = check(app, a->data ? a->data : app->config->store_path);
+    int status = cli_report(e);
+    if (status == EXIT_DONE)
+        printf("%s is right\n", app->config->file);
+    app_free(app);
+    return status;
+}

@@ -1,0 +1,24 @@
+/* Looking at an instance from outside: the gate, the catalog and the process ids of a data directory, read only. */
+#ifndef PENSTOCK_CLI_INSTANCE_H
+#define PENSTOCK_CLI_INSTANCE_H
+
+#include "store/catalog.h"
+#include "store/gate.h"
+
+struct instance {
+    const char *dir;         /* borrowed */
+    const struct gate *gate; /* mapped read-only; NULL when none of this boot is there */
+    struct catalog *catalog; /* owned; NULL when none yet */
+    unsigned supervisor, pipeline,
+        serve;              /* process ids; 0: not running (an id that another program has by now) */
+    uint64_t durable_epoch; /* of the checkpoint file when there is no gate */
+    bool has_store;
+};
+
+NODISCARD struct err *instance_open(const char *dir, struct instance *out);
+void instance_close(struct instance *i);
+bool instance_lives(const struct instance *i); /* any of its processes runs */
+/* Seconds since the process began; 0 when unknown. */
+double instance_uptime_s(unsigned pid);
+
+#endif
