@@ -9,9 +9,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MINMAX(type_id, what)                                                                                \
-    {"min", AGG_MIN, 1, type_id, type_id, true, "Least " what}, {"max", AGG_MAX, 1, type_id, type_id, true,   \
-                                                                  "Greatest " what}
+#define MINMAX(type_id, what)                                       \
+    {"min", AGG_MIN, 1, type_id, type_id, true, "Least " what},     \
+    {                                                               \
+        "max", AGG_MAX, 1, type_id, type_id, true, "Greatest " what \
+    }
 static const struct agg aggs[] = {
     {"count", AGG_COUNT_STAR, 0, T_UNKNOWN, T_INT8, false, "Number of rows"},
     {"count", AGG_COUNT, 1, T_UNKNOWN, T_INT8, false, "Number of values that are not NULL"},
@@ -117,7 +119,8 @@ size_t agg_state_ext_bytes(const struct agg_state *s)
     if (!kind)
         return 0;
     if (*kind == EXT_FLOAT)
-        return sizeof(struct float_ext) + (((const struct float_ext *)s->ext)->wide ? sizeof(struct float_wide) : 0);
+        return sizeof(struct float_ext) +
+               (((const struct float_ext *)s->ext)->wide ? sizeof(struct float_wide) : 0);
     if (*kind == EXT_INTERVAL)
         return sizeof(struct interval_ext);
     const struct numeric_ext *x = s->ext;
@@ -228,8 +231,9 @@ static void numeric_update(struct agg_state *s, const struct num *n, int64_t wei
     if (num_is_special(n) || (!x && n->dscale != s->scale))
         x = numeric_ext_get(s, before);
     if (num_is_special(n)) {
-        *(n->kind == NUM_NAN ? &x->specials.nan : n->kind == NUM_PINF ? &x->specials.pos_inf
-                                                                        : &x->specials.neg_inf) += weight;
+        *(n->kind == NUM_NAN    ? &x->specials.nan
+          : n->kind == NUM_PINF ? &x->specials.pos_inf
+                                : &x->specials.neg_inf) += weight;
     } else {
         if (s->big || n->kind != NUM_SMALL || !numeric_add_small(s, n, weight)) {
             x = numeric_ext_get(s, before);
@@ -297,8 +301,10 @@ static void float_update(struct agg_state *s, double f, int64_t weight)
     s->count += weight;
     if (isnan(f) || isinf(f) || (f == 0 && signbit(f))) {
         x = float_ext_get(s);
-        *(isnan(f) ? &x->specials.nan : f == 0 ? &x->neg_zeros : f > 0 ? &x->specials.pos_inf
-                                                                      : &x->specials.neg_inf) += weight;
+        *(isnan(f) ? &x->specials.nan
+          : f == 0 ? &x->neg_zeros
+          : f > 0  ? &x->specials.pos_inf
+                   : &x->specials.neg_inf) += weight;
     } else if (s->big || !float_window_add(&s->u.isum, &s->scale, f, weight)) {
         x = float_ext_get(s);
         if (!s->big) {
@@ -398,18 +404,11 @@ void agg_update(const struct agg *a, struct agg_state *s, const union val *v, in
         s->count += weight;
         s->u.isum += (__int128)v->i * weight;
         break;
-    case T_NUMERIC:
-        numeric_update(s, &v->n, weight);
-        break;
+    case T_NUMERIC: numeric_update(s, &v->n, weight); break;
     case T_FLOAT4:
-    case T_FLOAT8:
-        float_update(s, v->f, weight);
-        break;
-    case T_INTERVAL:
-        interval_update(s, &v->iv, weight);
-        break;
-    default:
-        PANIC("no %s of %s", a->name, type_info(a->arg)->name);
+    case T_FLOAT8: float_update(s, v->f, weight); break;
+    case T_INTERVAL: interval_update(s, &v->iv, weight); break;
+    default: PANIC("no %s of %s", a->name, type_info(a->arg)->name);
     }
 }
 
@@ -428,15 +427,11 @@ static bool int_sum(const struct agg *a, const struct agg_state *s, struct fn_ct
 static bool sum_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *ctx, union val *out)
 {
     switch (a->arg) {
-    case T_NUMERIC:
-        return numeric_sum(s, ctx, &out->n);
+    case T_NUMERIC: return numeric_sum(s, ctx, &out->n);
     case T_FLOAT4:
-    case T_FLOAT8:
-        return float_sum(s, ctx, a->arg == T_FLOAT4, &out->f);
-    case T_INTERVAL:
-        return interval_sum(s, ctx, &out->iv);
-    default:
-        return int_sum(a, s, ctx, out);
+    case T_FLOAT8: return float_sum(s, ctx, a->arg == T_FLOAT4, &out->f);
+    case T_INTERVAL: return interval_sum(s, ctx, &out->iv);
+    default: return int_sum(a, s, ctx, out);
     }
 }
 
@@ -458,7 +453,8 @@ static bool avg_result(const struct agg *a, const struct agg_state *s, struct fn
     return num_div(ctx, &sum, &count, &out->n);
 }
 
-bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *ctx, union val *out, bool *out_null)
+bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *ctx, union val *out,
+                bool *out_null)
 {
     *out_null = false;
     if (a->kind == AGG_COUNT_STAR || a->kind == AGG_COUNT) {
@@ -469,17 +465,10 @@ bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *c
     if (*out_null)
         return true;
     switch (a->kind) {
-    case AGG_BOOL_AND:
-        out->i = s->u.b.trues == s->count;
-        return true;
-    case AGG_BOOL_OR:
-        out->i = s->u.b.trues > 0;
-        return true;
-    case AGG_SUM:
-        return sum_result(a, s, ctx, out);
-    case AGG_AVG:
-        return avg_result(a, s, ctx, out);
-    default:
-        PANIC("%s is kept by its operator", a->name);
+    case AGG_BOOL_AND: out->i = s->u.b.trues == s->count; return true;
+    case AGG_BOOL_OR: out->i = s->u.b.trues > 0; return true;
+    case AGG_SUM: return sum_result(a, s, ctx, out);
+    case AGG_AVG: return avg_result(a, s, ctx, out);
+    default: PANIC("%s is kept by its operator", a->name);
     }
 }

@@ -61,16 +61,16 @@ struct str type_output(struct fn_ctx *ctx, enum type_id t, const union val *v)
 }
 
 /* Text conversion kernels of each type; strings share in_text and out_text. */
-#define IO_KERNELS(name, type_id)                                                                            \
-    KERNEL(in_##name)                                                                                        \
-    {                                                                                                        \
-        struct type t = {type_id, -1};                                                                       \
-        return type_input(ctx, t, (const char *)args[0].s.p, args[0].s.len, out);                            \
-    }                                                                                                        \
-    KERNEL(out_##name)                                                                                       \
-    {                                                                                                        \
-        out->s = type_output(ctx, type_id, &args[0]);                                                        \
-        return true;                                                                                         \
+#define IO_KERNELS(name, type_id)                                                 \
+    KERNEL(in_##name)                                                             \
+    {                                                                             \
+        struct type t = {type_id, -1};                                            \
+        return type_input(ctx, t, (const char *)args[0].s.p, args[0].s.len, out); \
+    }                                                                             \
+    KERNEL(out_##name)                                                            \
+    {                                                                             \
+        out->s = type_output(ctx, type_id, &args[0]);                             \
+        return true;                                                              \
     }
 IO_KERNELS(int2, T_INT2)
 IO_KERNELS(int4, T_INT4)
@@ -129,8 +129,8 @@ static bool num_to_int(struct fn_ctx *ctx, enum type_id t, const struct num *n, 
 {
     int64_t v;
     if (num_is_special(n))
-        return fn_fail(ctx, FN_UNSUPPORTED, "cannot convert %s to %s", n->kind == NUM_NAN ? "NaN" : "infinity",
-                       type_info(t)->name);
+        return fn_fail(ctx, FN_UNSUPPORTED, "cannot convert %s to %s",
+                       n->kind == NUM_NAN ? "NaN" : "infinity", type_info(t)->name);
     if (!num_to_i64(ctx, n, &v))
         return fn_fail(ctx, FN_OUT_OF_RANGE, "%s out of range", type_info(t)->name);
     return to_int(ctx, t, v, out);
@@ -149,18 +149,18 @@ KERNEL(int_int4)
 {
     return to_int(ctx, T_INT4, args[0].i, out);
 }
-#define TO_INT_KERNELS(name, type_id)                                                                        \
-    KERNEL(float_##name)                                                                                     \
-    {                                                                                                        \
-        return float_to_int(ctx, type_id, args[0].f, out);                                                   \
-    }                                                                                                        \
-    KERNEL(numeric_##name)                                                                                   \
-    {                                                                                                        \
-        return num_to_int(ctx, type_id, &args[0].n, out);                                                    \
-    }                                                                                                        \
-    KERNEL(jsonb_##name)                                                                                     \
-    {                                                                                                        \
-        return jsonb_to_int(ctx, type_id, args, out);                                                        \
+#define TO_INT_KERNELS(name, type_id)                      \
+    KERNEL(float_##name)                                   \
+    {                                                      \
+        return float_to_int(ctx, type_id, args[0].f, out); \
+    }                                                      \
+    KERNEL(numeric_##name)                                 \
+    {                                                      \
+        return num_to_int(ctx, type_id, &args[0].n, out);  \
+    }                                                      \
+    KERNEL(jsonb_##name)                                   \
+    {                                                      \
+        return jsonb_to_int(ctx, type_id, args, out);      \
     }
 TO_INT_KERNELS(int2, T_INT2)
 TO_INT_KERNELS(int4, T_INT4)
@@ -214,7 +214,8 @@ KERNEL(numeric_float4)
 KERNEL(jsonb_float4)
 {
     union val n;
-    return cast_jsonb_numeric(ctx, args, null, 1, &n, out_null) && numeric_float4(ctx, &n, null, 1, out, out_null);
+    return cast_jsonb_numeric(ctx, args, null, 1, &n, out_null) &&
+           numeric_float4(ctx, &n, null, 1, out, out_null);
 }
 KERNEL(jsonb_float8)
 {
@@ -228,7 +229,8 @@ static bool fit_string(struct fn_ctx *ctx, struct type t, bool is_explicit, stru
     uint32_t most = (uint32_t)(t.typmod - 4), keep = utf8_offset(s, most);
     for (uint32_t i = keep; i < s->len && !is_explicit; i++)
         if (s->p[i] != ' ')
-            return fn_fail(ctx, FN_STRING_TOO_LONG, "value too long for type %s(%u)", type_info(t.id)->name, most);
+            return fn_fail(ctx, FN_STRING_TOO_LONG, "value too long for type %s(%u)", type_info(t.id)->name,
+                           most);
     s->len = keep;
     uint32_t have = utf8_count(s);
     if (t.id == T_VARCHAR || have >= most)
@@ -262,27 +264,23 @@ bool type_apply_typmod(struct fn_ctx *ctx, struct type t, bool is_explicit, unio
         return true;
     switch (t.id) {
     case T_VARCHAR:
-    case T_BPCHAR:
-        return t.typmod < 4 || fit_string(ctx, t, is_explicit, &v->s);
-    case T_NUMERIC:
-        return t.typmod < 4 || fit_numeric(ctx, t.typmod, &v->n);
+    case T_BPCHAR: return t.typmod < 4 || fit_string(ctx, t, is_explicit, &v->s);
+    case T_NUMERIC: return t.typmod < 4 || fit_numeric(ctx, t.typmod, &v->n);
     case T_TIME:
     case T_TIMESTAMP:
     case T_TIMESTAMPTZ:
-    case T_INTERVAL:
-        return typmod_datetime(ctx, t, v);
-    default:
-        return true;
+    case T_INTERVAL: return typmod_datetime(ctx, t, v);
+    default: return true;
     }
 }
 
 /* Length coercion as a cast of a type to itself: value, typmod and (optionally) whether it is explicit. */
-#define LENGTH_KERNEL(name, type_id)                                                                         \
-    KERNEL(length_##name)                                                                                    \
-    {                                                                                                        \
-        struct type t = {type_id, arg_count > 1 ? (int32_t)args[1].i : -1};                                  \
-        *out = args[0];                                                                                      \
-        return type_apply_typmod(ctx, t, arg_count > 2 && args[2].i, out);                                   \
+#define LENGTH_KERNEL(name, type_id)                                        \
+    KERNEL(length_##name)                                                   \
+    {                                                                       \
+        struct type t = {type_id, arg_count > 1 ? (int32_t)args[1].i : -1}; \
+        *out = args[0];                                                     \
+        return type_apply_typmod(ctx, t, arg_count > 2 && args[2].i, out);  \
     }
 LENGTH_KERNEL(varchar, T_VARCHAR)
 LENGTH_KERNEL(bpchar, T_BPCHAR)
@@ -296,10 +294,13 @@ LENGTH_KERNEL(interval, T_INTERVAL)
 #define ASG CAST_ASSIGNMENT
 #define EXP CAST_EXPLICIT
 /* To the three string types on assignment, from them explicitly, by text output and input. */
-#define TEXT_FORMS(type_id, name)                                                                            \
-    {type_id, T_TEXT, ASG, out_##name}, {type_id, T_VARCHAR, ASG, out_##name},                               \
-        {type_id, T_BPCHAR, ASG, out_##name}, {T_TEXT, type_id, EXP, in_##name},                             \
-        {T_VARCHAR, type_id, EXP, in_##name}, {T_BPCHAR, type_id, EXP, in_##name}
+#define TEXT_FORMS(type_id, name)                                                \
+    {type_id, T_TEXT, ASG, out_##name}, {type_id, T_VARCHAR, ASG, out_##name},   \
+        {type_id, T_BPCHAR, ASG, out_##name}, {T_TEXT, type_id, EXP, in_##name}, \
+        {T_VARCHAR, type_id, EXP, in_##name},                                    \
+    {                                                                            \
+        T_BPCHAR, type_id, EXP, in_##name                                        \
+    }
 
 static const struct cast casts[] = {
     {T_INT2, T_INT4, IMP, NULL},

@@ -92,8 +92,10 @@ static void md5_block(uint32_t h[4], const uint8_t *p)
     memcpy(w, p, 64); /* little-endian machines only */
     for (unsigned i = 0; i < 64; i++) {
         unsigned round = i / 16;
-        uint32_t f = round == 0 ? (b & c) | (~b & d) : round == 1 ? (d & b) | (~d & c) : round == 2 ? b ^ c ^ d
-                                                                                       : c ^ (b | ~d);
+        uint32_t f = round == 0   ? (b & c) | (~b & d)
+                     : round == 1 ? (d & b) | (~d & c)
+                     : round == 2 ? b ^ c ^ d
+                                  : c ^ (b | ~d);
         f += a + md5_k[i] + w[(start[round] + step[round] * i) % 16];
         a = d;
         d = c;
@@ -121,7 +123,7 @@ void digest_md5(const uint8_t *p, size_t len, uint8_t out[16])
 
 /* SHA-2 is one algorithm at two word widths. */
 struct sha2 {
-    unsigned width;    /* 32 or 64 */
+    unsigned width; /* 32 or 64 */
     uint64_t h[8];
 };
 

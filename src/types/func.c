@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const struct fn_list *const sections[] = {
-    &fn_compare, &fn_int, &fn_float, &fn_numeric, &fn_text, &fn_like, &fn_bytea, &fn_datetime, &fn_json, &fn_misc,
+    &fn_compare, &fn_int,   &fn_float,    &fn_numeric, &fn_text,
+    &fn_like,    &fn_bytea, &fn_datetime, &fn_json,    &fn_misc,
 };
 
 uint32_t fn_section_count(void)
@@ -61,7 +62,8 @@ uint32_t fn_find(const char *name, bool is_operator, const struct fn **out, uint
 {
     pthread_once(&fn_index_once, fn_index_build);
     uint32_t n = 0;
-    for (uint32_t e = fn_index.head[name_bucket(name, is_operator)]; e && n < max; e = fn_index.entries[e - 1].next) {
+    for (uint32_t e = fn_index.head[name_bucket(name, is_operator)]; e && n < max;
+         e = fn_index.entries[e - 1].next) {
         const struct fn *fn = fn_index.entries[e - 1].fn;
         if (is_operator == ((fn->flags & FN_OPERATOR) != 0) && strcmp(fn->name, name) == 0)
             out[n++] = fn;
@@ -72,13 +74,27 @@ uint32_t fn_find(const char *name, bool is_operator, const struct fn **out, uint
 const char *fn_error_sqlstate(enum fn_error e)
 {
     static const char *const states[FN_ERROR_COUNT] = {
-        [FN_OK] = "00000",           [FN_DIVISION_BY_ZERO] = "22012", [FN_OUT_OF_RANGE] = "22003",
-        [FN_BAD_TEXT] = "22P02",     [FN_BAD_ARGUMENT] = "22023",     [FN_STRING_TOO_LONG] = "22001",
-        [FN_TOO_MANY_ROWS] = "21000", [FN_UNSUPPORTED] = "0A000",     [FN_BAD_DATETIME] = "22007",
-        [FN_DATETIME_RANGE] = "22008", [FN_BAD_LOGARITHM] = "2201E",  [FN_BAD_POWER] = "2201F",
-        [FN_BAD_SUBSTRING] = "22011", [FN_BAD_BUCKET] = "2201G",      [FN_BAD_INDEX] = "2202E",
-        [FN_BAD_ESCAPE] = "22025",   [FN_BAD_CHARACTER] = "22021",    [FN_TOO_LARGE] = "54000",
-        [FN_INTERVAL_RANGE] = "22015", [FN_ZONE_RANGE] = "22009",     [FN_BAD_UNICODE] = "22P05",
+        [FN_OK] = "00000",
+        [FN_DIVISION_BY_ZERO] = "22012",
+        [FN_OUT_OF_RANGE] = "22003",
+        [FN_BAD_TEXT] = "22P02",
+        [FN_BAD_ARGUMENT] = "22023",
+        [FN_STRING_TOO_LONG] = "22001",
+        [FN_TOO_MANY_ROWS] = "21000",
+        [FN_UNSUPPORTED] = "0A000",
+        [FN_BAD_DATETIME] = "22007",
+        [FN_DATETIME_RANGE] = "22008",
+        [FN_BAD_LOGARITHM] = "2201E",
+        [FN_BAD_POWER] = "2201F",
+        [FN_BAD_SUBSTRING] = "22011",
+        [FN_BAD_BUCKET] = "2201G",
+        [FN_BAD_INDEX] = "2202E",
+        [FN_BAD_ESCAPE] = "22025",
+        [FN_BAD_CHARACTER] = "22021",
+        [FN_TOO_LARGE] = "54000",
+        [FN_INTERVAL_RANGE] = "22015",
+        [FN_ZONE_RANGE] = "22009",
+        [FN_BAD_UNICODE] = "22P05",
     };
     return (unsigned)e < FN_ERROR_COUNT && states[e] ? states[e] : "XX000";
 }

@@ -10,38 +10,38 @@
 #include "types/val.h"
 
 enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
-    FN_OK = 0,
-    FN_DIVISION_BY_ZERO,
-    FN_OUT_OF_RANGE,     /* "integer out of range", "value overflows numeric format", ... */
-    FN_BAD_TEXT,         /* invalid input syntax for type ... */
-    FN_BAD_ARGUMENT,     /* logarithm of zero, negative substring length, ... */
-    FN_STRING_TOO_LONG,  /* value too long for type character varying(n) */
-    FN_TOO_MANY_ROWS,    /* a scalar subquery with more than one row */
-    FN_UNSUPPORTED,
-    FN_BAD_DATETIME,     /* 22007: invalid input syntax for type date, ... */
-    FN_DATETIME_RANGE,   /* 22008: date/time field value out of range, timestamp out of range, ... */
-    FN_BAD_LOGARITHM,    /* 2201E: cannot take logarithm of zero, ... */
-    FN_BAD_POWER,        /* 2201F: zero raised to a negative power, square root of a negative number, ... */
-    FN_BAD_SUBSTRING,    /* 22011: negative substring length not allowed */
-    FN_BAD_BUCKET,       /* 2201G: width_bucket */
-    FN_BAD_INDEX,        /* 2202E: index out of valid range (get_byte, set_byte) */
-    FN_BAD_ESCAPE,       /* 22025: LIKE pattern must not end with escape character, invalid escape string */
-    FN_BAD_CHARACTER,    /* 22021: character not in the encoding */
-    FN_TOO_LARGE,        /* 54000: requested length too large */
-    FN_INTERVAL_RANGE,   /* 22015: interval field value out of range */
-    FN_ZONE_RANGE,       /* 22009: time zone displacement out of range */
-    FN_BAD_UNICODE,      /* 22P05: \u0000 where text must hold it */
-    FN_ERROR_COUNT
+                FN_OK = 0,
+                FN_DIVISION_BY_ZERO,
+                FN_OUT_OF_RANGE,    /* "integer out of range", "value overflows numeric format", ... */
+                FN_BAD_TEXT,        /* invalid input syntax for type ... */
+                FN_BAD_ARGUMENT,    /* logarithm of zero, negative substring length, ... */
+                FN_STRING_TOO_LONG, /* value too long for type character varying(n) */
+                FN_TOO_MANY_ROWS,   /* a scalar subquery with more than one row */
+                FN_UNSUPPORTED,
+                FN_BAD_DATETIME,   /* 22007: invalid input syntax for type date, ... */
+                FN_DATETIME_RANGE, /* 22008: date/time field value out of range, timestamp out of range, ... */
+                FN_BAD_LOGARITHM,  /* 2201E: cannot take logarithm of zero, ... */
+                FN_BAD_POWER, /* 2201F: zero raised to a negative power, square root of a negative number, ... */
+                FN_BAD_SUBSTRING, /* 22011: negative substring length not allowed */
+                FN_BAD_BUCKET,    /* 2201G: width_bucket */
+                FN_BAD_INDEX,     /* 2202E: index out of valid range (get_byte, set_byte) */
+                FN_BAD_ESCAPE, /* 22025: LIKE pattern must not end with escape character, invalid escape string */
+                FN_BAD_CHARACTER,  /* 22021: character not in the encoding */
+                FN_TOO_LARGE,      /* 54000: requested length too large */
+                FN_INTERVAL_RANGE, /* 22015: interval field value out of range */
+                FN_ZONE_RANGE,     /* 22009: time zone displacement out of range */
+                FN_BAD_UNICODE,    /* 22P05: \u0000 where text must hold it */
+                FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */
 const char *fn_error_sqlstate(enum fn_error e);
 
 /* Where a kernel allocates its result and reports failure. Lives for one evaluation of a batch. */
 struct fn_ctx {
-    struct arena *arena;     /* results live until it is reset */
-    enum fn_error error;     /* set by a failing kernel (see fn_fail) */
-    char error_text[160];    /* PostgreSQL's message for it */
-    const void *zone;        /* session time zone for timestamptz<->text/date conversions; NULL is UTC */
+    struct arena *arena;  /* results live until it is reset */
+    enum fn_error error;  /* set by a failing kernel (see fn_fail) */
+    char error_text[160]; /* PostgreSQL's message for it */
+    const void *zone;     /* session time zone for timestamptz<->text/date conversions; NULL is UTC */
 };
 /* Sets ctx->error and its text; returns false for `return fn_fail(...)`. */
 bool fn_fail(struct fn_ctx *ctx, enum fn_error error, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -56,14 +56,14 @@ typedef bool (*fn_eval)(struct fn_ctx *ctx, const union val *args, const bool *n
 /* Optional vector kernel for hot functions of 1 or 2 arguments, strict only: n rows, a[i], b[i] (b NULL when
  * unary); state[i] comes in as VAL_OK or VAL_NULL, only VAL_OK rows are computed; sets state[i] to VAL_ERROR on
  * failure with ctx->error/error_text of the last failure. Written so that the compiler vectorises it. */
-typedef void (*fn_eval_vec)(struct fn_ctx *ctx, uint32_t n, const union val *a, const union val *b, union val *out,
-                            uint8_t *state);
+typedef void (*fn_eval_vec)(struct fn_ctx *ctx, uint32_t n, const union val *a, const union val *b,
+                            union val *out, uint8_t *state);
 
 enum fn_flags {
-    FN_STRICT = 1,    /* NULL in, NULL out */
-    FN_VARIADIC = 2,  /* the last argument type may repeat (concat, ...) */
-    FN_OPERATOR = 4,  /* name is an operator: "+", "||", "~~" (LIKE), "~~*" (ILIKE), "!~~", ... */
-    FN_PREFIX = 8     /* with FN_OPERATOR: a prefix operator such as -x or @x */
+    FN_STRICT = 1,   /* NULL in, NULL out */
+    FN_VARIADIC = 2, /* the last argument type may repeat (concat, ...) */
+    FN_OPERATOR = 4, /* name is an operator: "+", "||", "~~" (LIKE), "~~*" (ILIKE), "!~~", ... */
+    FN_PREFIX = 8    /* with FN_OPERATOR: a prefix operator such as -x or @x */
 };
 #define FN_ARGS_MAX 7 /* make_interval */
 /* In `args`, T_UNKNOWN stands for PostgreSQL's "any" (concat): accepted as it is; the binder passes such
@@ -75,8 +75,8 @@ struct fn {
     uint8_t args[FN_ARGS_MAX]; /* enum type_id */
     uint8_t result;            /* enum type_id */
     fn_eval eval;
-    fn_eval_vec eval_vec;      /* may be NULL */
-    const char *doc;           /* one line for docs/sql.md; NULL for operators whose name says it */
+    fn_eval_vec eval_vec; /* may be NULL */
+    const char *doc;      /* one line for docs/sql.md; NULL for operators whose name says it */
 };
 
 enum cast_context { CAST_IMPLICIT, CAST_ASSIGNMENT, CAST_EXPLICIT }; /* pg_cast.castcontext */

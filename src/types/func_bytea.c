@@ -221,7 +221,8 @@ static bool decode_base64(struct fn_ctx *ctx, const struct str *s, union val *ou
         } else {
             const char *d = c ? strchr(base64_digits, c) : NULL;
             if (!d)
-                return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid symbol \"%c\" found while decoding base64 sequence", c);
+                return fn_fail(ctx, FN_BAD_ARGUMENT,
+                               "invalid symbol \"%c\" found while decoding base64 sequence", c);
             digit = (uint32_t)(d - base64_digits);
         }
         group = group << 6 | digit;
@@ -269,7 +270,8 @@ static bool find_encoding(struct fn_ctx *ctx, const struct str *name, enum encod
             *out = (enum encoding)e;
             return true;
         }
-    return fn_fail(ctx, FN_BAD_ARGUMENT, "unrecognized encoding: \"%.*s\"", (int)name->len, (const char *)name->p);
+    return fn_fail(ctx, FN_BAD_ARGUMENT, "unrecognized encoding: \"%.*s\"", (int)name->len,
+                   (const char *)name->p);
 }
 KERNEL(bytea_encode)
 {
@@ -311,7 +313,8 @@ static const struct fn rows[] = {
     FN3("substring", B, I, I, B, bytea_substr, "So many bytes from the given one on"),
     FN3("overlay", B, B, I, B, bytea_overlay, "Second value put over the first from a position on"),
     FN4("overlay", B, B, I, I, B, bytea_overlay, "Second value in place of so many bytes of the first"),
-    FN2("position", B, B, I, bytea_position, "Position of the second value in the first; 0 if it is not there"),
+    FN2("position", B, B, I, bytea_position,
+        "Position of the second value in the first; 0 if it is not there"),
     FN2("btrim", B, B, B, bytea_btrim, "Without any of the given bytes at both ends"),
     FN2("ltrim", B, B, B, bytea_ltrim, "Without any of the given bytes in front"),
     FN2("rtrim", B, B, B, bytea_rtrim, "Without any of the given bytes at the end"),

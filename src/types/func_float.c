@@ -30,28 +30,28 @@ static inline bool ret_range(struct fn_ctx *ctx, double r, bool inf_in, bool may
     return ret_float(out, r);
 }
 
-#define FLOAT_KERNELS(prefix, ctype)                                                                         \
-    KERNEL(prefix##_add)                                                                                     \
-    {                                                                                                        \
-        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                                    \
-        return ret_range(ctx, (ctype)(a + b), isinf(a) || isinf(b), true, out);                              \
-    }                                                                                                        \
-    KERNEL(prefix##_sub)                                                                                     \
-    {                                                                                                        \
-        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                                    \
-        return ret_range(ctx, (ctype)(a - b), isinf(a) || isinf(b), true, out);                              \
-    }                                                                                                        \
-    KERNEL(prefix##_mul)                                                                                     \
-    {                                                                                                        \
-        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                                    \
-        return ret_range(ctx, (ctype)(a * b), isinf(a) || isinf(b), a == 0 || b == 0, out);                  \
-    }                                                                                                        \
-    KERNEL(prefix##_div)                                                                                     \
-    {                                                                                                        \
-        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                                    \
-        if (b == 0 && !isnan(a))                                                                             \
-            return fn_fail(ctx, FN_DIVISION_BY_ZERO, "division by zero");                                    \
-        return ret_range(ctx, (ctype)(a / b), isinf(a), a == 0 || isinf(b), out);                            \
+#define FLOAT_KERNELS(prefix, ctype)                                                        \
+    KERNEL(prefix##_add)                                                                    \
+    {                                                                                       \
+        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                   \
+        return ret_range(ctx, (ctype)(a + b), isinf(a) || isinf(b), true, out);             \
+    }                                                                                       \
+    KERNEL(prefix##_sub)                                                                    \
+    {                                                                                       \
+        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                   \
+        return ret_range(ctx, (ctype)(a - b), isinf(a) || isinf(b), true, out);             \
+    }                                                                                       \
+    KERNEL(prefix##_mul)                                                                    \
+    {                                                                                       \
+        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                   \
+        return ret_range(ctx, (ctype)(a * b), isinf(a) || isinf(b), a == 0 || b == 0, out); \
+    }                                                                                       \
+    KERNEL(prefix##_div)                                                                    \
+    {                                                                                       \
+        ctype a = (ctype)args[0].f, b = (ctype)args[1].f;                                   \
+        if (b == 0 && !isnan(a))                                                            \
+            return fn_fail(ctx, FN_DIVISION_BY_ZERO, "division by zero");                   \
+        return ret_range(ctx, (ctype)(a / b), isinf(a), a == 0 || isinf(b), out);           \
     }
 FLOAT_KERNELS(float4, float)
 FLOAT_KERNELS(float8, double)
@@ -183,11 +183,11 @@ KERNEL(float_pi)
 }
 
 /* Functions without a value at infinity. */
-#define FLOAT_CIRCULAR(name, call)                                                                           \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        double f = args[0].f;                                                                                \
-        return isinf(f) ? input_range(ctx) : ret_float(out, call);                                           \
+#define FLOAT_CIRCULAR(name, call)                                 \
+    KERNEL(name)                                                   \
+    {                                                              \
+        double f = args[0].f;                                      \
+        return isinf(f) ? input_range(ctx) : ret_float(out, call); \
     }
 FLOAT_CIRCULAR(float_sin, sin(f))
 FLOAT_CIRCULAR(float_cos, cos(f))
@@ -197,18 +197,18 @@ KERNEL(float_cot)
     return isinf(args[0].f) ? input_range(ctx) : ret_float(out, 1.0 / tan(args[0].f));
 }
 /* Functions on a bounded domain. */
-#define FLOAT_DOMAIN(name, call, bad)                                                                        \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        double f = args[0].f;                                                                                \
-        return (bad) ? input_range(ctx) : ret_float(out, call);                                              \
+#define FLOAT_DOMAIN(name, call, bad)                           \
+    KERNEL(name)                                                \
+    {                                                           \
+        double f = args[0].f;                                   \
+        return (bad) ? input_range(ctx) : ret_float(out, call); \
     }
-FLOAT_DOMAIN(float_asin, asin(f), f < -1 || f > 1)
-FLOAT_DOMAIN(float_acos, acos(f), f < -1 || f > 1)
+FLOAT_DOMAIN(float_asin, asin(f), f<-1 || f> 1)
+FLOAT_DOMAIN(float_acos, acos(f), f<-1 || f> 1)
 FLOAT_DOMAIN(float_atan, atan(f), false)
 FLOAT_DOMAIN(float_asinh, asinh(f), false)
 FLOAT_DOMAIN(float_acosh, acosh(f), f < 1)
-FLOAT_DOMAIN(float_atanh, f == 1 ? (double)INFINITY : f == -1 ? -(double)INFINITY : atanh(f), f < -1 || f > 1)
+FLOAT_DOMAIN(float_atanh, f == 1 ? (double)INFINITY : f == -1 ? -(double)INFINITY : atanh(f), f<-1 || f> 1)
 FLOAT_DOMAIN(float_tanh, tanh(f), false)
 KERNEL(float_atan2)
 {
@@ -260,8 +260,8 @@ KERNEL(float_width_bucket)
 
 #define F4 T_FLOAT4
 #define F8 T_FLOAT8
-#define ARITH(sym, op, vec)                                                                                  \
-    OP2(sym, F4, F4, F4, float4_##op, NULL), OP2(sym, F4, F8, F8, float8_##op, vec),                         \
+#define ARITH(sym, op, vec)                                                          \
+    OP2(sym, F4, F4, F4, float4_##op, NULL), OP2(sym, F4, F8, F8, float8_##op, vec), \
         OP2(sym, F8, F4, F8, float8_##op, vec), OP2(sym, F8, F8, F8, float8_##op, vec)
 
 static const struct fn rows[] = {

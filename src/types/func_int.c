@@ -19,27 +19,27 @@ static bool ret_checked(struct fn_ctx *ctx, enum type_id t, int64_t v, union val
 }
 
 /* One kernel per result width; the 64-bit operation reports its own overflow. */
-#define INT_KERNELS(op, builtin)                                                                             \
-    static bool int_##op(struct fn_ctx *ctx, enum type_id t, const union val *args, union val *out)          \
-    {                                                                                                        \
-        int64_t r;                                                                                           \
-        if (UNLIKELY(builtin(args[0].i, args[1].i, &r)))                                                     \
-            return out_of_range(ctx, t);                                                                     \
-        return ret_checked(ctx, t, r, out);                                                                  \
-    }                                                                                                        \
+#define INT_KERNELS(op, builtin)                                                                    \
+    static bool int_##op(struct fn_ctx *ctx, enum type_id t, const union val *args, union val *out) \
+    {                                                                                               \
+        int64_t r;                                                                                  \
+        if (UNLIKELY(builtin(args[0].i, args[1].i, &r)))                                            \
+            return out_of_range(ctx, t);                                                            \
+        return ret_checked(ctx, t, r, out);                                                         \
+    }                                                                                               \
     INT_WIDTHS(op)
-#define INT_WIDTHS(op)                                                                                       \
-    KERNEL(int2_##op)                                                                                        \
-    {                                                                                                        \
-        return int_##op(ctx, T_INT2, args, out);                                                             \
-    }                                                                                                        \
-    KERNEL(int4_##op)                                                                                        \
-    {                                                                                                        \
-        return int_##op(ctx, T_INT4, args, out);                                                             \
-    }                                                                                                        \
-    KERNEL(int8_##op)                                                                                        \
-    {                                                                                                        \
-        return int_##op(ctx, T_INT8, args, out);                                                             \
+#define INT_WIDTHS(op)                           \
+    KERNEL(int2_##op)                            \
+    {                                            \
+        return int_##op(ctx, T_INT2, args, out); \
+    }                                            \
+    KERNEL(int4_##op)                            \
+    {                                            \
+        return int_##op(ctx, T_INT4, args, out); \
+    }                                            \
+    KERNEL(int8_##op)                            \
+    {                                            \
+        return int_##op(ctx, T_INT8, args, out); \
     }
 
 INT_KERNELS(add, __builtin_add_overflow)
@@ -243,16 +243,18 @@ INT_VEC(int8_sub_vec, __builtin_sub_overflow, int8_sub)
 INT_VEC(int8_mul_vec, __builtin_mul_overflow, int8_mul)
 
 /* int2 with int2 gives int2, anything with int8 gives int8, else int4. */
-#define ARITH(sym, op, vec4, vec8)                                                                           \
-    OP2(sym, T_INT2, T_INT2, T_INT2, int2_##op, NULL), OP2(sym, T_INT2, T_INT4, T_INT4, int4_##op, vec4),    \
-        OP2(sym, T_INT2, T_INT8, T_INT8, int8_##op, vec8), OP2(sym, T_INT4, T_INT2, T_INT4, int4_##op, vec4), \
-        OP2(sym, T_INT4, T_INT4, T_INT4, int4_##op, vec4), OP2(sym, T_INT4, T_INT8, T_INT8, int8_##op, vec8), \
-        OP2(sym, T_INT8, T_INT2, T_INT8, int8_##op, vec8), OP2(sym, T_INT8, T_INT4, T_INT8, int8_##op, vec8), \
-        OP2(sym, T_INT8, T_INT8, T_INT8, int8_##op, vec8)
-#define SAME(sym, k)                                                                                         \
-    OP2(sym, T_INT2, T_INT2, T_INT2, k, NULL), OP2(sym, T_INT4, T_INT4, T_INT4, k, NULL),                    \
+#define ARITH(sym, op, vec4, vec8)                                                                        \
+    OP2(sym, T_INT2, T_INT2, T_INT2, int2_##op, NULL), OP2(sym, T_INT2, T_INT4, T_INT4, int4_##op, vec4), \
+        OP2(sym, T_INT2, T_INT8, T_INT8, int8_##op, vec8),                                                \
+        OP2(sym, T_INT4, T_INT2, T_INT4, int4_##op, vec4),                                                \
+        OP2(sym, T_INT4, T_INT4, T_INT4, int4_##op, vec4),                                                \
+        OP2(sym, T_INT4, T_INT8, T_INT8, int8_##op, vec8),                                                \
+        OP2(sym, T_INT8, T_INT2, T_INT8, int8_##op, vec8),                                                \
+        OP2(sym, T_INT8, T_INT4, T_INT8, int8_##op, vec8), OP2(sym, T_INT8, T_INT8, T_INT8, int8_##op, vec8)
+#define SAME(sym, k)                                                                      \
+    OP2(sym, T_INT2, T_INT2, T_INT2, k, NULL), OP2(sym, T_INT4, T_INT4, T_INT4, k, NULL), \
         OP2(sym, T_INT8, T_INT8, T_INT8, k, NULL)
-#define PREFIX(sym, k2, k4, k8)                                                                              \
+#define PREFIX(sym, k2, k4, k8) \
     OP1(sym, T_INT2, T_INT2, k2), OP1(sym, T_INT4, T_INT4, k4), OP1(sym, T_INT8, T_INT8, k8)
 
 static const struct fn rows[] = {

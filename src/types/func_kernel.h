@@ -7,19 +7,40 @@
 
 #define KERNEL_UNUSED __attribute__((unused))
 /* Defines a kernel (see fn_eval): KERNEL(name) { ... return true; } */
-#define KERNEL_ARGS                                                                                          \
-    struct fn_ctx *ctx KERNEL_UNUSED, const union val *args KERNEL_UNUSED, const bool *null KERNEL_UNUSED,   \
+#define KERNEL_ARGS                                                                                        \
+    struct fn_ctx *ctx KERNEL_UNUSED, const union val *args KERNEL_UNUSED, const bool *null KERNEL_UNUSED, \
         uint32_t arg_count KERNEL_UNUSED, union val *out KERNEL_UNUSED, bool *out_null KERNEL_UNUSED
 #define KERNEL(name) static bool name(KERNEL_ARGS)
 
 /* Rows: operators op2 and op1 (prefix), functions with their argument types. */
-#define OP2(sym, ta, tb, tr, k, vec) {sym, FN_STRICT | FN_OPERATOR, 2, {ta, tb}, tr, k, vec, NULL}
-#define OP1(sym, ta, tr, k) {sym, FN_STRICT | FN_OPERATOR | FN_PREFIX, 1, {ta}, tr, k, NULL, NULL}
-#define FN0(fname, tr, k, text) {fname, FN_STRICT, 0, {0}, tr, k, NULL, text}
-#define FN1(fname, ta, tr, k, text) {fname, FN_STRICT, 1, {ta}, tr, k, NULL, text}
-#define FN2(fname, ta, tb, tr, k, text) {fname, FN_STRICT, 2, {ta, tb}, tr, k, NULL, text}
-#define FN3(fname, ta, tb, tc, tr, k, text) {fname, FN_STRICT, 3, {ta, tb, tc}, tr, k, NULL, text}
-#define FN4(fname, ta, tb, tc, td, tr, k, text) {fname, FN_STRICT, 4, {ta, tb, tc, td}, tr, k, NULL, text}
+#define OP2(sym, ta, tb, tr, k, vec)                                \
+    {                                                               \
+        sym, FN_STRICT | FN_OPERATOR, 2, {ta, tb}, tr, k, vec, NULL \
+    }
+#define OP1(sym, ta, tr, k)                                                  \
+    {                                                                        \
+        sym, FN_STRICT | FN_OPERATOR | FN_PREFIX, 1, {ta}, tr, k, NULL, NULL \
+    }
+#define FN0(fname, tr, k, text)                     \
+    {                                               \
+        fname, FN_STRICT, 0, {0}, tr, k, NULL, text \
+    }
+#define FN1(fname, ta, tr, k, text)                  \
+    {                                                \
+        fname, FN_STRICT, 1, {ta}, tr, k, NULL, text \
+    }
+#define FN2(fname, ta, tb, tr, k, text)                  \
+    {                                                    \
+        fname, FN_STRICT, 2, {ta, tb}, tr, k, NULL, text \
+    }
+#define FN3(fname, ta, tb, tc, tr, k, text)                  \
+    {                                                        \
+        fname, FN_STRICT, 3, {ta, tb, tc}, tr, k, NULL, text \
+    }
+#define FN4(fname, ta, tb, tc, td, tr, k, text)                  \
+    {                                                            \
+        fname, FN_STRICT, 4, {ta, tb, tc, td}, tr, k, NULL, text \
+    }
 
 static inline bool ret_int(union val *out, int64_t v)
 {

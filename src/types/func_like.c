@@ -6,8 +6,8 @@
 
 struct matcher {
     struct fn_ctx *ctx;
-    bool bytes;   /* bytea: _ is one byte */
-    bool fold;    /* ILIKE */
+    bool bytes; /* bytea: _ is one byte */
+    bool fold;  /* ILIKE */
 };
 
 static inline uint8_t fold_byte(const struct matcher *m, uint8_t c)
@@ -68,14 +68,14 @@ static bool match(const struct matcher *m, const struct str *text, const struct 
     return true;
 }
 
-#define LIKE_KERNEL(name, bytes, fold, sign)                                                                 \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        struct matcher m = {ctx, bytes, fold};                                                               \
-        bool matched = false;                                                                                \
-        if (!match(&m, &args[0].s, &args[1].s, &matched))                                                    \
-            return false;                                                                                    \
-        return ret_int(out, sign matched);                                                                   \
+#define LIKE_KERNEL(name, bytes, fold, sign)              \
+    KERNEL(name)                                          \
+    {                                                     \
+        struct matcher m = {ctx, bytes, fold};            \
+        bool matched = false;                             \
+        if (!match(&m, &args[0].s, &args[1].s, &matched)) \
+            return false;                                 \
+        return ret_int(out, sign matched);                \
     }
 LIKE_KERNEL(text_like, false, false, !!)
 LIKE_KERNEL(text_not_like, false, false, !)
@@ -132,7 +132,9 @@ static const struct fn rows[] = {
     OP2("~~*", T_BPCHAR, T_TEXT, T_BOOL, text_ilike, NULL),
     OP2("!~~*", T_TEXT, T_TEXT, T_BOOL, text_not_ilike, NULL),
     OP2("!~~*", T_BPCHAR, T_TEXT, T_BOOL, text_not_ilike, NULL),
-    FN2("like_escape", T_TEXT, T_TEXT, T_TEXT, text_like_escape, "LIKE pattern with another escape character"),
-    FN2("like_escape", T_BYTEA, T_BYTEA, T_BYTEA, bytea_like_escape, "LIKE pattern with another escape character"),
+    FN2("like_escape", T_TEXT, T_TEXT, T_TEXT, text_like_escape,
+        "LIKE pattern with another escape character"),
+    FN2("like_escape", T_BYTEA, T_BYTEA, T_BYTEA, bytea_like_escape,
+        "LIKE pattern with another escape character"),
 };
 const struct fn_list fn_like = {rows, ARRAY_COUNT(rows)};

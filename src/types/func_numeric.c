@@ -3,15 +3,15 @@
 #include "types/func_sections.h"
 #include "types/numeric_impl.h"
 
-#define NUM_KERNEL2(name, call)                                                                              \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        return call(ctx, &args[0].n, &args[1].n, &out->n);                                                   \
+#define NUM_KERNEL2(name, call)                            \
+    KERNEL(name)                                           \
+    {                                                      \
+        return call(ctx, &args[0].n, &args[1].n, &out->n); \
     }
-#define NUM_KERNEL1(name, call)                                                                              \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        return call(ctx, &args[0].n, &out->n);                                                               \
+#define NUM_KERNEL1(name, call)                \
+    KERNEL(name)                               \
+    {                                          \
+        return call(ctx, &args[0].n, &out->n); \
     }
 #define NUM_VEC(name, call)                                                                                  \
     static void name(struct fn_ctx *ctx, uint32_t n, const union val *a, const union val *b, union val *out, \
@@ -149,7 +149,8 @@ KERNEL(numeric_lcm)
         out->n = (struct num){.dscale = dscale};
         return true;
     }
-    if (!gcd_finite(ctx, *a, *b, &g) || !num_div_rounded(ctx, a, &g, 0, false, &q) || !num_mul(ctx, &q, b, &r))
+    if (!gcd_finite(ctx, *a, *b, &g) || !num_div_rounded(ctx, a, &g, 0, false, &q) ||
+        !num_mul(ctx, &q, b, &r))
         return false;
     r.neg = 0;
     return num_set_dscale(ctx, &r, dscale, &out->n);
@@ -205,7 +206,8 @@ KERNEL(numeric_min_scale)
 KERNEL(numeric_trim_scale)
 {
     out->n = args[0].n;
-    return num_is_special(&args[0].n) || num_set_dscale(ctx, &args[0].n, least_scale(ctx, &args[0].n), &out->n);
+    return num_is_special(&args[0].n) ||
+           num_set_dscale(ctx, &args[0].n, least_scale(ctx, &args[0].n), &out->n);
 }
 
 static bool bucket_check(struct fn_ctx *ctx, const union val *args)
@@ -263,7 +265,8 @@ static const struct fn rows[] = {
     FN1("ceiling", N, N, numeric_ceil, "Least integer not below the argument"),
     FN1("floor", N, N, numeric_floor, "Greatest integer not above the argument"),
     FN1("round", N, N, numeric_round, "Rounds to an integer, halves away from zero"),
-    FN2("round", N, T_INT4, N, numeric_round, "Rounds to the given digits after the point, halves away from zero"),
+    FN2("round", N, T_INT4, N, numeric_round,
+        "Rounds to the given digits after the point, halves away from zero"),
     FN1("trunc", N, N, numeric_trunc, "Cuts off the digits after the point"),
     FN2("trunc", N, T_INT4, N, numeric_trunc, "Cuts off after the given digits"),
     FN2("mod", N, N, N, numeric_mod, "Remainder, with the sign of the dividend"),

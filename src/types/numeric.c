@@ -5,15 +5,45 @@
 #include "types/numeric_impl.h"
 
 #define P(hi, lo) ((u128)UINT64_C(hi) * UINT64_C(10000000000000000000) + UINT64_C(lo))
-const u128 num_pow10[NUM_POW10_U128_MAX + 1] = {
-    P(0, 1), P(0, 10), P(0, 100), P(0, 1000), P(0, 10000), P(0, 100000), P(0, 1000000), P(0, 10000000),
-    P(0, 100000000), P(0, 1000000000), P(0, 10000000000), P(0, 100000000000), P(0, 1000000000000),
-    P(0, 10000000000000), P(0, 100000000000000), P(0, 1000000000000000), P(0, 10000000000000000),
-    P(0, 100000000000000000), P(0, 1000000000000000000), P(1, 0), P(10, 0), P(100, 0), P(1000, 0),
-    P(10000, 0), P(100000, 0), P(1000000, 0), P(10000000, 0), P(100000000, 0), P(1000000000, 0),
-    P(10000000000, 0), P(100000000000, 0), P(1000000000000, 0), P(10000000000000, 0), P(100000000000000, 0),
-    P(1000000000000000, 0), P(10000000000000000, 0), P(100000000000000000, 0), P(1000000000000000000, 0),
-    P(10000000000000000000, 0)};
+const u128 num_pow10[NUM_POW10_U128_MAX + 1] = {P(0, 1),
+                                                P(0, 10),
+                                                P(0, 100),
+                                                P(0, 1000),
+                                                P(0, 10000),
+                                                P(0, 100000),
+                                                P(0, 1000000),
+                                                P(0, 10000000),
+                                                P(0, 100000000),
+                                                P(0, 1000000000),
+                                                P(0, 10000000000),
+                                                P(0, 100000000000),
+                                                P(0, 1000000000000),
+                                                P(0, 10000000000000),
+                                                P(0, 100000000000000),
+                                                P(0, 1000000000000000),
+                                                P(0, 10000000000000000),
+                                                P(0, 100000000000000000),
+                                                P(0, 1000000000000000000),
+                                                P(1, 0),
+                                                P(10, 0),
+                                                P(100, 0),
+                                                P(1000, 0),
+                                                P(10000, 0),
+                                                P(100000, 0),
+                                                P(1000000, 0),
+                                                P(10000000, 0),
+                                                P(100000000, 0),
+                                                P(1000000000, 0),
+                                                P(10000000000, 0),
+                                                P(100000000000, 0),
+                                                P(1000000000000, 0),
+                                                P(10000000000000, 0),
+                                                P(100000000000000, 0),
+                                                P(1000000000000000, 0),
+                                                P(10000000000000000, 0),
+                                                P(100000000000000000, 0),
+                                                P(1000000000000000000, 0),
+                                                P(10000000000000000000, 0)};
 
 struct num num_zero(void)
 {
@@ -131,7 +161,8 @@ int num_cmp(const struct num *a, const struct num *b)
 {
     if (UNLIKELY(num_is_special(a) || num_is_special(b))) {
         /* -Infinity < finite < Infinity < NaN */
-        static const int rank[] = {[NUM_SMALL] = 1, [NUM_BIG] = 1, [NUM_NAN] = 3, [NUM_PINF] = 2, [NUM_NINF] = 0};
+        static const int rank[] = {
+            [NUM_SMALL] = 1, [NUM_BIG] = 1, [NUM_NAN] = 3, [NUM_PINF] = 2, [NUM_NINF] = 0};
         int ra = rank[a->kind], rb = rank[b->kind];
         return ra < rb ? -1 : ra > rb;
     }
@@ -139,9 +170,9 @@ int num_cmp(const struct num *a, const struct num *b)
         if (a->neg != b->neg)
             return a->neg ? -1 : 1;
         u128 x = num_small(a), y = num_small(b);
-        bool exact = a->dscale == b->dscale || (a->dscale < b->dscale
-                         ? u128_scale_up(x, (unsigned)(b->dscale - a->dscale), &x)
-                         : u128_scale_up(y, (unsigned)(a->dscale - b->dscale), &y));
+        bool exact = a->dscale == b->dscale ||
+                     (a->dscale < b->dscale ? u128_scale_up(x, (unsigned)(b->dscale - a->dscale), &x)
+                                            : u128_scale_up(y, (unsigned)(a->dscale - b->dscale), &y));
         if (LIKELY(exact)) {
             int r = x < y ? -1 : x > y;
             return a->neg ? -r : r;
@@ -408,7 +439,8 @@ struct num num_copy(struct arena *arena, const struct num *a)
 bool num_to_i64(struct fn_ctx *ctx, const struct num *a, int64_t *out)
 {
     if (num_is_special(a))
-        return fn_fail(ctx, FN_UNSUPPORTED, "cannot convert %s to bigint", a->kind == NUM_NAN ? "NaN" : "infinity");
+        return fn_fail(ctx, FN_UNSUPPORTED, "cannot convert %s to bigint",
+                       a->kind == NUM_NAN ? "NaN" : "infinity");
     struct num whole;
     if (!num_round(ctx, a, 0, &whole))
         return false;

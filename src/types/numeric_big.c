@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define WORD_DIGITS 19
-#define WORD_BASE UINT64_C(10000000000000000000)
+#define WORD_BASE   UINT64_C(10000000000000000000)
 _Static_assert(MPD_RDIGITS == WORD_DIGITS, "mpdecimal is built with 64-bit words");
 
 void big_context(mpd_context_t *c, mpd_ssize_t prec)

@@ -9,8 +9,8 @@
 typedef unsigned __int128 u128;
 
 #define NUM_MIN_SIG_DIGITS 16   /* least significant digits of a quotient, root or logarithm */
-#define NUM_RSCALE_MAX 1000     /* largest scale PostgreSQL selects by itself */
-#define NUM_WEIGHT_CLAMP 2000   /* estimated decimal weights are cut to +-this */
+#define NUM_RSCALE_MAX     1000 /* largest scale PostgreSQL selects by itself */
+#define NUM_WEIGHT_CLAMP   2000 /* estimated decimal weights are cut to +-this */
 #define NUM_POW10_U128_MAX 38   /* largest power of ten below 2^128 */
 
 extern const u128 num_pow10[NUM_POW10_U128_MAX + 1];

@@ -29,7 +29,8 @@ static bool parse_special(struct fn_ctx *ctx, const char *text, size_t len, cons
     size_t left = (size_t)(end - p);
     if (left == 3 && !has_sign && strncasecmp(p, "NaN", 3) == 0)
         num_set_special(out, NUM_NAN);
-    else if ((left == 8 && strncasecmp(p, "infinity", 8) == 0) || (left == 3 && strncasecmp(p, "inf", 3) == 0))
+    else if ((left == 8 && strncasecmp(p, "infinity", 8) == 0) ||
+             (left == 3 && strncasecmp(p, "inf", 3) == 0))
         num_set_special(out, neg ? NUM_NINF : NUM_PINF);
     else
         return bad_syntax(ctx, text, len);
@@ -57,7 +58,8 @@ static bool parse_exponent(const char **pp, const char *end, int64_t *out)
 }
 
 /* The value of `count` digits, the last `scale` of them after the point (negative: that many zeros follow). */
-static bool assemble(struct fn_ctx *ctx, const char *digits, size_t count, int64_t scale, bool neg, struct num *out)
+static bool assemble(struct fn_ctx *ctx, const char *digits, size_t count, int64_t scale, bool neg,
+                     struct num *out)
 {
     unsigned dscale = scale > 0 ? (unsigned)scale : 0;
     while (count > 0 && *digits == '0') {
@@ -137,7 +139,8 @@ static size_t u128_text(u128 m, char *buf)
 
 struct str num_format(struct fn_ctx *ctx, const struct num *a)
 {
-    static const char *const special[] = {[NUM_NAN] = "NaN", [NUM_PINF] = "Infinity", [NUM_NINF] = "-Infinity"};
+    static const char *const special[] = {
+        [NUM_NAN] = "NaN", [NUM_PINF] = "Infinity", [NUM_NINF] = "-Infinity"};
     if (num_is_special(a)) {
         const char *s = special[a->kind];
         return (struct str){(const uint8_t *)s, (uint32_t)strlen(s), 0};
@@ -276,7 +279,14 @@ size_t num_decode(struct arena *arena, const uint8_t *p, size_t len, struct num 
 /* Keys: a class byte, then for finite non-zero numbers the exponent of the leading digit (4 bytes, biased) and the
  * digits without trailing zeros, two to a byte, each byte 1 + its value, ended by 0. Negative numbers invert
  * exponent and digits. */
-enum key_class { KEY_NINF = 0x10, KEY_NEG = 0x20, KEY_ZERO = 0x30, KEY_POS = 0x40, KEY_PINF = 0x50, KEY_NAN = 0x60 };
+enum key_class {
+    KEY_NINF = 0x10,
+    KEY_NEG = 0x20,
+    KEY_ZERO = 0x30,
+    KEY_POS = 0x40,
+    KEY_PINF = 0x50,
+    KEY_NAN = 0x60
+};
 
 static void key_put_digits(struct buf *b, const char *digits, size_t n, int32_t exponent, uint8_t flip)
 {

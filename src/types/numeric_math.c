@@ -6,9 +6,9 @@
 #include "types/numeric_impl.h"
 #include <math.h>
 
-#define GUARD_DIGITS 24
+#define GUARD_DIGITS     24
 #define EXP_ARGUMENT_MAX 6000 /* |x| from which exp(x) is an overflow or 0 */
-#define LOG10_E 0.434294481903252
+#define LOG10_E          0.434294481903252
 
 static int max_int(int a, int b)
 {
@@ -206,8 +206,8 @@ static double log10_estimate(const struct num *a)
 }
 
 /* base^e for an integer e, by mpdecimal with enough digits to round correctly. */
-static bool power_int_general(struct fn_ctx *ctx, const struct num *base, int64_t e, double weight, int rscale,
-                              struct num *out)
+static bool power_int_general(struct fn_ctx *ctx, const struct num *base, int64_t e, double weight,
+                              int rscale, struct num *out)
 {
     mpd_context_t c;
     uint32_t status = 0;
@@ -340,7 +340,8 @@ bool num_power(struct fn_ctx *ctx, const struct num *a, const struct num *b, str
     if (num_sign(a) == 0 && num_sign(b) < 0)
         return fn_fail(ctx, FN_BAD_POWER, "zero raised to a negative power is undefined");
     if (num_sign(a) < 0 && !num_is_integral(b))
-        return fn_fail(ctx, FN_BAD_POWER, "a negative number raised to a non-integer power yields a complex result");
+        return fn_fail(ctx, FN_BAD_POWER,
+                       "a negative number raised to a non-integer power yields a complex result");
     if (num_is_special(a) || num_is_special(b))
         return power_infinite(ctx, a, b, out);
     return power_finite(ctx, a, b, out);

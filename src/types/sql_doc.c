@@ -73,8 +73,8 @@ static void put_operators(FILE *to)
         bool prefix = f->flags & FN_PREFIX;
         fputs("| `", to);
         put_cell(to, f->name);
-        fprintf(to, "` | %s | %s | %s |\n", prefix ? "" : type_name(f->args[0]), type_name(f->args[prefix ? 0 : 1]),
-                type_name(f->result));
+        fprintf(to, "` | %s | %s | %s |\n", prefix ? "" : type_name(f->args[0]),
+                type_name(f->args[prefix ? 0 : 1]), type_name(f->result));
     }
     free(rows);
 }
@@ -101,7 +101,8 @@ static void put_aggregates(FILE *to)
     fputs("\n## Aggregates\n\n| aggregate | result | |\n| --- | --- | --- |\n", to);
     for (uint32_t i = 0; i < agg_count(); i++) {
         const struct agg *a = agg_at(i);
-        fprintf(to, "| `%s(%s)` | %s | ", a->name, a->arg_count ? type_name(a->arg) : "*", type_name(a->result));
+        fprintf(to, "| `%s(%s)` | %s | ", a->name, a->arg_count ? type_name(a->arg) : "*",
+                type_name(a->result));
         put_cell(to, a->doc);
         fputs(" |\n", to);
     }

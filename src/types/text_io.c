@@ -15,8 +15,8 @@ static bool is_space(char c)
 
 static bool bad_syntax(struct fn_ctx *ctx, enum type_id t, const char *text, size_t len)
 {
-    return fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type %s: \"%.*s\"", type_info(t)->name, (int)len,
-                   text);
+    return fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type %s: \"%.*s\"", type_info(t)->name,
+                   (int)len, text);
 }
 
 static struct str fixed_str(const char *s)
@@ -82,8 +82,8 @@ static bool float_word(const char *p, size_t n, double *out)
     static const struct {
         const char *word;
         double value;
-    } words[] = {{"nan", NAN},       {"infinity", INFINITY},  {"+infinity", INFINITY}, {"-infinity", -INFINITY},
-                 {"inf", INFINITY},  {"+inf", INFINITY},      {"-inf", -INFINITY}};
+    } words[] = {{"nan", NAN},      {"infinity", INFINITY}, {"+infinity", INFINITY}, {"-infinity", -INFINITY},
+                 {"inf", INFINITY}, {"+inf", INFINITY},     {"-inf", -INFINITY}};
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         if (n == strlen(words[i].word) && strncasecmp(p, words[i].word, n) == 0) {
             *out = words[i].value;
@@ -109,7 +109,8 @@ bool input_float(struct fn_ctx *ctx, struct type t, const char *text, size_t len
     if (end == copy)
         return bad_syntax(ctx, t.id, text, len);
     if (errno == ERANGE && (f == 0 || isinf(f)))
-        return fn_fail(ctx, FN_OUT_OF_RANGE, "\"%s\" is out of range for type %s", copy, type_info(t.id)->name);
+        return fn_fail(ctx, FN_OUT_OF_RANGE, "\"%s\" is out of range for type %s", copy,
+                       type_info(t.id)->name);
     if (*end || isnan(f) || isinf(f))
         return bad_syntax(ctx, t.id, text, len);
     return ret_float(out, f);
@@ -148,7 +149,8 @@ static bool input_hex(struct fn_ctx *ctx, const uint8_t *p, size_t len, union va
             return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid hexadecimal data: odd number of digits");
         int low = high < 0 ? -1 : hex_value(p[i + 1]);
         if (low < 0)
-            return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid hexadecimal digit: \"%c\"", high < 0 ? p[i] : p[i + 1]);
+            return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid hexadecimal digit: \"%c\"",
+                           high < 0 ? p[i] : p[i + 1]);
         bytes[n++] = (uint8_t)(high << 4 | low);
         i++;
     }
@@ -156,7 +158,8 @@ static bool input_hex(struct fn_ctx *ctx, const uint8_t *p, size_t len, union va
 }
 
 /* \x and hex digits, or the escape form: \\ and \ooo. */
-bool input_bytea(struct fn_ctx *ctx, struct type t KERNEL_UNUSED, const char *text, size_t len, union val *out)
+bool input_bytea(struct fn_ctx *ctx, struct type t KERNEL_UNUSED, const char *text, size_t len,
+                 union val *out)
 {
     const uint8_t *p = (const uint8_t *)text;
     if (len >= 2 && p[0] == '\\' && p[1] == 'x')

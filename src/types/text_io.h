@@ -10,8 +10,10 @@
 
 /* text_io.c */
 bool input_bool(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
-bool input_int(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out); /* int2/4/8 */
-bool input_float(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out); /* float4/8 */
+bool input_int(struct fn_ctx *ctx, struct type t, const char *text, size_t len,
+               union val *out); /* int2/4/8 */
+bool input_float(struct fn_ctx *ctx, struct type t, const char *text, size_t len,
+                 union val *out); /* float4/8 */
 bool input_numeric(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 bool input_text(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 bool input_bytea(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
@@ -55,14 +57,14 @@ bool cast_timestamp_date(struct fn_ctx *ctx, const union val *args, const bool *
                          union val *out, bool *out_null);
 bool cast_timestamp_time(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                          union val *out, bool *out_null);
-bool cast_timestamp_timestamptz(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
-                                union val *out, bool *out_null);
+bool cast_timestamp_timestamptz(struct fn_ctx *ctx, const union val *args, const bool *null,
+                                uint32_t arg_count, union val *out, bool *out_null);
 bool cast_timestamptz_date(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                            union val *out, bool *out_null);
 bool cast_timestamptz_time(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                            union val *out, bool *out_null);
-bool cast_timestamptz_timestamp(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
-                                union val *out, bool *out_null);
+bool cast_timestamptz_timestamp(struct fn_ctx *ctx, const union val *args, const bool *null,
+                                uint32_t arg_count, union val *out, bool *out_null);
 bool cast_time_interval(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                         union val *out, bool *out_null);
 bool cast_interval_time(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,

@@ -19,7 +19,8 @@ static const struct type_info types[T_COUNT] = {
     {T_BYTEA, "bytea", "bytea", 17, 'U', false, PHYS_STR, true, "string", NULL},
     {T_DATE, "date", "date", 1082, 'D', false, PHYS_I64, true, "string", "date"},
     {T_TIME, "time without time zone", "time", 1083, 'D', false, PHYS_I64, true, "string", "time"},
-    {T_TIMESTAMP, "timestamp without time zone", "timestamp", 1114, 'D', false, PHYS_I64, true, "string", NULL},
+    {T_TIMESTAMP, "timestamp without time zone", "timestamp", 1114, 'D', false, PHYS_I64, true, "string",
+     NULL},
     {T_TIMESTAMPTZ, "timestamp with time zone", "timestamptz", 1184, 'D', true, PHYS_I64, true, "string",
      "date-time"},
     {T_INTERVAL, "interval", "interval", 1186, 'T', true, PHYS_INTERVAL, true, "string", NULL},
@@ -33,10 +34,17 @@ static const struct {
     const char *name;
     enum type_id id;
 } aliases[] = {
-    {"int", T_INT4},        {"float", T_FLOAT8},       {"decimal", T_NUMERIC},
-    {"dec", T_NUMERIC},     {"char varying", T_VARCHAR}, {"char", T_BPCHAR},
-    {"nchar", T_BPCHAR},    {"national character", T_BPCHAR}, {"national char", T_BPCHAR},
-    {"national character varying", T_VARCHAR}, {"national char varying", T_VARCHAR},
+    {"int", T_INT4},
+    {"float", T_FLOAT8},
+    {"decimal", T_NUMERIC},
+    {"dec", T_NUMERIC},
+    {"char varying", T_VARCHAR},
+    {"char", T_BPCHAR},
+    {"nchar", T_BPCHAR},
+    {"national character", T_BPCHAR},
+    {"national char", T_BPCHAR},
+    {"national character varying", T_VARCHAR},
+    {"national char varying", T_VARCHAR},
 };
 
 const struct type_info *type_info(enum type_id id)
@@ -93,10 +101,18 @@ static void format_interval(int32_t typmod, char *buf, size_t size)
         int mask;
         const char *words;
     } ranges[] = {
-        {1 << 2, " year"}, {1 << 1, " month"}, {1 << 3, " day"}, {1 << 10, " hour"}, {1 << 11, " minute"},
-        {1 << 12, " second"}, {1 << 2 | 1 << 1, " year to month"}, {1 << 3 | 1 << 10, " day to hour"},
-        {1 << 3 | 1 << 10 | 1 << 11, " day to minute"}, {1 << 3 | 1 << 10 | 1 << 11 | 1 << 12, " day to second"},
-        {1 << 10 | 1 << 11, " hour to minute"}, {1 << 10 | 1 << 11 | 1 << 12, " hour to second"},
+        {1 << 2, " year"},
+        {1 << 1, " month"},
+        {1 << 3, " day"},
+        {1 << 10, " hour"},
+        {1 << 11, " minute"},
+        {1 << 12, " second"},
+        {1 << 2 | 1 << 1, " year to month"},
+        {1 << 3 | 1 << 10, " day to hour"},
+        {1 << 3 | 1 << 10 | 1 << 11, " day to minute"},
+        {1 << 3 | 1 << 10 | 1 << 11 | 1 << 12, " day to second"},
+        {1 << 10 | 1 << 11, " hour to minute"},
+        {1 << 10 | 1 << 11 | 1 << 12, " hour to second"},
         {1 << 11 | 1 << 12, " minute to second"},
     };
     const char *words = "";
@@ -119,7 +135,8 @@ const char *type_format(struct type t, char *buf, size_t size_bytes)
     else if (m < 0)
         snprintf(buf, size_bytes, "%s", name);
     else if (t.id == T_NUMERIC)
-        snprintf(buf, size_bytes, "numeric(%d,%d)", ((m - 4) >> 16) & 0xffff, (((m - 4) & 0x7ff) ^ 1024) - 1024);
+        snprintf(buf, size_bytes, "numeric(%d,%d)", ((m - 4) >> 16) & 0xffff,
+                 (((m - 4) & 0x7ff) ^ 1024) - 1024);
     else if (t.id == T_VARCHAR || t.id == T_BPCHAR)
         snprintf(buf, size_bytes, "%s(%d)", name, m - 4);
     else if (t.id == T_TIME || t.id == T_TIMESTAMP)

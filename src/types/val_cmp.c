@@ -39,29 +39,21 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
     case T_DATE:
     case T_TIME:
     case T_TIMESTAMP:
-    case T_TIMESTAMPTZ:
-        return (a->i > b->i) - (a->i < b->i);
+    case T_TIMESTAMPTZ: return (a->i > b->i) - (a->i < b->i);
     case T_FLOAT4:
-    case T_FLOAT8:
-        return cmp_float(a->f, b->f);
-    case T_NUMERIC:
-        return num_cmp(&a->n, &b->n);
-    case T_BPCHAR:
-        return cmp_bytes(&a->s, &b->s, false);
+    case T_FLOAT8: return cmp_float(a->f, b->f);
+    case T_NUMERIC: return num_cmp(&a->n, &b->n);
+    case T_BPCHAR: return cmp_bytes(&a->s, &b->s, false);
     case T_TEXT:
     case T_VARCHAR:
     case T_BYTEA:
-    case T_UNKNOWN:
-        return cmp_bytes(&a->s, &b->s, true);
+    case T_UNKNOWN: return cmp_bytes(&a->s, &b->s, true);
     case T_JSONB: /* equal text is equal jsonb; the order is that of the key codec */
         return cmp_bytes(&a->s, &b->s, true);
-    case T_INTERVAL:
-        return cmp_interval(&a->iv, &b->iv);
-    case T_UUID:
-        return memcmp(a->uuid, b->uuid, sizeof a->uuid);
+    case T_INTERVAL: return cmp_interval(&a->iv, &b->iv);
+    case T_UUID: return memcmp(a->uuid, b->uuid, sizeof a->uuid);
     case T_JSON:
-    case T_COUNT:
-        break;
+    case T_COUNT: break;
     }
     PANIC("type %s has no order", type_info(t)->name);
 }

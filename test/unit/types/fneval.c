@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELDS_MAX 64
+#define FIELDS_MAX     64
 #define LINE_MAX_BYTES (1 << 22)
 
 struct field {
@@ -102,7 +102,8 @@ static const struct fn *row_of(bool is_operator, const char *name, char *types)
     const struct fn *rows[512];
     enum type_id want[FN_ARGS_MAX];
     unsigned count = 0;
-    for (char *save, *t = strtok_r(types, ",", &save); t && count < FN_ARGS_MAX; t = strtok_r(NULL, ",", &save))
+    for (char *save, *t = strtok_r(types, ",", &save); t && count < FN_ARGS_MAX;
+         t = strtok_r(NULL, ",", &save))
         want[count++] = type_named(t);
     unsigned n = fn_find(name, is_operator, rows, 512);
     for (unsigned i = 0; i < n; i++) {
@@ -116,8 +117,8 @@ static const struct fn *row_of(bool is_operator, const char *name, char *types)
     exit(2);
 }
 
-static void check_vector(struct fn_ctx *ctx, const struct fn *fn, const union val *args, const union val *result,
-                         bool ok)
+static void check_vector(struct fn_ctx *ctx, const struct fn *fn, const union val *args,
+                         const union val *result, bool ok)
 {
     union val a[3] = {args[0], args[0], args[0]}, b[3] = {args[1], args[1], args[1]}, out[3];
     uint8_t state[3] = {VAL_OK, VAL_NULL, VAL_OK};
@@ -286,7 +287,8 @@ static void list_tables(void)
     }
     for (uint32_t i = 0; i < agg_count(); i++)
         printf("agg\t%s\t%u\t%s\t%s\n", agg_at(i)->name, agg_at(i)->ordered,
-               agg_at(i)->arg_count ? type_info(agg_at(i)->arg)->pg_name : "", type_info(agg_at(i)->result)->pg_name);
+               agg_at(i)->arg_count ? type_info(agg_at(i)->arg)->pg_name : "",
+               type_info(agg_at(i)->result)->pg_name);
     for (int t = 0; t < T_COUNT; t++)
         printf("type\t%s\t%u\t%c\t%s\n", type_info((enum type_id)t)->pg_name, type_info((enum type_id)t)->oid,
                type_info((enum type_id)t)->category, type_info((enum type_id)t)->name);

@@ -1,0 +1,249 @@
+/* Aggregate states: the result is that of the multiset, whatever order it came in and whatever was taken back. */
+#include "test.h"
+#include "types/agg.h"
+#include "types/numeric.h"
+#include <float.h>
+#include <math.h>
+
+static struct arena arena;
+static struct fn_ctx ctx = {.arena = &arena};
+
+static const struct agg *find(const char *name, enum type_id t)
+{
+    for (uint32_t i = 0; i < agg_count(); i++)
+        if (strcmp(agg_at(i)->name, name) == 0 && agg_at(i)->arg == t)
+            return agg_at(i);
+    CHECK(!"no such aggregate");
+    return agg_at(0);
+}
+static void add_text(const struct agg *a, struct agg_state *s, const char *text, int64_t weight)
+{
+    union val v;
+    struct type t = {(enum type_id)a->arg, -1};
+    CHECK(type_input(&ctx, t, text, strlen(text), &v));
+    agg_update(a, s, &v, weight);
+}
+static const char *result(const struct agg *a, const struct agg_state *s)
+{
+    union val v;
+    bool null;
+    if (!agg_result(a, s, &ctx, &v, &null))
+        return ctx.error_text;
+    if (null)
+        return "NULL";
+    struct str t = type_output(&ctx, (enum type_id)a->result, &v);
+    return arena_strndup(&arena, (const char *)t.p, t.len);
+}
+
+static uint64_t seed = 1;
+static uint64_t next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+/* Random bits as doubles, over the whole range: what is taken back leaves no trace. */
+static void float_sums_do_not_drift(void)
+{
+    const struct agg *a = find("sum", T_FLOAT8);
+    static double values[500];
+    struct agg_state s, plain;
+    agg_state_init(&s);
+    agg_state_init(&plain);
+    for (int i = 0; i < 500; i++) {
+        uint64_t bits = next_random();
+        memcpy(&values[i], &bits, sizeof bits);
+        if (!isfinite(values[i]) || fabs(values[i]) > 1e300)
+            values[i] = (double)i / 7;
+        agg_update(a, &s, &(union val){.f = values[i]}, 3);
+    }
+    for (int i = 499; i >= 0; i--)
+        agg_update(a, &s, &(union val){.f = values[i]}, i % 2 ? -3 : -2);
+    for (int i = 0; i < 500; i += 2)
+        agg_update(a, &plain, &(union val){.f = values[i]}, 1);
+    CHECK(s.count == plain.count);
+    CHECK_STR(result(a, &s), result(a, &plain));
+    for (int i = 0; i < 500; i += 2)
+        agg_update(a, &s, &(union val){.f = values[i]}, -1);
+    CHECK_STR(result(a, &s), "NULL");
+    CHECK(s.ext == NULL && agg_state_ext_bytes(&s) == 0);
+    agg_state_fini(&s);
+    agg_state_fini(&plain);
+}
+
+static void float_sums_are_exact(void)
+{
+    const struct agg *a = find("sum", T_FLOAT8), *f4 = find("sum", T_FLOAT4);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(a, &s, "0.1", 10);
+    CHECK_STR(result(a, &s), "1"); /* ten times the double nearest 0.1, rounded once */
+    add_text(a, &s, "1e300", 1);
+    add_text(a, &s, "1e-300", 1);
+    add_text(a, &s, "1e300", -1);
+    add_text(a, &s, "0.1", -10);
+    CHECK_STR(result(a, &s), "1e-300");
+    add_text(a, &s, "1.7976931348623157e308", 2);
+    CHECK_STR(result(a, &s), "value out of range: overflow");
+    add_text(a, &s, "-1.7976931348623157e308", 1);
+    CHECK_STR(result(a, &s), "1.7976931348623157e+308");
+    agg_state_fini(&s);
+    agg_state_init(&s);
+    add_text(a, &s, "5e-324", 3);
+    CHECK_STR(result(a, &s), "1.5e-323");
+    add_text(a, &s, "1", 1);
+    add_text(a, &s, "1e-16", 1);
+    CHECK_STR(result(a, &s), "1");
+    add_text(a, &s, "1.1102230246251565e-16", 1); /* half a unit in the last place, and something more */
+    CHECK_STR(result(a, &s), "1.0000000000000002");
+    agg_state_fini(&s);
+    agg_state_init(&s);
+    add_text(f4, &s, "16777216", 1);
+    add_text(f4, &s, "1", 1);
+    CHECK_STR(result(f4, &s), "1.6777216e+07");
+    add_text(f4, &s, "1e-45", 1); /* past half way */
+    CHECK_STR(result(f4, &s), "1.6777218e+07");
+    agg_state_fini(&s);
+}
+
+static void float_specials(void)
+{
+    const struct agg *a = find("sum", T_FLOAT8), *avg = find("avg", T_FLOAT8);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(a, &s, "-0", 2);
+    CHECK_STR(result(a, &s), "-0");
+    CHECK_STR(result(avg, &s), "0");
+    add_text(a, &s, "0", 1);
+    CHECK_STR(result(a, &s), "0");
+    add_text(a, &s, "Infinity", 1);
+    CHECK_STR(result(a, &s), "Infinity");
+    add_text(a, &s, "-Infinity", 1);
+    CHECK_STR(result(a, &s), "NaN");
+    add_text(a, &s, "Infinity", -1);
+    CHECK_STR(result(a, &s), "-Infinity");
+    add_text(a, &s, "NaN", 1);
+    CHECK_STR(result(a, &s), "NaN");
+    add_text(a, &s, "NaN", -1);
+    add_text(a, &s, "-Infinity", -1);
+    add_text(a, &s, "2.5", 1);
+    CHECK_STR(result(a, &s), "2.5");
+    agg_state_fini(&s);
+}
+
+static void numeric_scale_follows_the_values(void)
+{
+    const struct agg *a = find("sum", T_NUMERIC), *avg = find("avg", T_NUMERIC);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(a, &s, "1.5", 1);
+    CHECK(s.ext == NULL);
+    add_text(a, &s, "2.250", 1);
+    CHECK_STR(result(a, &s), "3.750");
+    add_text(a, &s, "2.250", -1);
+    CHECK_STR(result(a, &s), "1.5");
+    add_text(a, &s, "1e100", 1);
+    CHECK(s.big);
+    add_text(a, &s, "1.00000000000000000000", 1);
+    add_text(a, &s, "1e100", -1);
+    CHECK_STR(result(a, &s), "2.50000000000000000000");
+    add_text(a, &s, "1.00000000000000000000", -1);
+    CHECK_STR(result(a, &s), "1.5");
+    add_text(a, &s, "NaN", 2);
+    CHECK_STR(result(a, &s), "NaN");
+    add_text(a, &s, "NaN", -2);
+    CHECK_STR(result(avg, &s), "1.50000000000000000000");
+    add_text(a, &s, "1.5", -1);
+    CHECK(s.ext == NULL);
+    CHECK_STR(result(a, &s), "NULL");
+    add_text(a, &s, "7", 1);
+    CHECK_STR(result(a, &s), "7");
+    agg_state_fini(&s);
+}
+
+static void numeric_retraction_first(void)
+{
+    const struct agg *a = find("sum", T_NUMERIC);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(a, &s, "1.25", -1);
+    add_text(a, &s, "3.5", 1);
+    CHECK(s.count == 0);
+    add_text(a, &s, "1.25", 1);
+    CHECK_STR(result(a, &s), "3.5");
+    agg_state_fini(&s);
+}
+
+static void integer_sums(void)
+{
+    const struct agg *i8 = find("sum", T_INT8), *i4 = find("sum", T_INT4), *avg = find("avg", T_INT8);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(i8, &s, "9223372036854775807", INT64_C(1) << 40);
+    CHECK_STR(result(i8, &s), "10141204801825835210874114015232");
+    CHECK_STR(result(avg, &s), "9223372036854775807");
+    agg_state_fini(&s);
+    agg_state_init(&s);
+    add_text(i4, &s, "2147483647", INT64_C(1) << 33);
+    CHECK_STR(result(i4, &s), "bigint out of range");
+    agg_state_fini(&s);
+    agg_state_init(&s);
+    add_text(avg, &s, "1", 2);
+    add_text(avg, &s, "2", 1);
+    CHECK_STR(result(avg, &s), "1.3333333333333333");
+    agg_state_fini(&s);
+}
+
+static void booleans_and_counts(void)
+{
+    const struct agg *all = find("bool_and", T_BOOL), *any = find("bool_or", T_BOOL),
+                     *count = find("count", T_UNKNOWN);
+    struct agg_state s;
+    agg_state_init(&s);
+    CHECK_STR(result(all, &s), "NULL");
+    CHECK_STR(result(count, &s), "0");
+    add_text(all, &s, "t", 2);
+    CHECK_STR(result(all, &s), "t");
+    add_text(all, &s, "f", 1);
+    CHECK_STR(result(all, &s), "f");
+    CHECK_STR(result(any, &s), "t");
+    add_text(all, &s, "t", -2);
+    CHECK_STR(result(any, &s), "f");
+    CHECK_STR(result(count, &s), "1");
+    agg_state_fini(&s);
+}
+
+static void interval_sums(void)
+{
+    const struct agg *a = find("sum", T_INTERVAL);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(a, &s, "1 mon 2 days", 2);
+    add_text(a, &s, "00:00:01", -1);
+    CHECK_STR(result(a, &s), "2 mons 4 days -00:00:01");
+    add_text(a, &s, "2147483647 days", 1);
+    CHECK_STR(result(a, &s), "interval out of range");
+    add_text(a, &s, "2147483647 days", -1);
+    add_text(a, &s, "00:00:01", 1);
+    add_text(a, &s, "1 mon 2 days", -2);
+    CHECK_STR(result(a, &s), "NULL");
+    CHECK(s.ext == NULL);
+    agg_state_fini(&s);
+}
+
+int main(void)
+{
+    arena_init(&arena);
+    RUN(float_sums_do_not_drift);
+    RUN(float_sums_are_exact);
+    RUN(float_specials);
+    RUN(numeric_scale_follows_the_values);
+    RUN(numeric_retraction_first);
+    RUN(integer_sums);
+    RUN(booleans_and_counts);
+    RUN(interval_sums);
+    arena_fini(&arena);
+    TEST_END();
+}

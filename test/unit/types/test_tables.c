@@ -1,0 +1,180 @@
+/* The tables: names of types, lookup of rows, well-formedness of every row, vector kernels, the generated reference. */
+#include "test.h"
+#include "types/agg.h"
+#include "types/func.h"
+#include "types/sql_doc.h"
+
+static struct arena arena;
+
+static void type_names(void)
+{
+    static const struct {
+        const char *name;
+        enum type_id id;
+    } names[] = {
+        {"int", T_INT4},
+        {"INTEGER", T_INT4},
+        {"int8", T_INT8},
+        {"bigint", T_INT8},
+        {"smallint", T_INT2},
+        {"real", T_FLOAT4},
+        {"double precision", T_FLOAT8},
+        {"Double   Precision", T_FLOAT8},
+        {"float", T_FLOAT8},
+        {"decimal", T_NUMERIC},
+        {"numeric", T_NUMERIC},
+        {"varchar", T_VARCHAR},
+        {"character varying", T_VARCHAR},
+        {"char", T_BPCHAR},
+        {"character", T_BPCHAR},
+        {"bool", T_BOOL},
+        {"timestamptz", T_TIMESTAMPTZ},
+        {"timestamp with time zone", T_TIMESTAMPTZ},
+        {"timestamp", T_TIMESTAMP},
+        {"timestamp without time zone", T_TIMESTAMP},
+        {"time", T_TIME},
+        {"pg_catalog.int4", T_INT4},
+        {" text ", T_TEXT},
+        {"jsonb", T_JSONB},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct type_info *t = type_by_name(names[i].name);
+        CHECK(t && t->id == names[i].id);
+    }
+    CHECK(type_by_name("money") == NULL && type_by_name("") == NULL);
+    for (int i = 0; i < T_COUNT; i++) {
+        const struct type_info *t = type_info((enum type_id)i);
+        CHECK(t->id == (enum type_id)i && type_by_oid(t->oid) == t && type_by_name(t->name) == t &&
+              type_by_name(t->pg_name) == t);
+    }
+}
+
+static void type_formats(void)
+{
+    char buf[80];
+    CHECK_STR(type_format((struct type){T_NUMERIC, ((10 << 16) | 2) + 4}, buf, sizeof buf), "numeric(10,2)");
+    CHECK_STR(type_format((struct type){T_NUMERIC, ((3 << 16) | (-2 & 0x7ff)) + 4}, buf, sizeof buf),
+              "numeric(3,-2)");
+    CHECK_STR(type_format((struct type){T_NUMERIC, -1}, buf, sizeof buf), "numeric");
+    CHECK_STR(type_format((struct type){T_VARCHAR, 24}, buf, sizeof buf), "character varying(20)");
+    CHECK_STR(type_format((struct type){T_BPCHAR, 5}, buf, sizeof buf), "character(1)");
+    CHECK_STR(type_format((struct type){T_BPCHAR, -1}, buf, sizeof buf), "bpchar");
+    CHECK_STR(type_format((struct type){T_TIMESTAMP, 3}, buf, sizeof buf), "timestamp(3) without time zone");
+    CHECK_STR(type_format((struct type){T_TIMESTAMPTZ, 0}, buf, sizeof buf), "timestamp(0) with time zone");
+    CHECK_STR(type_format((struct type){T_INT4, -1}, buf, sizeof buf), "integer");
+}
+
+static void rows_are_well_formed(void)
+{
+    for (uint32_t s = 0; s < fn_section_count(); s++) {
+        struct fn_list list = fn_section(s);
+        for (uint32_t i = 0; i < list.count; i++) {
+            const struct fn *f = &list.rows[i], *found[256];
+            bool is_operator = f->flags & FN_OPERATOR, here = false;
+            CHECK(f->eval && f->arg_count <= FN_ARGS_MAX && f->result > T_UNKNOWN && f->result < T_COUNT);
+            CHECK(is_operator || f->doc);
+            CHECK(!is_operator || f->arg_count == (f->flags & FN_PREFIX ? 1 : 2));
+            CHECK(!f->eval_vec || (f->flags & FN_STRICT && f->arg_count <= 2));
+            uint32_t n = fn_find(f->name, is_operator, found, 256);
+            for (uint32_t k = 0; k < n; k++) {
+                bool same = found[k]->arg_count == f->arg_count &&
+                            (found[k]->flags & FN_PREFIX) == (f->flags & FN_PREFIX) &&
+                            memcmp(found[k]->args, f->args, f->arg_count) == 0;
+                here |= found[k] == f;
+                CHECK(found[k] == f || !same); /* one row per signature */
+            }
+            CHECK(here);
+            if (!here)
+                printf("# %s\n", f->name);
+        }
+    }
+    const struct fn *none[1];
+    CHECK(fn_find("no_such_function", false, none, 1) == 0);
+    CHECK(fn_find("+", false, none, 1) == 0);
+    CHECK(fn_find("+", true, none, 1) == 1);
+}
+
+static void casts_are_found(void)
+{
+    for (uint32_t i = 0; i < cast_count(); i++)
+        CHECK(cast_find((enum type_id)cast_at(i)->from, (enum type_id)cast_at(i)->to) == cast_at(i));
+    CHECK(cast_find(T_BOOL, T_DATE) == NULL);
+    CHECK(cast_find(T_INT4, T_INT8)->context == CAST_IMPLICIT &&
+          cast_find(T_INT8, T_INT4)->context == CAST_ASSIGNMENT);
+    for (int t = T_BOOL; t < T_COUNT; t++)
+        CHECK(t == T_TEXT || cast_find((enum type_id)t, T_TEXT));
+}
+
+static void length_coercion(void)
+{
+    struct fn_ctx ctx = {.arena = &arena};
+    struct type v3 = {T_VARCHAR, 4 + 3}, c5 = {T_BPCHAR, 4 + 5};
+    union val v = {.s = STR_LIT("abcde")};
+    CHECK(!type_apply_typmod(&ctx, v3, false, &v) && ctx.error == FN_STRING_TOO_LONG);
+    CHECK_STR(ctx.error_text, "value too long for type character varying(3)");
+    CHECK(type_apply_typmod(&ctx, v3, true, &v) && v.s.len == 3);
+    v.s = STR_LIT("abc   ");
+    CHECK(type_apply_typmod(&ctx, v3, false, &v) && v.s.len == 3);
+    v.s = STR_LIT("\xc3\xa4"); /* one character of two bytes */
+    CHECK(type_apply_typmod(&ctx, c5, false, &v) && v.s.len == 6 && memcmp(v.s.p, "\xc3\xa4    ", 6) == 0);
+    v.s = (struct str){0};
+    CHECK(type_apply_typmod(&ctx, c5, false, &v) && v.s.len == 5);
+}
+
+/* Only rows that were VAL_OK may fail, and each failing one does. */
+static void vector_kernels_mark_failures(void)
+{
+    const struct fn *rows[256];
+    struct fn_ctx ctx = {.arena = &arena};
+    uint32_t n = fn_find("*", true, rows, 256), seen = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!rows[i]->eval_vec || rows[i]->args[0] != T_INT4 || rows[i]->args[1] != T_INT4)
+            continue;
+        union val a[4] = {{.i = INT32_MAX}, {.i = 3}, {.i = INT32_MAX}, {.i = -1}},
+                  b[4] = {{.i = 2}, {.i = 4}, {.i = 2}, {.i = 7}}, out[4];
+        uint8_t state[4] = {VAL_OK, VAL_OK, VAL_NULL, VAL_OK};
+        rows[i]->eval_vec(&ctx, 4, a, b, out, state);
+        CHECK(state[0] == VAL_ERROR && state[1] == VAL_OK && state[2] == VAL_NULL && state[3] == VAL_OK);
+        CHECK(out[1].i == 12 && out[3].i == -7);
+        CHECK(ctx.error == FN_OUT_OF_RANGE);
+        CHECK_STR(ctx.error_text, "integer out of range");
+        seen++;
+    }
+    CHECK(seen == 1);
+}
+
+static void sqlstates(void)
+{
+    for (int e = FN_OK; e < FN_ERROR_COUNT; e++)
+        CHECK(strcmp(fn_error_sqlstate((enum fn_error)e), "XX000") != 0);
+    CHECK_STR(fn_error_sqlstate(FN_DIVISION_BY_ZERO), "22012");
+}
+
+static void reference_is_written(void)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    sql_doc_write(f);
+    fclose(f);
+    CHECK(strstr(text, "| `substr(text, integer, integer)` | text |"));
+    CHECK(strstr(text, "| `\\|\\|` | text | text | text |"));
+    CHECK(strstr(text, "| `count(*)` | bigint |"));
+    CHECK(strstr(text, "| integer | bigint | implicit |"));
+    free(text);
+}
+
+int main(void)
+{
+    arena_init(&arena);
+    RUN(type_names);
+    RUN(type_formats);
+    RUN(rows_are_well_formed);
+    RUN(casts_are_found);
+    RUN(length_coercion);
+    RUN(vector_kernels_mark_failures);
+    RUN(sqlstates);
+    RUN(reference_is_written);
+    arena_fini(&arena);
+    TEST_END();
+}
