@@ -6,7 +6,7 @@
 #include "types/text_io.h"
 #include <stdio.h>
 
-#define DAYS_PER_ERA 146097 /* 400 years */
+#define DAYS_PER_ERA                  146097 /* 400 years */
 #define DAYS_0000_03_01_TO_2000_01_01 730425
 
 int64_t date_from_civil(int64_t year, int month, int day)
@@ -42,7 +42,8 @@ int days_in_month(int64_t year, int month)
 
 bool civil_date_valid(int64_t year, int month)
 {
-    return (year > -4713 || (year == -4713 && month >= 11)) && (year < 5874898 || (year == 5874898 && month < 6));
+    return (year > -4713 || (year == -4713 && month >= 11)) &&
+           (year < 5874898 || (year == 5874898 && month < 6));
 }
 
 int day_of_week(int64_t date)
@@ -300,7 +301,8 @@ struct str output_time(struct fn_ctx *ctx, const union val *v)
     return str_of(ctx, text, put_time(text, &c));
 }
 
-static struct str ts_text(struct fn_ctx *ctx, const struct civil *c, char between, bool zone, bool long_offset)
+static struct str ts_text(struct fn_ctx *ctx, const struct civil *c, char between, bool zone,
+                          bool long_offset)
 {
     char text[64], *p = put_date(text, c->year, c->month, c->day);
     *p++ = between;
@@ -341,8 +343,8 @@ struct str timestamp_json(struct fn_ctx *ctx, enum type_id t, int64_t v)
 }
 
 /* ---- casts: signatures of fn_eval, rows in cast.c ---- */
-#define CAST_KERNEL(name)                                                                                    \
-    bool name(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,               \
+#define CAST_KERNEL(name)                                                                      \
+    bool name(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count, \
               union val *out, bool *out_null)
 #define UNUSED_KERNEL_ARGS ((void)ctx, (void)null, (void)arg_count, (void)out_null)
 
@@ -400,7 +402,8 @@ CAST_KERNEL(cast_timestamptz_time)
 CAST_KERNEL(cast_timestamp_timestamptz)
 {
     UNUSED_KERNEL_ARGS;
-    return local_to_tstz(args[0].i, ctx->zone, &out->i) || fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range");
+    return local_to_tstz(args[0].i, ctx->zone, &out->i) ||
+           fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range");
 }
 
 CAST_KERNEL(cast_timestamptz_timestamp)

@@ -7,11 +7,11 @@
 
 #include "types/func.h"
 
-#define DATE_INFINITY INT32_MAX
+#define DATE_INFINITY     INT32_MAX
 #define DATE_NEG_INFINITY INT32_MIN
-#define TS_INFINITY INT64_MAX
-#define TS_NEG_INFINITY INT64_MIN
-#define USECS_PER_DAY INT64_C(86400000000)
+#define TS_INFINITY       INT64_MAX
+#define TS_NEG_INFINITY   INT64_MIN
+#define USECS_PER_DAY     INT64_C(86400000000)
 
 /* Days since 2000-01-01 of a proleptic Gregorian date (year 0 is 1 BC), and back. */
 int64_t date_from_civil(int64_t year, int month, int day);

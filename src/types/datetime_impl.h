@@ -7,19 +7,19 @@
 
 #include "types/datetime.h"
 
-#define USECS_PER_SEC INT64_C(1000000)
-#define USECS_PER_MINUTE INT64_C(60000000)
-#define USECS_PER_HOUR INT64_C(3600000000)
-#define SECS_PER_DAY 86400
-#define UNIX_TO_PG_SECS INT64_C(946684800) /* 2000-01-01 in Unix seconds */
-#define PG_EPOCH_JULIAN 2451545            /* 2000-01-01 as a Julian day */
+#define USECS_PER_SEC      INT64_C(1000000)
+#define USECS_PER_MINUTE   INT64_C(60000000)
+#define USECS_PER_HOUR     INT64_C(3600000000)
+#define SECS_PER_DAY       86400
+#define UNIX_TO_PG_SECS    INT64_C(946684800) /* 2000-01-01 in Unix seconds */
+#define PG_EPOCH_JULIAN    2451545            /* 2000-01-01 as a Julian day */
 #define TIME_PRECISION_MAX 6
 
 /* The first is 4713-11-24 BC (Julian day 0); the ends are exclusive: 294277-01-01 and 5874898-01-01. */
-#define TS_FIRST (-INT64_C(211813488000000000))
-#define TS_END INT64_C(9223371331200000000)
-#define DATE_FIRST (-PG_EPOCH_JULIAN)
-#define DATE_END 2145031949
+#define TS_FIRST    (-INT64_C(211813488000000000))
+#define TS_END      INT64_C(9223371331200000000)
+#define DATE_FIRST  (-PG_EPOCH_JULIAN)
+#define DATE_END    2145031949
 #define DATE_TS_END 106751983 /* first date that no timestamp holds */
 
 struct civil {
@@ -70,7 +70,8 @@ bool civil_to_tstz_offset(const struct civil *c, int64_t *out);
 int64_t civil_time_of_day(const struct civil *c); /* microseconds */
 bool time_fields_valid(int64_t hour, int64_t minute, int64_t second, int64_t usec);
 
-bool local_to_tstz(int64_t local, const void *zone, int64_t *out); /* a timestamp read in `zone`; false: range */
+bool local_to_tstz(int64_t local, const void *zone,
+                   int64_t *out); /* a timestamp read in `zone`; false: range */
 int64_t tstz_to_local(int64_t ts, const void *zone);
 /* A date as a timestamp at midnight; *overflow is +1 or -1 when no finite timestamp holds it. */
 int64_t date_to_ts(int64_t date, int *overflow);
@@ -85,7 +86,7 @@ bool interval_apply_typmod(struct fn_ctx *ctx, int32_t typmod, struct interval *
 int iso_week(int64_t year, int month, int day);
 int64_t iso_year(int64_t year, int month, int day);
 int64_t iso_week_monday(int64_t iso_year_, int week); /* date of the Monday of that week */
-int day_of_week(int64_t date);                         /* 0 is Sunday */
+int day_of_week(int64_t date);                        /* 0 is Sunday */
 int day_of_year(int64_t year, int month, int day);
 
 /* zone.c */
@@ -122,7 +123,7 @@ enum unit {
     UNIT_ISOYEAR,
     UNIT_JULIAN,
     UNIT_EPOCH,
-    UNIT_TIME, /* the "t" before an ISO time; never the result of unit_find */
+    UNIT_TIME,     /* the "t" before an ISO time; never the result of unit_find */
     UNIT_RESERVED, /* a word such as infinity: known, but no unit */
     UNIT_UNKNOWN
 };

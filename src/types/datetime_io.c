@@ -162,19 +162,11 @@ static enum dt_result take_run(struct reader *r, char *text, unsigned seen)
 static enum dt_result place_number(struct reader *r, size_t len, int v, unsigned seen)
 {
     switch (seen & PARTS_DATE) {
-    case 0:
-        r->now = len >= 3 ? PART_YEAR : PART_MONTH;
-        break;
+    case 0: r->now = len >= 3 ? PART_YEAR : PART_MONTH; break;
     case PART_YEAR:
-    case PART_DAY:
-        r->now = PART_MONTH;
-        break;
-    case PART_MONTH:
-        r->now = r->text_month && len >= 3 ? PART_YEAR : PART_DAY;
-        break;
-    case PART_MONTH | PART_DAY:
-        r->now = PART_YEAR;
-        break;
+    case PART_DAY: r->now = PART_MONTH; break;
+    case PART_MONTH: r->now = r->text_month && len >= 3 ? PART_YEAR : PART_DAY; break;
+    case PART_MONTH | PART_DAY: r->now = PART_YEAR; break;
     case PART_YEAR | PART_MONTH:
         r->now = PART_DAY;
         if (r->text_month && len >= 3 && r->two_digit_year) { /* 02-Jan-2024: the first was the day */
@@ -184,8 +176,7 @@ static enum dt_result place_number(struct reader *r, size_t len, int v, unsigned
             return DT_OK;
         }
         break;
-    default:
-        return DT_BAD_FORMAT;
+    default: return DT_BAD_FORMAT;
     }
     if (r->now == PART_YEAR) {
         r->year = v;
@@ -441,12 +432,9 @@ static enum dt_result take_labelled(struct reader *r, char *text)
         r->second = v;
         r->now = *p == '.' ? PARTS_SECONDS : PART_SECOND;
         return *p == '.' ? read_subseconds(p, &r->usec) : DT_OK;
-    case UNIT_JULIAN:
-        return take_julian(r, v, p);
-    case UNIT_TIME:
-        return take_labelled_time(r, text);
-    default:
-        return DT_BAD_FORMAT;
+    case UNIT_JULIAN: return take_julian(r, v, p);
+    case UNIT_TIME: return take_labelled_time(r, text);
+    default: return DT_BAD_FORMAT;
     }
 }
 
@@ -502,7 +490,8 @@ static void take_month(struct reader *r, int month)
 {
     r->now = PART_MONTH;
     /* A number came first and was taken for the month: it is the day. */
-    if ((r->seen & PART_MONTH) && !r->text_month && !(r->seen & PART_DAY) && r->month >= 1 && r->month <= 31) {
+    if ((r->seen & PART_MONTH) && !r->text_month && !(r->seen & PART_DAY) && r->month >= 1 &&
+        r->month <= 31) {
         r->day = r->month;
         r->now = PART_DAY;
     }
@@ -527,18 +516,14 @@ static enum dt_result take_iso_time_label(struct reader *r)
 static enum dt_result take_known_word(struct reader *r, const struct word *w)
 {
     switch (w->kind) {
-    case WORD_IGNORED:
-        return DT_OK;
-    case WORD_RESERVED:
-        return take_reserved(r, w->value);
+    case WORD_IGNORED: return DT_OK;
+    case WORD_RESERVED: return take_reserved(r, w->value);
     case WORD_MONTH:
         if (r->time_only)
             return DT_BAD_FORMAT;
         take_month(r, w->value);
         return DT_OK;
-    case WORD_WEEKDAY:
-        r->now = PART_WEEKDAY;
-        return r->time_only ? DT_BAD_FORMAT : DT_OK;
+    case WORD_WEEKDAY: r->now = PART_WEEKDAY; return r->time_only ? DT_BAD_FORMAT : DT_OK;
     case WORD_MERIDIAN:
         r->meridian = w->value;
         r->now = PART_MERIDIAN;
@@ -551,11 +536,8 @@ static enum dt_result take_known_word(struct reader *r, const struct word *w)
         r->now = PART_DST_MODIFIER | PART_DST;
         r->offset += w->value;
         return DT_OK;
-    case WORD_UNIT:
-        r->label = (enum unit)w->value;
-        return DT_OK;
-    case WORD_ISO_TIME:
-        return take_iso_time_label(r);
+    case WORD_UNIT: r->label = (enum unit)w->value; return DT_OK;
+    case WORD_ISO_TIME: return take_iso_time_label(r);
     }
     return DT_BAD_FORMAT;
 }
@@ -584,18 +566,12 @@ static enum dt_result take_field(struct reader *r)
     char *text = r->fields.text[r->at];
     r->now = 0;
     switch (r->fields.kind[r->at]) {
-    case FIELD_DATE:
-        return take_date_field(r, text);
-    case FIELD_TIME:
-        return take_time_field(r, text);
-    case FIELD_ZONE:
-        r->now = PART_ZONE;
-        return offset_parse(text, &r->offset);
-    case FIELD_NUMBER:
-        return take_number_field_of(r, text);
+    case FIELD_DATE: return take_date_field(r, text);
+    case FIELD_TIME: return take_time_field(r, text);
+    case FIELD_ZONE: r->now = PART_ZONE; return offset_parse(text, &r->offset);
+    case FIELD_NUMBER: return take_number_field_of(r, text);
     case FIELD_STRING:
-    case FIELD_SPECIAL:
-        return take_word(r, text);
+    case FIELD_SPECIAL: return take_word(r, text);
     }
     return DT_BAD_FORMAT;
 }

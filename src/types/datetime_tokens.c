@@ -295,12 +295,11 @@ bool dt_fail(struct fn_ctx *ctx, enum dt_result r, const char *type, const char 
         return fn_fail(ctx, FN_INTERVAL_RANGE, "interval field value out of range: \"%.*s\"", n, text);
     case DT_ZONE_OVERFLOW:
         return fn_fail(ctx, FN_ZONE_RANGE, "time zone displacement out of range: \"%.*s\"", n, text);
-    case DT_RANGE:
-        return fn_fail(ctx, FN_DATETIME_RANGE, "%s out of range: \"%.*s\"", type, n, text);
-    case DT_BAD_ZONE:
-        return fn_fail(ctx, FN_BAD_ARGUMENT, "time zone \"%.*s\" not recognized", n, text);
+    case DT_RANGE: return fn_fail(ctx, FN_DATETIME_RANGE, "%s out of range: \"%.*s\"", type, n, text);
+    case DT_BAD_ZONE: return fn_fail(ctx, FN_BAD_ARGUMENT, "time zone \"%.*s\" not recognized", n, text);
     case DT_NOT_PURE:
-        return fn_fail(ctx, FN_UNSUPPORTED, "%s literal depends on the current time: \"%.*s\"", type, n, text);
+        return fn_fail(ctx, FN_UNSUPPORTED, "%s literal depends on the current time: \"%.*s\"", type, n,
+                       text);
     default:
         return fn_fail(ctx, FN_BAD_DATETIME, "invalid input syntax for type %s: \"%.*s\"", type, n, text);
     }

@@ -40,7 +40,7 @@ struct field_list {
     char bytes[256];
 };
 /* Bytes that the fields of one literal may take, as in PostgreSQL. */
-#define FIELD_ROOM_DATE 153
+#define FIELD_ROOM_DATE     153
 #define FIELD_ROOM_INTERVAL 256
 
 enum dt_result {

@@ -11,38 +11,38 @@
 /* ---- comparisons ---- */
 
 /* Six kernels from one three-way comparison CMP(ctx, a, b). */
-#define COMPARE_KERNEL(name, cmp, op)                                                                        \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        out->i = cmp(ctx, args[0], args[1]) op 0;                                                            \
-        return true;                                                                                         \
+#define COMPARE_KERNEL(name, cmp, op)             \
+    KERNEL(name)                                  \
+    {                                             \
+        out->i = cmp(ctx, args[0], args[1]) op 0; \
+        return true;                              \
     }
-#define COMPARE_KERNELS(prefix, cmp)                                                                         \
-    COMPARE_KERNEL(prefix##_eq, cmp, ==)                                                                     \
-    COMPARE_KERNEL(prefix##_ne, cmp, !=)                                                                     \
-    COMPARE_KERNEL(prefix##_lt, cmp, <)                                                                      \
-    COMPARE_KERNEL(prefix##_le, cmp, <=)                                                                     \
-    COMPARE_KERNEL(prefix##_gt, cmp, >)                                                                      \
+#define COMPARE_KERNELS(prefix, cmp)     \
+    COMPARE_KERNEL(prefix##_eq, cmp, ==) \
+    COMPARE_KERNEL(prefix##_ne, cmp, !=) \
+    COMPARE_KERNEL(prefix##_lt, cmp, <)  \
+    COMPARE_KERNEL(prefix##_le, cmp, <=) \
+    COMPARE_KERNEL(prefix##_gt, cmp, >)  \
     COMPARE_KERNEL(prefix##_ge, cmp, >=)
-#define COMPARE_ROWS(prefix, ta, tb)                                                                         \
-    OP2("=", ta, tb, T_BOOL, prefix##_eq, NULL), OP2("<>", ta, tb, T_BOOL, prefix##_ne, NULL),               \
-        OP2("<", ta, tb, T_BOOL, prefix##_lt, NULL), OP2("<=", ta, tb, T_BOOL, prefix##_le, NULL),           \
+#define COMPARE_ROWS(prefix, ta, tb)                                                               \
+    OP2("=", ta, tb, T_BOOL, prefix##_eq, NULL), OP2("<>", ta, tb, T_BOOL, prefix##_ne, NULL),     \
+        OP2("<", ta, tb, T_BOOL, prefix##_lt, NULL), OP2("<=", ta, tb, T_BOOL, prefix##_le, NULL), \
         OP2(">", ta, tb, T_BOOL, prefix##_gt, NULL), OP2(">=", ta, tb, T_BOOL, prefix##_ge, NULL)
 
 /* Within one type, all of them int64 inside: branchless loops. A NULL row's value is computed and ignored. */
-#define COMPARE_SAME(name, op)                                                                               \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        out->i = args[0].i op args[1].i;                                                                     \
-        return true;                                                                                         \
-    }                                                                                                        \
-    static void name##_vec(struct fn_ctx *ctx, uint32_t n, const union val *a, const union val *b,           \
-                           union val *out, uint8_t *state)                                                   \
-    {                                                                                                        \
-        (void)ctx;                                                                                           \
-        (void)state;                                                                                         \
-        for (uint32_t i = 0; i < n; i++)                                                                     \
-            out[i].i = a[i].i op b[i].i;                                                                     \
+#define COMPARE_SAME(name, op)                                                                     \
+    KERNEL(name)                                                                                   \
+    {                                                                                              \
+        out->i = args[0].i op args[1].i;                                                           \
+        return true;                                                                               \
+    }                                                                                              \
+    static void name##_vec(struct fn_ctx *ctx, uint32_t n, const union val *a, const union val *b, \
+                           union val *out, uint8_t *state)                                         \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        (void)state;                                                                               \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            out[i].i = a[i].i op b[i].i;                                                           \
     }
 COMPARE_SAME(same_eq, ==)
 COMPARE_SAME(same_ne, !=)
@@ -50,9 +50,9 @@ COMPARE_SAME(same_lt, <)
 COMPARE_SAME(same_le, <=)
 COMPARE_SAME(same_gt, >)
 COMPARE_SAME(same_ge, >=)
-#define COMPARE_SAME_ROWS(t)                                                                                 \
-    OP2("=", t, t, T_BOOL, same_eq, same_eq_vec), OP2("<>", t, t, T_BOOL, same_ne, same_ne_vec),             \
-        OP2("<", t, t, T_BOOL, same_lt, same_lt_vec), OP2("<=", t, t, T_BOOL, same_le, same_le_vec),         \
+#define COMPARE_SAME_ROWS(t)                                                                         \
+    OP2("=", t, t, T_BOOL, same_eq, same_eq_vec), OP2("<>", t, t, T_BOOL, same_ne, same_ne_vec),     \
+        OP2("<", t, t, T_BOOL, same_lt, same_lt_vec), OP2("<=", t, t, T_BOOL, same_le, same_le_vec), \
         OP2(">", t, t, T_BOOL, same_gt, same_gt_vec), OP2(">=", t, t, T_BOOL, same_ge, same_ge_vec)
 
 static int cmp_i64(int64_t a, int64_t b)
@@ -184,8 +184,8 @@ static void civil_add_days(struct civil *c, int32_t days)
     date_to_civil(date_from_civil(c->year, c->month, c->day) + days, &c->year, &c->month, &c->day);
 }
 
-bool ts_add_interval(struct fn_ctx *ctx, int64_t ts, const struct interval *iv, bool with_zone, const void *zone,
-                     int64_t *out)
+bool ts_add_interval(struct fn_ctx *ctx, int64_t ts, const struct interval *iv, bool with_zone,
+                     const void *zone, int64_t *out)
 {
     struct civil c;
     *out = ts;
@@ -314,7 +314,8 @@ KERNEL(interval_pl)
     const struct interval *a = &args[0].iv, *b = &args[1].iv;
     struct interval r;
     if (__builtin_add_overflow(a->months, b->months, &r.months) ||
-        __builtin_add_overflow(a->days, b->days, &r.days) || __builtin_add_overflow(a->usecs, b->usecs, &r.usecs))
+        __builtin_add_overflow(a->days, b->days, &r.days) ||
+        __builtin_add_overflow(a->usecs, b->usecs, &r.usecs))
         return interval_out_of_range(ctx);
     out->iv = r;
     return true;
@@ -324,7 +325,8 @@ KERNEL(interval_mi)
     const struct interval *a = &args[0].iv, *b = &args[1].iv;
     struct interval r;
     if (__builtin_sub_overflow(a->months, b->months, &r.months) ||
-        __builtin_sub_overflow(a->days, b->days, &r.days) || __builtin_sub_overflow(a->usecs, b->usecs, &r.usecs))
+        __builtin_sub_overflow(a->days, b->days, &r.days) ||
+        __builtin_sub_overflow(a->usecs, b->usecs, &r.usecs))
         return interval_out_of_range(ctx);
     out->iv = r;
     return true;
@@ -411,12 +413,18 @@ KERNEL(interval_isfinite)
     out->i = 1; /* there are no infinite intervals before PostgreSQL 17 */
     return true;
 }
-#define FN5(fname, ta, tb, tc, td, te, tr, k, text)                                                          \
-    {fname, FN_STRICT, 5, {ta, tb, tc, td, te}, tr, k, NULL, text}
-#define FN6(fname, ta, tb, tc, td, te, tf, tr, k, text)                                                      \
-    {fname, FN_STRICT, 6, {ta, tb, tc, td, te, tf}, tr, k, NULL, text}
-#define FN7(fname, ta, tb, tc, td, te, tf, tg, tr, k, text)                                                  \
-    {fname, FN_STRICT, 7, {ta, tb, tc, td, te, tf, tg}, tr, k, NULL, text}
+#define FN5(fname, ta, tb, tc, td, te, tr, k, text)                  \
+    {                                                                \
+        fname, FN_STRICT, 5, {ta, tb, tc, td, te}, tr, k, NULL, text \
+    }
+#define FN6(fname, ta, tb, tc, td, te, tf, tr, k, text)                  \
+    {                                                                    \
+        fname, FN_STRICT, 6, {ta, tb, tc, td, te, tf}, tr, k, NULL, text \
+    }
+#define FN7(fname, ta, tb, tc, td, te, tf, tg, tr, k, text)                  \
+    {                                                                        \
+        fname, FN_STRICT, 7, {ta, tb, tc, td, te, tf, tg}, tr, k, NULL, text \
+    }
 
 static const char part_doc[] = "a field of a date or time as double precision: date_part('hour', t)";
 static const char extract_doc[] = "a field of a date or time as numeric: extract(epoch from t)";
@@ -493,8 +501,8 @@ static const struct fn rows[] = {
     FN3("make_time", T_INT4, T_INT4, T_FLOAT8, T_TIME, fn_make_time, "hour, minute, seconds"),
     FN6("make_timestamp", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_TIMESTAMP, fn_make_timestamp,
         "year, month, day, hour, minute, seconds"),
-    FN6("make_timestamptz", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_TIMESTAMPTZ, fn_make_timestamptz,
-        "year, month, day, hour, minute, seconds in the session's zone"),
+    FN6("make_timestamptz", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_TIMESTAMPTZ,
+        fn_make_timestamptz, "year, month, day, hour, minute, seconds in the session's zone"),
     FN7("make_timestamptz", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_TEXT, T_TIMESTAMPTZ,
         fn_make_timestamptz_zone, "year, month, day, hour, minute, seconds, zone"),
     FN0("make_interval", T_INTERVAL, fn_make_interval, make_interval_doc),
@@ -502,11 +510,12 @@ static const struct fn rows[] = {
     FN2("make_interval", T_INT4, T_INT4, T_INTERVAL, fn_make_interval, make_interval_doc),
     FN3("make_interval", T_INT4, T_INT4, T_INT4, T_INTERVAL, fn_make_interval, make_interval_doc),
     FN4("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INTERVAL, fn_make_interval, make_interval_doc),
-    FN5("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INTERVAL, fn_make_interval, make_interval_doc),
+    FN5("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INTERVAL, fn_make_interval,
+        make_interval_doc),
     FN6("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INTERVAL, fn_make_interval,
         make_interval_doc),
-    FN7("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_INTERVAL, fn_make_interval,
-        make_interval_doc),
+    FN7("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_INTERVAL,
+        fn_make_interval, make_interval_doc),
     FN1("to_timestamp", T_FLOAT8, T_TIMESTAMPTZ, fn_to_timestamp, "from seconds since 1970-01-01 UTC"),
     FN1("justify_days", T_INTERVAL, T_INTERVAL, fn_justify_days, "30 days become a month"),
     FN1("justify_hours", T_INTERVAL, T_INTERVAL, fn_justify_hours, "24 hours become a day"),

@@ -50,8 +50,8 @@ DT_KERNEL(fn_to_char_interval);
 /* Whole days out of the microseconds, as timestamp - timestamp gives them. */
 bool interval_justify_hours(struct fn_ctx *ctx, struct interval *iv);
 /* ts + iv; months first, then days, then the rest. With a zone, months and days are added to the local time. */
-bool ts_add_interval(struct fn_ctx *ctx, int64_t ts, const struct interval *iv, bool with_zone, const void *zone,
-                     int64_t *out);
+bool ts_add_interval(struct fn_ctx *ctx, int64_t ts, const struct interval *iv, bool with_zone,
+                     const void *zone, int64_t *out);
 static inline bool interval_out_of_range(struct fn_ctx *ctx)
 {
     return fn_fail(ctx, FN_DATETIME_RANGE, "interval out of range");

@@ -10,7 +10,8 @@
 /* First year of the group of `size` years counted from year 1 (2001 for the third millennium). */
 static int64_t year_group_start(int64_t year, int64_t size)
 {
-    return year > 0 ? (year + size - 1) / size * size - size + 1 : -((size - 1 - (year - 1)) / size) * size + 1;
+    return year > 0 ? (year + size - 1) / size * size - size + 1
+                    : -((size - 1 - (year - 1)) / size) * size + 1;
 }
 
 static void civil_trunc_year(enum unit unit, struct civil *c)
@@ -67,7 +68,8 @@ DT_KERNEL(fn_date_trunc_ts)
     return civil_to_ts(&c, &out->i) || ts_out_of_range(ctx);
 }
 
-static bool trunc_tstz(struct fn_ctx *ctx, const struct str *unit, int64_t ts, const void *zone, union val *out)
+static bool trunc_tstz(struct fn_ctx *ctx, const struct str *unit, int64_t ts, const void *zone,
+                       union val *out)
 {
     struct unit_arg u;
     struct civil c;
@@ -161,7 +163,8 @@ static int zone_arg_offset_utc(const struct zone_arg *z, int64_t ts)
 static bool ts_shift(struct fn_ctx *ctx, int64_t ts, int64_t secs, union val *out)
 {
     int64_t usecs;
-    bool ok = !__builtin_mul_overflow(secs, USECS_PER_SEC, &usecs) && !__builtin_add_overflow(ts, usecs, &out->i);
+    bool ok =
+        !__builtin_mul_overflow(secs, USECS_PER_SEC, &usecs) && !__builtin_add_overflow(ts, usecs, &out->i);
     return (ok && ts_in_range(out->i)) || ts_out_of_range(ctx);
 }
 
@@ -211,7 +214,8 @@ DT_KERNEL(fn_timezone_interval_tstz)
 }
 
 /* An abbreviation with one offset: as if the zone had never had another. */
-static bool trunc_tstz_fixed(struct fn_ctx *ctx, const struct str *unit, int64_t ts, int offset, union val *out)
+static bool trunc_tstz_fixed(struct fn_ctx *ctx, const struct str *unit, int64_t ts, int offset,
+                             union val *out)
 {
     struct unit_arg u;
     struct civil c;
@@ -268,7 +272,8 @@ DT_KERNEL(fn_date_bin)
 static void civil_age(const struct civil *late, const struct civil *early, struct interval *iv)
 {
     int64_t usecs = civil_time_of_day(late) - civil_time_of_day(early);
-    int64_t days = late->day - early->day, months = (late->year - early->year) * 12 + late->month - early->month;
+    int64_t days = late->day - early->day,
+            months = (late->year - early->year) * 12 + late->month - early->month;
     while (usecs < 0) {
         usecs += USECS_PER_DAY;
         days--;
@@ -332,8 +337,8 @@ static bool make_time(struct fn_ctx *ctx, int64_t hour, int64_t minute, double s
         *time = (hour * 60 + minute) * USECS_PER_MINUTE + (int64_t)usecs;
         ok = *time <= USECS_PER_DAY;
     }
-    return ok || fn_fail(ctx, FN_DATETIME_RANGE, "time field value out of range: %d:%02d:%02g", (int)hour, (int)minute,
-                         second);
+    return ok || fn_fail(ctx, FN_DATETIME_RANGE, "time field value out of range: %d:%02d:%02g", (int)hour,
+                         (int)minute, second);
 }
 
 DT_KERNEL(fn_make_date)
@@ -351,11 +356,11 @@ DT_KERNEL(fn_make_timestamp)
     int64_t days, time;
     if (!make_days(ctx, args, false, &days) || !make_time(ctx, args[3].i, args[4].i, args[5].f, &time))
         return false;
-    if (!__builtin_mul_overflow(days, USECS_PER_DAY, &out->i) && !__builtin_add_overflow(out->i, time, &out->i) &&
-        ts_in_range(out->i))
+    if (!__builtin_mul_overflow(days, USECS_PER_DAY, &out->i) &&
+        !__builtin_add_overflow(out->i, time, &out->i) && ts_in_range(out->i))
         return true;
-    return fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range: %d-%02d-%02d %d:%02d:%02g", (int)args[0].i,
-                   (int)args[1].i, (int)args[2].i, (int)args[3].i, (int)args[4].i, args[5].f);
+    return fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range: %d-%02d-%02d %d:%02d:%02g",
+                   (int)args[0].i, (int)args[1].i, (int)args[2].i, (int)args[3].i, (int)args[4].i, args[5].f);
 }
 
 DT_KERNEL(fn_make_timestamptz)
@@ -376,7 +381,8 @@ static bool signed_offset(struct fn_ctx *ctx, const struct str *s, int *offset, 
     memcpy(text, s->p, s->len);
     text[s->len] = '\0';
     if (ascii_digit(text[0]))
-        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid input syntax for type numeric time zone: \"%.*s\"", n, text);
+        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid input syntax for type numeric time zone: \"%.*s\"", n,
+                       text);
     enum dt_result res = offset_parse(text, offset);
     if (res == DT_ZONE_OVERFLOW)
         return fn_fail(ctx, FN_BAD_ARGUMENT, "numeric time zone \"%.*s\" out of range", n, text);

@@ -36,10 +36,12 @@ void unit_arg_read(const struct str *s, bool date_words, struct unit_arg *u)
 
 bool unit_fail(struct fn_ctx *ctx, const struct unit_arg *u, const char *type)
 {
-    bool is_duration = type[0] == 'i' || strncmp(type, "time ", 5) == 0; /* interval, time: no reserved words */
+    bool is_duration =
+        type[0] == 'i' || strncmp(type, "time ", 5) == 0; /* interval, time: no reserved words */
     bool unknown = u->unit == UNIT_UNKNOWN || (u->unit == UNIT_RESERVED && is_duration);
     const char *verb = unknown ? "recognized" : "supported";
-    return fn_fail(ctx, unknown ? FN_BAD_ARGUMENT : FN_UNSUPPORTED, "unit \"%s\" not %s for type %s", u->lower, verb, type);
+    return fn_fail(ctx, unknown ? FN_BAD_ARGUMENT : FN_UNSUPPORTED, "unit \"%s\" not %s for type %s",
+                   u->lower, verb, type);
 }
 
 static bool part_int(struct part *p, int64_t v)
@@ -57,16 +59,13 @@ static bool part_scaled(struct part *p, int64_t v, int scale, double f)
 /* Seconds and their fractions, which all types but date have. */
 static bool part_of_second(enum unit unit, int64_t usecs_of_minute, struct part *p)
 {
-    double secs = (double)(usecs_of_minute / USECS_PER_SEC), usecs = (double)(usecs_of_minute % USECS_PER_SEC);
+    double secs = (double)(usecs_of_minute / USECS_PER_SEC),
+           usecs = (double)(usecs_of_minute % USECS_PER_SEC);
     switch (unit) {
-    case UNIT_MICROSECOND:
-        return part_int(p, usecs_of_minute);
-    case UNIT_MILLISECOND:
-        return part_scaled(p, usecs_of_minute, 3, secs * 1000.0 + usecs / 1000.0);
-    case UNIT_SECOND:
-        return part_scaled(p, usecs_of_minute, 6, secs + usecs / 1000000.0);
-    default:
-        return false;
+    case UNIT_MICROSECOND: return part_int(p, usecs_of_minute);
+    case UNIT_MILLISECOND: return part_scaled(p, usecs_of_minute, 3, secs * 1000.0 + usecs / 1000.0);
+    case UNIT_SECOND: return part_scaled(p, usecs_of_minute, 6, secs + usecs / 1000000.0);
+    default: return false;
     }
 }
 
@@ -91,32 +90,20 @@ static int64_t decade(int64_t year)
 static bool part_of_calendar(enum unit unit, const struct civil *c, struct part *p)
 {
     switch (unit) {
-    case UNIT_DAY:
-        return part_int(p, c->day);
-    case UNIT_MONTH:
-        return part_int(p, c->month);
-    case UNIT_QUARTER:
-        return part_int(p, (c->month - 1) / 3 + 1);
-    case UNIT_WEEK:
-        return part_int(p, iso_week(c->year, c->month, c->day));
-    case UNIT_YEAR:
-        return part_int(p, sql_year(c->year));
-    case UNIT_DECADE:
-        return part_int(p, decade(c->year));
-    case UNIT_CENTURY:
-        return part_int(p, year_group(c->year, 100));
-    case UNIT_MILLENNIUM:
-        return part_int(p, year_group(c->year, 1000));
-    case UNIT_ISOYEAR:
-        return part_int(p, sql_year(iso_year(c->year, c->month, c->day)));
-    case UNIT_DOW:
-        return part_int(p, day_of_week(date_from_civil(c->year, c->month, c->day)));
+    case UNIT_DAY: return part_int(p, c->day);
+    case UNIT_MONTH: return part_int(p, c->month);
+    case UNIT_QUARTER: return part_int(p, (c->month - 1) / 3 + 1);
+    case UNIT_WEEK: return part_int(p, iso_week(c->year, c->month, c->day));
+    case UNIT_YEAR: return part_int(p, sql_year(c->year));
+    case UNIT_DECADE: return part_int(p, decade(c->year));
+    case UNIT_CENTURY: return part_int(p, year_group(c->year, 100));
+    case UNIT_MILLENNIUM: return part_int(p, year_group(c->year, 1000));
+    case UNIT_ISOYEAR: return part_int(p, sql_year(iso_year(c->year, c->month, c->day)));
+    case UNIT_DOW: return part_int(p, day_of_week(date_from_civil(c->year, c->month, c->day)));
     case UNIT_ISODOW:
         return part_int(p, (day_of_week(date_from_civil(c->year, c->month, c->day)) + 6) % 7 + 1);
-    case UNIT_DOY:
-        return part_int(p, day_of_year(c->year, c->month, c->day));
-    default:
-        return false;
+    case UNIT_DOY: return part_int(p, day_of_year(c->year, c->month, c->day));
+    default: return false;
     }
 }
 
@@ -144,30 +131,21 @@ static bool part_of_civil(enum unit unit, const struct civil *c, struct part *p)
     switch (unit) {
     case UNIT_MICROSECOND:
     case UNIT_MILLISECOND:
-    case UNIT_SECOND:
-        return part_of_second(unit, c->second * USECS_PER_SEC + c->usec, p);
-    case UNIT_MINUTE:
-        return part_int(p, c->minute);
-    case UNIT_HOUR:
-        return part_int(p, c->hour);
-    case UNIT_JULIAN:
-        return part_julian(c, p);
-    default:
-        return part_of_calendar(unit, c, p);
+    case UNIT_SECOND: return part_of_second(unit, c->second * USECS_PER_SEC + c->usec, p);
+    case UNIT_MINUTE: return part_int(p, c->minute);
+    case UNIT_HOUR: return part_int(p, c->hour);
+    case UNIT_JULIAN: return part_julian(c, p);
+    default: return part_of_calendar(unit, c, p);
     }
 }
 
 static bool part_of_zone(enum unit unit, int offset, struct part *p)
 {
     switch (unit) {
-    case UNIT_TIMEZONE:
-        return part_int(p, offset);
-    case UNIT_TIMEZONE_HOUR:
-        return part_int(p, offset / 3600);
-    case UNIT_TIMEZONE_MINUTE:
-        return part_int(p, offset / 60 % 60);
-    default:
-        return false;
+    case UNIT_TIMEZONE: return part_int(p, offset);
+    case UNIT_TIMEZONE_HOUR: return part_int(p, offset / 3600);
+    case UNIT_TIMEZONE_MINUTE: return part_int(p, offset / 60 % 60);
+    default: return false;
     }
 }
 
@@ -243,7 +221,8 @@ static bool part_of_date(struct fn_ctx *ctx, const struct unit_arg *u, const uni
 }
 
 /* date_part of a date goes through timestamp in PostgreSQL, so that it has hours. */
-static bool part_of_date_as_ts(struct fn_ctx *ctx, const struct unit_arg *u, const union val *v, struct part *p)
+static bool part_of_date_as_ts(struct fn_ctx *ctx, const struct unit_arg *u, const union val *v,
+                               struct part *p)
 {
     union val ts;
     bool is_null = false;
@@ -254,12 +233,9 @@ static bool part_of_time(struct fn_ctx *ctx, const struct unit_arg *u, const uni
 {
     bool ok;
     switch (u->unit) {
-    case UNIT_MINUTE:
-        return part_int(p, v->i / USECS_PER_MINUTE % 60);
-    case UNIT_HOUR:
-        return part_int(p, v->i / USECS_PER_HOUR);
-    case UNIT_EPOCH:
-        return part_scaled(p, v->i, 6, (double)v->i / 1000000.0);
+    case UNIT_MINUTE: return part_int(p, v->i / USECS_PER_MINUTE % 60);
+    case UNIT_HOUR: return part_int(p, v->i / USECS_PER_HOUR);
+    case UNIT_EPOCH: return part_scaled(p, v->i, 6, (double)v->i / 1000000.0);
     default:
         ok = part_of_second(u->unit, v->i % USECS_PER_MINUTE, p);
         return ok || unit_fail(ctx, u, "time without time zone");
@@ -269,13 +245,15 @@ static bool part_of_time(struct fn_ctx *ctx, const struct unit_arg *u, const uni
 /* A year counts 365.25 days, a month 30. */
 static bool part_interval_epoch(const struct interval *iv, struct part *p)
 {
-    int64_t quarter_days = INT64_C(1461) * (iv->months / 12) + INT64_C(120) * (iv->months % 12) + INT64_C(4) * iv->days;
+    int64_t quarter_days =
+        INT64_C(1461) * (iv->months / 12) + INT64_C(120) * (iv->months % 12) + INT64_C(4) * iv->days;
     int64_t secs = quarter_days * (SECS_PER_DAY / 4), usecs;
     double f = (double)iv->usecs / 1000000.0;
     f += 365.25 * SECS_PER_DAY * (iv->months / 12);
     f += 30.0 * SECS_PER_DAY * (iv->months % 12);
     f += (double)SECS_PER_DAY * iv->days;
-    if (!__builtin_mul_overflow(secs, USECS_PER_SEC, &usecs) && !__builtin_add_overflow(usecs, iv->usecs, &usecs))
+    if (!__builtin_mul_overflow(secs, USECS_PER_SEC, &usecs) &&
+        !__builtin_add_overflow(usecs, iv->usecs, &usecs))
         return part_scaled(p, usecs, 6, f);
     *p = (struct part){.kind = PART_EPOCH_SUM, .v = secs, .usecs = iv->usecs, .f = f};
     return true;
@@ -286,28 +264,17 @@ static bool part_of_interval(struct fn_ctx *ctx, const struct unit_arg *u, const
     const struct interval *iv = &v->iv;
     int years = iv->months / 12;
     switch (u->unit) {
-    case UNIT_MINUTE:
-        return part_int(p, iv->usecs / USECS_PER_MINUTE % 60);
-    case UNIT_HOUR:
-        return part_int(p, iv->usecs / USECS_PER_HOUR);
-    case UNIT_DAY:
-        return part_int(p, iv->days);
-    case UNIT_MONTH:
-        return part_int(p, iv->months % 12);
-    case UNIT_QUARTER:
-        return part_int(p, iv->months % 12 / 3 + 1);
-    case UNIT_YEAR:
-        return part_int(p, years);
-    case UNIT_DECADE:
-        return part_int(p, years / 10);
-    case UNIT_CENTURY:
-        return part_int(p, years / 100);
-    case UNIT_MILLENNIUM:
-        return part_int(p, years / 1000);
-    case UNIT_EPOCH:
-        return part_interval_epoch(iv, p);
-    default:
-        return part_of_second(u->unit, iv->usecs % USECS_PER_MINUTE, p) || unit_fail(ctx, u, "interval");
+    case UNIT_MINUTE: return part_int(p, iv->usecs / USECS_PER_MINUTE % 60);
+    case UNIT_HOUR: return part_int(p, iv->usecs / USECS_PER_HOUR);
+    case UNIT_DAY: return part_int(p, iv->days);
+    case UNIT_MONTH: return part_int(p, iv->months % 12);
+    case UNIT_QUARTER: return part_int(p, iv->months % 12 / 3 + 1);
+    case UNIT_YEAR: return part_int(p, years);
+    case UNIT_DECADE: return part_int(p, years / 10);
+    case UNIT_CENTURY: return part_int(p, years / 100);
+    case UNIT_MILLENNIUM: return part_int(p, years / 1000);
+    case UNIT_EPOCH: return part_interval_epoch(iv, p);
+    default: return part_of_second(u->unit, iv->usecs % USECS_PER_MINUTE, p) || unit_fail(ctx, u, "interval");
     }
 }
 
@@ -335,7 +302,8 @@ static struct num num_scaled(int64_t v, int scale)
 
 static bool num_julian(struct fn_ctx *ctx, const struct part *p, struct num *out)
 {
-    struct num day = num_from_i64(p->v), usecs = num_from_i64(p->usecs), per_day = num_from_i64(USECS_PER_DAY);
+    struct num day = num_from_i64(p->v), usecs = num_from_i64(p->usecs),
+               per_day = num_from_i64(USECS_PER_DAY);
     struct num fraction;
     return num_div(ctx, &usecs, &per_day, &fraction) && num_add(ctx, &day, &fraction, out);
 }
@@ -344,14 +312,9 @@ static bool num_of_part(struct fn_ctx *ctx, const struct part *p, struct num *ou
 {
     struct num secs, usecs;
     switch (p->kind) {
-    case PART_INTEGER:
-        *out = num_from_i64(p->v);
-        return true;
-    case PART_SCALED:
-        *out = num_scaled(p->v, p->scale);
-        return true;
-    case PART_JULIAN_DAY:
-        return num_julian(ctx, p, out);
+    case PART_INTEGER: *out = num_from_i64(p->v); return true;
+    case PART_SCALED: *out = num_scaled(p->v, p->scale); return true;
+    case PART_JULIAN_DAY: return num_julian(ctx, p, out);
     case PART_EPOCH_SUM:
         secs = num_from_i64(p->v);
         usecs = num_scaled(p->usecs, 6);
@@ -360,9 +323,7 @@ static bool num_of_part(struct fn_ctx *ctx, const struct part *p, struct num *ou
     case PART_MINUS_INFINITY:
         *out = (struct num){.kind = p->kind == PART_PLUS_INFINITY ? NUM_PINF : NUM_NINF};
         return true;
-    case PART_NULL:
-        *out = num_zero();
-        return true;
+    case PART_NULL: *out = num_zero(); return true;
     }
     return true;
 }
@@ -378,14 +339,14 @@ static bool extract(struct fn_ctx *ctx, const union val *args, part_fn part, uni
     return num_of_part(ctx, &p, &out->n);
 }
 
-#define PART_KERNELS(suffix, part_for_float, part_for_numeric)                                               \
-    DT_KERNEL(fn_date_part_##suffix)                                                                         \
-    {                                                                                                        \
-        return date_part(ctx, args, part_for_float, out, out_null);                                          \
-    }                                                                                                        \
-    DT_KERNEL(fn_extract_##suffix)                                                                           \
-    {                                                                                                        \
-        return extract(ctx, args, part_for_numeric, out, out_null);                                          \
+#define PART_KERNELS(suffix, part_for_float, part_for_numeric)      \
+    DT_KERNEL(fn_date_part_##suffix)                                \
+    {                                                               \
+        return date_part(ctx, args, part_for_float, out, out_null); \
+    }                                                               \
+    DT_KERNEL(fn_extract_##suffix)                                  \
+    {                                                               \
+        return extract(ctx, args, part_for_numeric, out, out_null); \
     }
 PART_KERNELS(ts, part_of_ts, part_of_ts)
 PART_KERNELS(tstz, part_of_tstz, part_of_tstz)

@@ -64,16 +64,16 @@ static struct json_node *jsonb_child_by_index(struct json_node *n, int64_t index
     return child_by_index(n, index);
 }
 
-#define CHILD_KERNELS(name, child)                                                                           \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        struct json_node *n;                                                                                 \
-        return parse_json(ctx, &args[0], &n) && ret_node(child, out, out_null);                              \
-    }                                                                                                        \
-    KERNEL(name##_text)                                                                                      \
-    {                                                                                                        \
-        struct json_node *n;                                                                                 \
-        return parse_json(ctx, &args[0], &n) && ret_node_text(child, out, out_null);                         \
+#define CHILD_KERNELS(name, child)                                                   \
+    KERNEL(name)                                                                     \
+    {                                                                                \
+        struct json_node *n;                                                         \
+        return parse_json(ctx, &args[0], &n) && ret_node(child, out, out_null);      \
+    }                                                                                \
+    KERNEL(name##_text)                                                              \
+    {                                                                                \
+        struct json_node *n;                                                         \
+        return parse_json(ctx, &args[0], &n) && ret_node_text(child, out, out_null); \
     }
 CHILD_KERNELS(json_get_key, child_by_key(n, &args[1].s))
 CHILD_KERNELS(json_get_index, child_by_index(n, args[1].i))
@@ -120,12 +120,12 @@ KERNEL(extract_path_text)
 
 /* ---- comparison and containment of jsonb ---- */
 
-#define JSONB_COMPARE(name, op)                                                                              \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        bool failed;                                                                                         \
-        out->i = jsonb_text_cmp(ctx, &args[0].s, &args[1].s, &failed) op 0;                                  \
-        return !failed;                                                                                      \
+#define JSONB_COMPARE(name, op)                                             \
+    KERNEL(name)                                                            \
+    {                                                                       \
+        bool failed;                                                        \
+        out->i = jsonb_text_cmp(ctx, &args[0].s, &args[1].s, &failed) op 0; \
+        return !failed;                                                     \
     }
 JSONB_COMPARE(jsonb_eq, ==)
 JSONB_COMPARE(jsonb_ne, !=)
@@ -366,7 +366,8 @@ KERNEL(numeric_to_json)
 /* jsonb prints floats as numeric does. */
 static bool float_to_jsonb(struct fn_ctx *ctx, struct str text, union val *out)
 {
-    return ret_json_number(ctx, text, out) && jsonb_normalise(ctx, (const char *)out->s.p, out->s.len, &out->s);
+    return ret_json_number(ctx, text, out) &&
+           jsonb_normalise(ctx, (const char *)out->s.p, out->s.len, &out->s);
 }
 KERNEL(float4_to_jsonb)
 {
@@ -392,7 +393,8 @@ CAST_KERNEL(cast_jsonb_json)
 
 static bool cannot_cast(struct fn_ctx *ctx, const struct json_node *n, const char *type)
 {
-    const char *what = n->kind == JSON_ARRAY || n->kind == JSON_OBJECT ? "array or object" : kind_name(n->kind);
+    const char *what =
+        n->kind == JSON_ARRAY || n->kind == JSON_OBJECT ? "array or object" : kind_name(n->kind);
     if (n->kind == JSON_NUMBER)
         what = "numeric";
     return fn_fail(ctx, FN_BAD_ARGUMENT, "cannot cast jsonb %s to type %s", what, type);
@@ -417,14 +419,17 @@ CAST_KERNEL(cast_jsonb_numeric)
     return num_parse(ctx, (const char *)n->source.p, n->source.len, &out->n);
 }
 
-#define PATH_FN(fname, t, tr, k)                                                                             \
-    {fname, FN_STRICT | FN_VARIADIC, 2, {t, T_TEXT}, tr, k, NULL, "the value at a path of keys and indexes"}
-#define TO_JSON_ROWS(fname, t, float4_kernel, float8_kernel)                                                 \
-    FN1(fname, T_BOOL, t, bool_to_json, to_json_doc), FN1(fname, T_INT2, t, int_to_json, to_json_doc),       \
-        FN1(fname, T_INT4, t, int_to_json, to_json_doc), FN1(fname, T_INT8, t, int_to_json, to_json_doc),    \
-        FN1(fname, T_FLOAT4, t, float4_kernel, to_json_doc),                                                 \
-        FN1(fname, T_FLOAT8, t, float8_kernel, to_json_doc),                                                 \
-        FN1(fname, T_NUMERIC, t, numeric_to_json, to_json_doc),                                              \
+#define PATH_FN(fname, t, tr, k)                                     \
+    {                                                                \
+        fname, FN_STRICT | FN_VARIADIC, 2, {t, T_TEXT}, tr, k, NULL, \
+            "the value at a path of keys and indexes"                \
+    }
+#define TO_JSON_ROWS(fname, t, float4_kernel, float8_kernel)                                              \
+    FN1(fname, T_BOOL, t, bool_to_json, to_json_doc), FN1(fname, T_INT2, t, int_to_json, to_json_doc),    \
+        FN1(fname, T_INT4, t, int_to_json, to_json_doc), FN1(fname, T_INT8, t, int_to_json, to_json_doc), \
+        FN1(fname, T_FLOAT4, t, float4_kernel, to_json_doc),                                              \
+        FN1(fname, T_FLOAT8, t, float8_kernel, to_json_doc),                                              \
+        FN1(fname, T_NUMERIC, t, numeric_to_json, to_json_doc),                                           \
         FN1(fname, T_TEXT, t, text_to_json, to_json_doc)
 
 static const char to_json_doc[] = "a scalar as a json value";

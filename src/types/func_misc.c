@@ -3,7 +3,7 @@
 #include "types/func_sections.h"
 #include "types/text_io.h"
 
-#define UUID_BYTES 16
+#define UUID_BYTES      16
 #define UUID_TEXT_BYTES 36
 
 static int hex_digit(char c)
@@ -40,8 +40,9 @@ static bool uuid_parse(const char *p, size_t len, uint8_t *out)
 bool input_uuid(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
 {
     (void)t;
-    return uuid_parse(text, len, out->uuid) || fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type uuid: \"%.*s\"",
-                                                       (int)(len < 100 ? len : 100), text);
+    return uuid_parse(text, len, out->uuid) ||
+           fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type uuid: \"%.*s\"",
+                   (int)(len < 100 ? len : 100), text);
 }
 
 struct str output_uuid(struct fn_ctx *ctx, const union val *v)
@@ -57,11 +58,11 @@ struct str output_uuid(struct fn_ctx *ctx, const union val *v)
     return (struct str){text, UUID_TEXT_BYTES, 0};
 }
 
-#define UUID_COMPARE(name, op)                                                                               \
-    KERNEL(name)                                                                                             \
-    {                                                                                                        \
-        out->i = memcmp(args[0].uuid, args[1].uuid, UUID_BYTES) op 0;                                        \
-        return true;                                                                                         \
+#define UUID_COMPARE(name, op)                                        \
+    KERNEL(name)                                                      \
+    {                                                                 \
+        out->i = memcmp(args[0].uuid, args[1].uuid, UUID_BYTES) op 0; \
+        return true;                                                  \
     }
 UUID_COMPARE(uuid_eq, ==)
 UUID_COMPARE(uuid_ne, !=)
@@ -71,8 +72,8 @@ UUID_COMPARE(uuid_gt, >)
 UUID_COMPARE(uuid_ge, >=)
 
 static const struct fn rows[] = {
-    OP2("=", T_UUID, T_UUID, T_BOOL, uuid_eq, NULL),  OP2("<>", T_UUID, T_UUID, T_BOOL, uuid_ne, NULL),
-    OP2("<", T_UUID, T_UUID, T_BOOL, uuid_lt, NULL),  OP2("<=", T_UUID, T_UUID, T_BOOL, uuid_le, NULL),
-    OP2(">", T_UUID, T_UUID, T_BOOL, uuid_gt, NULL),  OP2(">=", T_UUID, T_UUID, T_BOOL, uuid_ge, NULL),
+    OP2("=", T_UUID, T_UUID, T_BOOL, uuid_eq, NULL), OP2("<>", T_UUID, T_UUID, T_BOOL, uuid_ne, NULL),
+    OP2("<", T_UUID, T_UUID, T_BOOL, uuid_lt, NULL), OP2("<=", T_UUID, T_UUID, T_BOOL, uuid_le, NULL),
+    OP2(">", T_UUID, T_UUID, T_BOOL, uuid_gt, NULL), OP2(">=", T_UUID, T_UUID, T_BOOL, uuid_ge, NULL),
 };
 const struct fn_list fn_misc = {rows, ARRAY_COUNT(rows)};

@@ -176,16 +176,12 @@ static bool put_year(struct printer *p, enum keyword_id id)
     int sign_width = shown_year(m, m->year) < 0; /* by the plain year, as PostgreSQL has it */
     switch (id) {
     case K_YYYY:
-    case K_IYYY:
-        return put_number(p, 4 + sign_width, y);
+    case K_IYYY: return put_number(p, 4 + sign_width, y);
     case K_YYY:
-    case K_IYY:
-        return put_number(p, 3 + sign_width, y % 1000);
+    case K_IYY: return put_number(p, 3 + sign_width, y % 1000);
     case K_YY:
-    case K_IY:
-        return put_number(p, 2 + sign_width, y % 100);
-    default:
-        return put_number(p, 1, y % 10);
+    case K_IY: return put_number(p, 2 + sign_width, y % 100);
+    default: return put_number(p, 1, y % 10);
     }
 }
 
@@ -259,14 +255,10 @@ static bool put_meridian_or_era(struct printer *p, const struct keyword *k)
 {
     bool pm = p->m->hour % 24 >= 12, bc = p->m->year <= 0;
     switch (k->id) {
-    case K_AM:
-        return put_text(p, pm ? "pm" : "am", k->letters);
-    case K_AM_DOTS:
-        return put_text(p, pm ? "p.m." : "a.m.", k->letters);
-    case K_AD:
-        return put_text(p, bc ? "bc" : "ad", k->letters);
-    default:
-        return put_text(p, bc ? "b.c." : "a.d.", k->letters);
+    case K_AM: return put_text(p, pm ? "pm" : "am", k->letters);
+    case K_AM_DOTS: return put_text(p, pm ? "p.m." : "a.m.", k->letters);
+    case K_AD: return put_text(p, bc ? "bc" : "ad", k->letters);
+    default: return put_text(p, bc ? "b.c." : "a.d.", k->letters);
     }
 }
 
@@ -274,22 +266,14 @@ static bool put_time_keyword(struct printer *p, const struct keyword *k)
 {
     const struct moment *m = p->m;
     switch (k->id) {
-    case K_HH12:
-        return put_number(p, m->hour >= 0 ? 2 : 3, m->hour % 12 == 0 ? 12 : m->hour % 12);
-    case K_HH24:
-        return put_signed(p, 2, m->hour);
-    case K_MI:
-        return put_signed(p, 2, m->minute);
-    case K_SS:
-        return put_signed(p, 2, m->second);
-    case K_SSSS:
-        return put_number(p, 0, m->hour * 3600 + m->minute * 60 + m->second);
-    case K_MS:
-        return put_fraction_keyword(p, 3);
-    case K_US:
-        return put_fraction_keyword(p, 6);
-    default:
-        return put_fraction_keyword(p, k->id - K_FF1 + 1);
+    case K_HH12: return put_number(p, m->hour >= 0 ? 2 : 3, m->hour % 12 == 0 ? 12 : m->hour % 12);
+    case K_HH24: return put_signed(p, 2, m->hour);
+    case K_MI: return put_signed(p, 2, m->minute);
+    case K_SS: return put_signed(p, 2, m->second);
+    case K_SSSS: return put_number(p, 0, m->hour * 3600 + m->minute * 60 + m->second);
+    case K_MS: return put_fraction_keyword(p, 3);
+    case K_US: return put_fraction_keyword(p, 6);
+    default: return put_fraction_keyword(p, k->id - K_FF1 + 1);
     }
 }
 
@@ -303,36 +287,21 @@ static bool put_date_keyword(struct printer *p, const struct keyword *k)
 {
     const struct moment *m = p->m;
     switch (k->id) {
-    case K_CC:
-        return put_century(p);
-    case K_MM:
-        return put_signed(p, 2, m->month);
-    case K_RM:
-        return put_roman_month(p, k->letters);
-    case K_DD:
-        return put_number(p, 2, m->day);
-    case K_DDD:
-        return put_number(p, 3, m->day_of_year);
-    case K_IDDD:
-        return put_number(p, 3, iso_day_of_year(m));
-    case K_D:
-        return put_number(p, 0, m->day_of_week + 1);
-    case K_ID:
-        return put_number(p, 0, m->day_of_week == 0 ? 7 : m->day_of_week);
-    case K_WW:
-        return put_number(p, 2, (m->day_of_year - 1) / 7 + 1);
-    case K_IW:
-        return put_number(p, 2, iso_week(m->year, m->month, m->day));
-    case K_W:
-        return put_number(p, 0, (m->day - 1) / 7 + 1);
-    case K_Q:
-        return m->month == 0 || put_number(p, 0, (m->month - 1) / 3 + 1);
-    case K_J:
-        return put_number(p, 0, date_from_civil(m->year, m->month, m->day) + PG_EPOCH_JULIAN);
-    case K_Y_YYY:
-        return put_year_with_comma(p);
-    default:
-        return put_year(p, k->id);
+    case K_CC: return put_century(p);
+    case K_MM: return put_signed(p, 2, m->month);
+    case K_RM: return put_roman_month(p, k->letters);
+    case K_DD: return put_number(p, 2, m->day);
+    case K_DDD: return put_number(p, 3, m->day_of_year);
+    case K_IDDD: return put_number(p, 3, iso_day_of_year(m));
+    case K_D: return put_number(p, 0, m->day_of_week + 1);
+    case K_ID: return put_number(p, 0, m->day_of_week == 0 ? 7 : m->day_of_week);
+    case K_WW: return put_number(p, 2, (m->day_of_year - 1) / 7 + 1);
+    case K_IW: return put_number(p, 2, iso_week(m->year, m->month, m->day));
+    case K_W: return put_number(p, 0, (m->day - 1) / 7 + 1);
+    case K_Q: return m->month == 0 || put_number(p, 0, (m->month - 1) / 3 + 1);
+    case K_J: return put_number(p, 0, date_from_civil(m->year, m->month, m->day) + PG_EPOCH_JULIAN);
+    case K_Y_YYY: return put_year_with_comma(p);
+    default: return put_year(p, k->id);
     }
 }
 
@@ -351,10 +320,8 @@ static bool check_interval_keyword(struct printer *p, enum keyword_id id)
     case K_TZ:
     case K_TZH:
     case K_TZM:
-    case K_OF:
-        return fn_fail(p->ctx, FN_BAD_DATETIME, "invalid format specification for an interval value");
-    default:
-        return true;
+    case K_OF: return fn_fail(p->ctx, FN_BAD_DATETIME, "invalid format specification for an interval value");
+    default: return true;
     }
 }
 
@@ -363,24 +330,19 @@ static bool put_keyword(struct printer *p, const struct keyword *k)
     if (p->m->is_interval && !check_interval_keyword(p, k->id))
         return false;
     switch (k->id) {
-    case K_FX:
-        return true;
+    case K_FX: return true;
     case K_AD:
     case K_AD_DOTS:
     case K_AM:
-    case K_AM_DOTS:
-        return put_meridian_or_era(p, k);
+    case K_AM_DOTS: return put_meridian_or_era(p, k);
     case K_DAY:
     case K_DY:
     case K_MON:
-    case K_MONTH:
-        return put_name(p, k);
-    case K_TZ:
-        return put_text(p, p->m->abbrev ? p->m->abbrev : "", k->letters == LOWER ? LOWER : CAPITAL);
+    case K_MONTH: return put_name(p, k);
+    case K_TZ: return put_text(p, p->m->abbrev ? p->m->abbrev : "", k->letters == LOWER ? LOWER : CAPITAL);
     case K_OF:
     case K_TZH:
-    case K_TZM:
-        return put_offset_keyword(p, k->id);
+    case K_TZM: return put_offset_keyword(p, k->id);
     case K_HH12:
     case K_HH24:
     case K_MI:
@@ -393,10 +355,8 @@ static bool put_keyword(struct printer *p, const struct keyword *k)
     case K_FF3:
     case K_FF4:
     case K_FF5:
-    case K_FF6:
-        return put_time_keyword(p, k);
-    default:
-        return put_date_keyword(p, k);
+    case K_FF6: return put_time_keyword(p, k);
+    default: return put_date_keyword(p, k);
     }
 }
 
@@ -456,7 +416,8 @@ static void put_literal(struct printer *p, struct pattern *t)
     p->out[p->len++] = *t->p++;
 }
 
-static bool print_pattern(struct fn_ctx *ctx, const struct moment *m, const struct str *format, union val *out)
+static bool print_pattern(struct fn_ctx *ctx, const struct moment *m, const struct str *format,
+                          union val *out)
 {
     const char *start = (const char *)format->p;
     struct pattern t = {start, start + format->len};
@@ -479,7 +440,8 @@ static bool print_pattern(struct fn_ctx *ctx, const struct moment *m, const stru
 
 static bool to_char_civil(struct fn_ctx *ctx, const struct civil *c, const struct str *format, union val *out)
 {
-    struct moment m = {.year = c->year, .month = c->month, .day = c->day, .hour = c->hour, .minute = c->minute};
+    struct moment m = {
+        .year = c->year, .month = c->month, .day = c->day, .hour = c->hour, .minute = c->minute};
     m.second = c->second;
     m.usec = c->usec;
     m.offset = c->offset;
@@ -512,7 +474,8 @@ DT_KERNEL(fn_to_char_tstz)
 DT_KERNEL(fn_to_char_interval)
 {
     const struct interval *iv = &args[0].iv;
-    struct moment m = {.is_interval = true, .year = iv->months / 12, .month = iv->months % 12, .day = iv->days};
+    struct moment m = {
+        .is_interval = true, .year = iv->months / 12, .month = iv->months % 12, .day = iv->days};
     *out_null = args[1].s.len == 0;
     if (*out_null)
         return true;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DAYS_PER_MONTH 30
+#define DAYS_PER_MONTH  30
 #define MONTHS_PER_YEAR 12
 
 struct parts { /* years apart from months, as overflow is checked for each */
@@ -76,32 +76,19 @@ static bool add_years(struct parts *p, int64_t v, double fraction, int scale)
 static bool add_unit(struct parts *p, enum unit unit, int64_t v, double fraction)
 {
     switch (unit) {
-    case UNIT_MICROSECOND:
-        return add_usecs(p, v, fraction, 1);
-    case UNIT_MILLISECOND:
-        return add_usecs(p, v, fraction, 1000);
-    case UNIT_SECOND:
-        return add_usecs(p, v, fraction, USECS_PER_SEC);
-    case UNIT_MINUTE:
-        return add_usecs(p, v, fraction, USECS_PER_MINUTE);
-    case UNIT_HOUR:
-        return add_usecs(p, v, fraction, USECS_PER_HOUR);
-    case UNIT_DAY:
-        return add_scaled(&p->days, v, 1) && add_usecs_fraction(p, fraction, USECS_PER_DAY);
-    case UNIT_WEEK:
-        return add_scaled(&p->days, v, 7) && add_days_fraction(p, fraction, 7);
-    case UNIT_MONTH:
-        return add_scaled(&p->months, v, 1) && add_days_fraction(p, fraction, DAYS_PER_MONTH);
-    case UNIT_YEAR:
-        return add_years(p, v, fraction, 1);
-    case UNIT_DECADE:
-        return add_years(p, v, fraction, 10);
-    case UNIT_CENTURY:
-        return add_years(p, v, fraction, 100);
-    case UNIT_MILLENNIUM:
-        return add_years(p, v, fraction, 1000);
-    default:
-        return false;
+    case UNIT_MICROSECOND: return add_usecs(p, v, fraction, 1);
+    case UNIT_MILLISECOND: return add_usecs(p, v, fraction, 1000);
+    case UNIT_SECOND: return add_usecs(p, v, fraction, USECS_PER_SEC);
+    case UNIT_MINUTE: return add_usecs(p, v, fraction, USECS_PER_MINUTE);
+    case UNIT_HOUR: return add_usecs(p, v, fraction, USECS_PER_HOUR);
+    case UNIT_DAY: return add_scaled(&p->days, v, 1) && add_usecs_fraction(p, fraction, USECS_PER_DAY);
+    case UNIT_WEEK: return add_scaled(&p->days, v, 7) && add_days_fraction(p, fraction, 7);
+    case UNIT_MONTH: return add_scaled(&p->months, v, 1) && add_days_fraction(p, fraction, DAYS_PER_MONTH);
+    case UNIT_YEAR: return add_years(p, v, fraction, 1);
+    case UNIT_DECADE: return add_years(p, v, fraction, 10);
+    case UNIT_CENTURY: return add_years(p, v, fraction, 100);
+    case UNIT_MILLENNIUM: return add_years(p, v, fraction, 1000);
+    default: return false;
     }
 }
 
@@ -154,17 +141,10 @@ bool interval_apply_typmod(struct fn_ctx *ctx, int32_t typmod, struct interval *
         iv->days = 0;
         iv->usecs = 0;
         break;
-    case UNIT_DAY:
-        iv->usecs = 0;
-        break;
-    case UNIT_HOUR:
-        iv->usecs -= iv->usecs % USECS_PER_HOUR;
-        break;
-    case UNIT_MINUTE:
-        iv->usecs -= iv->usecs % USECS_PER_MINUTE;
-        break;
-    default:
-        break;
+    case UNIT_DAY: iv->usecs = 0; break;
+    case UNIT_HOUR: iv->usecs -= iv->usecs % USECS_PER_HOUR; break;
+    case UNIT_MINUTE: iv->usecs -= iv->usecs % USECS_PER_MINUTE; break;
+    default: break;
     }
     if (precision == PRECISION_FULL)
         return true;
@@ -177,14 +157,14 @@ bool interval_apply_typmod(struct fn_ctx *ctx, int32_t typmod, struct interval *
 /* ---- PostgreSQL's own formats ---- */
 
 enum { /* parts seen so far; a clock time is all three of the low ones */
-    SEEN_HOUR = 1,
-    SEEN_MINUTE = 2,
-    SEEN_SECOND = 4,
-    SEEN_MILLISECOND = 8,
-    SEEN_MICROSECOND = 16,
-    SEEN_DAY = 32, /* and one bit for each larger unit */
-    SEEN_SECONDS = SEEN_SECOND | SEEN_MILLISECOND | SEEN_MICROSECOND,
-    SEEN_CLOCK = SEEN_HOUR | SEEN_MINUTE | SEEN_SECONDS
+       SEEN_HOUR = 1,
+       SEEN_MINUTE = 2,
+       SEEN_SECOND = 4,
+       SEEN_MILLISECOND = 8,
+       SEEN_MICROSECOND = 16,
+       SEEN_DAY = 32, /* and one bit for each larger unit */
+       SEEN_SECONDS = SEEN_SECOND | SEEN_MILLISECOND | SEEN_MICROSECOND,
+       SEEN_CLOCK = SEEN_HOUR | SEEN_MINUTE | SEEN_SECONDS
 };
 
 struct interval_reader {
@@ -237,7 +217,8 @@ static enum dt_result read_clock(struct interval_reader *r, const char *text)
     } else if (*p) {
         return DT_BAD_FORMAT;
     }
-    if (hour < 0 || minute < 0 || minute > 59 || second < 0 || second > 60 || usec < 0 || usec > USECS_PER_SEC)
+    if (hour < 0 || minute < 0 || minute > 59 || second < 0 || second > 60 || usec < 0 ||
+        usec > USECS_PER_SEC)
         return DT_FIELD_OVERFLOW;
     if (__builtin_mul_overflow(hour, USECS_PER_HOUR, &usecs) ||
         __builtin_add_overflow(usecs, minute * USECS_PER_MINUTE + second * USECS_PER_SEC + usec, &usecs))
@@ -256,7 +237,8 @@ static enum dt_result read_year_month(char *p, bool negative, int64_t *v)
         return DT_FIELD_OVERFLOW;
     if (*p)
         return DT_BAD_FORMAT;
-    if (__builtin_mul_overflow(*v, MONTHS_PER_YEAR, v) || __builtin_add_overflow(*v, negative ? -months : months, v))
+    if (__builtin_mul_overflow(*v, MONTHS_PER_YEAR, v) ||
+        __builtin_add_overflow(*v, negative ? -months : months, v))
         return DT_FIELD_OVERFLOW;
     return DT_OK;
 }
@@ -264,18 +246,12 @@ static enum dt_result read_year_month(char *p, bool negative, int64_t *v)
 static unsigned unit_seen(enum unit unit, double fraction)
 {
     switch (unit) {
-    case UNIT_MICROSECOND:
-        return SEEN_MICROSECOND;
-    case UNIT_MILLISECOND:
-        return SEEN_MILLISECOND;
-    case UNIT_SECOND:
-        return fraction == 0 ? SEEN_SECOND : SEEN_SECONDS;
-    case UNIT_MINUTE:
-        return SEEN_MINUTE;
-    case UNIT_HOUR:
-        return SEEN_HOUR;
-    default:
-        return (unsigned)SEEN_DAY << (unit - UNIT_DAY);
+    case UNIT_MICROSECOND: return SEEN_MICROSECOND;
+    case UNIT_MILLISECOND: return SEEN_MILLISECOND;
+    case UNIT_SECOND: return fraction == 0 ? SEEN_SECOND : SEEN_SECONDS;
+    case UNIT_MINUTE: return SEEN_MINUTE;
+    case UNIT_HOUR: return SEEN_HOUR;
+    default: return (unsigned)SEEN_DAY << (unit - UNIT_DAY);
     }
 }
 
@@ -340,15 +316,11 @@ static enum dt_result read_field(struct interval_reader *r, enum field_kind kind
 {
     r->now = 0;
     switch (kind) {
-    case FIELD_TIME:
-        return read_clock(r, text);
-    case FIELD_ZONE:
-        return read_signed(r, text);
+    case FIELD_TIME: return read_clock(r, text);
+    case FIELD_ZONE: return read_signed(r, text);
     case FIELD_DATE:
-    case FIELD_NUMBER:
-        return read_amount(r, text);
-    default:
-        return read_unit(r, text);
+    case FIELD_NUMBER: return read_amount(r, text);
+    default: return read_unit(r, text);
     }
 }
 
@@ -483,23 +455,17 @@ static enum dt_result iso_run_date(struct iso_reader *r, bool *done)
 static enum dt_result iso_date_field(struct iso_reader *r, bool *done)
 {
     switch (*r->p) {
-    case 'Y':
-        return r->p++, iso_add(r, UNIT_YEAR);
-    case 'M':
-        return r->p++, iso_add(r, UNIT_MONTH);
-    case 'W':
-        return r->p++, iso_add(r, UNIT_WEEK);
-    case 'D':
-        return r->p++, iso_add(r, UNIT_DAY);
+    case 'Y': return r->p++, iso_add(r, UNIT_YEAR);
+    case 'M': return r->p++, iso_add(r, UNIT_MONTH);
+    case 'W': return r->p++, iso_add(r, UNIT_WEEK);
+    case 'D': return r->p++, iso_add(r, UNIT_DAY);
     case 'T':
     case '\0':
         if (iso_width(r->number) == 8 && !r->have_field)
             return iso_run_date(r, done);
         return iso_dashed_date(r, done);
-    case '-':
-        return iso_dashed_date(r, done);
-    default:
-        return DT_BAD_FORMAT;
+    case '-': return iso_dashed_date(r, done);
+    default: return DT_BAD_FORMAT;
     }
 }
 
@@ -524,7 +490,8 @@ static enum dt_result iso_run_time(struct iso_reader *r, bool *done)
 {
     struct parts *p = &r->parts;
     *done = true;
-    bool ok = add_usecs(p, r->v / 10000, 0, USECS_PER_HOUR) && add_usecs(p, r->v / 100 % 100, 0, USECS_PER_MINUTE) &&
+    bool ok = add_usecs(p, r->v / 10000, 0, USECS_PER_HOUR) &&
+              add_usecs(p, r->v / 100 % 100, 0, USECS_PER_MINUTE) &&
               add_usecs(p, r->v % 100, 0, USECS_PER_SEC) && add_usecs_fraction(p, r->fraction, 1);
     return ok ? DT_OK : DT_FIELD_OVERFLOW;
 }
@@ -532,20 +499,15 @@ static enum dt_result iso_run_time(struct iso_reader *r, bool *done)
 static enum dt_result iso_time_field(struct iso_reader *r, bool *done)
 {
     switch (*r->p) {
-    case 'H':
-        return r->p++, iso_add(r, UNIT_HOUR);
-    case 'M':
-        return r->p++, iso_add(r, UNIT_MINUTE);
-    case 'S':
-        return r->p++, iso_add(r, UNIT_SECOND);
+    case 'H': return r->p++, iso_add(r, UNIT_HOUR);
+    case 'M': return r->p++, iso_add(r, UNIT_MINUTE);
+    case 'S': return r->p++, iso_add(r, UNIT_SECOND);
     case '\0':
         if (iso_width(r->number) == 6 && !r->have_field)
             return iso_run_time(r, done);
         return iso_clock(r, done);
-    case ':':
-        return iso_clock(r, done);
-    default:
-        return DT_BAD_FORMAT;
+    case ':': return iso_clock(r, done);
+    default: return DT_BAD_FORMAT;
     }
 }
 
@@ -605,8 +567,9 @@ static void put_part(struct interval_writer *w, int64_t v, const char *unit)
 {
     if (v == 0)
         return;
-    w->len += snprintf(w->text + w->len, sizeof w->text - (size_t)w->len, "%s%s%lld %s%s", w->empty ? "" : " ",
-                       w->after_negative && v > 0 ? "+" : "", (long long)v, unit, v != 1 ? "s" : "");
+    w->len +=
+        snprintf(w->text + w->len, sizeof w->text - (size_t)w->len, "%s%s%lld %s%s", w->empty ? "" : " ",
+                 w->after_negative && v > 0 ? "+" : "", (long long)v, unit, v != 1 ? "s" : "");
     w->after_negative = v < 0;
     w->empty = false;
 }
@@ -622,11 +585,15 @@ struct str output_interval(struct fn_ctx *ctx, const union val *v)
         uint64_t usecs = iv->usecs < 0 ? -(uint64_t)iv->usecs : (uint64_t)iv->usecs;
         uint64_t secs = usecs / USECS_PER_SEC, fraction = usecs % USECS_PER_SEC;
         w.len += snprintf(w.text + w.len, sizeof w.text - (size_t)w.len, "%s%s%02llu:%02llu:%02llu",
-                          w.empty ? "" : " ", iv->usecs < 0 ? "-" : w.after_negative ? "+" : "",
+                          w.empty ? "" : " ",
+                          iv->usecs < 0      ? "-"
+                          : w.after_negative ? "+"
+                                             : "",
                           (unsigned long long)(secs / 3600), (unsigned long long)(secs / 60 % 60),
                           (unsigned long long)(secs % 60));
         if (fraction) {
-            w.len += snprintf(w.text + w.len, sizeof w.text - (size_t)w.len, ".%06llu", (unsigned long long)fraction);
+            w.len += snprintf(w.text + w.len, sizeof w.text - (size_t)w.len, ".%06llu",
+                              (unsigned long long)fraction);
             while (w.text[w.len - 1] == '0')
                 w.len--;
         }

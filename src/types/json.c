@@ -8,7 +8,14 @@
 #include "types/text_io.h"
 #include <stdlib.h>
 
-enum expect { EXPECT_VALUE, EXPECT_VALUE_OR_END, EXPECT_KEY, EXPECT_KEY_OR_END, EXPECT_COMMA_OR_END, EXPECT_NOTHING };
+enum expect {
+    EXPECT_VALUE,
+    EXPECT_VALUE_OR_END,
+    EXPECT_KEY,
+    EXPECT_KEY_OR_END,
+    EXPECT_COMMA_OR_END,
+    EXPECT_NOTHING
+};
 
 struct parser {
     struct fn_ctx *ctx;
@@ -307,19 +314,13 @@ static bool parse_scalar(struct parser *s)
         kind = JSON_STRING;
         ok = scan_string(s, &text);
         break;
-    case 't':
-        ok = scan_word(s, "true");
-        break;
-    case 'f':
-        ok = scan_word(s, "false");
-        break;
+    case 't': ok = scan_word(s, "true"); break;
+    case 'f': ok = scan_word(s, "false"); break;
     case 'n':
         kind = JSON_NULL;
         ok = scan_word(s, "null");
         break;
-    default:
-        kind = JSON_NUMBER;
-        ok = scan_number(s);
+    default: kind = JSON_NUMBER; ok = scan_number(s);
     }
     if (!ok)
         return false;
@@ -363,20 +364,15 @@ static bool parse_step(struct parser *s)
 {
     bool at_end = *s->p == ']' || *s->p == '}';
     switch (s->expect) {
-    case EXPECT_KEY_OR_END:
-        return at_end ? close_container(s) : parse_key(s);
-    case EXPECT_KEY:
-        return parse_key(s);
-    case EXPECT_COMMA_OR_END:
-        return parse_comma(s);
+    case EXPECT_KEY_OR_END: return at_end ? close_container(s) : parse_key(s);
+    case EXPECT_KEY: return parse_key(s);
+    case EXPECT_COMMA_OR_END: return parse_comma(s);
     case EXPECT_VALUE_OR_END:
         if (at_end)
             return close_container(s);
         break;
-    case EXPECT_VALUE:
-        break;
-    case EXPECT_NOTHING:
-        return bad_json(s);
+    case EXPECT_VALUE: break;
+    case EXPECT_NOTHING: return bad_json(s);
     }
     if (*s->p == '{' || *s->p == '[')
         return open_container(s, *s->p == '{');
@@ -385,7 +381,8 @@ static bool parse_step(struct parser *s)
 
 bool json_parse(struct fn_ctx *ctx, const struct str *text, unsigned flags, struct json_node **root)
 {
-    struct parser s = {.ctx = ctx, .p = text->p, .end = text->p + text->len, .flags = flags, .expect = EXPECT_VALUE};
+    struct parser s = {
+        .ctx = ctx, .p = text->p, .end = text->p + text->len, .flags = flags, .expect = EXPECT_VALUE};
     for (skip_blanks(&s); s.p < s.end; skip_blanks(&s))
         if (!parse_step(&s))
             return false;
@@ -483,24 +480,16 @@ static bool put_node(struct fn_ctx *ctx, struct json_out *o, const struct json_n
         json_put(o, ": ", 2);
     }
     switch (n->kind) {
-    case JSON_STRING:
-        json_put_string(o, &n->text);
-        return true;
+    case JSON_STRING: json_put_string(o, &n->text); return true;
     case JSON_NUMBER:
         if (!num_parse(ctx, (const char *)n->source.p, n->source.len, &num))
             return false;
         text = num_format(ctx, &num);
         json_put(o, text.p, text.len);
         return true;
-    case JSON_ARRAY:
-        json_put(o, "[", 1);
-        return true;
-    case JSON_OBJECT:
-        json_put(o, "{", 1);
-        return true;
-    default:
-        json_put(o, n->source.p, n->source.len);
-        return true;
+    case JSON_ARRAY: json_put(o, "[", 1); return true;
+    case JSON_OBJECT: json_put(o, "{", 1); return true;
+    default: json_put(o, n->source.p, n->source.len); return true;
     }
 }
 
@@ -538,7 +527,8 @@ bool jsonb_normalise(struct fn_ctx *ctx, const char *text, size_t len, struct st
 {
     struct str s = {(const uint8_t *)text, (uint32_t)len, 0};
     struct json_node *root;
-    return json_parse(ctx, &s, JSON_DECODE | JSON_BUILD | JSON_NORMALISE, &root) && jsonb_write(ctx, root, out);
+    return json_parse(ctx, &s, JSON_DECODE | JSON_BUILD | JSON_NORMALISE, &root) &&
+           jsonb_write(ctx, root, out);
 }
 
 /* ---- jsonb's order ---- */
@@ -563,16 +553,11 @@ static int node_cmp(struct fn_ctx *ctx, const struct json_node *a, const struct 
     if (a->kind != b->kind)
         return a->kind > b->kind ? 1 : -1;
     switch (a->kind) {
-    case JSON_NULL:
-        return 0;
-    case JSON_STRING:
-        return text_cmp(&a->text, &b->text);
-    case JSON_NUMBER:
-        return number_cmp(ctx, a, b);
-    case JSON_BOOL:
-        return (a->source.p[0] == 't') - (b->source.p[0] == 't');
-    default:
-        break;
+    case JSON_NULL: return 0;
+    case JSON_STRING: return text_cmp(&a->text, &b->text);
+    case JSON_NUMBER: return number_cmp(ctx, a, b);
+    case JSON_BOOL: return (a->source.p[0] == 't') - (b->source.p[0] == 't');
+    default: break;
     }
     if (a->count != b->count)
         return a->count > b->count ? 1 : -1;

@@ -9,26 +9,34 @@
 
 #define JSON_DEPTH_MAX 1000
 
-enum json_kind { JSON_NULL, JSON_STRING, JSON_NUMBER, JSON_BOOL, JSON_ARRAY, JSON_OBJECT }; /* in jsonb's order */
+enum json_kind {
+    JSON_NULL,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_BOOL,
+    JSON_ARRAY,
+    JSON_OBJECT
+}; /* in jsonb's order */
 struct json_node {
     enum json_kind kind;
-    uint32_t count; /* of elements or members */
-    struct str source; /* as written */
-    struct str text;   /* JSON_STRING: decoded (when asked for) */
-    struct str key;    /* of a member of an object: decoded (when asked for) */
+    uint32_t count;                                 /* of elements or members */
+    struct str source;                              /* as written */
+    struct str text;                                /* JSON_STRING: decoded (when asked for) */
+    struct str key;                                 /* of a member of an object: decoded (when asked for) */
     struct json_node *parent, *first, *last, *next; /* members in the order written, or of jsonb */
 };
 
 enum json_parse_flags {
-    JSON_DECODE = 1,  /* decode strings; refuses \u0000 and lone surrogates as PostgreSQL then does */
-    JSON_BUILD = 2,   /* build nodes; else only check */
+    JSON_DECODE = 1,   /* decode strings; refuses \u0000 and lone surrogates as PostgreSQL then does */
+    JSON_BUILD = 2,    /* build nodes; else only check */
     JSON_NORMALISE = 4 /* sort and deduplicate members as jsonb does; needs the two above */
 };
 /* *root is NULL without JSON_BUILD. False after fn_fail. */
 bool json_parse(struct fn_ctx *ctx, const struct str *s, unsigned flags, struct json_node **root);
 /* jsonb's order of keys: by length, then bytes. */
 int json_key_cmp(const struct str *a, const struct str *b);
-struct json_node *json_member(const struct json_node *object, const struct str *key); /* the last; NULL if none */
+struct json_node *json_member(const struct json_node *object,
+                              const struct str *key); /* the last; NULL if none */
 /* Elements from the end when negative. */
 struct json_node *json_element(const struct json_node *array, int64_t index);
 /* jsonb's order of two values as they stand at the top; decoded, normalised nodes. */

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ZONE_DIR "/usr/share/zoneinfo"
-#define ZONE_NAME_MAX 255
+#define ZONE_DIR            "/usr/share/zoneinfo"
+#define ZONE_NAME_MAX       255
 #define ZONE_FILE_MAX_BYTES (256 * 1024)
-#define ZONES_MAX 4096 /* names that come from data may not fill memory; beyond, a zone is unknown */
+#define ZONES_MAX           4096 /* names that come from data may not fill memory; beyond, a zone is unknown */
 
 /* ---- offsets ---- */
 
@@ -40,7 +40,8 @@ static struct zone_state state_of_type(const struct zone *z, uint8_t type)
 
 static struct zone_state state_of_rule(const struct posix_rule *r, bool is_dst)
 {
-    return (struct zone_state){is_dst ? r->dst_offset : r->std_offset, is_dst, is_dst ? r->dst_name : r->std_name};
+    return (struct zone_state){is_dst ? r->dst_offset : r->std_offset, is_dst,
+                               is_dst ? r->dst_name : r->std_name};
 }
 
 /* UTC second at which the rule's date falls in `year`, clocks standing at `offset`. */

@@ -124,7 +124,7 @@ bool posix_rule_parse(const char *spec, struct posix_rule *out)
     return *p == '\0';
 }
 
-static void zone_free(struct zone *z)
+void zone_free(struct zone *z)
 {
     free(z->at);
     free(z->type_of);
@@ -169,14 +169,16 @@ static bool tzif_header(const uint8_t *p, size_t len, struct tzif_counts *c)
 {
     if (len < TZIF_HEADER_BYTES || memcmp(p, "TZif", 4) != 0 || p[4] < '2')
         return false;
-    *c = (struct tzif_counts){be32(p + 20), be32(p + 24), be32(p + 28), be32(p + 32), be32(p + 36), be32(p + 40)};
+    *c = (struct tzif_counts){be32(p + 20), be32(p + 24), be32(p + 28),
+                              be32(p + 32), be32(p + 36), be32(p + 40)};
     return c->isut <= 256 && c->isstd <= 256 && c->leap <= 1000 && c->time <= 10000 && c->type >= 1 &&
            c->type <= 256 && c->chars >= 1 && c->chars <= 256;
 }
 
 static size_t tzif_body_bytes(const struct tzif_counts *c, size_t time_bytes)
 {
-    return c->time * (time_bytes + 1) + c->type * 6 + c->chars + c->leap * (time_bytes + 4) + c->isstd + c->isut;
+    return c->time * (time_bytes + 1) + c->type * 6 + c->chars + c->leap * (time_bytes + 4) + c->isstd +
+           c->isut;
 }
 
 static bool tzif_read_types(struct zone *z, const uint8_t *types, const uint8_t *chars, uint32_t char_count)

@@ -29,8 +29,8 @@ struct zone_type {
 };
 struct zone {
     uint32_t transition_count, type_count;
-    int64_t *at;      /* owned: Unix seconds, ascending */
-    uint8_t *type_of; /* owned: the type that begins there */
+    int64_t *at;             /* owned: Unix seconds, ascending */
+    uint8_t *type_of;        /* owned: the type that begins there */
     struct zone_type *types; /* owned */
     char *abbrevs;           /* owned: NUL-terminated names one after the other */
     uint8_t first_type;      /* before the first transition */
@@ -41,6 +41,7 @@ struct zone {
 /* Each returns a new zone, or NULL when malformed or unknown. Names in upper case. */
 struct zone *zone_from_tzif(const uint8_t *p, size_t len);
 struct zone *zone_from_posix(const char *spec);
+void zone_free(struct zone *z);
 bool posix_rule_parse(const char *spec, struct posix_rule *out);
 
 #endif
