@@ -1,0 +1,339 @@
+/* The event loop: accepting, deadlines, wake-ups; see loop.h. */
+#define _GNU_SOURCE
+#include "serve/loop.h"
+#include "base/log.h"
+#include "serve/out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 128
+#define ACCEPTS_MAX 64      /* per event, so that a flood does not starve those who are in */
+#define TICK_MS 1000
+#define STOP_GRACE_US INT64_C(5000000)
+
+static int64_t clock_us(clockid_t id)
+{
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void loop_clock(struct loop *l)
+{
+    l->now_us = clock_us(CLOCK_MONOTONIC);
+    l->rest.now_us = clock_us(CLOCK_REALTIME);
+    if (l->rest.now_us / 1000000 == l->date_s)
+        return;
+    l->date_s = l->rest.now_us / 1000000;
+    struct buf b = {0};
+    out_http_date(&b, l->date_s);
+    memcpy(l->date, b.p, b.len);
+    l->date[b.len] = 0;
+    buf_fini(&b);
+}
+
+/* ---- deadlines ---- */
+
+static void timer_remove(struct conn *c)
+{
+    struct timer_list *list = &c->loop->timers[c->timer];
+    if (c->timer == TIMER_NONE)
+        return;
+    *(c->timer_prev ? &c->timer_prev->timer_next : &list->first) = c->timer_next;
+    *(c->timer_next ? &c->timer_next->timer_prev : &list->last) = c->timer_prev;
+    c->timer = TIMER_NONE;
+}
+
+void timer_set(struct conn *c, enum timer kind)
+{
+    timer_remove(c);
+    if (kind == TIMER_NONE)
+        return;
+    struct timer_list *list = &c->loop->timers[kind];
+    c->timer = kind;
+    c->deadline_us = c->loop->now_us + list->length_us;
+    c->timer_prev = list->last;
+    c->timer_next = NULL;
+    *(list->last ? &list->last->timer_next : &list->first) = c;
+    list->last = c;
+}
+
+static void timers_init(struct loop *l)
+{
+    const struct serve_limits *m = &l->options->limits;
+    l->timers[TIMER_HANDSHAKE].length_us = m->header_timeout_us;
+    l->timers[TIMER_HEADER].length_us = m->header_timeout_us;
+    l->timers[TIMER_IDLE].length_us = m->idle_timeout_us;
+    l->timers[TIMER_WRITE].length_us = m->write_timeout_us;
+    l->timers[TIMER_WAIT].length_us = m->wait_us;
+    l->timers[TIMER_LIVE].length_us = m->heartbeat_us;
+    l->timers[TIMER_PROXY].length_us = m->idle_timeout_us;
+}
+
+static void timers_run(struct loop *l)
+{
+    for (int k = TIMER_NONE + 1; k < TIMER_KINDS; k++) {
+        struct conn *c;
+        while ((c = l->timers[k].first) && c->deadline_us <= l->now_us) {
+            timer_remove(c);
+            conn_timeout(c);
+        }
+    }
+}
+
+static int timers_next_ms(const struct loop *l)
+{
+    int64_t next = l->now_us + TICK_MS * 1000;
+    for (int k = TIMER_NONE + 1; k < TIMER_KINDS; k++)
+        if (l->timers[k].first && l->timers[k].first->deadline_us < next)
+            next = l->timers[k].first->deadline_us;
+    return next <= l->now_us ? 0 : (int)((next - l->now_us + 999) / 1000);
+}
+
+/* ---- listening ---- */
+
+static struct err *listen_bind(struct loop *l, const struct addrinfo *ai)
+{
+    int on = 1, off = 0;
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_errno(ERR_IO, "socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (ai->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 4096) != 0) {
+        struct err *e = err_errno(ERR_IO, "listen on %s port %d", l->options->host, l->options->port);
+        close(fd);
+        return e;
+    }
+    l->listen_fd = fd;
+    return NULL;
+}
+
+static struct err *listen_open(struct loop *l)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list;
+    char port[16];
+    int wanted = l->options->bound_port && *l->options->bound_port ? *l->options->bound_port : l->options->port;
+    snprintf(port, sizeof port, "%d", wanted);
+    int rc = getaddrinfo(l->options->host, port, &hints, &list);
+    if (rc)
+        return err_new(ERR_CONFIG, "listen on %s: %s", l->options->host, gai_strerror(rc));
+    struct err *e = listen_bind(l, list);
+    freeaddrinfo(list);
+    if (e)
+        return e;
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    getsockname(l->listen_fd, (struct sockaddr *)&ss, &len);
+    in_port_t bound = ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
+                                               : ((struct sockaddr_in *)&ss)->sin_port;
+    if (l->options->bound_port)
+        *l->options->bound_port = ntohs(bound);
+    return NULL;
+}
+
+/* Out of file descriptors: the reserved one takes the connection, so that it can be closed instead of hanging. */
+static void refuse_one(struct loop *l)
+{
+    if (l->spare_fd < 0)
+        return;
+    close(l->spare_fd);
+    int fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    counter_add(&l->stats->refused, 1);
+}
+
+static void on_listen(struct loop *l, struct event_source *s, uint32_t events)
+{
+    (void)s, (void)events;
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof peer;
+        int fd = accept4(l->listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE)
+                refuse_one(l);
+            if (errno != ECONNABORTED && errno != EINTR)
+                return;
+            continue;
+        }
+        if (l->conn_count >= l->conn_max) {
+            counter_add(&l->stats->refused, 1);
+            close(fd);
+            continue;
+        }
+        conn_accept(l, fd, &peer);
+    }
+}
+
+/* ---- notifier's side ---- */
+
+void loop_wake(struct loop *l)
+{
+    uint64_t one = 1;
+    ssize_t n = write(l->wake_fd, &one, sizeof one);
+    (void)n; /* EAGAIN: it is awake already */
+}
+
+static void world_take(struct loop *l, struct world *w)
+{
+    struct err *e = rest_use(&l->rest, w);
+    if (e) {
+        char *text = err_text(e);
+        log_error("serve", "cannot read the store", "loop=%u error=\"%s\"", l->index, text);
+        free(text);
+        err_free(e);
+        return;
+    }
+    l->holding = 1;
+    l->swapping = false;
+    live_attach(l->live);
+    loop_retry_waiting(l);
+}
+
+static void world_check(struct loop *l)
+{
+    if (l->release && l->holding) {
+        l->swapping = true;
+        live_release(l->live);
+        struct err *e = rest_use(&l->rest, NULL);
+        ASSERT(!e);
+        l->holding = 0;
+    }
+    struct world *w = atomic_exchange(&l->offered, NULL);
+    if (w)
+        world_take(l, w);
+}
+
+static void epoch_check(struct loop *l)
+{
+    uint64_t epoch = l->gate->epoch;
+    if (epoch == l->epoch_seen && !live_behind(l->live))
+        return;
+    l->epoch_seen = epoch;
+    live_epoch(l->live);
+    loop_retry_waiting(l);
+}
+
+static void on_wake(struct loop *l, struct event_source *s, uint32_t events)
+{
+    uint64_t n;
+    (void)s, (void)events;
+    ssize_t got = read(l->wake_fd, &n, sizeof n);
+    (void)got;
+    world_check(l);
+}
+
+/* ---- life ---- */
+
+static struct err *watch(struct loop *l, int fd, struct event_source *s,
+                         void (*fn)(struct loop *, struct event_source *, uint32_t))
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
+    s->on_event = fn;
+    return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? NULL : err_errno(ERR_IO, "epoll_ctl");
+}
+
+struct err *loop_open(struct loop *l)
+{
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->listen_fd = -1;
+    l->plain = xmalloc(LOOP_PLAIN_BYTES);
+    tls_pool_init(&l->pool);
+    timers_init(l);
+    rest_init(&l->rest, &l->options->limits, l->gate, l->options->anonymous_read);
+    l->live = live_new(l);
+    loop_clock(l);
+    if (l->epoll_fd < 0 || l->wake_fd < 0)
+        return err_errno(ERR_IO, "event loop");
+    TRY(listen_open(l));
+    TRY(watch(l, l->listen_fd, &l->listener, on_listen));
+    return watch(l, l->wake_fd, &l->waker, on_wake);
+}
+
+static void free_dead(struct loop *l)
+{
+    while (l->dead) {
+        struct conn *c = l->dead;
+        l->dead = c->next;
+        free(c);
+    }
+}
+
+/* Those with nothing under way go at once, live queries too; the others get a moment to finish. */
+static void stop_step(struct loop *l)
+{
+    if (!l->stopping) {
+        l->stopping = true;
+        l->stop_us = l->now_us;
+        close(l->listen_fd);
+        l->listen_fd = -1;
+    }
+    bool late = l->now_us - l->stop_us > STOP_GRACE_US;
+    for (struct conn *c = l->conns, *next; c; c = next) {
+        next = c->next;
+        bool idle = c->mode == CONN_HTTP && !c->in_body && c->in.len == 0 && conn_pending(c) == 0;
+        if (late || idle || c->mode == CONN_LIVE || c->mode == CONN_HANDSHAKE)
+            conn_close(c);
+    }
+}
+
+void loop_run(struct loop *l)
+{
+    struct epoll_event events[EVENTS_MAX];
+    while (!(l->stopping && l->conn_count == 0)) {
+        int timeout = live_behind(l->live) ? 0 : l->stopping ? 20 : timers_next_ms(l);
+        int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, timeout);
+        loop_clock(l);
+        for (int i = 0; i < n; i++) {
+            struct event_source *s = events[i].data.ptr;
+            if (s->on_event)
+                s->on_event(l, s, events[i].events);
+        }
+        epoch_check(l);
+        timers_run(l);
+        if (l->stop)
+            stop_step(l);
+        l->wants_epochs = live_busy(l->live) || l->timers[TIMER_WAIT].first != NULL;
+        free_dead(l);
+    }
+    live_release(l->live);
+    struct err *e = rest_use(&l->rest, NULL);
+    ASSERT(!e);
+    l->holding = 0;
+}
+
+void loop_close(struct loop *l)
+{
+    while (l->conns)
+        conn_close(l->conns);
+    free_dead(l);
+    live_free(l->live);
+    rest_fini(&l->rest);
+    tls_pool_fini(&l->pool);
+    free(l->plain);
+    buf_fini(&l->out);
+    buf_fini(&l->body);
+    if (l->listen_fd >= 0)
+        close(l->listen_fd);
+    if (l->spare_fd >= 0)
+        close(l->spare_fd);
+    close(l->epoll_fd);
+    close(l->wake_fd);
+}

@@ -1,0 +1,308 @@
+/* Requests that are not reads, handed to civetweb over its unix socket and streamed both ways within bounds.
+ *
+ * One connection per request ("Connection: close"), so that there is no state to share. The request is written anew from
+ * what our parser understood, never copied blindly: civetweb sees one reading of it, ours. */
+#define _GNU_SOURCE /* memmem */
+#include "serve/loop.h"
+#include "serve/out.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PROXY_BUFFER_BYTES (256u << 10) /* waiting in either direction; reading stops there */
+#define PROXY_HEAD_BYTES (32u << 10)    /* of civetweb's answer */
+
+struct proxy {
+    struct event_source ev;
+    struct conn *conn;
+    int fd;
+    uint32_t watched;
+    bool chunked;          /* the request body is sent on in chunks */
+    bool head_done;        /* of the answer */
+    bool head_only;        /* the request was HEAD */
+    bool close;            /* the answer ends with the connection */
+    bool request_done;
+    uint64_t left;         /* of the answer's body, unless close */
+    struct buf to;         /* to civetweb */
+    size_t to_at;
+    struct buf head;       /* of the answer, until complete */
+};
+
+static void proxy_free(struct proxy *p)
+{
+    close(p->fd);
+    buf_fini(&p->to);
+    buf_fini(&p->head);
+    free(p);
+}
+
+void proxy_close(struct conn *c)
+{
+    struct proxy *p = c->proxy;
+    if (!p)
+        return;
+    c->proxy = NULL;
+    proxy_free(p);
+}
+
+static size_t to_pending(const struct proxy *p)
+{
+    return p->to.len - p->to_at;
+}
+
+bool proxy_full(const struct conn *c)
+{
+    return c->proxy && to_pending(c->proxy) > PROXY_BUFFER_BYTES;
+}
+
+static bool from_full(const struct proxy *p)
+{
+    return conn_pending(p->conn) > PROXY_BUFFER_BYTES;
+}
+
+static void proxy_watch(struct proxy *p)
+{
+    uint32_t want = (from_full(p) ? 0 : EPOLLIN) | (to_pending(p) ? EPOLLOUT : 0);
+    struct epoll_event ev = {.events = want, .data.ptr = p};
+    if (want == p->watched)
+        return;
+    p->watched = want;
+    epoll_ctl(p->conn->loop->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev);
+}
+
+/* ---- the end ---- */
+
+/* The answer is complete: on with the next request, or close when the request's body was not all read. */
+static void finish(struct proxy *p, bool ok)
+{
+    struct conn *c = p->conn;
+    bool reusable = ok && !p->close && p->request_done && !c->in_body;
+    if (!ok && !p->head_done)
+        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
+    proxy_close(c);
+    c->mode = CONN_HTTP;
+    c->close_after |= !reusable;
+    timer_set(c, TIMER_IDLE);
+    conn_resume(c);
+}
+
+/* ---- to civetweb ---- */
+
+static bool hop_by_hop(struct slice name)
+{
+    static const char *const names[] = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+                                        "proxy-connection", "proxy-authorization", "content-length", "expect",
+                                        "x-forwarded-for", "x-forwarded-proto", "forwarded"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (slice_is_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+static struct slice origin_form(struct slice target)
+{
+    if (target.len && target.p[0] == '/')
+        return target;
+    for (size_t i = 8; i < target.len; i++) /* behind "https://" */
+        if (target.p[i] == '/')
+            return (struct slice){target.p + i, target.len - i};
+    return slice_of("/");
+}
+
+static void put_head(struct proxy *p, const struct http_request *req)
+{
+    struct buf *b = &p->to;
+    out_slice(b, req->method_text);
+    OUT_LIT(b, " ");
+    out_slice(b, origin_form(req->target));
+    OUT_LIT(b, " HTTP/1.1\r\n");
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        if (hop_by_hop(req->headers[i].name))
+            continue;
+        out_slice(b, req->headers[i].name);
+        OUT_LIT(b, ": ");
+        out_slice(b, req->headers[i].value);
+        OUT_LIT(b, "\r\n");
+    }
+    if (req->chunked)
+        OUT_LIT(b, "Transfer-Encoding: chunked\r\n");
+    else if (req->has_length)
+        buf_printf(b, "Content-Length: %llu\r\n", (unsigned long long)req->content_length);
+    buf_printf(b, "X-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n", p->conn->peer);
+}
+
+static bool push(struct proxy *p)
+{
+    while (to_pending(p)) {
+        ssize_t n = send(p->fd, p->to.p + p->to_at, to_pending(p), MSG_NOSIGNAL);
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR;
+        p->to_at += (size_t)n;
+    }
+    p->to.len = p->to_at = 0;
+    return true;
+}
+
+void proxy_body(struct conn *c, const uint8_t *bytes, size_t n)
+{
+    struct proxy *p = c->proxy;
+    if (!p || n == 0)
+        return;
+    if (p->chunked)
+        buf_printf(&p->to, "%zx\r\n", n);
+    buf_put(&p->to, bytes, n);
+    if (p->chunked)
+        OUT_LIT(&p->to, "\r\n");
+    push(p); /* an error shows when reading */
+    proxy_watch(p);
+}
+
+void proxy_body_end(struct conn *c)
+{
+    struct proxy *p = c->proxy;
+    if (!p || p->request_done)
+        return;
+    if (p->chunked)
+        OUT_LIT(&p->to, "0\r\n\r\n");
+    p->request_done = true;
+    push(p);
+    proxy_watch(p);
+}
+
+/* ---- from civetweb ---- */
+
+/* Takes the next header line off *rest. */
+static struct slice next_line(struct slice *rest)
+{
+    struct slice line = slice_cut(rest, '\n');
+    if (line.len && line.p[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+static void pass_header(struct proxy *p, struct slice line, struct buf *out)
+{
+    struct slice value = line;
+    struct slice name = slice_cut(&value, ':');
+    if (slice_is_nocase(name, "content-length"))
+        p->close = !slice_u64(slice_trim(value), UINT64_MAX, &p->left);
+    if (slice_is_nocase(name, "connection") || slice_is_nocase(name, "keep-alive"))
+        return;
+    out_slice(out, line);
+    OUT_LIT(out, "\r\n");
+}
+
+/* The answer's head as it goes to the client; p->head holds it whole. */
+static void pass_head(struct proxy *p, size_t head_len)
+{
+    struct slice rest = {p->head.p, head_len - 2};
+    struct buf out = {0};
+    p->close = true;
+    struct slice status = next_line(&rest);
+    out_slice(&out, status);
+    OUT_LIT(&out, "\r\n");
+    while (rest.p && rest.len)
+        pass_header(p, next_line(&rest), &out);
+    bool empty = status.len >= 12 && (memcmp(status.p + 9, "304", 3) == 0 || memcmp(status.p + 9, "204", 3) == 0);
+    if (p->head_only || empty) {
+        p->left = 0;
+        p->close = false;
+    }
+    buf_put_str(&out, p->close ? "Connection: close\r\n\r\n" : "\r\n");
+    conn_put(p->conn, out.p, out.len);
+    buf_fini(&out);
+    p->head_done = true;
+}
+
+static void pass_body(struct proxy *p, const uint8_t *bytes, size_t n)
+{
+    if (!p->close)
+        n = n < p->left ? n : p->left;
+    p->left -= p->close ? 0 : n;
+    conn_put(p->conn, bytes, n);
+}
+
+/* False: not an answer that can be passed on. */
+static bool take(struct proxy *p, const uint8_t *bytes, size_t n)
+{
+    if (p->head_done) {
+        pass_body(p, bytes, n);
+        return true;
+    }
+    buf_put(&p->head, bytes, n);
+    const uint8_t *end = memmem(p->head.p, p->head.len, "\r\n\r\n", 4);
+    if (!end)
+        return p->head.len < PROXY_HEAD_BYTES;
+    size_t head_len = (size_t)(end - p->head.p) + 4;
+    pass_head(p, head_len);
+    pass_body(p, p->head.p + head_len, p->head.len - head_len);
+    buf_fini(&p->head);
+    p->head = (struct buf){0};
+    return true;
+}
+
+static void on_proxy(struct loop *l, struct event_source *s, uint32_t events)
+{
+    struct proxy *p = (struct proxy *)s;
+    struct conn *c = p->conn;
+    l->out.len = 0;
+    if ((events & EPOLLOUT) && !push(p)) {
+        finish(p, false);
+        return;
+    }
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        ssize_t n = recv(p->fd, l->plain, LOOP_PLAIN_BYTES, 0);
+        bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+        if (n > 0 ? !take(p, l->plain, (size_t)n) : !again) {
+            finish(p, n == 0 && p->head_done && p->close);
+            return;
+        }
+        if (p->head_done && !p->close && p->left == 0) {
+            finish(p, true);
+            return;
+        }
+    }
+    timer_set(c, TIMER_PROXY);
+    conn_resume(c); /* sends on, and takes in what there is room for now */
+    if (c->proxy)
+        proxy_watch(c->proxy);
+}
+
+void proxy_drained(struct conn *c)
+{
+    if (c->proxy)
+        proxy_watch(c->proxy);
+}
+
+bool proxy_start(struct conn *c, const struct http_request *req)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", c->loop->back_path ? c->loop->back_path : "");
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    struct proxy *p = xcalloc(1, sizeof *p);
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
+    p->ev.on_event = on_proxy;
+    p->conn = c;
+    p->fd = fd;
+    p->chunked = req->chunked;
+    p->head_only = req->method == HTTP_M_HEAD;
+    p->watched = ev.events;
+    c->proxy = p;
+    if (epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
+        proxy_close(c);
+        return false;
+    }
+    put_head(p, req);
+    push(p);
+    proxy_watch(p);
+    return true;
+}

@@ -1,0 +1,278 @@
+/* The serve process: starts the loops, then watches the gate for them (new epochs, new generations) until told to stop.
+ * See serve.h and README.md. */
+#define _GNU_SOURCE
+#include "serve/serve.h"
+#include "base/log.h"
+#include "serve/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_MS 100                  /* how often stop and generation are looked at while no epochs come */
+#define LOOP_STACK_BYTES (512u << 10) /* musl's default of 128 KiB is small for mbedTLS's handshakes */
+#define FDS_SPARE 128                 /* files, LMDB, civetweb: beside connections */
+
+struct serve {
+    const struct serve_options *options;
+    struct gate *gate;
+    struct tls_server *tls;
+    struct back *back;
+    struct world *world;
+    bool has_generation;  /* `generation` was looked at, whether it had a catalog or not */
+    unsigned generation;
+    struct api_names names;
+    struct stats_set stats;
+    struct loop *loops;
+    pthread_t *threads;
+    uint32_t loop_count, started;
+};
+
+void serve_limits_default(struct serve_limits *l)
+{
+    *l = (struct serve_limits){
+        .scan_rows = 100000,
+        .page_rows = 100000,
+        .answer_bytes = 64 << 20,
+        .pending_bytes = 256 << 20,
+        .connections = 10000,
+        .header_bytes = 16 << 10,
+        .target_bytes = 8 << 10,
+        .body_bytes = 1 << 20,
+        .idle_timeout_us = INT64_C(60000000),
+        .header_timeout_us = INT64_C(10000000),
+        .write_timeout_us = INT64_C(30000000),
+        .wait_us = INT64_C(5000000),
+        .heartbeat_us = INT64_C(15000000),
+        .live_queue_bytes = 1 << 20,
+        .subscribers = 10000,
+        .live_changes = 100000,
+    };
+}
+
+/* ---- loops ---- */
+
+static void pin(const struct serve_options *o, uint32_t index)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(o->cpus[index % o->cpu_count], &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        log_warn("serve", "cannot pin the loop", "loop=%u cpu=%u error=\"%s\"", index, o->cpus[index % o->cpu_count],
+                 strerror(errno));
+}
+
+static void *loop_main(void *arg)
+{
+    struct loop *l = arg;
+    if (l->options->cpu_count)
+        pin(l->options, l->index);
+    loop_run(l);
+    return NULL;
+}
+
+static void loop_init(struct serve *s, uint32_t i)
+{
+    struct loop *l = &s->loops[i];
+    int64_t share = (s->options->limits.connections + s->loop_count - 1) / s->loop_count;
+    l->index = i;
+    l->options = s->options;
+    l->tls = s->tls;
+    l->back_path = back_path(s->back);
+    l->gate = s->gate;
+    l->stats = s->stats.loops[i];
+    l->conn_max = share > 0 && share < UINT32_MAX ? (uint32_t)share : 1;
+}
+
+static struct err *loops_start(struct serve *s)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, LOOP_STACK_BYTES);
+    struct err *e = NULL;
+    for (uint32_t i = 0; i < s->loop_count && !e; i++) {
+        loop_init(s, i);
+        e = loop_open(&s->loops[i]);
+        s->loops[i].rest.stats = &s->stats;
+        if (!e && pthread_create(&s->threads[i], &attr, loop_main, &s->loops[i]) != 0)
+            e = err_errno(ERR_IO, "start a thread");
+        if (e)
+            loop_close(&s->loops[i]);
+        else
+            s->started++;
+    }
+    pthread_attr_destroy(&attr);
+    return e;
+}
+
+static void loops_stop(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->started; i++) {
+        s->loops[i].stop = 1;
+        loop_wake(&s->loops[i]);
+    }
+    for (uint32_t i = 0; i < s->started; i++)
+        pthread_join(s->threads[i], NULL);
+    for (uint32_t i = 0; i < s->started; i++)
+        loop_close(&s->loops[i]);
+}
+
+/* ---- worlds ---- */
+
+static void pause_ms(long ms)
+{
+    struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&ts, NULL);
+}
+
+/* Every loop lets go of the world: only then may the store be opened again (see world.h). */
+static void world_recall(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->started; i++) {
+        struct world *unread = atomic_exchange(&s->loops[i].offered, NULL);
+        (void)unread; /* owned by s->world */
+        s->loops[i].release = 1;
+        loop_wake(&s->loops[i]);
+    }
+    for (uint32_t i = 0; i < s->started; i++)
+        while (s->loops[i].holding)
+            pause_ms(1);
+    world_close(s->world);
+    s->world = NULL;
+}
+
+static void world_offer(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->started; i++) {
+        s->loops[i].release = 0;
+        atomic_store(&s->loops[i].offered, s->world);
+        loop_wake(&s->loops[i]);
+    }
+}
+
+static void complain(const char *what, struct err *e)
+{
+    char *text = err_text(e);
+    log_error("serve", what, "error=\"%s\"", text);
+    free(text);
+    err_free(e);
+}
+
+/* Takes up a new catalog or a store that was put back. */
+static void world_refresh(struct serve *s)
+{
+    unsigned generation = s->gate->generation;
+    bool current = s->has_generation && generation == s->generation;
+    if (s->gate->recovering || (current && s->world))
+        return;
+    if (s->world)
+        world_recall(s);
+    struct err *e = world_open(s->options->data_dir, s->gate, &s->names, &s->world);
+    if (e && !current)
+        complain("cannot open the store yet", e);
+    else
+        err_free(e);
+    s->generation = generation;
+    s->has_generation = true;
+    if (!s->world)
+        return;
+    log_info("serve", "serving", "generation=%u apis=%u views=%u shards=%u", generation, s->world->api_count,
+             s->world->view_count, s->world->shard_count);
+    world_offer(s);
+}
+
+/* ---- life ---- */
+
+static void epochs_tell(struct serve *s)
+{
+    for (uint32_t i = 0; i < s->started; i++)
+        if (s->loops[i].wants_epochs)
+            loop_wake(&s->loops[i]);
+}
+
+static void watch(struct serve *s)
+{
+    uint64_t seen = 0;
+    while (!*s->options->stop) {
+        world_refresh(s);
+        uint64_t epoch = gate_wait(s->gate, seen, WATCH_MS);
+        if (epoch != seen)
+            epochs_tell(s);
+        seen = epoch;
+    }
+}
+
+static struct err *prepare(struct serve *s)
+{
+    const struct serve_options *o = s->options;
+    struct rlimit files = {0};
+    bool fresh;
+    if (mkdir(o->data_dir, 0700) != 0 && errno != EEXIST)
+        return err_errno(ERR_IO, "make directory %s", o->data_dir);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < (rlim_t)o->limits.connections + FDS_SPARE) {
+        rlim_t want = (rlim_t)o->limits.connections + FDS_SPARE;
+        files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    TRY(gate_open(o->data_dir, &s->gate, &fresh));
+    TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
+    return back_start(o->data_dir, &s->back);
+}
+
+static void serve_init(struct serve *s, const struct serve_options *o)
+{
+    s->options = o;
+    s->loop_count = o->loop_count ? o->loop_count : 1;
+    s->loops = aligned_alloc(CACHE_LINE_BYTES, s->loop_count * sizeof *s->loops);
+    ASSERT(s->loops);
+    memset(s->loops, 0, s->loop_count * sizeof *s->loops);
+    s->threads = xcalloc(s->loop_count, sizeof *s->threads);
+    s->stats.loops = xcalloc(s->loop_count, sizeof *s->stats.loops);
+    for (uint32_t i = 0; i < s->loop_count; i++) {
+        s->stats.loops[i] = aligned_alloc(CACHE_LINE_BYTES, sizeof **s->stats.loops);
+        ASSERT(s->stats.loops[i]);
+        memset(s->stats.loops[i], 0, sizeof **s->stats.loops);
+    }
+    s->stats.loop_count = s->loop_count;
+    s->stats.names = &s->names;
+}
+
+static void serve_fini(struct serve *s)
+{
+    back_stop(s->back);
+    world_close(s->world);
+    tls_server_free(s->tls);
+    if (s->gate)
+        gate_close(s->gate);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        free(s->stats.loops[i]);
+    for (uint32_t i = 0; i < s->names.count; i++)
+        free(s->names.names[i]);
+    free(s->stats.loops);
+    free(s->threads);
+    free(s->loops);
+}
+
+struct err *serve_run(const struct serve_options *o)
+{
+    struct serve *s = xcalloc(1, sizeof *s);
+    serve_init(s, o);
+    struct err *e = prepare(s);
+    if (!e)
+        e = loops_start(s);
+    if (!e) {
+        log_info("serve", "listening", "host=%s port=%d loops=%u", o->host, o->bound_port ? *o->bound_port : o->port,
+                 s->loop_count);
+        watch(s);
+        log_info("serve", "stopping", "loops=%u", s->loop_count);
+    }
+    loops_stop(s);
+    serve_fini(s);
+    free(s);
+    return e;
+}

@@ -1,0 +1,171 @@
+/* What all TLS connections share: certificate, versions, ciphersuites, session tickets; see tls.h. */
+#include "serve/tls.h"
+
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/entropy.h>
+#include <mbedtls/error.h>
+#include <mbedtls/ssl_ticket.h>
+#include <psa/crypto.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define TICKET_SECONDS (12 * 3600) /* keys rotate at this age; the one before stays valid for as long again */
+
+struct tls_server {
+    mbedtls_ssl_config config;
+    mbedtls_x509_crt chain;
+    mbedtls_pk_context key;
+    mbedtls_entropy_context entropy;
+    mbedtls_ctr_drbg_context random;
+    mbedtls_ssl_ticket_context tickets;
+    atomic_ullong resumed;
+};
+
+/* ECDHE and AEAD alone. AES-128 first: the list decides for TLS 1.2; in 1.3 it is the client's that does. */
+static const int suites[] = {
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    0,
+};
+static const uint16_t groups[] = {
+    MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
+    MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
+};
+static const char *protocols[] = {"http/1.1", NULL};
+
+static struct err *tls_err(int rc, const char *what, const char *name)
+{
+    char text[160];
+    mbedtls_strerror(rc, text, sizeof text);
+    return err_new(ERR_CONFIG, "%s%s%s: %s", what, name ? " " : "", name ? name : "", text);
+}
+
+static struct err *load(struct tls_server *s, const char *certificate, const char *key)
+{
+    int rc = mbedtls_x509_crt_parse_file(&s->chain, certificate);
+    if (rc)
+        return tls_err(rc, "TLS certificate", certificate);
+    rc = mbedtls_pk_parse_keyfile(&s->key, key, NULL, mbedtls_ctr_drbg_random, &s->random);
+    if (rc)
+        return tls_err(rc, "TLS key", key);
+    if (mbedtls_pk_check_pair(&s->chain.pk, &s->key, mbedtls_ctr_drbg_random, &s->random))
+        return err_new(ERR_CONFIG, "TLS key %s does not belong to certificate %s", key, certificate);
+    return NULL;
+}
+
+static int ticket_parse(void *ctx, mbedtls_ssl_session *session, unsigned char *p, size_t len)
+{
+    struct tls_server *s = ctx;
+    int rc = mbedtls_ssl_ticket_parse(&s->tickets, session, p, len);
+    if (rc == 0)
+        atomic_fetch_add_explicit(&s->resumed, 1, memory_order_relaxed);
+    return rc;
+}
+
+static int ticket_write(void *ctx, const mbedtls_ssl_session *session, unsigned char *start,
+                        const unsigned char *end, size_t *len, uint32_t *lifetime)
+{
+    struct tls_server *s = ctx;
+    return mbedtls_ssl_ticket_write(&s->tickets, session, start, end, len, lifetime);
+}
+
+static struct err *configure(struct tls_server *s)
+{
+    mbedtls_ssl_config *c = &s->config;
+    int rc = mbedtls_ssl_config_defaults(c, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                         MBEDTLS_SSL_PRESET_DEFAULT);
+    if (rc)
+        return tls_err(rc, "TLS configuration", NULL);
+    mbedtls_ssl_conf_min_tls_version(c, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(c, MBEDTLS_SSL_VERSION_TLS1_3);
+    mbedtls_ssl_conf_ciphersuites(c, suites);
+    mbedtls_ssl_conf_groups(c, groups);
+    mbedtls_ssl_conf_rng(c, mbedtls_ctr_drbg_random, &s->random);
+    mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_renegotiation(c, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+    mbedtls_ssl_conf_new_session_tickets(c, 1);
+    if ((rc = mbedtls_ssl_conf_alpn_protocols(c, protocols)) != 0)
+        return tls_err(rc, "TLS protocols", NULL);
+    if ((rc = mbedtls_ssl_conf_own_cert(c, &s->chain, &s->key)) != 0)
+        return tls_err(rc, "TLS certificate", NULL);
+    rc = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random, MBEDTLS_CIPHER_AES_256_GCM,
+                                  TICKET_SECONDS);
+    if (rc)
+        return tls_err(rc, "TLS session tickets", NULL);
+    mbedtls_ssl_conf_session_tickets_cb(c, ticket_write, ticket_parse, s);
+    return NULL;
+}
+
+static void server_init(struct tls_server *s)
+{
+    mbedtls_ssl_config_init(&s->config);
+    mbedtls_x509_crt_init(&s->chain);
+    mbedtls_pk_init(&s->key);
+    mbedtls_entropy_init(&s->entropy);
+    mbedtls_ctr_drbg_init(&s->random);
+    mbedtls_ssl_ticket_init(&s->tickets);
+}
+
+static struct err *server_fill(struct tls_server *s, const char *data_dir, const char *certificate, const char *key)
+{
+    int rc = psa_crypto_init() == PSA_SUCCESS ? 0 : MBEDTLS_ERR_ERROR_GENERIC_ERROR;
+    if (!rc)
+        rc = mbedtls_ctr_drbg_seed(&s->random, mbedtls_entropy_func, &s->entropy, (const uint8_t *)"penstock", 8);
+    if (rc)
+        return tls_err(rc, "random numbers", NULL);
+    if (certificate) {
+        TRY(load(s, certificate, key ? key : certificate));
+        return configure(s);
+    }
+    char *own_certificate, *own_key;
+    TRY(tls_self_signed(data_dir, &own_certificate, &own_key));
+    struct err *e = load(s, own_certificate, own_key);
+    free(own_certificate);
+    free(own_key);
+    return e ? e : configure(s);
+}
+
+struct err *tls_server_new(const char *data_dir, const char *certificate, const char *key, struct tls_server **out)
+{
+    struct tls_server *s = xcalloc(1, sizeof *s);
+    server_init(s);
+    struct err *e = server_fill(s, data_dir, certificate, key);
+    if (e) {
+        tls_server_free(s);
+        return e;
+    }
+    *out = s;
+    return NULL;
+}
+
+void tls_server_free(struct tls_server *s)
+{
+    if (!s)
+        return;
+    mbedtls_ssl_config_free(&s->config);
+    mbedtls_ssl_ticket_free(&s->tickets);
+    mbedtls_x509_crt_free(&s->chain);
+    mbedtls_pk_free(&s->key);
+    mbedtls_ctr_drbg_free(&s->random);
+    mbedtls_entropy_free(&s->entropy);
+    free(s);
+}
+
+const mbedtls_ssl_config *tls_server_config(const struct tls_server *s)
+{
+    return &s->config;
+}
+
+uint64_t tls_server_resumed(const struct tls_server *s)
+{
+    return atomic_load_explicit(&s->resumed, memory_order_relaxed);
+}

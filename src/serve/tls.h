@@ -1,0 +1,59 @@
+/* TLS 1.2 and 1.3 by mbedTLS, non-blocking.
+ *
+ * struct tls_server: certificate, ciphersuites, session tickets; made once, shared by all loops (mbedTLS locks inside).
+ * struct tls_conn: one connection. Between events an established connection gives its two record buffers back to the
+ * loop's pool (tls_park), so that an idle one costs a few KB; the next event takes a pair again. */
+#ifndef PENSTOCK_SERVE_TLS_H
+#define PENSTOCK_SERVE_TLS_H
+
+#include "base/err.h"
+#include <mbedtls/ssl.h>
+
+struct tls_server;
+NODISCARD struct err *tls_server_new(const char *data_dir, const char *certificate, const char *key,
+                                     struct tls_server **out);
+void tls_server_free(struct tls_server *s);
+const mbedtls_ssl_config *tls_server_config(const struct tls_server *s);
+uint64_t tls_server_resumed(const struct tls_server *s); /* sessions taken up again from tickets; any thread */
+
+/* Self-signed pair in dir/tls, made when absent. Paths are malloc'ed. */
+NODISCARD struct err *tls_self_signed(const char *data_dir, char **certificate, char **key);
+
+#define TLS_READ_BYTES (64u << 10) /* taken from a socket at a time */
+struct tls_pool { /* of one loop */
+    uint32_t free_count, free_room;
+    uint8_t **free_in, **free_out;
+    size_t in_bytes, out_bytes; /* of every pooled buffer; 0 until the first one comes */
+    uint8_t *rx;                /* TLS_READ_BYTES: bytes from the socket of the connection being served */
+};
+void tls_pool_init(struct tls_pool *p);
+void tls_pool_fini(struct tls_pool *p);
+
+struct tls_conn {
+    mbedtls_ssl_context ssl;
+    struct tls_pool *pool;
+    int fd;
+    bool parked;
+    bool drained;      /* the socket gave less than was asked for: nothing more until the next event */
+    bool eof;
+    uint8_t in_counter[8]; /* while parked */
+    const uint8_t *rx; /* in pool->rx during an event, in kept between events */
+    size_t rx_len;
+    uint8_t *kept;     /* owned: bytes read but not taken up before the event ended (rare) */
+    uint64_t bytes_out;
+};
+NODISCARD bool tls_open(struct tls_conn *t, const struct tls_server *s, struct tls_pool *pool, int fd);
+void tls_close(struct tls_conn *t); /* frees; does not close the socket */
+void tls_wake(struct tls_conn *t);  /* at the start of an event: takes buffers */
+void tls_park(struct tls_conn *t);  /* at its end: gives them back if nothing is under way */
+
+enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED };
+enum tls_result tls_handshake(struct tls_conn *t);
+enum tls_result tls_read(struct tls_conn *t, uint8_t *p, size_t size_bytes, size_t *got);
+/* After TLS_WANT_WRITE the same bytes and length must be offered again. */
+enum tls_result tls_write(struct tls_conn *t, const uint8_t *p, size_t len, size_t *put);
+void tls_goodbye(struct tls_conn *t); /* close_notify, if it can be sent at once */
+/* Bytes wait inside that no event of the socket will announce. */
+bool tls_pending(const struct tls_conn *t);
+
+#endif
