@@ -49,6 +49,7 @@ struct run {
     struct placement placement;
     uint32_t shard_count;
     bool *view_fill;
+    bool *start_over; /* by source: its mirrors are not of this plan */
     struct pipeline *pipeline;
 };
 
@@ -168,42 +169,35 @@ static void compare_views(struct run *r, struct store_shard *sh, store_db meta)
 }
 
 /* A source whose mirrored tables changed their shape, or that has a wanted table never mirrored, starts over. */
-static struct err *compare_tables(struct run *r, struct store_shard *sh, store_db meta, bool *start_over)
+static void compare_tables(struct run *r, struct store_shard *sh, store_db meta)
 {
     for (uint32_t i = 0; i < r->app->plan->table_count; i++) {
         const struct table_def *t = r->app->plan->tables[i];
         uint64_t stored, now = table_fingerprint(t);
         char *key = xprintf("mirror:%s.%s", t->source, t->name);
         if (!stored_u64(sh, meta, key, &stored) || stored != now)
-            start_over[t->source_index] = true;
+            r->start_over[t->source_index] = true;
         free(key);
     }
-    return NULL;
 }
 
-static struct err *forget_source(struct run *r, uint32_t source)
+/* ---- the set-up epoch: what of the store is not this plan's goes ---- */
+
+static struct err *forget_source(struct run *r, uint32_t shard, struct store_shard *sh, store_db meta, uint32_t source)
 {
     const struct pipeline_source *s = &r->app->sources[source];
-    for (uint32_t shard = 0; shard < r->shard_count; shard++) {
-        struct store_shard *sh = store_shard(r->store, shard);
-        TRY(store_begin(sh));
-        store_db meta;
-        TRY(store_db_open(sh, "meta", &meta));
-        for (uint32_t t = 0; t < s->table_count; t++) {
-            char *name = xprintf("m:%s.%s", s->name, s->tables[t].name);
-            struct err *e = store_db_drop(sh, name);
-            free(name);
-            if (e)
-                return e;
-        }
-        char *key = xprintf("position:%s", s->name);
-        struct err *e = store_del(sh, meta, text_slice(key));
-        free(key);
-        if (e)
-            return e;
-        TRY(store_commit(sh, store_epoch(r->store)));
+    struct err *e = NULL;
+    for (uint32_t t = 0; t < s->table_count && !e; t++) {
+        char *name = xprintf("m:%s.%s", s->name, s->tables[t].name);
+        e = store_db_drop(sh, name);
+        free(name);
     }
-    return NULL;
+    if (e || shard != 0)
+        return e;
+    char *key = xprintf("position:%s", s->name);
+    e = store_del(sh, meta, text_slice(key));
+    free(key);
+    return e;
 }
 
 static bool view_reads(const struct catalog_view *v, uint32_t source)
@@ -214,12 +208,9 @@ static bool view_reads(const struct catalog_view *v, uint32_t source)
     return false;
 }
 
-static struct err *record_tables(struct run *r)
+/* Shard 0 remembers what the mirrors hold, and forgets the fingerprints of views that are to be filled. */
+static struct err *record_tables(struct run *r, struct store_shard *sh, store_db meta)
 {
-    struct store_shard *sh = store_shard(r->store, 0);
-    store_db meta;
-    TRY(store_begin(sh));
-    TRY(store_db_open(sh, "meta", &meta));
     for (uint32_t i = 0; i < r->app->plan->table_count; i++) {
         const struct table_def *t = r->app->plan->tables[i];
         uint64_t now = table_fingerprint(t);
@@ -235,31 +226,92 @@ static struct err *record_tables(struct run *r)
         if (r->view_fill[v])
             TRY(store_del(sh, meta, text_slice(key)));
     }
-    return store_commit(sh, store_epoch(r->store));
+    return NULL;
+}
+
+struct names {
+    const struct run *run;
+    char *list[GATE_VIEWS_MAX * 8];
+    uint32_t count;
+};
+
+static bool is_mirror_of_plan(const struct plan *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->table_count; i++) {
+        char *mirror = xprintf("m:%s.%s", p->tables[i]->source, p->tables[i]->name);
+        bool same = strcmp(mirror, name) == 0;
+        free(mirror);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+/* Databases of views or tables that the plan does not have. */
+static void collect_stale(void *ctx, const char *name)
+{
+    struct names *n = ctx;
+    const struct plan *p = n->run->app->plan;
+    bool of_view = strchr("vil", name[0]) && name[1] == ':';
+    unsigned long v = of_view ? strtoul(name + 2, NULL, 10) : 0;
+    bool stale = of_view ? v >= p->view_count || !p->views[v]->sink
+                         : strncmp(name, "m:", 2) == 0 && !is_mirror_of_plan(p, name);
+    if (stale && n->count < ARRAY_COUNT(n->list))
+        n->list[n->count++] = xstrdup(name);
+}
+
+static struct err *drop_stale(struct run *r, struct store_shard *sh, store_db meta)
+{
+    struct names *n = xcalloc(1, sizeof *n);
+    n->run = r;
+    struct err *e = store_db_list(sh, collect_stale, n);
+    for (uint32_t i = 0; i < n->count; i++) {
+        char *key = xprintf("mirror:%s", n->list[i] + 2);
+        if (!e)
+            e = store_db_drop(sh, n->list[i]);
+        if (!e && n->list[i][0] == 'm')
+            e = store_del(sh, meta, text_slice(key));
+        free(key);
+        free(n->list[i]);
+    }
+    free(n);
+    return e;
+}
+
+static struct err *setup_shard(void *ctx, uint32_t shard, struct store_shard *sh)
+{
+    struct run *r = ctx;
+    store_db meta;
+    TRY(store_db_open(sh, "meta", &meta));
+    TRY(drop_stale(r, sh, meta));
+    for (uint32_t i = 0; i < r->app->source_count; i++)
+        if (r->start_over[i])
+            TRY(forget_source(r, shard, sh, meta, i));
+    return shard == 0 ? record_tables(r, sh, meta) : NULL;
 }
 
 static struct err *compare_store(struct run *r)
 {
-    bool *start_over = xcalloc(r->app->source_count, sizeof *start_over);
     struct store_shard *sh = store_shard(r->store, 0);
     store_db meta;
+    r->start_over = xcalloc(r->app->source_count, sizeof *r->start_over);
     TRY(store_begin(sh));
-    TRY(store_db_open(sh, "meta", &meta));
-    compare_views(r, sh, meta);
-    struct err *e = compare_tables(r, sh, meta, start_over);
+    struct err *e = store_db_open(sh, "meta", &meta);
+    if (!e)
+        compare_views(r, sh, meta);
+    if (!e)
+        compare_tables(r, sh, meta);
     store_abort(sh);
     for (uint32_t i = 0; !e && i < r->app->source_count; i++) {
-        if (!start_over[i])
+        if (!r->start_over[i])
             continue;
         if (r->old)
             log_warn("source", "its mirrored tables are new or changed: taking a new snapshot", "source=%s",
                      r->app->sources[i].name);
         for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
             r->view_fill[v] |= view_reads(&r->app->catalog->views[v], i);
-        e = forget_source(r, i);
     }
-    free(start_over);
-    return e ? e : record_tables(r);
+    return e;
 }
 
 /* Readers must not see a view that is about to be emptied: hidden first, then the new catalog, then the change. */
@@ -307,7 +359,8 @@ static struct err *run(struct run *r)
         .view_fill = r->view_fill, .shard_count = r->shard_count,
         .cpus = r->placement.shared ? NULL : r->placement.shards, .sources = r->app->sources,
         .source_count = r->app->source_count, .epoch_us = c->epoch_us, .checkpoint_us = c->checkpoint_us,
-        .checkpoint_bytes = c->checkpoint_bytes, .log_us = c->change_log_us, .log_rows = c->change_log_rows};
+        .checkpoint_bytes = c->checkpoint_bytes, .log_us = c->change_log_us, .log_rows = c->change_log_rows,
+        .setup = setup_shard, .setup_ctx = r};
     r->pipeline = pipeline_new(&o);
     TRY(pipeline_open(r->pipeline));
     pipeline_start(r->pipeline);
@@ -329,6 +382,7 @@ static void finish(struct run *r)
         store_close(r->store);
     catalog_free(r->old);
     free(r->view_fill);
+    free(r->start_over);
     if (r->gate) {
         atomic_store(&r->gate->pipeline_state, PIPELINE_DOWN);
         gate_close(r->gate);

@@ -159,7 +159,7 @@ void lane_fini(struct sink_lane *l);
 /* shard.c */
 void shard_init(struct shard *s, struct pipeline *p, uint32_t index);
 void shard_fini(struct shard *s);
-struct err *shard_open(struct shard *s);
+struct err *shard_open(struct shard *s, uint64_t epoch); /* the set-up epoch */
 bool shard_step(struct shard *s);
 void *shard_thread(void *arg);
 /* coordinator.c */

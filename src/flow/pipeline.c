@@ -170,10 +170,15 @@ struct pipeline *pipeline_new(const struct pipeline_options *o)
 
 struct err *pipeline_open(struct pipeline *p)
 {
-    if (p->o.store)
-        TRY(coordinator_load_positions(p));
+    uint64_t epoch = atomic_load(&p->epoch_open) + (p->o.store != NULL); /* set-up is an epoch like any other */
     for (uint32_t i = 0; i < p->o.shard_count; i++)
-        TRY(shard_open(&p->shards[i]));
+        TRY(shard_open(&p->shards[i], epoch));
+    atomic_store(&p->epoch_open, epoch);
+    atomic_store(&p->epoch_done, epoch);
+    if (p->o.store) {
+        gate_publish(p->o.gate, epoch);
+        TRY(coordinator_load_positions(p));
+    }
     coordinator_publish_views(p);
     atomic_store(&p->o.gate->pipeline_state, PIPELINE_REBUILDING);
     return NULL;

@@ -27,6 +27,9 @@ struct pipeline_options {
     uint32_t source_count;
     int64_t epoch_us, checkpoint_us, checkpoint_bytes;
     int64_t log_us, log_rows;
+    /* Changes to a shard's store before its operators open it, in the same epoch on all shards; may be NULL. */
+    struct err *(*setup)(void *ctx, uint32_t shard, struct store_shard *sh);
+    void *setup_ctx;
     void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* without a store */
     void *view_ctx;
 };

@@ -463,17 +463,26 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
     atomic_init(&s->committed, s->epoch);
 }
 
-struct err *shard_open(struct shard *s)
+static struct err *open_in_epoch(struct shard *s)
+{
+    const struct pipeline_options *o = &s->pipeline->o;
+    if (o->setup && s->store)
+        TRY(o->setup(o->setup_ctx, s->index, s->store));
+    return graph_open(s->graph);
+}
+
+struct err *shard_open(struct shard *s, uint64_t epoch)
 {
     if (s->store)
         TRY(store_begin(s->store));
-    struct err *e = graph_open(s->graph);
-    if (e) {
-        if (s->store)
-            store_abort(s->store);
-        return err_wrap(e, "shard %u", s->index);
-    }
-    return s->store ? store_commit(s->store, s->epoch) : NULL;
+    struct err *e = open_in_epoch(s);
+    if (!e && s->store)
+        e = store_commit(s->store, epoch);
+    else if (s->store)
+        store_abort(s->store);
+    s->epoch = epoch;
+    atomic_store(&s->committed, epoch);
+    return e ? err_wrap(e, "shard %u", s->index) : NULL;
 }
 
 void shard_fini(struct shard *s)
