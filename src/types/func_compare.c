@@ -7,10 +7,6 @@
 #include "types/numeric.h"
 #include <math.h>
 
-static inline int cmp_int(const union val *a, const union val *b)
-{
-    return (a->i > b->i) - (a->i < b->i);
-}
 /* NaN equals NaN and is above everything. */
 static inline int cmp_float(const union val *a, const union val *b)
 {
