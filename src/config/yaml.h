@@ -14,6 +14,7 @@ struct yaml_node {
     const char *file;         /* borrowed */
     const char *text;         /* scalar: value after substitution */
     bool plain;               /* scalar without quotes: null, numbers and booleans count */
+    bool block;               /* scalar written as a block (| or >): its text starts on the next line */
     bool secret;              /* substituted from the environment or a file */
     uint32_t count;           /* items or pairs */
     struct yaml_node **items; /* sequence */
@@ -28,6 +29,9 @@ struct yaml_pair {
 /* substitute false leaves ${...} as it is (for processes that must not see secrets). Nodes live in arena. */
 NODISCARD struct err *yaml_load(struct arena *arena, const char *file, const char *text, size_t len, bool substitute,
                                 struct yaml_node **out);
+/* Puts ${...} in now, below a node that was loaded without. */
+NODISCARD struct err *yaml_substitute(struct arena *arena, struct yaml_node *n);
+bool yaml_is_null(const struct yaml_node *n); /* nothing after the colon, ~ or null */
 struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key); /* NULL if absent */
 NODISCARD struct err *yaml_error(const struct yaml_node *at, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Typed reads: error names the place and what was expected. `what` is the key's name. */
