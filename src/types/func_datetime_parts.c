@@ -13,6 +13,7 @@ enum part_kind {
     PART_SCALED,     /* v / 10^scale */
     PART_JULIAN_DAY, /* v days and `usecs` */
     PART_EPOCH_SUM,  /* v seconds and `usecs`, beyond 64 bits together */
+    PART_EPOCH_FAR,  /* of a timestamp near the end of time: divided with PostgreSQL's scale of quotients */
     PART_NULL,
     PART_PLUS_INFINITY,
     PART_MINUS_INFINITY
@@ -121,7 +122,7 @@ static bool part_epoch(int64_t ts, struct part *p)
     int64_t usecs;
     if (!__builtin_add_overflow(ts, UNIX_TO_PG_SECS * USECS_PER_SEC, &usecs))
         return part_scaled(p, usecs, 6, (double)usecs / 1000000.0);
-    *p = (struct part){.kind = PART_EPOCH_SUM, .v = UNIX_TO_PG_SECS, .usecs = ts};
+    *p = (struct part){.kind = PART_EPOCH_FAR, .v = UNIX_TO_PG_SECS * USECS_PER_SEC, .usecs = ts};
     p->f = ((double)ts + (double)(UNIX_TO_PG_SECS * USECS_PER_SEC)) / 1000000.0;
     return true;
 }
@@ -308,6 +309,13 @@ static bool num_julian(struct fn_ctx *ctx, const struct part *p, struct num *out
     return num_div(ctx, &usecs, &per_day, &fraction) && num_add(ctx, &day, &fraction, out);
 }
 
+static bool num_epoch_far(struct fn_ctx *ctx, const struct part *p, struct num *out)
+{
+    struct num a = num_from_i64(p->v), b = num_from_i64(p->usecs), million = num_from_i64(USECS_PER_SEC), sum,
+               secs;
+    return num_add(ctx, &a, &b, &sum) && num_div(ctx, &sum, &million, &secs) && num_round(ctx, &secs, 6, out);
+}
+
 static bool num_of_part(struct fn_ctx *ctx, const struct part *p, struct num *out)
 {
     struct num secs, usecs;
@@ -319,6 +327,7 @@ static bool num_of_part(struct fn_ctx *ctx, const struct part *p, struct num *ou
         secs = num_from_i64(p->v);
         usecs = num_scaled(p->usecs, 6);
         return num_add(ctx, &secs, &usecs, out);
+    case PART_EPOCH_FAR: return num_epoch_far(ctx, p, out);
     case PART_PLUS_INFINITY:
     case PART_MINUS_INFINITY:
         *out = (struct num){.kind = p->kind == PART_PLUS_INFINITY ? NUM_PINF : NUM_NINF};
