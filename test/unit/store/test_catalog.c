@@ -1,0 +1,108 @@
+/* The catalog as a file: what is saved is what is loaded, and nothing else loads. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "store_test.h"
+
+#include "store/catalog.h"
+
+static struct column columns[] = {
+    {.name = "id", .type = {T_INT8, -1}, .not_null = true, .comment = "The \"key\"\n\xc3\xa9"},
+    {.name = "sum", .type = {T_NUMERIC, ((10 << 16) | 2) + 4}},
+    {.name = "name", .type = {T_VARCHAR, 24}},
+    {.name = "at", .type = {T_TIMESTAMPTZ, -1}},
+};
+static uint32_t key[] = {0}, sources[] = {0, 2};
+static struct key_column index_columns[] = {{1, true, true}, {2, false, false}};
+static struct catalog_index indexes[] = {{"balances_sum", 2, index_columns}};
+
+static struct catalog sample(struct catalog_view views[2], struct catalog_api *api)
+{
+    views[0] = (struct catalog_view){.name = "balances", .view_index = 3, .schema = {4, columns}, .key_count = 1, .key = key,
+                                     .index_count = 1, .indexes = indexes, .comment = "All of them",
+                                     .definition = "SELECT 1", .fingerprint = UINT64_MAX - 1, .source_count = 2,
+                                     .sources = sources};
+    views[1] = (struct catalog_view){.name = "bag", .view_index = 4, .schema = {1, columns + 2}};
+    *api = (struct catalog_api){"customers/top", 1};
+    return (struct catalog){.shard_count = 7, .version = 1, .view_count = 2, .views = views, .api_count = 1, .apis = api};
+}
+
+static void test_round_trip(void)
+{
+    char *dir = fresh_dir("catalog");
+    struct catalog *c;
+    struct catalog_view views[2];
+    struct catalog_api api;
+    struct catalog saved = sample(views, &api);
+    mkdir(dir, 0700);
+    OK(catalog_load(dir, &c));
+    CHECK(c == NULL);
+    for (int i = 0; i < 2; i++)
+        OK(catalog_save(&saved, dir));
+    OK(catalog_load(dir, &c));
+    CHECK(c->shard_count == 7 && c->version == 1 && c->view_count == 2 && c->api_count == 1);
+    const struct catalog_view *v = &c->views[0];
+    CHECK_STR(v->name, "balances");
+    CHECK_STR(v->comment, "All of them");
+    CHECK_STR(v->definition, "SELECT 1");
+    CHECK(v->view_index == 3 && v->fingerprint == UINT64_MAX - 1 && v->key_count == 1 && v->key[0] == 0);
+    CHECK(v->source_count == 2 && v->sources[1] == 2 && v->schema.column_count == 4);
+    for (int i = 0; i < 4; i++) {
+        CHECK_STR(v->schema.columns[i].name, columns[i].name);
+        CHECK(v->schema.columns[i].type.id == columns[i].type.id);
+        CHECK(v->schema.columns[i].type.typmod == columns[i].type.typmod);
+        CHECK(v->schema.columns[i].not_null == columns[i].not_null);
+    }
+    CHECK_STR(v->schema.columns[0].comment, columns[0].comment);
+    CHECK(v->schema.columns[1].comment == NULL);
+    CHECK(v->index_count == 1 && v->indexes[0].column_count == 2);
+    CHECK_STR(v->indexes[0].name, "balances_sum");
+    CHECK(v->indexes[0].columns[0].column == 1 && v->indexes[0].columns[0].desc && v->indexes[0].columns[0].nulls_first);
+    CHECK(v->indexes[0].columns[1].column == 2 && !v->indexes[0].columns[1].desc);
+    CHECK(c->views[1].key_count == 0 && c->views[1].comment == NULL && c->views[1].definition == NULL);
+    CHECK_STR(c->apis[0].path, "customers/top");
+    CHECK(c->apis[0].view == 1);
+    catalog_free(c);
+    drop_dir(dir);
+}
+
+static void expect_refusal(const char *dir, const char *text)
+{
+    char *path = xprintf("%s/catalog.json", dir);
+    FILE *f = fopen(path, "we");
+    struct catalog *c;
+    fputs(text, f);
+    fclose(f);
+    struct err *e = catalog_load(dir, &c);
+    CHECK(e && e->code == ERR_CORRUPT && !c);
+    err_free(e);
+    free(path);
+}
+
+static void test_refusals(void)
+{
+    char *dir = fresh_dir("badcatalog");
+    mkdir(dir, 0700);
+#define HEAD "{\"format\":1,\"version\":1,\"shard_count\":1,"
+    expect_refusal(dir, "");
+    expect_refusal(dir, "{");
+    expect_refusal(dir, "[]");
+    expect_refusal(dir, "{\"format\":9,\"version\":1,\"shard_count\":1,\"views\":[],\"apis\":[]}");
+    expect_refusal(dir, HEAD "\"views\":{},\"apis\":[]}");
+    expect_refusal(dir, HEAD "\"views\":[],\"apis\":[{\"path\":\"x\",\"view\":1}]}");
+    expect_refusal(dir, HEAD "\"views\":[7],\"apis\":[]}");
+    expect_refusal(dir, HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
+                             "\"type\":\"no such\",\"typmod\":-1,\"not_null\":true}],\"key\":[],\"sources\":[],"
+                             "\"indexes\":[]}],\"apis\":[]}");
+    expect_refusal(dir, HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
+                             "\"type\":\"bigint\",\"typmod\":-1,\"not_null\":true}],\"key\":[1],\"sources\":[],"
+                             "\"indexes\":[]}],\"apis\":[]}");
+    drop_dir(dir);
+}
+
+int main(void)
+{
+    RUN(test_round_trip);
+    RUN(test_refusals);
+    TEST_END();
+}
