@@ -1,0 +1,155 @@
+/* `penstock docs SECTION`: reference sections of docs/ as Markdown, from the tables that the program itself uses, so that
+ * neither can drift. test/e2e/test_docs.py compares them. */
+#include "cli/cli.h"
+#include "cli/world.h"
+
+#include "base/nearest.h"
+#include "config/config.h"
+#include "data/key.h"
+#include "flow/pipeline.h"
+#include "flow/topology.h"
+#include "serve/http.h"
+#include "serve/query.h"
+#include "serve/serve.h"
+#include "serve/url.h"
+#include "serve/world.h"
+#include "source/postgres/pg_position.h"
+#include "sql/expr.h"
+#include "store/gate.h"
+#include "store/store.h"
+#include "types/numeric.h"
+#include "types/sql_doc.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- limits ---- */
+
+enum unit { COUNT, BYTES, MILLISECONDS };
+struct limit {
+    const char *name;
+    uint64_t value;
+    enum unit unit;
+    const char *meaning;
+};
+#define LIMIT(name, unit, meaning)             \
+    {                                          \
+#name, (uint64_t)(name), unit, meaning \
+    }
+
+static const struct limit configuration_limits[] = {
+    LIMIT(YAML_BYTES_MAX, BYTES, "penstock.yaml; larger is refused"),
+    LIMIT(YAML_DEPTH_MAX, COUNT, "nesting of penstock.yaml; deeper is refused"),
+    LIMIT(EXPR_DEPTH_MAX, COUNT, "nesting of an SQL expression; deeper is refused with its position"),
+    LIMIT(PLAN_STACK_BYTES, BYTES, "stack of the thread that parses and plans SQL"),
+    LIMIT(COLUMNS_MAX, COUNT, "columns of a table or view"),
+    LIMIT(NUM_DIGITS_MAX, COUNT,
+          "digits of a numeric before its point, as in PostgreSQL; more is an error of the row"),
+    LIMIT(NUM_DSCALE_MAX, COUNT, "digits of a numeric after its point, as in PostgreSQL"),
+    LIMIT(NEAREST_LEN_MAX, COUNT, "characters of a name for which a similar one is suggested"),
+};
+static const struct limit pipeline_limits[] = {
+    LIMIT(GATE_SOURCES_MAX, COUNT, "sources; more are refused"),
+    LIMIT(GATE_VIEWS_MAX, COUNT, "views; more are refused"),
+    LIMIT(GATE_SHARDS_MAX, COUNT, "shards"),
+    LIMIT(GATE_READERS_MAX, COUNT, "serve loops and other readers of the store at a time"),
+    LIMIT(TOPOLOGY_CPUS_MAX, COUNT, "CPUs that are looked at; those numbered higher are not used"),
+    LIMIT(SOURCE_LANES_MAX, COUNT,
+          "producer threads of one source: one that follows changes, the others copy snapshots"),
+    LIMIT(SOURCE_POSITION_MAX, BYTES, "a source's position as stored"),
+    LIMIT(PG_POSITION_TABLES_MAX, COUNT,
+          "PostgreSQL tables that one snapshot can be interrupted and gone on with"),
+    LIMIT(BATCH_ROWS, COUNT, "rows of a batch"),
+    LIMIT(LANE_RING_MSGS, COUNT, "batches between a source's thread and a shard; then the source waits"),
+    LIMIT(SHARD_RING_MSGS, COUNT, "batches between two shards; then the sender takes no new input"),
+    LIMIT(LANE_QUEUE_BATCHES, COUNT,
+          "batches of a transaction that are kept back until it has ended; a larger one is worked "
+          "on before, still invisible"),
+    LIMIT(CHUNK_ROWS_MAX, COUNT, "rows after which a chunk ends at the next transaction end"),
+    LIMIT(REPLAY_ROWS, COUNT, "rows of a mirror replayed per step while state is rebuilt"),
+    LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
+    LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
+    LIMIT(DESCRIBE_TIMEOUT_MS, MILLISECONDS, "for asking a source about its tables"),
+};
+static const struct limit request_limits[] = {
+    LIMIT(HTTP_HEADERS_MAX, COUNT, "headers of a request; 431 past it"),
+    LIMIT(URL_SEGMENTS_MAX, COUNT, "segments of a path"),
+    LIMIT(URL_PARAMS_MAX, COUNT, "parameters of a query; 400 past it"),
+    LIMIT(QUERY_DEPTH_MAX, COUNT, "nesting of and=() and or=()"),
+    LIMIT(QUERY_CONDS_MAX, COUNT, "conditions of one query"),
+    LIMIT(QUERY_VALUES_MAX, COUNT, "values of all in.() lists of one query"),
+    LIMIT(QUERY_ITEMS_MAX, COUNT, "items of select and of order"),
+    LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),
+};
+
+static void put_value(const struct limit *l, FILE *to)
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB"};
+    uint64_t v = l->value;
+    unsigned u = 0;
+    for (; l->unit == BYTES && v >= 1024 && v % 1024 == 0 && u + 1 < ARRAY_COUNT(units); u++)
+        v /= 1024;
+    fprintf(to, "%" PRIu64, v);
+    if (l->unit == BYTES)
+        fprintf(to, " %s", u ? units[u] : "bytes");
+    else if (l->unit == MILLISECONDS)
+        fputs(" ms", to);
+}
+
+static void put_limits(const char *title, const struct limit *l, size_t count, FILE *to)
+{
+    fprintf(to, "## %s\n\n| name | value | what happens there |\n| --- | --- | --- |\n", title);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(to, "| %s | ", l[i].name);
+        put_value(&l[i], to);
+        fprintf(to, " | %s |\n", l[i].meaning);
+    }
+    fputc('\n', to);
+}
+
+/* Those of struct serve_limits that the configuration does not set. */
+static void put_fixed(FILE *to)
+{
+    struct serve_limits d;
+    serve_limits_default(&d);
+    const struct limit fixed[] = {
+        {"target_bytes", (uint64_t)d.target_bytes, BYTES, "request target; 414 past it"},
+        {"answer_bytes", (uint64_t)d.answer_bytes, BYTES,
+         "body of one answer; the request is refused past it"},
+        {"pending_bytes", (uint64_t)d.pending_bytes, BYTES,
+         "answers that the clients of one loop have not taken yet, all together"},
+        {"write_timeout", (uint64_t)d.write_timeout_us / 1000, MILLISECONDS,
+         "a client that takes nothing is closed"},
+        {"wait", (uint64_t)d.wait_us / 1000, MILLISECONDS, "longest wait of Penstock-Wait; then 504"},
+        {"heartbeat", (uint64_t)d.heartbeat_us / 1000, MILLISECONDS, "comment line on a silent live query"},
+        {"live_changes", (uint64_t)d.live_changes, COUNT,
+         "changes that a resumed live query may be behind; past it: event reset and the rows anew"},
+    };
+    put_limits("Requests: fixed sizes and times", fixed, ARRAY_COUNT(fixed), to);
+}
+
+static void limits_doc_write(FILE *to)
+{
+    put_limits("Configuration and SQL", configuration_limits, ARRAY_COUNT(configuration_limits), to);
+    put_limits("Pipeline and store", pipeline_limits, ARRAY_COUNT(pipeline_limits), to);
+    put_limits("Requests: shape", request_limits, ARRAY_COUNT(request_limits), to);
+    put_fixed(to);
+}
+
+/* ---- the command ---- */
+
+static const struct {
+    const char *name;
+    void (*write)(FILE *to);
+} sections[] = {{"configuration", config_doc_write}, {"sql", sql_doc_write}, {"limits", limits_doc_write}};
+
+int cmd_docs(const struct cli_args *a)
+{
+    for (size_t i = 0; a->word_count && i < ARRAY_COUNT(sections); i++)
+        if (strcmp(a->words[0], sections[i].name) == 0) {
+            sections[i].write(stdout);
+            return EXIT_DONE;
+        }
+    fputs("usage: penstock docs configuration|sql|limits\n", stderr);
+    return EXIT_USAGE;
+}
