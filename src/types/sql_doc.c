@@ -83,7 +83,11 @@ static void put_functions(FILE *to)
 {
     uint32_t n;
     struct doc_row *rows = sorted_rows(false, &n);
-    fputs("\n## Functions\n\n| function | result | |\n| --- | --- | --- |\n", to);
+    fputs("\n## Functions\n\nThe elementary functions of double precision are the C library's: as with "
+          "PostgreSQL itself, "
+          "their last digit\nmay differ between builds. Everything else agrees with PostgreSQL to the "
+          "digit.\n\n| function | result | |\n| --- | --- | --- |\n",
+          to);
     for (uint32_t i = 0; i < n; i++) {
         const struct fn *f = rows[i].fn;
         fprintf(to, "| `%s(", f->name);

@@ -185,6 +185,15 @@ AGG_VALUES = {
 }
 
 
+# The C library's functions: PostgreSQL's results depend on its C library in the last place, and so do ours.
+_LIBRARY = {"||/", "cbrt", "exp", "ln", "log", "log10", "power", "pow", "^", "sin", "cos", "tan", "cot", "asin", "acos", "atan", "atan2",
+            "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"}
+
+
 def known_difference(label, line, ours, theirs):
     """Differences that are meant, each documented in docs/sql.md."""
+    name, _, types = label.partition(" ")[2].partition("(")
+    if name in _LIBRARY and types.startswith("float8") and ours[:2] == theirs[:2] == "V ":
+        x, y = float(ours[2:]), float(theirs[2:])
+        return abs(x - y) <= 1e-15 * abs(y)
     return False
