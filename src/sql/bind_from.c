@@ -94,6 +94,10 @@ static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sq
     struct rel *r = rel_new(b->out, REL_VIEW, 0, v->column_count);
     r->u.view = v;
     r->stateful = v->rel->stateful;
+    if (!view_is_large(v)) {
+        r->depth = v->rel->depth + 1;
+        r->size = v->rel->size + 1;
+    }
     struct scope_item *item = scope_add(b, scope, NULL, f->alias ? f->alias : v->name, v->column_count);
     for (uint32_t i = 0; i < v->column_count; i++) {
         uint32_t attr = r->attrs[i] = attr_new(b->out, v->columns[i], v->types[i]);

@@ -81,6 +81,24 @@ void expr_columns(const struct expr *e, void (*visit)(void *context, uint32_t co
         expr_columns(e->args[i], visit, context);
 }
 
+uint32_t expr_depth(const struct expr *e)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        uint32_t d = expr_depth(e->args[i]);
+        most = d > most ? d : most;
+    }
+    return most + 1;
+}
+
+uint32_t expr_size(const struct expr *e)
+{
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        n += expr_size(e->args[i]);
+    return n;
+}
+
 static bool bytes_equal(struct str a, struct str b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);

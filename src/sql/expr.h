@@ -59,8 +59,8 @@ char *expr_text(struct arena *arena, const struct expr *e, const struct schema *
 struct buf;
 typedef const char *(*expr_name_fn)(const void *names, uint32_t column);
 void expr_print(struct buf *out, const struct expr *e, expr_name_fn name, const void *names);
-/* Exact form for comparing and hashing: types, signatures and constants are spelled out. */
-void expr_canonical(struct buf *out, const struct expr *e);
+/* Exact form for comparing and hashing: types, signatures and constants are spelled out. name NULL: numbers. */
+void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, const void *names);
 bool expr_equal(const struct expr *a, const struct expr *b); /* positions do not matter */
 
 struct expr *expr_new(struct arena *arena, enum expr_kind kind, struct type type, uint32_t arg_count);
@@ -71,6 +71,9 @@ struct expr *expr_and(struct arena *arena, struct expr *a, struct expr *b);
 /* A copy in which visit(e) replaces every node for which it returns non-NULL (not descended into). */
 typedef struct expr *(*expr_replace_fn)(void *context, const struct expr *e);
 struct expr *expr_rewrite(struct arena *arena, const struct expr *e, expr_replace_fn replace, void *context);
+/* Levels and nodes of the tree. */
+uint32_t expr_depth(const struct expr *e);
+uint32_t expr_size(const struct expr *e);
 /* Calls visit on every EX_COLUMN's number. */
 void expr_columns(const struct expr *e, void (*visit)(void *context, uint32_t column), void *context);
 

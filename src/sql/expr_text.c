@@ -273,9 +273,9 @@ static void canonical_signature(struct buf *out, const struct fn *f)
     buf_printf(out, ")%u", (unsigned)f->flags);
 }
 
-void expr_canonical(struct buf *out, const struct expr *e)
+void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, const void *names)
 {
-    static const char *const names[] = {
+    static const char *const kinds[] = {
         [EX_COLUMN] = "col",       [EX_CONST] = "const",         [EX_FN] = "fn",           [EX_CAST] = "cast",
         [EX_TYPMOD] = "typmod",    [EX_AND] = "and",             [EX_OR] = "or",           [EX_NOT] = "not",
         [EX_IS_NULL] = "null",     [EX_IS_NOT_NULL] = "notnull", [EX_IS_TRUE] = "true",    [EX_IS_NOT_TRUE] = "nottrue",
@@ -283,8 +283,10 @@ void expr_canonical(struct buf *out, const struct expr *e)
         [EX_NOT_DISTINCT] = "notdistinct", [EX_CASE] = "case",   [EX_COALESCE] = "coalesce", [EX_NULLIF] = "nullif",
         [EX_GREATEST] = "greatest", [EX_LEAST] = "least",        [EX_IN] = "in",
     };
-    buf_printf(out, "(%s:%s/%d", names[e->kind], type_info(e->type.id)->pg_name, (int)e->type.typmod);
-    if (e->kind == EX_COLUMN)
+    buf_printf(out, "(%s:%s/%d", kinds[e->kind], type_info(e->type.id)->pg_name, (int)e->type.typmod);
+    if (e->kind == EX_COLUMN && name)
+        buf_printf(out, " %s", name(names, e->u.column));
+    else if (e->kind == EX_COLUMN)
         buf_printf(out, " %u", (unsigned)e->u.column);
     else if (e->kind == EX_CONST) {
         buf_put_u8(out, ' ');
@@ -296,6 +298,6 @@ void expr_canonical(struct buf *out, const struct expr *e)
     else if (e->kind == EX_TYPMOD)
         buf_put_str(out, e->u.is_explicit ? " explicit" : " implicit");
     for (uint32_t i = 0; i < e->arg_count; i++)
-        expr_canonical(out, e->args[i]);
+        expr_canonical(out, e->args[i], name, names);
     buf_put_u8(out, ')');
 }

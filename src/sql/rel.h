@@ -90,6 +90,14 @@ struct sql_view {
     void *plan; /* the planner's own notes */
 };
 
+/* Too large to be put into its readers: it is planned once, and its readers read its result. */
+#define REL_INLINE_DEPTH_MAX 100
+#define REL_INLINE_SIZE_MAX 1000
+static inline bool view_is_large(const struct sql_view *v)
+{
+    return v->rel->depth > REL_INLINE_DEPTH_MAX || v->rel->size > REL_INLINE_SIZE_MAX;
+}
+
 struct sql_bound {
     struct arena *arena; /* borrowed: holds everything */
     uint32_t attr_count, attr_cap;

@@ -18,6 +18,7 @@ struct pgq { /* one text being converted */
     uint32_t *line_starts; /* byte offsets */
     uint32_t depth;        /* of the expression or query being converted */
     bool too_deep;         /* reported once a statement */
+    struct sql_pos statement_pos;
     bool broken;           /* the statement being converted has errors */
     uint32_t error_count;
     struct err **errs;
@@ -25,7 +26,7 @@ struct pgq { /* one text being converted */
 #define SQL_ERRORS_MAX 100 /* further errors of one text are not listed */
 
 struct sql_pos pgq_pos(const struct pgq *c, int location);
-/* "... is not supported yet", at a location; marks the statement broken. */
+/* "... is not supported yet" ("+..." are), at a location; marks the statement broken. */
 void pgq_unsupported(struct pgq *c, int location, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void pgq_error(struct pgq *c, enum err_code code, struct sql_pos pos, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Enters one level of nesting; false (reported once) past EXPR_DEPTH_MAX. Paired with pgq_leave. */

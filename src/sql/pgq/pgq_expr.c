@@ -8,6 +8,8 @@
 
 int pgq_location(Node *n)
 {
+    if (n && IsA(n, A_Indirection))
+        return pgq_location(((A_Indirection *)n)->arg);
     return n ? exprLocation(n) : -1;
 }
 
@@ -86,7 +88,7 @@ static struct ast *constant(struct pgq *c, A_Const *k)
         a->name = pgq_str(c, k->val.sval.sval);
         return a;
     default:
-        return bad(c, k->location, "bit string constants");
+        return bad(c, k->location, "+bit string constants");
     }
 }
 
@@ -103,7 +105,7 @@ static struct ast *binary(struct pgq *c, enum ast_kind kind, A_Expr *e)
 static struct ast *plain_operator(struct pgq *c, A_Expr *e)
 {
     if ((e->lexpr && IsA(e->lexpr, RowExpr)) || (e->rexpr && IsA(e->rexpr, RowExpr)))
-        return bad(c, e->location, "comparing row values");
+        return bad(c, e->location, "comparison of row values");
     List *args = e->lexpr ? list_make2(e->lexpr, e->rexpr) : list_make1(e->rexpr);
     struct ast *a = with_args(c, AST_OPERATOR, e->location, args);
     a->name = operator_name(c, e->name);
@@ -151,14 +153,14 @@ static struct ast *a_expr(struct pgq *c, A_Expr *e)
     case AEXPR_NOT_BETWEEN_SYM:
         return between(c, e);
     default:
-        return bad(c, e->location, "ANY and ALL with an array");
+        return bad(c, e->location, "+ANY and ALL with an array");
     }
 }
 
 static const char *call_refusal(const FuncCall *f)
 {
     if (f->over)
-        return "window functions";
+        return "+window functions";
     if (f->agg_within_group)
         return "WITHIN GROUP";
     if (f->agg_order)
@@ -206,9 +208,9 @@ static struct ast_type *type_name(struct pgq *c, TypeName *t)
     const char **names = pgq_names(c, t->names, &count);
     out->name = count ? names[count - 1] : "";
     if (t->arrayBounds)
-        pgq_unsupported(c, t->location, "array types");
+        pgq_unsupported(c, t->location, "+array types");
     if (t->setof || t->pct_type)
-        pgq_unsupported(c, t->location, "SETOF and %%TYPE");
+        pgq_unsupported(c, t->location, "+SETOF and %%TYPE");
     ListCell *cell;
     foreach (cell, t->typmods) {
         if (out->mod_count == 2 || !type_modifier(lfirst(cell), &out->mods[out->mod_count])) {
@@ -265,14 +267,14 @@ static struct ast *collate(struct pgq *c, CollateClause *k)
 {
     if (strcmp(strVal(llast(k->collname)), "C") == 0 || strcmp(strVal(llast(k->collname)), "POSIX") == 0)
         return pgq_expr(c, k->arg);
-    return bad(c, k->location, "collations other than \"C\"");
+    return bad(c, k->location, "+collations other than \"C\"");
 }
 
 static struct ast *value_function(struct pgq *c, SQLValueFunction *f)
 {
     bool role = f->op >= SVFOP_CURRENT_ROLE;
     return bad(c, f->location,
-               role ? "CURRENT_USER and the like (a view has no session)"
+               role ? "+CURRENT_USER and the like (a view has no session)"
                     : "the current time (CURRENT_DATE, CURRENT_TIMESTAMP, ...)");
 }
 
@@ -281,7 +283,7 @@ static struct ast *sublink(struct pgq *c, SubLink *s)
     static const char *const names[] = {
         [EXISTS_SUBLINK] = "EXISTS",        [ALL_SUBLINK] = "ALL with a subquery",
         [ANY_SUBLINK] = "IN with a subquery", [ROWCOMPARE_SUBLINK] = "comparing rows with a subquery",
-        [EXPR_SUBLINK] = "scalar subqueries", [MULTIEXPR_SUBLINK] = "row subqueries",
+        [EXPR_SUBLINK] = "+scalar subqueries", [MULTIEXPR_SUBLINK] = "+row subqueries",
         [ARRAY_SUBLINK] = "ARRAY(subquery)",
     };
     return bad(c, s->location, s->subLinkType < ARRAY_COUNT(names) ? names[s->subLinkType] : "this subquery");
@@ -293,20 +295,20 @@ static const char *node_name(Node *n)
     case T_A_ArrayExpr:
         return "ARRAY[...]";
     case T_A_Indirection:
-        return "array subscripts and fields of composite values";
+        return "+array subscripts and fields of composite values";
     case T_RowExpr:
-        return "row values";
+        return "+row values";
     case T_GroupingFunc:
         return "GROUPING()";
     case T_ParamRef:
-        return "parameters ($1)";
+        return "+parameters ($1)";
     case T_XmlExpr:
     case T_XmlSerialize:
         return "XML";
     case T_SetToDefault:
         return "DEFAULT";
     case T_GroupingSet:
-        return "GROUPING SETS, CUBE and ROLLUP";
+        return "+GROUPING SETS, CUBE and ROLLUP";
     case T_CurrentOfExpr:
         return "CURRENT OF";
     case T_MergeSupportFunc:

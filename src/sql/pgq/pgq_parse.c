@@ -45,6 +45,8 @@ struct sql_pos pgq_pos(const struct pgq *c, int location)
 static void put_error(struct pgq *c, enum err_code code, struct sql_pos pos, const char *message)
 {
     c->broken = true;
+    if (!pos.line) /* the grammar does not keep every place */
+        pos = c->statement_pos;
     if (c->error_count++ < SQL_ERRORS_MAX)
         err_append(c->errs, err_at(code, c->file, pos.line, pos.column, "%s", message));
 }
@@ -66,9 +68,8 @@ void pgq_unsupported(struct pgq *c, int location, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    size_t len = strlen(what);
-    bool plural = len && what[len - 1] == 's' && !strstr(what, "EXISTS");
-    pgq_error(c, ERR_UNSUPPORTED, pgq_pos(c, location), "%s %s not supported yet", what, plural ? "are" : "is");
+    bool plural = what[0] == '+';
+    pgq_error(c, ERR_UNSUPPORTED, pgq_pos(c, location), "%s %s not supported yet", what + plural, plural ? "are" : "is");
 }
 
 bool pgq_enter(struct pgq *c, int location)
@@ -138,7 +139,7 @@ static void create_view(struct pgq *c, struct ast_statement *s, ViewStmt *v)
 static void index_column(struct pgq *c, struct ast_statement *s, IndexElem *e)
 {
     if (!e->name) {
-        pgq_unsupported(c, pgq_location(e->expr), "an index on an expression (add a column to the view)");
+        pgq_unsupported(c, pgq_location(e->expr), "an index on an expression (add it to the view as a column)");
         return;
     }
     if (e->opclass)
@@ -159,7 +160,7 @@ static void create_index(struct pgq *c, struct ast_statement *s, IndexStmt *x)
     s->index_name = pgq_str(c, x->idxname);
     s->unique = x->unique;
     if (x->accessMethod && strcmp(x->accessMethod, "btree") != 0)
-        pgq_unsupported(c, x->relation->location, "USING %s: an index", x->accessMethod);
+        pgq_unsupported(c, x->relation->location, "an index USING %s", x->accessMethod);
     if (x->whereClause)
         pgq_unsupported(c, pgq_location(x->whereClause), "WHERE in CREATE INDEX");
     if (x->indexIncludingParams)
@@ -265,14 +266,15 @@ static void append(struct pgq *c, struct ast_statements *out, struct ast_stateme
     out->items[out->count++] = s;
 }
 
-static void convert(struct pgq *c, struct ast_statements *out, RawStmt *raw)
+static void convert(struct pgq *c, struct ast_statements *out, RawStmt *raw, size_t from, size_t range_end)
 {
-    size_t from = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
-    size_t end = raw->stmt_len > 0 ? from + (size_t)raw->stmt_len : c->text_len;
+    if (raw->stmt_location > 0 && (size_t)raw->stmt_location > from)
+        from = (size_t)raw->stmt_location;
+    size_t end = raw->stmt_len > 0 ? (size_t)raw->stmt_location + (size_t)raw->stmt_len : range_end;
     from = skip_blanks(c->text, from, end);
     struct ast_statement *s = ARENA_NEW(c->arena, struct ast_statement);
     s->file = c->file;
-    s->pos = pgq_pos(c, (int)from);
+    s->pos = c->statement_pos = pgq_pos(c, (int)from);
     s->text = arena_strndup(c->arena, c->text + from, end - from);
     c->broken = c->too_deep = false;
     c->depth = 0;
@@ -307,7 +309,7 @@ static bool parse_range(struct pgq *c, size_t from, size_t end, bool report, str
     if (ok) {
         ListCell *cell;
         foreach (cell, r.tree)
-            convert(c, out, lfirst(cell));
+            convert(c, out, lfirst(cell), from, end);
     } else {
         if (report)
             pgq_error(c, ERR_CONFIG, pgq_pos(c, offset_of_character(text, r.error->cursorpos)), "%s",

@@ -104,13 +104,13 @@ static struct ast_from *from_by_tag(struct pgq *c, Node *n)
     case T_JoinExpr:
         return from_join(c, (JoinExpr *)n);
     case T_RangeFunction:
-        pgq_unsupported(c, from_location(n), "functions in FROM");
+        pgq_unsupported(c, from_location(n), "+functions in FROM");
         return NULL;
     case T_RangeTableSample:
         pgq_unsupported(c, from_location(n), "TABLESAMPLE");
         return NULL;
     default:
-        pgq_unsupported(c, from_location(n), "XMLTABLE and JSON_TABLE");
+        pgq_unsupported(c, from_location(n), "+XMLTABLE and JSON_TABLE");
         return NULL;
     }
 }
@@ -169,9 +169,9 @@ static void refuse_clauses(struct pgq *c, SelectStmt *s)
         pgq_unsupported(c, sort_location(s->sortClause),
                         "ORDER BY in a view (order the API's answers with ?order=, served by CREATE INDEX)");
     if (s->limitCount || s->limitOffset)
-        pgq_unsupported(c, pgq_location(s->limitCount ? s->limitCount : s->limitOffset), "LIMIT and OFFSET");
+        pgq_unsupported(c, pgq_location(s->limitCount ? s->limitCount : s->limitOffset), "+LIMIT and OFFSET");
     if (s->lockingClause)
-        pgq_unsupported(c, at, "FOR UPDATE and FOR SHARE");
+        pgq_unsupported(c, at, "+FOR UPDATE and FOR SHARE");
     if (s->groupDistinct)
         pgq_unsupported(c, at, "GROUP BY DISTINCT");
 }
