@@ -3,8 +3,13 @@
  * A group is found by its key encoding (NULLs equal, 1.0 and 1.00 equal). Every change updates the group's
  * accumulators by its weight; groups touched in the epoch are on a list; at close each yields its new row, which
  * replaces the row it put out before if they differ. MIN and MAX read the ends of an ordered multiset shared by all
- * groups of the operator (key: group number, call, value); DISTINCT calls count values in a hash multiset and pass
- * only the first and the last copy on. */
+ * groups of the operator (key: group number, call, value, look); DISTINCT calls count values in a hash multiset and pass
+ * only the first and the last copy on.
+ *
+ * Equal values may look different: 1.0 and 1.00, 0 and -0, 1 day and 24 hours. What is shown must depend on the
+ * multiset alone, never on the order of arrival: state is rebuilt from mirrors after a restart, and must then retract the very row
+ * that was stored. So where a type allows several looks they are all counted (in the ordered map, by their row bytes), and the
+ * smallest one stands for the value. */
 #include "base/hash.h"
 #include "ops/bytemap.h"
 #include "ops/op.h"
@@ -38,6 +43,7 @@ struct aggregate_state {
     struct schema key_schema;   /* of the key part of the output */
     struct vec *key_vecs;       /* scratch: the key columns of a batch */
     struct schema *value_schema; /* per call: one column, its argument */
+    bool key_looks;             /* some key column's type allows several looks of one value */
     struct bytemap groups;
     struct bytemap distinct;
     struct ordmap ordered;
@@ -67,7 +73,67 @@ static void *grow_array(void *array, uint32_t count, uint32_t *capacity, size_t 
     return xrealloc(array, *capacity * item_bytes);
 }
 
+/* ---- looks ---- */
+
+static bool has_looks(enum type_id t)
+{
+    return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL || t == T_JSONB;
+}
+
+#define LOOKS_OF_KEY 0xffff /* in place of a call number */
+
+static void put_be64(struct buf *b, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    buf_put(b, &v, 8);
+}
+
+/* Key of a value in the multisets: group, call, value. */
+static void value_key(struct aggregate_state *s, const struct group *g, uint32_t call, enum type_id t,
+                      const union val *v)
+{
+    buf_reset(&s->value_bytes);
+    put_be64(&s->value_bytes, g->number);
+    buf_put_u8(&s->value_bytes, (uint8_t)(call >> 8));
+    buf_put_u8(&s->value_bytes, (uint8_t)call);
+    if (v)
+        key_put(&s->value_bytes, t, v, VAL_OK, false, false);
+}
+
+/* Counts a look (row bytes in s->row) under the prefix in s->value_bytes, which is left as it is. */
+static void count_look(struct aggregate_state *s, int64_t weight)
+{
+    size_t prefix = s->value_bytes.len;
+    buf_put(&s->value_bytes, s->row.p, s->row.len);
+    ordmap_add(&s->ordered, s->value_bytes.p, s->value_bytes.len, s->row.p, s->row.len, weight);
+    s->value_bytes.len = prefix;
+}
+
 /* ---- groups ---- */
+
+/* Row codec of the key columns into s->row. */
+static void key_row(struct aggregate_state *s, const struct batch *b, uint32_t r)
+{
+    for (uint32_t k = 0; k < s->key_count; k++)
+        s->key_vecs[k] = b->cols[s->key[k].column];
+    buf_reset(&s->row);
+    row_encode_vecs(&s->row, &s->key_schema, s->key_vecs, r);
+}
+
+/* The smallest look of the group's key becomes its row. */
+static void count_key_look(struct aggregate_state *s, struct group *g, const struct batch *b, uint32_t r)
+{
+    key_row(s, b, r);
+    value_key(s, g, LOOKS_OF_KEY, T_UNKNOWN, NULL);
+    count_look(s, b->weight[r]);
+    const struct ordmap_node *n = ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len);
+    if (!n || (n->payload_len == g->key_row.len && memcmp(ordmap_payload(n), g->key_row.p, n->payload_len) == 0))
+        return;
+    s->bytes += n->payload_len;
+    s->bytes -= g->key_row.len;
+    free(g->key_row.p);
+    g->key_row = bytes_copy(ordmap_payload(n), n->payload_len);
+}
 
 static struct group *group_new(struct aggregate_state *s, const struct batch *b, uint32_t r, uint64_t hash)
 {
@@ -78,10 +144,7 @@ static struct group *group_new(struct aggregate_state *s, const struct batch *b,
     g->number = s->next_number++;
     for (uint32_t c = 0; c < s->call_count; c++)
         agg_state_init(&g->calls[c]);
-    for (uint32_t k = 0; k < s->key_count; k++)
-        s->key_vecs[k] = b->cols[s->key[k].column];
-    buf_reset(&s->row);
-    row_encode_vecs(&s->row, &s->key_schema, s->key_vecs, r);
+    key_row(s, b, r);
     g->key_row = bytes_copy(s->row.p, s->row.len);
     bytemap_insert(&s->groups, &g->map);
     s->bytes += fixed + s->key_bytes.len + g->key_row.len;
@@ -109,24 +172,6 @@ static void mark_dirty(struct aggregate_state *s, struct group *g)
 
 /* ---- one value of one call ---- */
 
-static void put_be64(struct buf *b, uint64_t v)
-{
-    v = __builtin_bswap64(v);
-    buf_put(b, &v, 8);
-}
-
-/* Key of a value in the multisets: group, call, value. */
-static void value_key(struct aggregate_state *s, const struct group *g, uint32_t call, enum type_id t,
-                      const union val *v)
-{
-    buf_reset(&s->value_bytes);
-    put_be64(&s->value_bytes, g->number);
-    buf_put_u8(&s->value_bytes, (uint8_t)(call >> 8));
-    buf_put_u8(&s->value_bytes, (uint8_t)call);
-    if (v)
-        key_put(&s->value_bytes, t, v, VAL_OK, false, false);
-}
-
 static void value_row(struct aggregate_state *s, uint32_t call, const union val *v)
 {
     const uint8_t state = VAL_OK;
@@ -143,7 +188,7 @@ static void apply_value(struct aggregate_state *s, struct group *g, const struct
     }
     value_key(s, g, index, call->arg_type.id, v);
     value_row(s, index, v);
-    ordmap_add(&s->ordered, s->value_bytes.p, s->value_bytes.len, s->row.p, s->row.len, weight);
+    count_look(s, weight);
     g->calls[index].count += weight;
 }
 
@@ -168,6 +213,17 @@ static void distinct_drop(struct aggregate_state *s, struct distinct_value *d)
     free(d);
 }
 
+/* The smallest look under the prefix in s->value_bytes that is present; copied, as counting may free it. */
+static void smallest_look(struct aggregate_state *s, uint32_t index, union val *out, uint8_t *state)
+{
+    const struct ordmap_node *n = ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len);
+    *state = VAL_NULL;
+    if (!n || n->count <= 0)
+        return;
+    const uint8_t *copy = arena_memdup(&s->arena, ordmap_payload(n), n->payload_len);
+    ASSERT(row_decode(&s->arena, &s->value_schema[index], copy, n->payload_len, out, state));
+}
+
 /* DISTINCT: the accumulator sees a value when its first copy comes and when its last one goes. */
 static void apply_distinct(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
                            const union val *v, int64_t weight)
@@ -190,6 +246,23 @@ static void apply_distinct(struct aggregate_state *s, struct group *g, const str
         distinct_drop(s, d);
 }
 
+/* The same for types with looks: the accumulator holds the smallest look present. */
+static void apply_distinct_look(struct aggregate_state *s, struct group *g, const struct plan_call *call,
+                                uint32_t index, const union val *v, int64_t weight)
+{
+    union val before, after;
+    uint8_t had, has;
+    value_key(s, g, index, call->arg_type.id, v);
+    value_row(s, index, v);
+    smallest_look(s, index, &before, &had);
+    count_look(s, weight);
+    smallest_look(s, index, &after, &has);
+    if (had == VAL_OK)
+        agg_update(call->agg, &g->calls[index], &before, -1);
+    if (has == VAL_OK)
+        agg_update(call->agg, &g->calls[index], &after, 1);
+}
+
 static void apply_call(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
                        const struct batch *b, uint32_t r)
 {
@@ -205,7 +278,9 @@ static void apply_call(struct aggregate_state *s, struct group *g, const struct 
     if (b->cols[call->arg].state[r] != VAL_OK)
         return;
     const union val *v = &b->cols[call->arg].v[r];
-    if (call->distinct && !call->agg->ordered)
+    if (call->distinct && !call->agg->ordered && has_looks(call->arg_type.id))
+        apply_distinct_look(s, g, call, index, v, b->weight[r]);
+    else if (call->distinct && !call->agg->ordered)
         apply_distinct(s, g, call, index, v, b->weight[r]);
     else
         apply_value(s, g, call, index, v, b->weight[r]);
@@ -224,6 +299,8 @@ static void aggregate_push(struct op *op, uint32_t input, const struct batch *b)
         if (!g)
             g = group_new(s, b, r, hash);
         g->weight += b->weight[r];
+        if (s->key_looks)
+            count_key_look(s, g, b, r);
         mark_dirty(s, g);
         for (uint32_t c = 0; c < s->call_count; c++)
             apply_call(s, g, &op->node->u.agg.calls[c], c, b, r);
@@ -362,6 +439,8 @@ static void aggregate_close(struct op *op)
 static void make_schemas(struct op *op, struct aggregate_state *s)
 {
     s->key_schema = (struct schema){s->key_count, op->node->schema.columns};
+    for (uint32_t k = 0; k < s->key_count; k++)
+        s->key_looks |= has_looks(s->key_schema.columns[k].type.id);
     s->value_schema = xcalloc(s->call_count, sizeof *s->value_schema);
     for (uint32_t c = 0; c < s->call_count; c++) {
         const struct plan_call *call = &op->node->u.agg.calls[c];
