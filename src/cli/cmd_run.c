@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -248,15 +249,23 @@ static int supervise(struct supervisor *s)
 
 /* ---- start ---- */
 
-static struct err *write_pid(const char *data)
+/* One supervisor per data directory: DATA/run/supervisor.pid is locked for as long as it lives. */
+static struct err *claim_directory(const char *data)
 {
     char *dir = xprintf("%s/run", data), *path = xprintf("%s/run/supervisor.pid", data);
     mkdir(dir, 0700);
-    FILE *f = fopen(path, "we");
-    struct err *e = f ? NULL : err_errno(ERR_IO, "cannot write %s", path);
-    if (f) {
-        fprintf(f, "%d\n", (int)getpid());
-        fclose(f);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char text[16] = {0};
+    struct err *e = NULL;
+    if (fd < 0) {
+        e = err_errno(ERR_IO, "cannot write %s", path);
+    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = read(fd, text, sizeof text - 1);
+        e = err_hint(err_new(ERR_STATE, "another penstock runs on %s (process %ld)", data, n > 0 ? strtol(text, NULL, 10) : 0L),
+                     "stop it first, or use another --data directory");
+        close(fd);
+    } else if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+        e = err_errno(ERR_IO, "cannot write %s", path);
     }
     free(dir);
     free(path);
@@ -304,9 +313,9 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
     if (!e)
         e = place(a, app->config, data, &placement);
     if (!e)
-        e = gate_open(data, &s->gate, &new_gate);
+        e = claim_directory(data);
     if (!e)
-        e = write_pid(data);
+        e = gate_open(data, &s->gate, &new_gate);
     if (!e) {
         atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN); /* whatever a former run left there */
         pipeline_args(&s->pipeline, a, data);
