@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "data/row.h"
 #include "store/view_store.h"
+#include "types/func.h"
 
 #include <poll.h>
 #include <stdlib.h>

@@ -90,7 +90,9 @@ static void put_row(struct sink_lane *l, const struct table_def *t, const char *
 
 static void put_change(struct sink_lane *l, const char *op, uint32_t table)
 {
-    buf_printf(&l->text, "{\"op\":\"%s\",\"lane\":%u,\"table\":\"%s\"", op, l->number, l->sink->tables[table].name);
+    const char *name = l->sink->tables[table].name;
+    buf_printf(&l->text, "{\"op\":\"%s\",\"lane\":%u,\"table\":", op, l->number);
+    put_json(&l->text, (const uint8_t *)name, strlen(name));
 }
 
 static void print_out(struct sink_lane *l)
@@ -279,21 +281,32 @@ static void fail(struct err *e)
     exit(e->code == ERR_CONFIG ? 2 : 1);
 }
 
+static void put_name(struct buf *b, const char *before, const char *name)
+{
+    buf_put_str(b, before);
+    put_json(b, (const uint8_t *)name, strlen(name));
+}
+
 static void print_tables(const struct table_def *tables, uint32_t count)
 {
+    struct buf b = {0};
     for (uint32_t i = 0; i < count; i++) {
-        printf("{\"op\":\"table\",\"table\":\"%s\",\"columns\":{", tables[i].name);
-        for (uint32_t c = 0; c < tables[i].schema.column_count; c++) {
+        const struct schema *schema = &tables[i].schema;
+        put_name(&b, "{\"op\":\"table\",\"table\":", tables[i].name);
+        buf_put_str(&b, ",\"columns\":{");
+        for (uint32_t c = 0; c < schema->column_count; c++) {
             char type[64];
-            printf("%s\"%s\":\"%s\"", c ? "," : "", tables[i].schema.columns[c].name,
-                   type_format(tables[i].schema.columns[c].type, type, sizeof type));
+            put_name(&b, c ? "," : "", schema->columns[c].name);
+            put_name(&b, ":", type_format(schema->columns[c].type, type, sizeof type));
         }
-        printf("},\"key\":[");
+        buf_put_str(&b, "},\"key\":[");
         for (uint32_t k = 0; k < tables[i].key_count; k++)
-            printf("%s\"%s\"", k ? "," : "", tables[i].schema.columns[tables[i].key[k]].name);
-        printf("]}\n");
+            put_name(&b, k ? "," : "", schema->columns[tables[i].key[k]].name);
+        buf_put_str(&b, "]}\n");
     }
+    fwrite(b.p, 1, b.len, stdout);
     fflush(stdout);
+    buf_fini(&b);
 }
 
 static char *file_read(const char *path, size_t *len)

@@ -4,6 +4,8 @@
 
 #define PUBLICATION_DEFAULT "penstock"
 #define CONNECTIONS_DEFAULT 4
+#define CHUNK_BYTES_DEFAULT (INT64_C(256) << 20)
+#define CHUNK_BYTES_MIN 65536
 
 /* ---- table names: accounts, sales.orders, "Odd Name", sales."a.b"; taken literally, without folding case ---- */
 
@@ -195,11 +197,22 @@ static struct err *connections_read(const struct yaml_node *n, struct pg_conf *c
     return NULL;
 }
 
+static struct err *chunk_read(const struct yaml_node *n, struct pg_conf *conf)
+{
+    conf->snapshot_chunk_bytes = CHUNK_BYTES_DEFAULT;
+    if (!n)
+        return NULL;
+    TRY(yaml_size_bytes(n, "snapshot_chunk", &conf->snapshot_chunk_bytes));
+    if (conf->snapshot_chunk_bytes < CHUNK_BYTES_MIN)
+        return yaml_error(n, "snapshot_chunk: expected at least %d bytes", CHUNK_BYTES_MIN);
+    return NULL;
+}
+
 struct err *pg_conf_read(struct arena *arena, const char *source_name, const struct yaml_node *node,
                          struct pg_conf **out)
 {
     static const char *const known[] = {"url", "password", "tables", "publication", "slot", "snapshot_connections",
-                                        "unsupported", NULL};
+                                        "snapshot_chunk", "unsupported", NULL};
     struct pg_conf *conf = ARENA_NEW(arena, struct pg_conf);
     *out = conf;
     conf->source_name = arena_strdup(arena, source_name);
@@ -213,6 +226,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
     err_append(&errs, publication_read(yaml_get(node, "publication"), conf));
     err_append(&errs, slot_read(arena, yaml_get(node, "slot"), conf));
     err_append(&errs, connections_read(yaml_get(node, "snapshot_connections"), conf));
+    err_append(&errs, chunk_read(yaml_get(node, "snapshot_chunk"), conf));
     err_append(&errs, unsupported_read(yaml_get(node, "unsupported"), &conf->unsupported));
     err_append(&errs, tables_read(arena, yaml_get(node, "tables"), conf));
     return errs;

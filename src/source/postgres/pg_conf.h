@@ -22,6 +22,7 @@ struct pg_conf {
     const char *database; /* likewise */
     const char *publication, *slot;
     uint32_t snapshot_connections;
+    int64_t snapshot_chunk_bytes; /* a table larger than this is read in several ranges */
     bool all_tables;      /* no `tables:`: those of the publication */
     uint32_t table_count;
     struct pg_conf_table *tables;

@@ -68,6 +68,26 @@ static struct err *identity_judge(const struct pg_conf_table *t, const struct pg
 
 /* ---- columns ---- */
 
+#define GRANT_HINT "run on the server: GRANT USAGE ON SCHEMA \"%s\" TO \"%s\"; GRANT SELECT ON %s TO \"%s\""
+
+static const char *user_of(const struct pg_conf *conf)
+{
+    return conf->user ? conf->user : "USER";
+}
+
+/* One error for a table that is closed altogether, rather than one for each column. */
+static struct err *privilege_judge(const struct pg_conf *conf, const struct pg_conf_table *t,
+                                   const struct pg_relation *r)
+{
+    for (uint32_t i = 0; i < r->column_count; i++)
+        if (r->columns[i].readable)
+            return NULL;
+    if (r->column_count == 0)
+        return NULL;
+    return err_hint(at_table(ERR_AUTH, t, "it may not be read"), GRANT_HINT, r->schema, user_of(conf), r->quoted,
+                    user_of(conf));
+}
+
 static bool wanted_by_name(const struct pg_conf_table *t, const char *name)
 {
     for (uint32_t i = 0; i < t->column_count; i++)
@@ -88,9 +108,8 @@ static struct err *column_judge(const struct pg_conf *conf, const struct pg_conf
                         "run on the server: ALTER PUBLICATION \"%s\" with a list that holds it, or leave it out of "
                         "columns:", conf->publication);
     if (!c->readable)
-        return err_hint(at_table(ERR_AUTH, t, "column %s may not be read", c->name),
-                        "run on the server: GRANT USAGE ON SCHEMA \"%s\" TO \"%s\"; GRANT SELECT ON %s TO \"%s\"",
-                        r->schema, conf->user ? conf->user : "USER", r->quoted, conf->user ? conf->user : "USER");
+        return err_hint(at_table(ERR_AUTH, t, "column %s may not be read", c->name), GRANT_HINT, r->schema, user_of(conf),
+                        r->quoted, user_of(conf));
     if (!pg_column_type(c, t->unsupported, type))
         return err_hint(at_table(ERR_UNSUPPORTED, t, "column %s has type %s, which is not supported", c->name,
                                  c->type_name),
@@ -178,6 +197,7 @@ struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, cons
                                  conf->database ? conf->database : ""),
                         "names are taken as written, without folding case; outside schema public write SCHEMA.NAME");
     TRY(kind_judge(t, r));
+    TRY(privilege_judge(conf, t, r));
     struct err *errs = identity_judge(t, r);
     err_append(&errs, columns_judge(arena, conf, t, r, &def->schema));
     if (!errs)

@@ -60,7 +60,8 @@ static void sqlstate_take(char *message, char state[6])
     state[0] = 0;
     for (char *c = strchr(message, ':'); c; c = strchr(c + 1, ':')) {
         const char *p = c + 1 + strspn(c + 1, " ");
-        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || p[5] != ':')
+        /* The severity before it ("FATAL", "PANIC") looks alike but for the digits. */
+        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || p[5] != ':' || strcspn(p, "0123456789") > 4)
             continue;
         memcpy(state, p, 5);
         state[5] = 0;

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define CHUNK_BYTES (INT64_C(256) << 20) /* of a table, per COPY */
 #define COMMIT_ROWS 8192                 /* bounds what a lane holds open; views are hidden meanwhile */
 #define PROGRESS_ROWS 1024
 #define WORKER_STACK_BYTES (512u << 10)  /* musl's default is too small for libpq with TLS */
@@ -62,7 +61,7 @@ static int by_size_desc(const void *a, const void *b)
 
 static void table_cut(struct snapshot *s, const struct pg_table *t, bool splittable)
 {
-    int64_t pages = t->rel->bytes / s->run->catalog->block_bytes, step = CHUNK_BYTES / s->run->catalog->block_bytes;
+    int64_t pages = t->rel->bytes / s->run->catalog->block_bytes, step = s->run->conf->snapshot_chunk_bytes / s->run->catalog->block_bytes;
     int64_t from = 0;
     for (; splittable && from + step + step / 2 < pages; from += step)
         s->chunks[s->chunk_count++] = (struct chunk){t, from, from + step};
@@ -79,7 +78,7 @@ static void chunks_make(struct snapshot *s, bool splittable)
     for (uint32_t i = 0; i < run->table_count; i++) {
         const struct pg_relation *rel = run->tables[i].rel;
         order[i] = &run->tables[i];
-        room += 2 + (uint64_t)(rel->bytes / CHUNK_BYTES);
+        room += 2 + (uint64_t)(rel->bytes / run->conf->snapshot_chunk_bytes);
         rows += rel->rows >= 0 ? rel->rows : (double)rel->bytes / 100;
     }
     qsort(order, run->table_count, sizeof(struct pg_table *), by_size_desc);
