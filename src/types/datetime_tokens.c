@@ -262,7 +262,7 @@ bool read_i64(char **p, int64_t *out)
     long long v = strtoll(*p, &stop, 10);
     *p = stop;
     *out = v;
-    return errno == 0;
+    return errno != ERANGE; /* musl alone sets EINVAL where there are no digits */
 }
 
 bool read_int(char **p, int *out)
@@ -282,7 +282,7 @@ bool read_fraction(const char *p, double *out)
         return true;
     errno = 0;
     *out = strtod(p, &stop);
-    return *stop == '\0' && errno == 0;
+    return *stop == '\0' && errno != ERANGE;
 }
 
 bool dt_fail(struct fn_ctx *ctx, enum dt_result r, const char *type, const char *text, size_t len)
