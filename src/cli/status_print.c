@@ -144,16 +144,22 @@ static void grid_widths(const struct grid *g, int *widths)
             widths[i % g->columns] = (int)strlen(p);
 }
 
+/* Empty cells at the end of a row leave no blanks behind. */
 static void grid_print(struct grid *g, FILE *to)
 {
-    int widths[GRID_COLUMNS_MAX] = {0};
+    int widths[GRID_COLUMNS_MAX] = {0}, skipped = 0;
     grid_widths(g, widths);
     const char *p = (const char *)g->cells.p;
     for (uint32_t i = 0; i < g->count; i++, p += strlen(p) + 1) {
         uint32_t c = i % g->columns;
-        bool last = c + 1 == g->columns, right = g->right >> c & 1;
-        int width = right ? widths[c] : last ? 0 : -widths[c];
-        fprintf(to, "%*s%s", width, p, last ? "\n" : "  ");
+        int len = (int)strlen(p), pad = widths[c] - len, before = g->right >> c & 1 ? pad : 0;
+        if (len)
+            fprintf(to, "%*s%s", skipped + before, "", p);
+        skipped = (len ? pad - before : skipped + widths[c]) + 2;
+        if (c + 1 == g->columns) {
+            fputc('\n', to);
+            skipped = 0;
+        }
     }
     buf_fini(&g->cells);
 }
