@@ -6,7 +6,7 @@
 
 struct config_source {
     const char *name;
-    const char *kind;             /* "postgres", "generator": key of the section; checked against the source table
+    const char *kind; /* "postgres", "generator": key of the section; checked against the source table
                                      by the caller */
     const struct yaml_node *node; /* the kind's own section, read by that source's configure() */
     const struct yaml_node *at;   /* the name's node, for error positions */
@@ -45,22 +45,22 @@ struct config {
     int listen_port;                 /* default 8443 */
     const char *certificate, *key;   /* absolute paths or NULL: self-signed, kept in the store */
     struct config_cores shards, serve;
-    const char *store_path;          /* absolute or relative to cwd already resolved against dir; default ./data */
-    int64_t epoch_us;                /* default 5 ms: at most this long until a change is visible under load */
-    int64_t checkpoint_us;           /* default 1 s */
-    int64_t checkpoint_bytes;        /* default 128 MiB dirtied */
-    int64_t change_log_us;           /* retention of change logs: default 10 min */
-    int64_t change_log_rows;         /* and at most so many entries per view and shard, default 100000 */
+    const char *store_path;   /* absolute or relative to cwd already resolved against dir; default ./data */
+    int64_t epoch_us;         /* default 5 ms: at most this long until a change is visible under load */
+    int64_t checkpoint_us;    /* default 1 s */
+    int64_t checkpoint_bytes; /* default 128 MiB dirtied */
+    int64_t change_log_us;    /* retention of change logs: default 10 min */
+    int64_t change_log_rows;  /* and at most so many entries per view and shard, default 100000 */
     struct {
-        int64_t scan_rows;           /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
-        int64_t page_rows;           /* limits.page_rows: most rows of one answer; default 100000 */
-        int64_t connections;         /* default 10000 per serve process */
-        int64_t header_bytes;        /* default 16 KiB */
-        int64_t body_bytes;          /* default 1 MiB */
-        int64_t idle_timeout_us;     /* default 60 s keep-alive */
-        int64_t header_timeout_us;   /* default 10 s from first byte to end of headers, and for the handshake */
-        int64_t live_queue_bytes;    /* default 1 MiB: a slower subscriber is dropped */
-        int64_t subscribers;         /* default 10000 */
+        int64_t scan_rows;    /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
+        int64_t page_rows;    /* limits.page_rows: most rows of one answer; default 100000 */
+        int64_t connections;  /* default 10000 per serve process */
+        int64_t header_bytes; /* default 16 KiB */
+        int64_t body_bytes;   /* default 1 MiB */
+        int64_t idle_timeout_us;   /* default 60 s keep-alive */
+        int64_t header_timeout_us; /* default 10 s from first byte to end of headers, and for the handshake */
+        int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */
+        int64_t subscribers;       /* default 10000 */
     } limits;
 };
 

@@ -2,59 +2,81 @@
 #include "config/keys.h"
 
 #define AT(field) offsetof(struct config, field)
-#define MS INT64_C(1000)
-#define SEC INT64_C(1000000)
-#define KIB INT64_C(1024)
-#define MIB (KIB * KIB)
+#define MS        INT64_C(1000)
+#define SEC       INT64_C(1000000)
+#define KIB       INT64_C(1024)
+#define MIB       (KIB * KIB)
 
 const struct config_key config_keys[] = {
     {"penstock", KEY_FORMAT, NULL, 1, 1, 0, "Format of this file: 1. Required."},
     {"sources", KEY_SOURCES, NULL, 0, 0, 0,
      "Where data comes from: NAME: { KIND: {...} }. SQL calls a source's tables NAME.table."},
-    {"sql", KEY_SQL, NULL, 0, 0, 0, "SQL files, or the SQL itself as a block: CREATE VIEW, CREATE INDEX, COMMENT ON."},
+    {"sql", KEY_SQL, NULL, 0, 0, 0,
+     "SQL files, or the SQL itself as a block: CREATE VIEW, CREATE INDEX, COMMENT ON."},
     {"apis", KEY_APIS, NULL, 0, 0, 0,
-     "What is published: PATH: with nothing, or { view: NAME, key: [columns] }. Nothing is published unless named here."},
+     "What is published: PATH: with nothing, or { view: NAME, key: [columns] }. Nothing is published unless "
+     "named here."},
     {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read."},
     {"access.anonymous", KEY_ANONYMOUS, "none", 0, 0, AT(anonymous),
      "What a request without a token may do: none or read."},
     {"access.jwt", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Tokens of an identity provider (not built yet)."},
     {"access.roles", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Rows and columns by role (not built yet)."},
     {"server", KEY_SECTION, NULL, 0, 0, 0, "The API server."},
-    {"server.listen", KEY_LISTEN, "0.0.0.0:8443", 0, 65535, 0, "Address and port of REST, live queries and console."},
+    {"server.listen", KEY_LISTEN, "0.0.0.0:8443", 0, 65535, 0,
+     "Address and port of REST, live queries and console."},
     {"server.grpc", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Address and port of gRPC (not built yet)."},
-    {"server.tls", KEY_SECTION, NULL, 0, 0, 0, "Certificate; without one a self-signed one is made once and kept."},
+    {"server.tls", KEY_SECTION, NULL, 0, 0, 0,
+     "Certificate; without one a self-signed one is made once and kept."},
     {"server.tls.certificate", KEY_PATH, NULL, 0, 0, AT(certificate), "PEM file with the certificate chain."},
     {"server.tls.key", KEY_PATH, NULL, 0, 0, AT(key), "PEM file with the private key."},
     {"cores", KEY_SECTION, NULL, 0, 0, 0, "Which processor cores do what."},
-    {"cores.shards", KEY_CORES, "auto", 1, 1024, AT(shards), "Cores of the pipeline: auto, a count, or a list such as 4-31,36-63."},
+    {"cores.shards", KEY_CORES, "auto", 1, 1024, AT(shards),
+     "Cores of the pipeline: auto, a count, or a list such as 4-31,36-63."},
     {"cores.serve", KEY_CORES, "auto", 1, 1024, AT(serve), "Cores of the API server, likewise."},
     {"store", KEY_SECTION, NULL, 0, 0, 0, "Where and how data is kept."},
     {"store.path", KEY_STORE_PATH, "./data", 0, 0, AT(store_path), "Folder of the store."},
-    {"store.epoch", KEY_DURATION, "5ms", 100, 10 * SEC, AT(epoch_us), "At most this long until a change is visible under load."},
-    {"store.checkpoint", KEY_DURATION, "1s", 10 * MS, 3600 * SEC, AT(checkpoint_us), "How often the visible state is made durable."},
-    {"store.checkpoint_bytes", KEY_SIZE, "128MiB", MIB, MIB * MIB, AT(checkpoint_bytes), "And at the latest after so many bytes written."},
-    {"store.change_log", KEY_DURATION, "10m", 0, 365 * 86400 * SEC, AT(change_log_us), "How long changes are kept for live queries that resume."},
-    {"store.change_log_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(change_log_rows), "And at most so many per view and shard."},
+    {"store.epoch", KEY_DURATION, "5ms", 100, 10 * SEC, AT(epoch_us),
+     "At most this long until a change is visible under load."},
+    {"store.checkpoint", KEY_DURATION, "1s", 10 * MS, 3600 * SEC, AT(checkpoint_us),
+     "How often the visible state is made durable."},
+    {"store.checkpoint_bytes", KEY_SIZE, "128MiB", MIB, MIB *MIB, AT(checkpoint_bytes),
+     "And at the latest after so many bytes written."},
+    {"store.change_log", KEY_DURATION, "10m", 0, 365 * 86400 * SEC, AT(change_log_us),
+     "How long changes are kept for live queries that resume."},
+    {"store.change_log_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(change_log_rows),
+     "And at most so many per view and shard."},
     {"limits", KEY_SECTION, NULL, 0, 0, 0, "Bounds of what a request may ask for."},
-    {"limits.scan_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(limits.scan_rows), "Filters without an index scan views up to so many rows."},
-    {"limits.page_rows", KEY_COUNT, "100000", 1, INT64_C(100000000), AT(limits.page_rows), "Most rows of one answer."},
-    {"limits.connections", KEY_COUNT, "10000", 1, 1000000, AT(limits.connections), "Most connections at once."},
-    {"limits.header_bytes", KEY_SIZE, "16KiB", KIB, MIB, AT(limits.header_bytes), "Most bytes of a request's headers."},
-    {"limits.body_bytes", KEY_SIZE, "1MiB", 0, 1024 * MIB, AT(limits.body_bytes), "Most bytes of a request's body."},
-    {"limits.idle_timeout", KEY_DURATION, "60s", 100 * MS, 86400 * SEC, AT(limits.idle_timeout_us), "A connection without a request is closed after this."},
-    {"limits.header_timeout", KEY_DURATION, "10s", 100 * MS, 3600 * SEC, AT(limits.header_timeout_us), "From the first byte to the end of the headers, and for the TLS handshake."},
-    {"limits.live_queue_bytes", KEY_SIZE, "1MiB", 4 * KIB, 1024 * MIB, AT(limits.live_queue_bytes), "A subscriber that is further behind is dropped."},
-    {"limits.subscribers", KEY_COUNT, "10000", 0, 1000000, AT(limits.subscribers), "Most live queries at once."},
+    {"limits.scan_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(limits.scan_rows),
+     "Filters without an index scan views up to so many rows."},
+    {"limits.page_rows", KEY_COUNT, "100000", 1, INT64_C(100000000), AT(limits.page_rows),
+     "Most rows of one answer."},
+    {"limits.connections", KEY_COUNT, "10000", 1, 1000000, AT(limits.connections),
+     "Most connections at once."},
+    {"limits.header_bytes", KEY_SIZE, "16KiB", KIB, MIB, AT(limits.header_bytes),
+     "Most bytes of a request's headers."},
+    {"limits.body_bytes", KEY_SIZE, "1MiB", 0, 1024 * MIB, AT(limits.body_bytes),
+     "Most bytes of a request's body."},
+    {"limits.idle_timeout", KEY_DURATION, "60s", 100 * MS, 86400 * SEC, AT(limits.idle_timeout_us),
+     "A connection without a request is closed after this."},
+    {"limits.header_timeout", KEY_DURATION, "10s", 100 * MS, 3600 * SEC, AT(limits.header_timeout_us),
+     "From the first byte to the end of the headers, and for the TLS handshake."},
+    {"limits.live_queue_bytes", KEY_SIZE, "1MiB", 4 * KIB, 1024 * MIB, AT(limits.live_queue_bytes),
+     "A subscriber that is further behind is dropped."},
+    {"limits.subscribers", KEY_COUNT, "10000", 0, 1000000, AT(limits.subscribers),
+     "Most live queries at once."},
 };
 const uint32_t config_key_count = ARRAY_COUNT(config_keys);
 
 static const char *type_text(enum key_type t)
 {
     static const char *const texts[] = {
-        [KEY_SECTION] = "section",     [KEY_FORMAT] = "1",           [KEY_SOURCES] = "mapping", [KEY_SQL] = "files or SQL",
-        [KEY_APIS] = "mapping",        [KEY_ANONYMOUS] = "none, read", [KEY_LISTEN] = "host:port", [KEY_PATH] = "path",
-        [KEY_STORE_PATH] = "path",     [KEY_CORES] = "auto, count, list", [KEY_DURATION] = "duration", [KEY_SIZE] = "size",
-        [KEY_COUNT] = "count",         [KEY_UNSUPPORTED] = "not supported yet",
+        [KEY_SECTION] = "section",   [KEY_FORMAT] = "1",
+        [KEY_SOURCES] = "mapping",   [KEY_SQL] = "files or SQL",
+        [KEY_APIS] = "mapping",      [KEY_ANONYMOUS] = "none, read",
+        [KEY_LISTEN] = "host:port",  [KEY_PATH] = "path",
+        [KEY_STORE_PATH] = "path",   [KEY_CORES] = "auto, count, list",
+        [KEY_DURATION] = "duration", [KEY_SIZE] = "size",
+        [KEY_COUNT] = "count",       [KEY_UNSUPPORTED] = "not supported yet",
     };
     return texts[t];
 }
@@ -71,7 +93,8 @@ static void put_amount(FILE *to, enum key_type t, int64_t v)
         for (size_t i = 0; i < n; i++) {
             int64_t factor = t == KEY_DURATION ? times[i].factor : sizes[i].factor;
             if (v && v % factor == 0) {
-                fprintf(to, "%lld%s", (long long)(v / factor), t == KEY_DURATION ? times[i].name : sizes[i].name);
+                fprintf(to, "%lld%s", (long long)(v / factor),
+                        t == KEY_DURATION ? times[i].name : sizes[i].name);
                 return;
             }
         }

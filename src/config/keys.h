@@ -5,20 +5,20 @@
 #include "config/config.h"
 
 enum key_type {
-    KEY_SECTION,     /* a mapping of further keys */
-    KEY_FORMAT,      /* must be 1 */
+    KEY_SECTION, /* a mapping of further keys */
+    KEY_FORMAT,  /* must be 1 */
     KEY_SOURCES,
     KEY_SQL,
     KEY_APIS,
-    KEY_ANONYMOUS,   /* none | read */
-    KEY_LISTEN,      /* host:port */
-    KEY_PATH,        /* resolved against the file's folder */
+    KEY_ANONYMOUS, /* none | read */
+    KEY_LISTEN,    /* host:port */
+    KEY_PATH,      /* resolved against the file's folder */
     KEY_STORE_PATH,
-    KEY_CORES,       /* auto, a count, or a list of cores */
-    KEY_DURATION,    /* int64_t microseconds; min and max too */
-    KEY_SIZE,        /* int64_t bytes */
-    KEY_COUNT,       /* int64_t */
-    KEY_UNSUPPORTED  /* known, but not built yet */
+    KEY_CORES,      /* auto, a count, or a list of cores */
+    KEY_DURATION,   /* int64_t microseconds; min and max too */
+    KEY_SIZE,       /* int64_t bytes */
+    KEY_COUNT,      /* int64_t */
+    KEY_UNSUPPORTED /* known, but not built yet */
 };
 struct config_key {
     const char *path; /* "server.tls.key" */
@@ -32,7 +32,8 @@ extern const struct config_key config_keys[];
 extern const uint32_t config_key_count;
 
 /* readers.c: reads a value into `c`; the key's row says how. */
-NODISCARD struct err *config_read_value(struct config *c, const struct config_key *k, const struct yaml_node *n);
+NODISCARD struct err *config_read_value(struct config *c, const struct config_key *k,
+                                        const struct yaml_node *n);
 NODISCARD struct err *config_read_sources(struct config *c, const struct yaml_node *n);
 NODISCARD struct err *config_read_sql(struct config *c, const struct yaml_node *n);
 NODISCARD struct err *config_read_apis(struct config *c, const struct yaml_node *n);

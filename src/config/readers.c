@@ -13,8 +13,9 @@ static struct err *in_range(const struct config_key *k, const struct yaml_node *
 {
     if (v >= k->min && v <= k->max)
         return NULL;
-    return yaml_error(n, "%s: %s is out of range (it has to be from %lld to %lld %s)", k->path, n->secret ? "it" : n->text,
-                      (long long)k->min, (long long)k->max, k->type == KEY_DURATION ? "microseconds" : "bytes");
+    return yaml_error(n, "%s: %s is out of range (it has to be from %lld to %lld %s)", k->path,
+                      n->secret ? "it" : n->text, (long long)k->min, (long long)k->max,
+                      k->type == KEY_DURATION ? "microseconds" : "bytes");
 }
 
 static struct err *read_number(struct config *c, const struct config_key *k, const struct yaml_node *n)
@@ -42,7 +43,8 @@ static struct err *read_anonymous(struct config *c, const struct yaml_node *n)
     const char *text;
     TRY(yaml_string(n, "access.anonymous", &text));
     if (strcmp(text, "none") != 0 && strcmp(text, "read") != 0)
-        return yaml_error(n, "access.anonymous: expected none or read, found \"%s\"", n->secret ? "(a variable)" : text);
+        return yaml_error(n, "access.anonymous: expected none or read, found \"%s\"",
+                          n->secret ? "(a variable)" : text);
     c->anonymous = strcmp(text, "read") == 0 ? ACCESS_READ : ACCESS_NONE;
     return NULL;
 }
@@ -169,8 +171,9 @@ static struct err *read_cores(struct config *c, const struct config_key *k, cons
     } else if (n->kind == YAML_SCALAR)
         ok = read_cpu_list(c, n->text, &cores);
     if (!ok)
-        return yaml_error(n, "%s: expected auto, a count from %lld to %lld, or a list of cores such as 4-31,36-63", k->path,
-                          (long long)k->min, (long long)k->max);
+        return yaml_error(
+            n, "%s: expected auto, a count from %lld to %lld, or a list of cores such as 4-31,36-63", k->path,
+            (long long)k->min, (long long)k->max);
     *out = cores;
     return NULL;
 }
@@ -178,31 +181,21 @@ static struct err *read_cores(struct config *c, const struct config_key *k, cons
 struct err *config_read_value(struct config *c, const struct config_key *k, const struct yaml_node *n)
 {
     switch (k->type) {
-    case KEY_FORMAT:
-        return read_format(n);
-    case KEY_SOURCES:
-        return config_read_sources(c, n);
-    case KEY_SQL:
-        return config_read_sql(c, n);
-    case KEY_APIS:
-        return config_read_apis(c, n);
-    case KEY_ANONYMOUS:
-        return read_anonymous(c, n);
-    case KEY_LISTEN:
-        return read_listen(c, k, n);
+    case KEY_FORMAT: return read_format(n);
+    case KEY_SOURCES: return config_read_sources(c, n);
+    case KEY_SQL: return config_read_sql(c, n);
+    case KEY_APIS: return config_read_apis(c, n);
+    case KEY_ANONYMOUS: return read_anonymous(c, n);
+    case KEY_LISTEN: return read_listen(c, k, n);
     case KEY_PATH:
-    case KEY_STORE_PATH:
-        return read_path(c, k, n);
-    case KEY_CORES:
-        return read_cores(c, k, n);
+    case KEY_STORE_PATH: return read_path(c, k, n);
+    case KEY_CORES: return read_cores(c, k, n);
     case KEY_DURATION:
     case KEY_SIZE:
-    case KEY_COUNT:
-        return read_number(c, k, n);
+    case KEY_COUNT: return read_number(c, k, n);
     case KEY_UNSUPPORTED:
         return err_at(ERR_UNSUPPORTED, n->file, n->line, n->column, "%s is not supported yet", k->path);
-    case KEY_SECTION:
-        break;
+    case KEY_SECTION: break;
     }
     PANIC("key %s has no value", k->path);
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NAME_MAX_BYTES 63
+#define NAME_MAX_BYTES     63
 #define SQL_FILE_BYTES_MAX (4u << 20)
 
 /* ---- sources ---- */
@@ -25,9 +25,12 @@ static struct err *read_source(struct config *c, const struct yaml_pair *p)
     const struct yaml_node *n = p->value;
     const char *name = p->key->text;
     if (!is_identifier(name))
-        return yaml_error(p->key, "sources: \"%.60s\" is not a name: small letters, digits and underscores, as in SQL", name);
+        return yaml_error(
+            p->key, "sources: \"%.60s\" is not a name: small letters, digits and underscores, as in SQL",
+            name);
     if (n->kind != YAML_MAPPING || n->count != 1)
-        return yaml_error(n->count ? n : p->key, "sources.%s: expected exactly one kind of source, such as postgres: {...}", name);
+        return yaml_error(n->count ? n : p->key,
+                          "sources.%s: expected exactly one kind of source, such as postgres: {...}", name);
     const struct yaml_pair *kind = &n->pairs[0];
     if (strcmp(kind->key->text, "ingest") == 0)
         return err_at(ERR_UNSUPPORTED, n->file, kind->key->line, kind->key->column,
@@ -127,7 +130,8 @@ static bool is_api_path(const char *s)
     return true;
 }
 
-static struct err *read_key(struct config *c, const struct yaml_node *n, const char *path, struct config_api *api)
+static struct err *read_key(struct config *c, const struct yaml_node *n, const char *path,
+                            struct config_api *api)
 {
     if (n->kind != YAML_SEQUENCE || n->count == 0)
         return yaml_error(n, "apis.%s.key: expected a list of column names", path);
@@ -145,8 +149,11 @@ static struct err *read_api(struct config *c, const struct yaml_pair *p)
     const char *path = p->key->text;
     struct config_api api = {.path = path, .at = p->key};
     if (!*path || !is_api_path(path) || path[0] == '/')
-        return yaml_error(p->key, "apis: \"%.60s\" is not a path: expected names of letters, digits, _ and - with / between "
-                                  "them, the first not v1, v2, ...", path);
+        return yaml_error(
+            p->key,
+            "apis: \"%.60s\" is not a path: expected names of letters, digits, _ and - with / between "
+            "them, the first not v1, v2, ...",
+            path);
     const struct yaml_node *n = p->value;
     struct err *errs = NULL;
     if (n->kind == YAML_MAPPING) {
@@ -160,7 +167,8 @@ static struct err *read_api(struct config *c, const struct yaml_pair *p)
         return yaml_error(n, "apis.%s: expected nothing, or { view: NAME, key: [columns] }", path);
     }
     if (!errs && !api.view && strchr(path, '/'))
-        return yaml_error(p->key, "apis.%s: expected { view: NAME }, for a path with / is not a view's name", path);
+        return yaml_error(p->key, "apis.%s: expected { view: NAME }, for a path with / is not a view's name",
+                          path);
     api.view = api.view ? api.view : path;
     c->apis[c->api_count++] = api;
     return errs;

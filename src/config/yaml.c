@@ -26,7 +26,8 @@ static struct err *parser_error(const struct loader *l)
     const yaml_parser_t *p = &l->parser;
     yaml_mark_t mark = p->problem_mark;
     if (p->error == YAML_READER_ERROR)
-        return err_at(ERR_CONFIG, l->file, 0, 0, "not a YAML file: %s at byte %zu", p->problem, p->problem_offset);
+        return err_at(ERR_CONFIG, l->file, 0, 0, "not a YAML file: %s at byte %zu", p->problem,
+                      p->problem_offset);
     if (p->error == YAML_MEMORY_ERROR)
         return err_new(ERR_LIMIT, "out of memory while reading YAML");
     return fail_at(l, mark, p->problem ? p->problem : "malformed YAML");
@@ -47,7 +48,8 @@ static struct yaml_node *node_new(struct loader *l, enum yaml_kind kind, yaml_ma
     return n;
 }
 
-static struct err *read_node(struct loader *l, yaml_event_t *e, uint32_t depth, bool is_key, struct yaml_node **out);
+static struct err *read_node(struct loader *l, yaml_event_t *e, uint32_t depth, bool is_key,
+                             struct yaml_node **out);
 
 static struct err *read_scalar(struct loader *l, yaml_event_t *e, bool is_key, struct yaml_node **out)
 {
@@ -115,7 +117,8 @@ static struct err *read_collection(struct loader *l, yaml_event_t *e, uint32_t d
     struct yaml_node *n = node_new(l, is_map ? YAML_MAPPING : YAML_SEQUENCE, e->start_mark);
     struct node_list list = {0};
     if (depth >= YAML_DEPTH_MAX)
-        return err_at(ERR_LIMIT, l->file, n->line, n->column, "nested more than %d levels deep", YAML_DEPTH_MAX);
+        return err_at(ERR_LIMIT, l->file, n->line, n->column, "nested more than %d levels deep",
+                      YAML_DEPTH_MAX);
     TRY(read_items(l, is_map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth + 1, &list));
     *out = n;
     if (!is_map) {
@@ -131,25 +134,25 @@ static struct err *read_collection(struct loader *l, yaml_event_t *e, uint32_t d
     return NULL;
 }
 
-static struct err *read_by_type(struct loader *l, yaml_event_t *e, uint32_t depth, bool is_key, struct yaml_node **out)
+static struct err *read_by_type(struct loader *l, yaml_event_t *e, uint32_t depth, bool is_key,
+                                struct yaml_node **out)
 {
     if (++l->node_count > YAML_NODES_MAX)
-        return err_at(ERR_LIMIT, l->file, (int)e->start_mark.line + 1, 0, "more than %d values", YAML_NODES_MAX);
+        return err_at(ERR_LIMIT, l->file, (int)e->start_mark.line + 1, 0, "more than %d values",
+                      YAML_NODES_MAX);
     switch (e->type) {
-    case YAML_SCALAR_EVENT:
-        return read_scalar(l, e, is_key, out);
+    case YAML_SCALAR_EVENT: return read_scalar(l, e, is_key, out);
     case YAML_SEQUENCE_START_EVENT:
-    case YAML_MAPPING_START_EVENT:
-        return read_collection(l, e, depth, out);
+    case YAML_MAPPING_START_EVENT: return read_collection(l, e, depth, out);
     case YAML_ALIAS_EVENT:
         return fail_at(l, e->start_mark, "anchors and aliases (&name, *name) are not supported");
-    default:
-        return fail_at(l, e->start_mark, "a value is missing here");
+    default: return fail_at(l, e->start_mark, "a value is missing here");
     }
 }
 
 /* Takes the event. */
-static struct err *read_node(struct loader *l, yaml_event_t *e, uint32_t depth, bool is_key, struct yaml_node **out)
+static struct err *read_node(struct loader *l, yaml_event_t *e, uint32_t depth, bool is_key,
+                             struct yaml_node **out)
 {
     struct err *err = read_by_type(l, e, depth, is_key, out);
     yaml_event_delete(e);

@@ -27,8 +27,8 @@ struct yaml_pair {
 #define YAML_BYTES_MAX (4u << 20)
 
 /* substitute false leaves ${...} as it is (for processes that must not see secrets). Nodes live in arena. */
-NODISCARD struct err *yaml_load(struct arena *arena, const char *file, const char *text, size_t len, bool substitute,
-                                struct yaml_node **out);
+NODISCARD struct err *yaml_load(struct arena *arena, const char *file, const char *text, size_t len,
+                                bool substitute, struct yaml_node **out);
 /* Puts ${...} in now, below a node that was loaded without. */
 NODISCARD struct err *yaml_substitute(struct arena *arena, struct yaml_node *n);
 bool yaml_is_null(const struct yaml_node *n); /* nothing after the colon, ~ or null */
@@ -36,11 +36,15 @@ struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key); /*
 NODISCARD struct err *yaml_error(const struct yaml_node *at, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Typed reads: error names the place and what was expected. `what` is the key's name. */
 NODISCARD struct err *yaml_string(const struct yaml_node *n, const char *what, const char **out);
-NODISCARD struct err *yaml_int(const struct yaml_node *n, const char *what, int64_t min, int64_t max, int64_t *out);
+NODISCARD struct err *yaml_int(const struct yaml_node *n, const char *what, int64_t min, int64_t max,
+                               int64_t *out);
 NODISCARD struct err *yaml_bool(const struct yaml_node *n, const char *what, bool *out);
-NODISCARD struct err *yaml_duration_us(const struct yaml_node *n, const char *what, int64_t *out); /* 5ms 1s 30d */
-NODISCARD struct err *yaml_size_bytes(const struct yaml_node *n, const char *what, int64_t *out);  /* 64MiB 1GB */
+NODISCARD struct err *yaml_duration_us(const struct yaml_node *n, const char *what,
+                                       int64_t *out); /* 5ms 1s 30d */
+NODISCARD struct err *yaml_size_bytes(const struct yaml_node *n, const char *what,
+                                      int64_t *out); /* 64MiB 1GB */
 /* Every key of the mapping must be in `known` (NULL-terminated); else errors that suggest the nearest name. */
-NODISCARD struct err *yaml_known_keys(const struct yaml_node *mapping, const char *what, const char *const *known);
+NODISCARD struct err *yaml_known_keys(const struct yaml_node *mapping, const char *what,
+                                      const char *const *known);
 
 #endif

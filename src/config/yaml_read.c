@@ -38,9 +38,11 @@ struct err *yaml_error(const struct yaml_node *at, const char *fmt, ...)
 static struct err *unexpected(const struct yaml_node *n, const char *what, const char *expected)
 {
     if (n->kind != YAML_SCALAR)
-        return yaml_error(n, "%s: expected %s, found a %s", what, expected, n->kind == YAML_MAPPING ? "mapping" : "list");
+        return yaml_error(n, "%s: expected %s, found a %s", what, expected,
+                          n->kind == YAML_MAPPING ? "mapping" : "list");
     if (n->secret)
-        return yaml_error(n, "%s: expected %s (the value comes from a variable and is not shown)", what, expected);
+        return yaml_error(n, "%s: expected %s (the value comes from a variable and is not shown)", what,
+                          expected);
     if (yaml_is_null(n))
         return yaml_error(n, "%s: expected %s, found nothing", what, expected);
     return yaml_error(n, "%s: expected %s, found \"%.60s\"", what, expected, n->text);
@@ -134,8 +136,14 @@ static bool sum_of_units(const char *s, const struct unit *units, int64_t *out)
 
 struct err *yaml_duration_us(const struct yaml_node *n, const char *what, int64_t *out)
 {
-    static const struct unit units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"min", 60000000},
-                                        {"h", INT64_C(3600000000)}, {"d", INT64_C(86400000000)}, {NULL, 0}};
+    static const struct unit units[] = {{"us", 1},
+                                        {"ms", 1000},
+                                        {"s", 1000000},
+                                        {"m", 60000000},
+                                        {"min", 60000000},
+                                        {"h", INT64_C(3600000000)},
+                                        {"d", INT64_C(86400000000)},
+                                        {NULL, 0}};
     if (n->kind == YAML_SCALAR && sum_of_units(n->text, units, out))
         return NULL;
     return unexpected(n, what, "a duration such as 5ms, 1s, 10m or 30d");
@@ -143,9 +151,18 @@ struct err *yaml_duration_us(const struct yaml_node *n, const char *what, int64_
 
 struct err *yaml_size_bytes(const struct yaml_node *n, const char *what, int64_t *out)
 {
-    static const struct unit units[] = {{"", 1}, {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-                                        {"TiB", INT64_C(1) << 40}, {"kB", 1000}, {"KB", 1000}, {"MB", 1000000},
-                                        {"GB", 1000000000}, {"TB", INT64_C(1000000000000)}, {NULL, 0}};
+    static const struct unit units[] = {{"", 1},
+                                        {"B", 1},
+                                        {"KiB", 1 << 10},
+                                        {"MiB", 1 << 20},
+                                        {"GiB", 1 << 30},
+                                        {"TiB", INT64_C(1) << 40},
+                                        {"kB", 1000},
+                                        {"KB", 1000},
+                                        {"MB", 1000000},
+                                        {"GB", 1000000000},
+                                        {"TB", INT64_C(1000000000000)},
+                                        {NULL, 0}};
     if (n->kind == YAML_SCALAR && sum_of_units(n->text, units, out))
         return NULL;
     return unexpected(n, what, "a size such as 16KiB, 64MiB or 1GB");

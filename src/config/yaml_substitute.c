@@ -81,7 +81,8 @@ static struct err *substitute_scalar(struct arena *arena, struct yaml_node *n)
             buf_put_str(&out, "${");
             at += 3;
         } else if (close) {
-            err_append(&errs, put_variable(arena, n, arena_strndup(arena, at + 2, (size_t)(close - at) - 2), &out));
+            err_append(&errs,
+                       put_variable(arena, n, arena_strndup(arena, at + 2, (size_t)(close - at) - 2), &out));
             n->secret = true;
             at = close + 1;
         } else if (strncmp(at, "${", 2) == 0) {

@@ -8,7 +8,6 @@
 
 /* ---- one node as a line ---- */
 
-
 /* A column's name, with its position where names are not unique. */
 static const char *column_label(const void *names, uint32_t column)
 {
@@ -51,11 +50,12 @@ static void put_map(struct buf *b, const struct plan_node *n)
 
 static void put_join(struct buf *b, const struct plan_node *n)
 {
-    static const char *const kinds[] = {[JOIN_INNER] = "inner", [JOIN_LEFT] = "left", [JOIN_RIGHT] = "right",
-                                        [JOIN_FULL] = "full"};
+    static const char *const kinds[] = {
+        [JOIN_INNER] = "inner", [JOIN_LEFT] = "left", [JOIN_RIGHT] = "right", [JOIN_FULL] = "full"};
     buf_printf(b, " %s", n->u.join.key_count || n->u.join.residual ? kinds[n->u.join.kind] : "cross");
     for (uint32_t i = 0; i < n->u.join.key_count; i++)
-        buf_printf(b, "%s %s = %s", i ? "," : " on", column_label(&n->inputs[0]->schema, n->u.join.left_keys[i]),
+        buf_printf(b, "%s %s = %s", i ? "," : " on",
+                   column_label(&n->inputs[0]->schema, n->u.join.left_keys[i]),
                    column_label(&n->inputs[1]->schema, n->u.join.right_keys[i]));
     if (!n->u.join.residual)
         return;
@@ -121,30 +121,17 @@ static void put_node(struct buf *b, const struct plan_node *n)
 {
     buf_put_str(b, plan_kind_name(n->kind));
     switch (n->kind) {
-    case PLAN_TABLE:
-        put_table(b, n->u.table);
-        return;
+    case PLAN_TABLE: put_table(b, n->u.table); return;
     case PLAN_FILTER:
         buf_put_str(b, " ");
         expr_print(b, n->u.filter, column_label, &n->schema);
         return;
-    case PLAN_MAP:
-        put_map(b, n);
-        return;
-    case PLAN_JOIN:
-        put_join(b, n);
-        return;
-    case PLAN_AGGREGATE:
-        put_aggregate(b, n);
-        return;
-    case PLAN_EXCHANGE:
-        put_exchange(b, n);
-        return;
-    case PLAN_VIEW:
-        put_view(b, n->u.view);
-        return;
-    case PLAN_UNION_ALL:
-        return;
+    case PLAN_MAP: put_map(b, n); return;
+    case PLAN_JOIN: put_join(b, n); return;
+    case PLAN_AGGREGATE: put_aggregate(b, n); return;
+    case PLAN_EXCHANGE: put_exchange(b, n); return;
+    case PLAN_VIEW: put_view(b, n->u.view); return;
+    case PLAN_UNION_ALL: return;
     }
 }
 
@@ -176,7 +163,8 @@ static void print_contract(FILE *to, const struct plan_view *v)
     fputs("  columns: ", to);
     for (uint32_t i = 0; i < v->schema.column_count; i++) {
         const struct column *c = &v->schema.columns[i];
-        fprintf(to, "%s%s %s%s", i ? ", " : "", c->name, type_format(c->type, type, sizeof(type)), c->not_null ? " not null" : "");
+        fprintf(to, "%s%s %s%s", i ? ", " : "", c->name, type_format(c->type, type, sizeof(type)),
+                c->not_null ? " not null" : "");
     }
     fputc('\n', to);
     for (uint32_t i = 0; i < v->index_count; i++) {
@@ -185,7 +173,9 @@ static void print_contract(FILE *to, const struct plan_view *v)
         for (uint32_t k = 0; k < x->column_count; k++)
             fprintf(to, "%s%s%s%s", k ? ", " : "", v->schema.columns[x->columns[k].column].name,
                     x->columns[k].desc ? " DESC" : "",
-                    x->columns[k].nulls_first == x->columns[k].desc ? "" : x->columns[k].nulls_first ? " NULLS FIRST" : " NULLS LAST");
+                    x->columns[k].nulls_first == x->columns[k].desc ? ""
+                    : x->columns[k].nulls_first                     ? " NULLS FIRST"
+                                                                    : " NULLS LAST");
         fputs(")\n", to);
     }
 }
@@ -200,7 +190,10 @@ static void print_view(const struct plan *p, struct tree *t, const struct plan_v
         fprintf(t->to, "%s%s", before, p->apis[i].path);
         before = ", ";
     }
-    fputs(v->sink ? "\n" : v->output ? ": not published, read by others\n" : ": not published, not computed\n", t->to);
+    fputs(v->sink     ? "\n"
+          : v->output ? ": not published, read by others\n"
+                      : ": not published, not computed\n",
+          t->to);
     print_contract(t->to, v);
     if (v->sink)
         print_tree(t, v->sink, 2);
@@ -240,7 +233,10 @@ static void print_dot(const struct plan *p, const bool *shown, FILE *to)
         put_node(&line, n);
         fprintf(to, "  n%u [label=\"#%u ", (unsigned)i, (unsigned)i);
         put_dot_text(to, &line);
-        fprintf(to, "\"%s];\n", n->kind == PLAN_EXCHANGE ? ", style=dashed" : n->kind == PLAN_VIEW ? ", style=bold" : "");
+        fprintf(to, "\"%s];\n",
+                n->kind == PLAN_EXCHANGE ? ", style=dashed"
+                : n->kind == PLAN_VIEW   ? ", style=bold"
+                                         : "");
         for (uint32_t k = 0; k < n->input_count; k++)
             fprintf(to, "  n%u -> n%u;\n", (unsigned)n->inputs[k]->id, (unsigned)i);
     }

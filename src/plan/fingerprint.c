@@ -64,7 +64,8 @@ static void hash_map(struct planner *p, struct buf *b, const struct plan_node *n
     info->row_hash = in->row_hash;
     for (uint32_t i = 0; i < n->schema.column_count; i++) {
         const struct expr *e = n->u.exprs[i];
-        const struct type from = e->kind == EX_COLUMN ? n->inputs[0]->schema.columns[e->u.column].type : e->type;
+        const struct type from =
+            e->kind == EX_COLUMN ? n->inputs[0]->schema.columns[e->u.column].type : e->type;
         if (e->kind == EX_COLUMN && from.id == e->type.id && from.typmod == e->type.typmod) {
             info->column_hash[i] = in->column_hash[e->u.column];
             continue;
@@ -108,7 +109,8 @@ static void hash_join(struct planner *p, struct buf *b, const struct plan_node *
     info->row_hash = finish(b);
 }
 
-static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_node *n,
+                           struct node_info *info)
 {
     const struct node_info *in = node_info(p, n->inputs[0]);
     buf_put_str(b, "aggregate");
@@ -151,24 +153,12 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     struct buf b = {0};
     info->column_hash = ARENA_ARRAY(p->arena, uint64_t, n->schema.column_count + 1);
     switch (n->kind) {
-    case PLAN_TABLE:
-        hash_table(&b, n, info);
-        break;
-    case PLAN_FILTER:
-        hash_filter(p, &b, n, info);
-        break;
-    case PLAN_MAP:
-        hash_map(p, &b, n, info);
-        break;
-    case PLAN_JOIN:
-        hash_join(p, &b, n, info);
-        break;
-    case PLAN_AGGREGATE:
-        hash_aggregate(p, &b, n, info);
-        break;
-    case PLAN_UNION_ALL:
-        hash_union(p, &b, n, info);
-        break;
+    case PLAN_TABLE: hash_table(&b, n, info); break;
+    case PLAN_FILTER: hash_filter(p, &b, n, info); break;
+    case PLAN_MAP: hash_map(p, &b, n, info); break;
+    case PLAN_JOIN: hash_join(p, &b, n, info); break;
+    case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;
+    case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
     case PLAN_EXCHANGE:
     case PLAN_VIEW:
         info->row_hash = node_info(p, n->inputs[0])->row_hash;

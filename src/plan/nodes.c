@@ -28,8 +28,8 @@ static void put_calls(struct buf *b, const struct plan_node *n)
 {
     for (uint32_t i = 0; i < n->u.agg.call_count; i++) {
         const struct plan_call *c = &n->u.agg.calls[i];
-        buf_printf(b, " %s/%u/%u(%u,%u,%d)", c->agg->name, (unsigned)c->agg->arg, (unsigned)c->agg->kind, (unsigned)c->arg,
-                   (unsigned)c->filter, c->distinct);
+        buf_printf(b, " %s/%u/%u(%u,%u,%d)", c->agg->name, (unsigned)c->agg->arg, (unsigned)c->agg->kind,
+                   (unsigned)c->arg, (unsigned)c->filter, c->distinct);
     }
 }
 
@@ -40,9 +40,7 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         buf_printf(b, " %u.%u %s.%s", (unsigned)n->u.table->source_index, (unsigned)n->u.table->table_index,
                    n->u.table->source, n->u.table->name);
         return;
-    case PLAN_FILTER:
-        put_expr(b, n->u.filter);
-        return;
+    case PLAN_FILTER: put_expr(b, n->u.filter); return;
     case PLAN_MAP:
         for (uint32_t i = 0; i < n->schema.column_count; i++)
             put_expr(b, n->u.exprs[i]);
@@ -58,14 +56,9 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         buf_printf(b, "/%u", (unsigned)n->u.agg.group_count);
         put_calls(b, n);
         return;
-    case PLAN_EXCHANGE:
-        put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys);
-        return;
-    case PLAN_VIEW:
-        buf_printf(b, " %s", n->u.view->name);
-        return;
-    case PLAN_UNION_ALL:
-        return;
+    case PLAN_EXCHANGE: put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys); return;
+    case PLAN_VIEW: buf_printf(b, " %s", n->u.view->name); return;
+    case PLAN_UNION_ALL: return;
     }
 }
 
@@ -159,7 +152,8 @@ struct plan_node *node_exchange(struct planner *p, struct plan_node *in, uint32_
 /* Strict operators that give NULL for NULL arguments alone. */
 static bool is_null_only_for_null(const struct fn *f)
 {
-    static const char *const names[] = {"=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "~~", "!~~"};
+    static const char *const names[] = {"=", "<>", "<", "<=", ">",  ">=", "+",
+                                        "-", "*",  "/", "%",  "||", "~~", "!~~"};
     if ((f->flags & (FN_STRICT | FN_OPERATOR)) != (FN_STRICT | FN_OPERATOR))
         return false;
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
@@ -172,19 +166,15 @@ static bool all_not_null(const struct expr *e, const struct schema *in);
 static bool is_not_null(const struct expr *e, const struct schema *in)
 {
     switch (e->kind) {
-    case EX_COLUMN:
-        return in->columns[e->u.column].not_null;
-    case EX_CONST:
-        return !e->u.konst.is_null;
-    case EX_FN:
-        return is_null_only_for_null(e->u.fn) && all_not_null(e, in);
+    case EX_COLUMN: return in->columns[e->u.column].not_null;
+    case EX_CONST: return !e->u.konst.is_null;
+    case EX_FN: return is_null_only_for_null(e->u.fn) && all_not_null(e, in);
     case EX_CAST:
     case EX_TYPMOD:
     case EX_AND:
     case EX_OR:
     case EX_NOT:
-    case EX_IN:
-        return all_not_null(e, in);
+    case EX_IN: return all_not_null(e, in);
     case EX_CASE:
         for (uint32_t i = 1; i < e->arg_count; i += 2)
             if (!is_not_null(e->args[i], in))
@@ -197,10 +187,8 @@ static bool is_not_null(const struct expr *e, const struct schema *in)
             if (is_not_null(e->args[i], in))
                 return true;
         return false;
-    case EX_NULLIF:
-        return false;
-    default: /* the tests: IS NULL, IS TRUE, IS DISTINCT FROM, ... */
-        return true;
+    case EX_NULLIF: return false;
+    default: /* the tests: IS NULL, IS TRUE, IS DISTINCT FROM, ... */ return true;
     }
 }
 
@@ -220,7 +208,7 @@ struct plan_node *node_map(struct planner *p, struct plan_node *in, uint32_t cou
     n.schema.column_count = count;
     n.schema.columns = ARENA_ARRAY(p->arena, struct column, count + 1);
     for (uint32_t i = 0; i < count; i++)
-        n.schema.columns[i] = (struct column){.name = names[i], .type = exprs[i]->type,
-                                              .not_null = is_not_null(exprs[i], &in->schema)};
+        n.schema.columns[i] = (struct column){
+            .name = names[i], .type = exprs[i]->type, .not_null = is_not_null(exprs[i], &in->schema)};
     return node_get(p, n);
 }

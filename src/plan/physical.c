@@ -101,8 +101,8 @@ static struct expr *compose(void *context, const struct expr *e)
     return copy;
 }
 
-struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs, const uint32_t *attrs,
-                     const char *const *names)
+struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs,
+                     const uint32_t *attrs, const char *const *names)
 {
     struct port out = {in.node, arena_memdup(p->arena, attrs, (count + 1) * sizeof(*attrs))};
     if (is_identity(in.node, count, exprs))
@@ -159,7 +159,8 @@ static struct port physical_filter(struct planner *p, struct rel *r)
 
 /* ---- aggregates ---- */
 
-static bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count, const uint32_t *keys)
+static bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count,
+                                  const uint32_t *keys)
 {
     const struct node_info *info = node_info(p, in);
     if (!info->is_partitioned)
@@ -186,7 +187,8 @@ static void put_calls(struct planner *p, struct plan_node *n, const struct rel *
     for (uint32_t i = 0; i < r->u.agg.call_count; i++) {
         const struct rel_call *c = &r->u.agg.calls[i];
         struct plan_call *out = &n->u.agg.calls[i];
-        *out = (struct plan_call){.agg = c->agg, .distinct = c->distinct, .arg = PLAN_NO_COLUMN, .filter = PLAN_NO_COLUMN};
+        *out = (struct plan_call){
+            .agg = c->agg, .distinct = c->distinct, .arg = PLAN_NO_COLUMN, .filter = PLAN_NO_COLUMN};
         if (c->arg != REL_NO_ATTR) {
             out->arg = port_column(in, c->arg);
             out->arg_type = in->node->schema.columns[out->arg].type;
@@ -208,7 +210,8 @@ static void put_schema(struct planner *p, struct plan_node *n, const struct rel 
         }
         const struct plan_call *call = &n->u.agg.calls[i - n->u.agg.key_count];
         bool is_count = call->agg->kind == AGG_COUNT || call->agg->kind == AGG_COUNT_STAR;
-        *c = (struct column){.name = p->s->attrs[r->attrs[i]].name, .type = call_type(call), .not_null = is_count};
+        *c = (struct column){
+            .name = p->s->attrs[r->attrs[i]].name, .type = call_type(call), .not_null = is_count};
     }
 }
 
@@ -229,7 +232,8 @@ static bool is_distinct_already(struct planner *p, const struct plan_node *in, c
     return false;
 }
 
-static struct port only_keys(struct planner *p, const struct rel *r, const struct port *in, const uint32_t *keys)
+static struct port only_keys(struct planner *p, const struct rel *r, const struct port *in,
+                             const uint32_t *keys)
 {
     struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, r->attr_count + 1);
     for (uint32_t i = 0; i < r->attr_count; i++)
@@ -270,7 +274,8 @@ static struct port physical_union(struct planner *p, struct rel *r)
     n.schema.columns = ARENA_ARRAY(p->arena, struct column, r->attr_count + 1);
     for (uint32_t k = 0; k < r->attr_count; k++) {
         struct column *c = &n.schema.columns[k];
-        *c = (struct column){.name = p->s->attrs[r->attrs[k]].name, .type = p->s->attrs[r->attrs[k]].type, .not_null = true};
+        *c = (struct column){
+            .name = p->s->attrs[r->attrs[k]].name, .type = p->s->attrs[r->attrs[k]].type, .not_null = true};
         for (uint32_t i = 0; i < r->input_count; i++)
             c->not_null &= n.inputs[i]->schema.columns[k].not_null;
     }
@@ -280,20 +285,13 @@ static struct port physical_union(struct planner *p, struct rel *r)
 struct port physical(struct planner *p, struct rel *r)
 {
     switch (r->kind) {
-    case REL_TABLE:
-        return physical_table(p, r);
-    case REL_VIEW:
-        return (struct port){view_output(p, r->u.view), r->attrs};
-    case REL_FILTER:
-        return physical_filter(p, r);
-    case REL_MAP:
-        return physical_map(p, r);
-    case REL_JOIN:
-        return physical_join(p, r);
-    case REL_AGGREGATE:
-        return physical_aggregate(p, r);
-    case REL_UNION_ALL:
-        return physical_union(p, r);
+    case REL_TABLE: return physical_table(p, r);
+    case REL_VIEW: return (struct port){view_output(p, r->u.view), r->attrs};
+    case REL_FILTER: return physical_filter(p, r);
+    case REL_MAP: return physical_map(p, r);
+    case REL_JOIN: return physical_join(p, r);
+    case REL_AGGREGATE: return physical_aggregate(p, r);
+    case REL_UNION_ALL: return physical_union(p, r);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

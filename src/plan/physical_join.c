@@ -7,8 +7,8 @@ struct join_draft {
     struct port sides[2];
     uint32_t column_counts[2]; /* before helper columns */
     uint32_t key_count;
-    struct expr **keys[2];     /* over each side's columns */
-    struct expr *residual;     /* over attributes */
+    struct expr **keys[2]; /* over each side's columns */
+    struct expr *residual; /* over attributes */
 };
 
 /* ---- keys ---- */
@@ -106,11 +106,12 @@ static uint32_t *key_columns(struct join_draft *d, uint32_t side)
 /* ---- partitioning ---- */
 
 /* Which join keys the side's rows are placed by, as indexes into the key list; false if by anything else. */
-static bool placed_by_keys(struct planner *p, const struct plan_node *in, uint32_t key_count, const uint32_t *columns,
-                           uint32_t *order, uint32_t *count)
+static bool placed_by_keys(struct planner *p, const struct plan_node *in, uint32_t key_count,
+                           const uint32_t *columns, uint32_t *order, uint32_t *count)
 {
     const struct node_info *info = node_info(p, in);
-    if (!info->is_partitioned || (info->part.count == 0 && key_count > 0)) /* one shard: better spread by key */
+    if (!info->is_partitioned ||
+        (info->part.count == 0 && key_count > 0)) /* one shard: better spread by key */
         return false;
     for (uint32_t i = 0; i < info->part.count; i++) {
         uint32_t k = 0;
@@ -124,8 +125,8 @@ static bool placed_by_keys(struct planner *p, const struct plan_node *in, uint32
     return true;
 }
 
-static struct plan_node *place_like(struct planner *p, struct plan_node *in, const uint32_t *columns, const uint32_t *order,
-                                    uint32_t count)
+static struct plan_node *place_like(struct planner *p, struct plan_node *in, const uint32_t *columns,
+                                    const uint32_t *order, uint32_t count)
 {
     uint32_t *keys = ARENA_ARRAY(p->arena, uint32_t, count + 1);
     for (uint32_t i = 0; i < count; i++)
@@ -157,7 +158,18 @@ static void place(struct join_draft *d, uint32_t *const columns[2])
 
 /* ---- the node ---- */
 
-static struct schema join_schema(struct planner *p, const struct plan_node *l, const struct plan_node *r, enum join_kind kind)
+/* An inner join's keys are never NULL: NULL equals nothing. */
+static void keys_not_null(struct plan_node *n)
+{
+    uint32_t left = n->inputs[0]->schema.column_count;
+    for (uint32_t i = 0; n->u.join.kind == JOIN_INNER && i < n->u.join.key_count; i++) {
+        n->schema.columns[n->u.join.left_keys[i]].not_null = true;
+        n->schema.columns[left + n->u.join.right_keys[i]].not_null = true;
+    }
+}
+
+static struct schema join_schema(struct planner *p, const struct plan_node *l, const struct plan_node *r,
+                                 enum join_kind kind)
 {
     uint32_t n = l->schema.column_count, m = r->schema.column_count;
     struct schema s = {n + m, ARENA_ARRAY(p->arena, struct column, n + m + 1)};
@@ -197,8 +209,8 @@ static struct port without_helpers(struct join_draft *d, struct port in, const s
 
 struct port physical_join(struct planner *p, struct rel *r)
 {
-    static const enum join_kind kinds[] = {[REL_INNER] = JOIN_INNER, [REL_LEFT] = JOIN_LEFT, [REL_RIGHT] = JOIN_RIGHT,
-                                           [REL_FULL] = JOIN_FULL};
+    static const enum join_kind kinds[] = {
+        [REL_INNER] = JOIN_INNER, [REL_LEFT] = JOIN_LEFT, [REL_RIGHT] = JOIN_RIGHT, [REL_FULL] = JOIN_FULL};
     struct join_draft d = {.p = p};
     for (uint32_t i = 0; i < 2; i++)
         d.sides[i] = physical(p, r->inputs[i]);
@@ -216,6 +228,7 @@ struct port physical_join(struct planner *p, struct rel *r)
     n.u.join.left_keys = columns[0];
     n.u.join.right_keys = columns[1];
     n.schema = join_schema(p, n.inputs[0], n.inputs[1], n.u.join.kind);
+    keys_not_null(&n);
     struct port both = join_port(&d, NULL);
     both.node = &n; /* only its schema is looked at */
     n.u.join.residual = d.residual ? port_expr(p, &both, d.residual) : NULL;

@@ -10,9 +10,9 @@
 const char *plan_kind_name(enum plan_kind kind)
 {
     static const char *const names[] = {
-        [PLAN_TABLE] = "table",         [PLAN_FILTER] = "filter",       [PLAN_MAP] = "map",
-        [PLAN_JOIN] = "join",           [PLAN_AGGREGATE] = "aggregate", [PLAN_UNION_ALL] = "union all",
-        [PLAN_EXCHANGE] = "exchange",   [PLAN_VIEW] = "view",
+        [PLAN_TABLE] = "table",       [PLAN_FILTER] = "filter",       [PLAN_MAP] = "map",
+        [PLAN_JOIN] = "join",         [PLAN_AGGREGATE] = "aggregate", [PLAN_UNION_ALL] = "union all",
+        [PLAN_EXCHANGE] = "exchange", [PLAN_VIEW] = "view",
     };
     return names[kind];
 }
@@ -95,11 +95,15 @@ static void build(struct job *j)
     struct sql_bound bound;
     for (uint32_t i = 0; i < j->text_count; i++) {
         const char *file = j->texts[i].file ? arena_strdup(arena, j->texts[i].file) : NULL;
-        sql_parse(arena, file, j->texts[i].text, j->texts[i].first_line > 0 ? j->texts[i].first_line : 1, &statements,
-                  &j->errs);
+        sql_parse(arena, file, j->texts[i].text, j->texts[i].first_line > 0 ? j->texts[i].first_line : 1,
+                  &statements, &j->errs);
     }
     sql_bind(arena, j->tables, j->table_count, &statements, &bound, &j->errs);
-    struct planner p = {.plan = j->plan, .arena = arena, .s = &bound, .apis = j->apis, .api_count = j->api_count,
+    struct planner p = {.plan = j->plan,
+                        .arena = arena,
+                        .s = &bound,
+                        .apis = j->apis,
+                        .api_count = j->api_count,
                         .errs = &j->errs};
     plan_views(&p);
     drop_dead(&p);
@@ -128,7 +132,8 @@ static struct err *run_on_large_stack(struct job *j)
 }
 
 struct err *plan_build(const struct table_def *tables, uint32_t table_count, const struct sql_text *texts,
-                       uint32_t text_count, const struct api_request *apis, uint32_t api_count, struct plan **out)
+                       uint32_t text_count, const struct api_request *apis, uint32_t api_count,
+                       struct plan **out)
 {
     struct plan *plan = xcalloc(1, sizeof(*plan));
     arena_init(&plan->arena);

@@ -14,14 +14,14 @@
 #include "types/agg.h"
 
 enum plan_kind {
-    PLAN_TABLE,     /* the mirror of a table: emits its deltas, partitioned by hash of the key (keyless: whole row) */
-    PLAN_FILTER,    /* keeps rows for which u.filter is true */
-    PLAN_MAP,       /* one expression per output column */
+    PLAN_TABLE, /* the mirror of a table: emits its deltas, partitioned by hash of the key (keyless: whole row) */
+    PLAN_FILTER, /* keeps rows for which u.filter is true */
+    PLAN_MAP,    /* one expression per output column */
     PLAN_JOIN,
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
     PLAN_UNION_ALL,
-    PLAN_EXCHANGE,  /* rows go to shard hash(key columns) */
-    PLAN_VIEW       /* sink: a published view */
+    PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
+    PLAN_VIEW      /* sink: a published view */
 };
 enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL };
 #define PLAN_NO_COLUMN UINT32_MAX
@@ -40,30 +40,31 @@ struct plan_node {
     uint32_t input_count;
     struct plan_node **inputs;
     uint32_t reader_count;
-    struct plan_node **readers;   /* filled when the plan is complete */
-    struct schema schema;         /* of the output */
+    struct plan_node **readers; /* filled when the plan is complete */
+    struct schema schema;       /* of the output */
     union {
         const struct table_def *table; /* PLAN_TABLE */
         struct expr *filter;           /* PLAN_FILTER */
         struct expr **exprs;           /* PLAN_MAP: schema.column_count of them */
-        struct {                       /* PLAN_JOIN: inputs[0] left, inputs[1] right; output left ++ right columns */
+        struct { /* PLAN_JOIN: inputs[0] left, inputs[1] right; output left ++ right columns */
             enum join_kind kind;
-            uint32_t key_count;        /* 0: cross join, both sides on one shard */
+            uint32_t key_count; /* 0: cross join, both sides on one shard */
             uint32_t *left_keys, *right_keys;
-            struct expr *residual;     /* over left ++ right; NULL if none. Part of the ON condition */
+            struct expr *residual; /* over left ++ right; NULL if none. Part of the ON condition */
         } join;
-        struct {                       /* PLAN_AGGREGATE: output key columns ++ calls */
+        struct { /* PLAN_AGGREGATE: output key columns ++ calls */
             uint32_t key_count;
-            uint32_t group_count;      /* the leading keys that decide the group; further ones depend on them */
+            uint32_t group_count; /* the leading keys that decide the group; further ones depend on them */
             uint32_t *keys;
             uint32_t call_count;
-            struct plan_call *calls;   /* key_count 0 and calls: always exactly one row, on the shard of the empty key */
+            struct plan_call
+                *calls; /* key_count 0 and calls: always exactly one row, on the shard of the empty key */
         } agg;
-        struct {                       /* PLAN_EXCHANGE: key_count 0 sends everything to the shard of the empty key */
+        struct { /* PLAN_EXCHANGE: key_count 0 sends everything to the shard of the empty key */
             uint32_t key_count;
             uint32_t *keys;
         } exchange;
-        const struct plan_view *view;  /* PLAN_VIEW */
+        const struct plan_view *view; /* PLAN_VIEW */
     } u;
 };
 
@@ -76,24 +77,25 @@ struct plan_index {
 
 struct plan_view {
     const char *name;
-    uint32_t view_index;        /* among plan->views */
-    struct plan_node *output;   /* what the query yields (before exchange and sink); NULL when neither this view nor
+    uint32_t view_index; /* among plan->views */
+    struct plan_node
+        *output; /* what the query yields (before exchange and sink); NULL when neither this view nor
                                    one that shares it is published */
-    struct plan_node *sink;     /* PLAN_VIEW node when published, else NULL */
+    struct plan_node *sink; /* PLAN_VIEW node when published, else NULL */
     struct schema schema;
-    uint32_t key_count;         /* 0: keyless (bag with multiplicities) */
-    uint32_t *key;              /* derived or stated; columns of schema */
+    uint32_t key_count; /* 0: keyless (bag with multiplicities) */
+    uint32_t *key;      /* derived or stated; columns of schema */
     uint32_t index_count;
     struct plan_index *indexes;
-    const char *comment;        /* COMMENT ON VIEW, may be NULL */
-    char *definition;           /* deparsed or original SQL text */
-    uint64_t fingerprint;       /* hash of everything that decides the view's content and storage: same fingerprint,
+    const char *comment;  /* COMMENT ON VIEW, may be NULL */
+    char *definition;     /* deparsed or original SQL text */
+    uint64_t fingerprint; /* hash of everything that decides the view's content and storage: same fingerprint,
                                    same stored rows */
     const char *file;
     int line;
 };
 struct plan_api {
-    const char *path;           /* "balances", "customers/top" */
+    const char *path; /* "balances", "customers/top" */
     struct plan_view *view;
 };
 
@@ -104,20 +106,20 @@ struct plan {
     uint32_t table_count;
     const struct table_def **tables; /* those that some view reads, nodes of kind PLAN_TABLE point here */
     uint32_t view_count;
-    struct plan_view **views;        /* in order of definition */
+    struct plan_view **views; /* in order of definition */
     uint32_t api_count;
     struct plan_api *apis;
 };
 
-struct sql_text { /* one SQL file or inline block */
+struct sql_text {     /* one SQL file or inline block */
     const char *file; /* shown in errors */
     const char *text;
-    int first_line;   /* line of text[0] within file: inline blocks start further down */
+    int first_line; /* line of text[0] within file: inline blocks start further down */
 };
-struct api_request { /* one entry of `apis:` */
-    const char *path, *view;   /* view NULL: same as path */
+struct api_request {         /* one entry of `apis:` */
+    const char *path, *view; /* view NULL: same as path */
     uint32_t key_count;
-    const char **key;          /* stated key column names, or none */
+    const char **key; /* stated key column names, or none */
     const char *file;
     int line, column;
 };
@@ -126,9 +128,9 @@ struct api_request { /* one entry of `apis:` */
  * On success *out owns the plan (plan_free). `tables` must outlive it. Thread-safe; needs a large stack
  * (PLAN_STACK_BYTES): it runs itself on a thread of its own with such a stack. */
 #define PLAN_STACK_BYTES (16u << 20)
-NODISCARD struct err *plan_build(const struct table_def *tables, uint32_t table_count, const struct sql_text *texts,
-                                 uint32_t text_count, const struct api_request *apis, uint32_t api_count,
-                                 struct plan **out);
+NODISCARD struct err *plan_build(const struct table_def *tables, uint32_t table_count,
+                                 const struct sql_text *texts, uint32_t text_count,
+                                 const struct api_request *apis, uint32_t api_count, struct plan **out);
 void plan_free(struct plan *p);
 /* Readable tree (or Graphviz when dot) of one view, or of everything when view is NULL. */
 void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to);

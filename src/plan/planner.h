@@ -23,14 +23,14 @@ struct collist {
 #define NODE_KEYS_MAX 8
 #define EXPR_SIZE_MAX 4000 /* a filter that would grow past this on its way down stays where it is */
 
-struct node_info { /* what the planner knows of a node beside the node itself */
-    char *canonical;        /* kind, inputs' ids and parameters: equal text, equal node */
-    bool is_partitioned;    /* rows of one shard agree on the hash of ... */
-    struct collist part;    /* ... these columns; none: all rows are on the shard of the empty key */
-    uint32_t key_count;     /* column lists that no two rows share */
+struct node_info {       /* what the planner knows of a node beside the node itself */
+    char *canonical;     /* kind, inputs' ids and parameters: equal text, equal node */
+    bool is_partitioned; /* rows of one shard agree on the hash of ... */
+    struct collist part; /* ... these columns; none: all rows are on the shard of the empty key */
+    uint32_t key_count;  /* column lists that no two rows share */
     struct collist keys[NODE_KEYS_MAX];
-    uint64_t row_hash;      /* fingerprint of which rows come out */
-    uint64_t *column_hash;  /* and of each column */
+    uint64_t row_hash;     /* fingerprint of which rows come out */
+    uint64_t *column_hash; /* and of each column */
 };
 struct planner {
     struct plan *plan;
@@ -70,8 +70,8 @@ bool view_is_shared(const struct planner *p, const struct sql_view *v);
 uint32_t conjunct_count(const struct expr *e);
 struct expr *conjunct_at(const struct expr *e, uint32_t i);
 /* An equality with one side from `left` and the other from `right`, sides in that order. */
-bool equi_condition(const struct expr *e, const struct attrset *left, const struct attrset *right, struct expr **l,
-                    struct expr **r);
+bool equi_condition(const struct expr *e, const struct attrset *left, const struct attrset *right,
+                    struct expr **l, struct expr **r);
 
 /* prune.c: the same relation with no more columns than needed */
 struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need);
@@ -79,10 +79,11 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need);
 /* physical.c, physical_join.c */
 struct port physical(struct planner *p, struct rel *r);
 struct port physical_join(struct planner *p, struct rel *r);
-struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs, const uint32_t *attrs,
-                     const char *const *names);
+struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs,
+                     const uint32_t *attrs, const char *const *names);
 uint32_t port_column(const struct port *in, uint32_t attr);
-struct expr *port_expr(struct planner *p, const struct port *in, const struct expr *e); /* attributes to positions */
+struct expr *port_expr(struct planner *p, const struct port *in,
+                       const struct expr *e);                         /* attributes to positions */
 struct plan_node *view_output(struct planner *p, struct sql_view *v); /* plans it at first use */
 
 /* nodes.c: hash-consed construction. The draft's fields are moved into the node. */
@@ -91,7 +92,8 @@ struct node_info *node_info(struct planner *p, const struct plan_node *n);
 struct plan_node *node_filter(struct planner *p, struct plan_node *in, struct expr *filter);
 struct plan_node *node_map(struct planner *p, struct plan_node *in, uint32_t count, struct expr **exprs,
                            const char *const *names);
-struct plan_node *node_exchange(struct planner *p, struct plan_node *in, uint32_t count, const uint32_t *keys);
+struct plan_node *node_exchange(struct planner *p, struct plan_node *in, uint32_t count,
+                                const uint32_t *keys);
 
 /* props.c: partitioning and keys of a new node from those of its inputs */
 void props_derive(struct planner *p, struct plan_node *n, struct node_info *info);
@@ -99,7 +101,8 @@ bool colset_has(const struct colset *s, uint32_t col);
 bool types_share_encoding(struct type a, struct type b); /* equal values have equal key bytes */
 const struct expr *strip_widening(const struct expr *e); /* without int2 -> int4 -> int8 casts */
 /* The exchange that makes `in` partitioned by exactly these columns, or `in` itself if it is already. */
-struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uint32_t count, const uint32_t *cols);
+struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uint32_t count,
+                                    const uint32_t *cols);
 
 /* fingerprint.c */
 void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *info);

@@ -88,7 +88,8 @@ static struct colset through_map(struct planner *p, const struct plan_node *map,
     return out;
 }
 
-static bool list_through_map(struct planner *p, const struct plan_node *map, const struct collist *l, struct collist *out)
+static bool list_through_map(struct planner *p, const struct plan_node *map, const struct collist *l,
+                             struct collist *out)
 {
     *out = (struct collist){l->count, ARENA_ARRAY(p->arena, struct colset, l->count + 1)};
     for (uint32_t i = 0; i < l->count; i++) {
@@ -135,7 +136,8 @@ static void derive_exchange(struct planner *p, const struct plan_node *n, struct
 
 /* ---- aggregates ---- */
 
-static bool list_through_group(struct planner *p, const struct plan_node *n, const struct collist *l, struct collist *out)
+static bool list_through_group(struct planner *p, const struct plan_node *n, const struct collist *l,
+                               struct collist *out)
 {
     *out = (struct collist){l->count, ARENA_ARRAY(p->arena, struct colset, l->count + 1)};
     for (uint32_t i = 0; i < l->count; i++) {
@@ -175,7 +177,8 @@ static void derive_union(struct planner *p, const struct plan_node *n, struct no
     const struct node_info *first = node_info(p, n->inputs[0]);
     if (!first->is_partitioned)
         return;
-    struct collist l = {first->part.count, arena_memdup(p->arena, first->part.sets, (first->part.count + 1) * sizeof(struct colset))};
+    struct collist l = {first->part.count, arena_memdup(p->arena, first->part.sets,
+                                                        (first->part.count + 1) * sizeof(struct colset))};
     for (uint32_t i = 1; i < n->input_count; i++) {
         const struct node_info *in = node_info(p, n->inputs[i]);
         if (!in->is_partitioned || in->part.count != l.count)
@@ -193,7 +196,8 @@ static void derive_union(struct planner *p, const struct plan_node *n, struct no
 /* ---- joins ---- */
 
 /* A list of one side's columns as columns of the join; equal columns of the other side join the sets. */
-static struct collist lift(struct planner *p, const struct plan_node *n, const struct collist *l, uint32_t side, bool equate)
+static struct collist lift(struct planner *p, const struct plan_node *n, const struct collist *l,
+                           uint32_t side, bool equate)
 {
     uint32_t left_count = n->inputs[0]->schema.column_count;
     const uint32_t *mine = side ? n->u.join.right_keys : n->u.join.left_keys;
@@ -227,7 +231,8 @@ static bool is_unique_on_keys(struct planner *p, const struct plan_node *n, uint
     return false;
 }
 
-static void put_side_keys(struct planner *p, const struct plan_node *n, struct node_info *info, uint32_t side, bool equate)
+static void put_side_keys(struct planner *p, const struct plan_node *n, struct node_info *info, uint32_t side,
+                          bool equate)
 {
     const struct node_info *in = node_info(p, n->inputs[side]);
     for (uint32_t i = 0; i < in->key_count; i++)
@@ -274,32 +279,19 @@ static void derive_join(struct planner *p, const struct plan_node *n, struct nod
 void props_derive(struct planner *p, struct plan_node *n, struct node_info *info)
 {
     switch (n->kind) {
-    case PLAN_TABLE:
-        derive_table(p, n, info);
-        return;
+    case PLAN_TABLE: derive_table(p, n, info); return;
     case PLAN_FILTER:
-    case PLAN_VIEW:
-        inherit(p, n, info);
-        return;
-    case PLAN_MAP:
-        derive_map(p, n, info);
-        return;
-    case PLAN_JOIN:
-        derive_join(p, n, info);
-        return;
-    case PLAN_AGGREGATE:
-        derive_aggregate(p, n, info);
-        return;
-    case PLAN_UNION_ALL:
-        derive_union(p, n, info);
-        return;
-    case PLAN_EXCHANGE:
-        derive_exchange(p, n, info);
-        return;
+    case PLAN_VIEW: inherit(p, n, info); return;
+    case PLAN_MAP: derive_map(p, n, info); return;
+    case PLAN_JOIN: derive_join(p, n, info); return;
+    case PLAN_AGGREGATE: derive_aggregate(p, n, info); return;
+    case PLAN_UNION_ALL: derive_union(p, n, info); return;
+    case PLAN_EXCHANGE: derive_exchange(p, n, info); return;
     }
 }
 
-struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uint32_t count, const uint32_t *cols)
+struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uint32_t count,
+                                    const uint32_t *cols)
 {
     const struct node_info *info = node_info(p, in);
     bool same = info->is_partitioned && info->part.count == count;

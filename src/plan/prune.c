@@ -44,7 +44,8 @@ static struct rel *prune_filter(struct planner *p, struct rel *r, const struct a
 {
     struct attrset below = union_of(p, need, r->u.filter);
     struct rel *in = r->inputs[0];
-    if (in->kind != REL_TABLE && in->kind != REL_VIEW) /* filter those first: rows are cheaper dropped whole */
+    if (in->kind != REL_TABLE &&
+        in->kind != REL_VIEW) /* filter those first: rows are cheaper dropped whole */
         in = prune(p, in, &below);
     return narrow(p, rel_filter(p->s, in, r->u.filter), need);
 }
@@ -152,18 +153,12 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
 {
     switch (r->kind) {
     case REL_TABLE:
-    case REL_VIEW:
-        return narrow(p, r, need);
-    case REL_FILTER:
-        return prune_filter(p, r, need);
-    case REL_MAP:
-        return prune_map(p, r, need);
-    case REL_JOIN:
-        return prune_join(p, r, need);
-    case REL_AGGREGATE:
-        return prune_aggregate(p, r, need);
-    case REL_UNION_ALL:
-        return prune_union(p, r, need);
+    case REL_VIEW: return narrow(p, r, need);
+    case REL_FILTER: return prune_filter(p, r, need);
+    case REL_MAP: return prune_map(p, r, need);
+    case REL_JOIN: return prune_join(p, r, need);
+    case REL_AGGREGATE: return prune_aggregate(p, r, need);
+    case REL_UNION_ALL: return prune_union(p, r, need);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

@@ -136,20 +136,15 @@ static struct rel *inlined(struct planner *p, const struct rel *r)
 struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
 {
     switch (r->kind) {
-    case REL_TABLE:
-        return filtered(p, r, filter);
+    case REL_TABLE: return filtered(p, r, filter);
     case REL_VIEW:
         return view_is_shared(p, r->u.view) ? filtered(p, r, filter) : push_filter(p, inlined(p, r), filter);
     case REL_FILTER: /* the inner condition is met first, as it would be in SQL */
         return push_filter(p, r->inputs[0], expr_and(p->arena, r->u.filter, filter));
-    case REL_MAP:
-        return push_map(p, r, filter);
-    case REL_UNION_ALL:
-        return push_union(p, r, filter);
-    case REL_AGGREGATE:
-        return push_aggregate(p, r, filter);
-    case REL_JOIN:
-        return push_join(p, r, filter);
+    case REL_MAP: return push_map(p, r, filter);
+    case REL_UNION_ALL: return push_union(p, r, filter);
+    case REL_AGGREGATE: return push_aggregate(p, r, filter);
+    case REL_JOIN: return push_join(p, r, filter);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

@@ -13,12 +13,10 @@
 static bool is_null_with(const struct expr *e, const struct attrset *nulls)
 {
     switch (e->kind) {
-    case EX_COLUMN:
-        return attrset_has(nulls, e->u.column);
+    case EX_COLUMN: return attrset_has(nulls, e->u.column);
     case EX_CAST:
     case EX_TYPMOD:
-    case EX_NOT:
-        return is_null_with(e->args[0], nulls);
+    case EX_NOT: return is_null_with(e->args[0], nulls);
     case EX_FN:
         if (!(e->u.fn->flags & FN_STRICT))
             return false;
@@ -26,10 +24,8 @@ static bool is_null_with(const struct expr *e, const struct attrset *nulls)
             if (is_null_with(e->args[i], nulls))
                 return true;
         return false;
-    case EX_IN:
-        return is_null_with(e->args[0], nulls);
-    default:
-        return false;
+    case EX_IN: return is_null_with(e->args[0], nulls);
+    default: return false;
     }
 }
 
@@ -40,8 +36,7 @@ static bool rejects(const struct expr *e, const struct attrset *nulls)
     switch (e->kind) {
     case EX_IS_NOT_NULL:
     case EX_IS_TRUE:
-    case EX_IS_FALSE:
-        return is_null_with(e->args[0], nulls);
+    case EX_IS_FALSE: return is_null_with(e->args[0], nulls);
     case EX_AND:
         for (uint32_t i = 0; i < e->arg_count; i++)
             if (rejects(e->args[i], nulls))
@@ -52,14 +47,13 @@ static bool rejects(const struct expr *e, const struct attrset *nulls)
             if (!rejects(e->args[i], nulls))
                 return false;
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 
 /* The join's kind once the conditions above it are taken into account. */
-static enum rel_join_kind reduced_kind(enum rel_join_kind kind, const struct expr *filter, const struct attrset *left,
-                                       const struct attrset *right)
+static enum rel_join_kind reduced_kind(enum rel_join_kind kind, const struct expr *filter,
+                                       const struct attrset *left, const struct attrset *right)
 {
     if (!filter)
         return kind;
@@ -75,14 +69,15 @@ static enum rel_join_kind reduced_kind(enum rel_join_kind kind, const struct exp
 
 /* ---- equalities ---- */
 
-bool equi_condition(const struct expr *e, const struct attrset *left, const struct attrset *right, struct expr **l,
-                    struct expr **r)
+bool equi_condition(const struct expr *e, const struct attrset *left, const struct attrset *right,
+                    struct expr **l, struct expr **r)
 {
     if (e->kind != EX_FN || e->arg_count != 2 || strcmp(e->u.fn->name, "=") != 0)
         return false;
     for (uint32_t i = 0; i < 2; i++) {
         struct expr *x = e->args[i], *y = e->args[1 - i];
-        if (!attrset_meets(left, x) || !attrset_covers(left, x) || !attrset_meets(right, y) || !attrset_covers(right, y))
+        if (!attrset_meets(left, x) || !attrset_covers(left, x) || !attrset_meets(right, y) ||
+            !attrset_covers(right, y))
             continue;
         *l = x;
         *r = y;
@@ -209,7 +204,8 @@ static struct rel *push_inner(struct planner *p, struct rel *r, struct expr *fil
         uint32_t i = next_input(&n, &joined);
         n.used[i] = true;
         attrset_add_rel(p, &joined, n.inputs[i]);
-        all = rel_join(p->s, REL_INNER, all, push_filter(p, n.inputs[i], n.own[i]), take_covered(&n, &joined));
+        all =
+            rel_join(p->s, REL_INNER, all, push_filter(p, n.inputs[i], n.own[i]), take_covered(&n, &joined));
     }
     return all;
 }
@@ -227,14 +223,15 @@ static void split_on(struct planner *p, struct outer *o, const struct expr *on, 
 {
     for (uint32_t i = 0; i < conjunct_count(on); i++) {
         struct expr *c = conjunct_at(on, i);
-        struct expr **to = kind == REL_LEFT && attrset_meets(right, c) && attrset_covers(right, c) ? &o->right : &o->on;
+        struct expr **to =
+            kind == REL_LEFT && attrset_meets(right, c) && attrset_covers(right, c) ? &o->right : &o->on;
         *to = expr_and(p->arena, *to, c);
     }
 }
 
 /* Conditions of WHERE: about the preserved side alone they filter it first. */
-static void split_where(struct planner *p, struct outer *o, const struct expr *filter, enum rel_join_kind kind,
-                        const struct attrset *left)
+static void split_where(struct planner *p, struct outer *o, const struct expr *filter,
+                        enum rel_join_kind kind, const struct attrset *left)
 {
     for (uint32_t i = 0; i < conjunct_count(filter); i++) {
         struct expr *c = conjunct_at(filter, i);
@@ -251,7 +248,8 @@ struct rel *push_join(struct planner *p, struct rel *r, struct expr *filter)
     attrset_add_rel(p, &sets[1], sides[1]);
     enum rel_join_kind kind = reduced_kind(r->u.join.kind, filter, &sets[0], &sets[1]);
     if (kind == REL_INNER) {
-        struct rel *inner = kind == r->u.join.kind ? r : rel_join(p->s, REL_INNER, sides[0], sides[1], r->u.join.on);
+        struct rel *inner =
+            kind == r->u.join.kind ? r : rel_join(p->s, REL_INNER, sides[0], sides[1], r->u.join.on);
         return push_inner(p, inner, filter);
     }
     uint32_t left = kind == REL_RIGHT; /* a right join is a left join the other way round */
@@ -259,6 +257,7 @@ struct rel *push_join(struct planner *p, struct rel *r, struct expr *filter)
     struct outer o = {0};
     split_on(p, &o, r->u.join.on, kind, &sets[1 - left]);
     split_where(p, &o, filter, kind, &sets[left]);
-    struct rel *join = rel_join(p->s, kind, push_filter(p, sides[left], o.left), push_filter(p, sides[1 - left], o.right), o.on);
+    struct rel *join = rel_join(p->s, kind, push_filter(p, sides[left], o.left),
+                                push_filter(p, sides[1 - left], o.right), o.on);
     return o.above ? rel_filter(p->s, join, o.above) : join;
 }

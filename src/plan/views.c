@@ -10,6 +10,7 @@
 struct view_notes { /* sql_view.plan */
     struct plan_node *output;
     bool published;
+    bool needed; /* some published view reads it, or it is one */
 };
 
 static struct view_notes *notes(struct planner *p, struct sql_view *v)
@@ -85,8 +86,8 @@ static void api_error(struct planner *p, const struct api_request *a, const char
     err_append(p->errs, hint ? err_hint(e, "%s", hint) : e);
 }
 
-static bool find_key_column(struct planner *p, const struct api_request *a, const struct plan_view *v, const char *name,
-                            uint32_t *out)
+static bool find_key_column(struct planner *p, const struct api_request *a, const struct plan_view *v,
+                            const char *name, uint32_t *out)
 {
     struct nearest near;
     nearest_init(&near, name);
@@ -98,7 +99,8 @@ static bool find_key_column(struct planner *p, const struct api_request *a, cons
         nearest_offer(&near, v->schema.columns[i].name);
     }
     api_error(p, a, near.best ? arena_printf(p->arena, "did you mean %s?", near.best) : NULL,
-              arena_printf(p->arena, "api %s: key column \"%s\" is not a column of view %s", a->path, name, v->name));
+              arena_printf(p->arena, "api %s: key column \"%s\" is not a column of view %s", a->path, name,
+                           v->name));
     return false;
 }
 
@@ -142,13 +144,18 @@ static void state_key(struct planner *p, const struct api_request *a, struct pla
             key[n++] = col;
     }
     if (!holds_a_key(p, v, n, key)) {
-        const char *hint = v->key_count ? arena_printf(p->arena, "a key that is known to be unique: [%s]", key_text(p, v))
-                                        : "no columns of this view are known to be unique; leave key out";
-        api_error(p, a, hint, arena_printf(p->arena, "api %s: rows of view %s may share the stated key", a->path, v->name));
+        const char *hint =
+            v->key_count ? arena_printf(p->arena, "a key that is known to be unique: [%s]", key_text(p, v))
+                         : "no columns of this view are known to be unique; leave key out";
+        api_error(
+            p, a, hint,
+            arena_printf(p->arena, "api %s: rows of view %s may share the stated key", a->path, v->name));
         return;
     }
     if (stated_before && !keys_equal(n, key, v)) {
-        api_error(p, a, NULL, arena_printf(p->arena, "api %s: another api states a different key for view %s", a->path, v->name));
+        api_error(p, a, NULL,
+                  arena_printf(p->arena, "api %s: another api states a different key for view %s", a->path,
+                               v->name));
         return;
     }
     v->key = key;
@@ -174,8 +181,9 @@ static void put_schema(struct planner *p, struct plan_view *v, const struct sql_
     v->schema.column_count = s->column_count;
     v->schema.columns = ARENA_ARRAY(p->arena, struct column, s->column_count + 1);
     for (uint32_t i = 0; i < s->column_count; i++)
-        v->schema.columns[i] = (struct column){.name = s->columns[i], .type = s->types[i],
-                                               .not_null = v->output->schema.columns[i].not_null,
+        v->schema.columns[i] = (struct column){.name = s->columns[i],
+                                               .type = s->types[i],
+                                               .not_null = v->output && v->output->schema.columns[i].not_null,
                                                .comment = s->column_comments[i]};
 }
 
@@ -207,18 +215,22 @@ static void put_sink(struct planner *p, struct plan_view *v)
     v->sink = node_get(p, sink);
 }
 
-static void plan_view(struct planner *p, struct plan_view *v, struct sql_view *s)
+static void describe(struct planner *p, struct plan_view *v, const struct sql_view *s)
 {
-    v->output = view_output(p, s);
     put_schema(p, v, s);
     put_indexes(p, v, s);
-    derive_key(p, v);
-    state_keys(p, v);
     v->comment = s->comment;
     v->definition = arena_strdup(p->arena, s->definition);
+}
+
+static void publish(struct planner *p, struct plan_view *v, struct sql_view *s)
+{
+    v->output = view_output(p, s);
+    describe(p, v, s);
+    derive_key(p, v);
+    state_keys(p, v);
     v->fingerprint = fingerprint_view(p, v);
-    if (notes(p, s)->published)
-        put_sink(p, v);
+    put_sink(p, v);
 }
 
 /* ---- apis ---- */
@@ -256,6 +268,45 @@ static void bind_apis(struct planner *p)
     }
 }
 
+/* Views that r reads. WITH queries are looked into: they are not in the list of views. */
+static void mark_read(struct planner *p, const struct rel *r)
+{
+    for (uint32_t i = 0; i < r->input_count; i++)
+        mark_read(p, r->inputs[i]);
+    if (r->kind != REL_VIEW)
+        return;
+    struct view_notes *n = notes(p, r->u.view);
+    if (r->u.view->is_cte && !n->needed)
+        mark_read(p, r->u.view->rel);
+    n->needed = true;
+}
+
+static void mark_needed(struct planner *p)
+{
+    for (uint32_t i = p->s->view_count; i-- > 0;) {
+        struct sql_view *s = p->s->views[i];
+        struct view_notes *n = notes(p, s);
+        n->needed |= n->published;
+        if (n->needed && !s->broken)
+            mark_read(p, s->rel);
+    }
+}
+
+/* In order of definition, so that no recursion runs along a chain of views. */
+static void plan_in_order(struct planner *p)
+{
+    for (uint32_t i = 0; i < p->s->view_count; i++) {
+        struct sql_view *s = p->s->views[i];
+        const struct view_notes *n = notes(p, s);
+        if (s->broken)
+            continue;
+        if (n->published)
+            publish(p, p->plan->views[i], s);
+        else if (n->needed && view_is_shared(p, s))
+            view_output(p, s);
+    }
+}
+
 void plan_views(struct planner *p)
 {
     struct plan *plan = p->plan;
@@ -270,7 +321,12 @@ void plan_views(struct planner *p)
         v->line = s->pos.line;
     }
     bind_apis(p);
-    for (uint32_t i = 0; i < plan->view_count; i++)
-        if (!p->s->views[i]->broken)
-            plan_view(p, plan->views[i], p->s->views[i]);
+    mark_needed(p);
+    plan_in_order(p);
+    for (uint32_t i = 0; i < plan->view_count; i++) { /* the others as far as those read them */
+        if (p->s->views[i]->broken || notes(p, p->s->views[i])->published)
+            continue;
+        plan->views[i]->output = notes(p, p->s->views[i])->output;
+        describe(p, plan->views[i], p->s->views[i]);
+    }
 }

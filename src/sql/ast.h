@@ -16,21 +16,21 @@ struct ast_type {
     struct sql_pos pos;
     const char *name; /* pg_type.typname as the grammar spells it ("int4"), or the user's word */
     uint32_t mod_count;
-    int32_t mods[2];  /* as written: (10, 2) */
+    int32_t mods[2]; /* as written: (10, 2) */
 };
 
 enum ast_kind {
-    AST_BAD,         /* already reported */
-    AST_COLUMN,      /* names */
-    AST_STAR,        /* names before the star */
-    AST_INTEGER,     /* text: digits with an optional minus */
-    AST_NUMBER,      /* text: with point or exponent */
-    AST_STRING,      /* text: type unknown until resolved */
-    AST_BOOLEAN,     /* flag */
+    AST_BAD,     /* already reported */
+    AST_COLUMN,  /* names */
+    AST_STAR,    /* names before the star */
+    AST_INTEGER, /* text: digits with an optional minus */
+    AST_NUMBER,  /* text: with point or exponent */
+    AST_STRING,  /* text: type unknown until resolved */
+    AST_BOOLEAN, /* flag */
     AST_NULL,
-    AST_OPERATOR,    /* name, one or two args */
-    AST_CALL,        /* name, args, star, distinct, filter */
-    AST_CAST,        /* args[0], type */
+    AST_OPERATOR, /* name, one or two args */
+    AST_CALL,     /* name, args, star, distinct, filter */
+    AST_CAST,     /* args[0], type */
     AST_AND,
     AST_OR,
     AST_NOT,
@@ -42,15 +42,15 @@ enum ast_kind {
     AST_IS_NOT_FALSE,
     AST_IS_UNKNOWN,
     AST_IS_NOT_UNKNOWN,
-    AST_DISTINCT,    /* IS DISTINCT FROM */
+    AST_DISTINCT, /* IS DISTINCT FROM */
     AST_NOT_DISTINCT,
-    AST_CASE,        /* args: operand or NULL, when1, then1, ..., else or NULL */
+    AST_CASE, /* args: operand or NULL, when1, then1, ..., else or NULL */
     AST_COALESCE,
     AST_GREATEST,
     AST_LEAST,
     AST_NULLIF,
-    AST_IN,          /* args[0] IN (args[1..]); flag: NOT IN */
-    AST_BETWEEN      /* args[0] BETWEEN args[1] AND args[2]; flag: NOT; symmetric */
+    AST_IN,     /* args[0] IN (args[1..]); flag: NOT IN */
+    AST_BETWEEN /* args[0] BETWEEN args[1] AND args[2]; flag: NOT; symmetric */
 };
 struct ast {
     enum ast_kind kind;
@@ -125,9 +125,9 @@ struct ast_statement {
     bool broken;      /* errors were found while converting: known by name, never bound */
     const char *view; /* the view made, indexed or commented on */
     struct sql_pos view_pos;
-    const char *column;   /* COMMENT ON COLUMN */
-    const char *comment;  /* NULL removes */
-    const char *text;     /* the statement as written, without the semicolon */
+    const char *column;  /* COMMENT ON COLUMN */
+    const char *comment; /* NULL removes */
+    const char *text;    /* the statement as written, without the semicolon */
     struct ast_query *query;
     uint32_t column_count; /* CREATE VIEW v (a, b) */
     const char **columns;
@@ -144,7 +144,7 @@ struct ast_statements {
 /* Parses one text and appends its statements to `out`. Every error goes to *errs; a statement with errors is
  * appended as broken where its name is known. Not reentrant within a thread (libpg_query keeps thread-local
  * state), any thread may call. first_line is the line of text[0] in the file. */
-void sql_parse(struct arena *arena, const char *file, const char *text, int first_line, struct ast_statements *out,
-               struct err **errs);
+void sql_parse(struct arena *arena, const char *file, const char *text, int first_line,
+               struct ast_statements *out, struct err **errs);
 
 #endif

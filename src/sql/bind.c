@@ -6,7 +6,8 @@
 
 #define BIND_ERRORS_MAX 200 /* further errors are not listed */
 
-void bind_error(struct bind *b, enum err_code code, struct sql_pos pos, const char *hint, const char *fmt, ...)
+void bind_error(struct bind *b, enum err_code code, struct sql_pos pos, const char *hint, const char *fmt,
+                ...)
 {
     b->broken = true;
     if (b->error_count++ >= BIND_ERRORS_MAX)
@@ -45,7 +46,8 @@ static void put_view(struct bind *b, struct sql_view *v)
     o->views[o->view_count++] = v;
 }
 
-static void check_column_names(struct bind *b, const struct ast_statement *s, uint32_t count, const char **names)
+static void check_column_names(struct bind *b, const struct ast_statement *s, uint32_t count,
+                               const char **names)
 {
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < i; k++)
@@ -82,7 +84,8 @@ static void create_view(struct bind *b, const struct ast_statement *s)
 {
     const struct sql_view *other = bind_find_view(b, s->view);
     if (other)
-        bind_error(b, ERR_CONFIG, s->view_pos, arena_printf(b->arena, "it is defined first at %s:%d", other->file, other->pos.line),
+        bind_error(b, ERR_CONFIG, s->view_pos,
+                   arena_printf(b->arena, "it is defined first at %s:%d", other->file, other->pos.line),
                    "view \"%s\" already exists", s->view);
     struct sql_view *v = ARENA_NEW(b->arena, struct sql_view);
     v->name = s->view;
@@ -106,12 +109,14 @@ static struct sql_view *target_view(struct bind *b, const struct ast_statement *
     nearest_init(&near, s->view);
     for (uint32_t i = 0; i < b->out->view_count; i++)
         nearest_offer(&near, b->out->views[i]->name);
-    bind_error(b, ERR_CONFIG, s->view_pos, near.best ? arena_printf(b->arena, "did you mean %s?", near.best) : NULL,
+    bind_error(b, ERR_CONFIG, s->view_pos,
+               near.best ? arena_printf(b->arena, "did you mean %s?", near.best) : NULL,
                "view \"%s\" does not exist", s->view);
     return NULL;
 }
 
-static bool find_column(struct bind *b, const struct sql_view *v, const char *name, struct sql_pos pos, uint32_t *out)
+static bool find_column(struct bind *b, const struct sql_view *v, const char *name, struct sql_pos pos,
+                        uint32_t *out)
 {
     struct nearest near;
     nearest_init(&near, name);
@@ -170,13 +175,15 @@ static void put_index(struct bind *b, struct sql_view *v, struct sql_index x)
     v->indexes[v->index_count++] = x;
 }
 
-static bool index_column(struct bind *b, const struct sql_view *v, const struct ast_index_column *c, uint32_t *out)
+static bool index_column(struct bind *b, const struct sql_view *v, const struct ast_index_column *c,
+                         uint32_t *out)
 {
     if (!find_column(b, v, c->name, c->pos, out))
         return false;
     if (type_info(v->types[*out].id)->comparable)
         return true;
-    bind_error(b, ERR_CONFIG, c->pos, NULL, "data type %s has no order to index by", type_info(v->types[*out].id)->name);
+    bind_error(b, ERR_CONFIG, c->pos, NULL, "data type %s has no order to index by",
+               type_info(v->types[*out].id)->name);
     return false;
 }
 
@@ -233,7 +240,11 @@ void sql_bind(struct arena *arena, const struct table_def *tables, uint32_t tabl
               const struct ast_statements *statements, struct sql_bound *out, struct err **errs)
 {
     *out = (struct sql_bound){.arena = arena};
-    struct bind b = {.out = out, .arena = arena, .tables = tables, .table_count = table_count, .errs = errs,
+    struct bind b = {.out = out,
+                     .arena = arena,
+                     .tables = tables,
+                     .table_count = table_count,
+                     .errs = errs,
                      .statements = statements};
     for (uint32_t i = 0; i < statements->count; i++)
         bind_statement(&b, statements->items[i]);

@@ -17,8 +17,8 @@ struct bind {
     struct arena *arena;
     const struct table_def *tables;
     uint32_t table_count;
-    const char *file;       /* of the statement being bound */
-    bool broken;            /* the statement being bound has errors */
+    const char *file; /* of the statement being bound */
+    bool broken;      /* the statement being bound has errors */
     uint32_t error_count;
     uint32_t reference_count;
     const struct cte_scope *ctes;
@@ -30,7 +30,7 @@ struct scope_column {
     const char *name;
     struct expr *expr;
 };
-struct scope_item { /* one name in FROM */
+struct scope_item {            /* one name in FROM */
     const char *source, *name; /* source NULL unless a table under its own name; name NULL: an unnamed join */
     bool by_name;              /* name.column finds its columns */
     bool by_column;            /* a bare column name and * find its columns */
@@ -61,8 +61,8 @@ struct expr_env { /* where an expression stands */
 };
 
 /* bind.c */
-void bind_error(struct bind *b, enum err_code code, struct sql_pos pos, const char *hint, const char *fmt, ...)
-    PRINTF_LIKE(5, 6);
+void bind_error(struct bind *b, enum err_code code, struct sql_pos pos, const char *hint, const char *fmt,
+                ...) PRINTF_LIKE(5, 6);
 struct sql_view *bind_find_view(struct bind *b, const char *name);
 struct expr *bind_at(struct bind *b, struct expr *e, struct sql_pos pos); /* sets the place; returns e */
 
@@ -70,7 +70,8 @@ struct expr *bind_at(struct bind *b, struct expr *e, struct sql_pos pos); /* set
 struct rel *bind_from(struct bind *b, const struct ast_query *q, struct scope *scope);
 
 /* bind_scope.c */
-struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name, uint32_t count);
+struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name,
+                             uint32_t count);
 struct expr *scope_find(struct bind *b, const struct scope *s, const struct ast *column);
 /* The FROM item that `table.*` means; NULL after reporting. */
 const struct scope_item *scope_find_table(struct bind *b, const struct scope *s, const struct ast *star);
@@ -100,7 +101,8 @@ bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope 
 
 /* bind_expr.c */
 struct expr *bind_expr(struct expr_env *env, const struct ast *a);
-struct expr *bind_boolean(struct expr_env *env, const struct ast *a, const char *what); /* coerced to boolean */
+struct expr *bind_boolean(struct expr_env *env, const struct ast *a,
+                          const char *what); /* coerced to boolean */
 /* bind_special.c */
 struct expr *bind_special(struct expr_env *env, const struct ast *a);
 /* bind_call.c */
@@ -108,10 +110,12 @@ struct expr *bind_call(struct expr_env *env, const struct ast *a);
 
 /* resolve.c: which function, operator or aggregate a call means, as PostgreSQL decides it. Arguments are
  * replaced by their coerced forms. */
-struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos);
-struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos);
-const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count, struct expr **args,
-                                    struct sql_pos pos);
+struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                              struct sql_pos pos);
+struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                              struct sql_pos pos);
+const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count,
+                                    struct expr **args, struct sql_pos pos);
 bool is_aggregate_name(const char *name);
 /* The operator's row alone; args are coerced to its argument types. Reports when there is none. */
 const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
@@ -120,9 +124,11 @@ const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t 
 /* coerce.c */
 bool coerce_possible(enum type_id from, enum type_id to, enum cast_context context);
 /* NULL when there is no such cast (nothing reported) or the literal is malformed (reported: *reported set). */
-struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cast_context context, bool *reported);
+struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cast_context context,
+                        bool *reported);
 /* The same, reporting "cannot cast type ..." itself. */
-struct expr *coerce(struct bind *b, struct expr *e, struct type to, enum cast_context context, struct sql_pos pos);
+struct expr *coerce(struct bind *b, struct expr *e, struct type to, enum cast_context context,
+                    struct sql_pos pos);
 /* The type that several expressions meet in (PostgreSQL's select_common_type); T_UNKNOWN after reporting.
  * what: "CASE", "UNION", ... Literals alone give text. */
 bool coerce_common(struct bind *b, uint32_t count, struct expr **exprs, const char *what, struct sql_pos pos,

@@ -5,22 +5,77 @@
 
 /* Functions whose value changes without any change of the tables: a view could not follow. */
 static const char *const changing[] = {
-    "now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday", "random", "setseed",
-    "gen_random_uuid", "uuid_generate_v4", "nextval", "currval", "lastval", "setval", "pg_sleep", "current_setting",
-    "set_config", "txid_current", "pg_current_xact_id", "version", "pg_backend_pid", "current_database", "inet_client_addr",
+    "now",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "clock_timestamp",
+    "timeofday",
+    "random",
+    "setseed",
+    "gen_random_uuid",
+    "uuid_generate_v4",
+    "nextval",
+    "currval",
+    "lastval",
+    "setval",
+    "pg_sleep",
+    "current_setting",
+    "set_config",
+    "txid_current",
+    "pg_current_xact_id",
+    "version",
+    "pg_backend_pid",
+    "current_database",
+    "inet_client_addr",
 };
 static const char *const window_only[] = {
-    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value",
-    "nth_value",
+    "row_number", "rank", "dense_rank",  "percent_rank", "cume_dist", "ntile",
+    "lag",        "lead", "first_value", "last_value",   "nth_value",
 };
 static const char *const other_aggregates[] = {
-    "string_agg", "array_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "xmlagg", "stddev",
-    "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp", "corr", "covar_pop", "covar_samp", "regr_avgx",
-    "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "mode",
-    "percentile_cont", "percentile_disc", "bit_and", "bit_or", "bit_xor", "range_agg", "range_intersect_agg", "any_value",
+    "string_agg",
+    "array_agg",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+    "xmlagg",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "variance",
+    "var_pop",
+    "var_samp",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "range_agg",
+    "range_intersect_agg",
+    "any_value",
 };
-static const char *const set_returning[] = {"generate_series", "unnest", "regexp_split_to_table", "string_to_table",
-                                            "jsonb_array_elements", "json_array_elements", "jsonb_each", "json_each"};
+static const char *const set_returning[] = {"generate_series",
+                                            "unnest",
+                                            "regexp_split_to_table",
+                                            "string_to_table",
+                                            "jsonb_array_elements",
+                                            "json_array_elements",
+                                            "jsonb_each",
+                                            "json_each"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {
@@ -87,7 +142,8 @@ static bool check_place(struct expr_env *env, const struct ast *a)
     if (env->in_aggregate)
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate function calls cannot be nested");
     else if (!env->calls)
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate functions are not allowed in %s", env->clause);
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate functions are not allowed in %s",
+                   env->clause);
     else
         return true;
     return false;
@@ -98,7 +154,8 @@ static bool check_distinct(struct expr_env *env, const struct ast *a, const stru
     if (!call->call.distinct)
         return true;
     if (!call->arg)
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "DISTINCT specified, but %s(*) has no argument", a->name);
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "DISTINCT specified, but %s(*) has no argument",
+                   a->name);
     else if (!type_info(call->arg->type.id)->comparable)
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "could not identify an equality operator for type %s",
                    type_info(call->arg->type.id)->name);
@@ -121,7 +178,8 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
     const struct agg *agg = resolve_aggregate(env->b, a->name, a->star, a->arg_count, args, a->pos);
     if (!agg)
         return NULL;
-    struct bound_call call = {.call = {.agg = agg, .distinct = a->distinct}, .arg = a->star ? NULL : args[0], .filter = filter};
+    struct bound_call call = {
+        .call = {.agg = agg, .distinct = a->distinct}, .arg = a->star ? NULL : args[0], .filter = filter};
     if (call.arg)
         call.call.arg_type = call.arg->type;
     if (!check_distinct(env, a, &call))
@@ -141,9 +199,11 @@ struct expr *bind_call(struct expr_env *env, const struct ast *a)
         return aggregate(env, a);
     if (a->star || a->distinct || a->filter) {
         const char *what = a->filter ? "FILTER" : a->distinct ? "DISTINCT" : "*";
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "%s specified, but %s is not an aggregate function", what, a->name);
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "%s specified, but %s is not an aggregate function",
+                   what, a->name);
         return NULL;
     }
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
-    return bind_arguments(env, a, args) ? resolve_function(env->b, a->name, a->arg_count, args, a->pos) : NULL;
+    return bind_arguments(env, a, args) ? resolve_function(env->b, a->name, a->arg_count, args, a->pos)
+                                        : NULL;
 }

@@ -113,50 +113,31 @@ static struct expr *null_test(struct expr_env *env, const struct ast *a)
 static struct expr *expr_by_kind(struct expr_env *env, const struct ast *a)
 {
     switch (a->kind) {
-    case AST_BAD:
-        env->b->broken = true;
-        return NULL;
-    case AST_COLUMN:
-        return scope_find(env->b, env->scope, a);
+    case AST_BAD: env->b->broken = true; return NULL;
+    case AST_COLUMN: return scope_find(env->b, env->scope, a);
     case AST_STAR:
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "* is only possible in a SELECT list and in count(*)");
         return NULL;
     case AST_INTEGER:
-    case AST_NUMBER:
-        return number(env->b, a);
+    case AST_NUMBER: return number(env->b, a);
     case AST_STRING:
     case AST_BOOLEAN:
-    case AST_NULL:
-        return simple_const(env->b, a);
-    case AST_OPERATOR:
-        return operator_call(env, a);
-    case AST_CALL:
-        return bind_call(env, a);
-    case AST_CAST:
-        return cast(env, a);
-    case AST_AND:
-        return logical(env, a, EX_AND, "AND");
-    case AST_OR:
-        return logical(env, a, EX_OR, "OR");
-    case AST_NOT:
-        return logical(env, a, EX_NOT, "NOT");
+    case AST_NULL: return simple_const(env->b, a);
+    case AST_OPERATOR: return operator_call(env, a);
+    case AST_CALL: return bind_call(env, a);
+    case AST_CAST: return cast(env, a);
+    case AST_AND: return logical(env, a, EX_AND, "AND");
+    case AST_OR: return logical(env, a, EX_OR, "OR");
+    case AST_NOT: return logical(env, a, EX_NOT, "NOT");
     case AST_IS_NULL:
-    case AST_IS_NOT_NULL:
-        return null_test(env, a);
-    case AST_IS_TRUE:
-        return logical(env, a, EX_IS_TRUE, "IS TRUE");
-    case AST_IS_NOT_TRUE:
-        return logical(env, a, EX_IS_NOT_TRUE, "IS NOT TRUE");
-    case AST_IS_FALSE:
-        return logical(env, a, EX_IS_FALSE, "IS FALSE");
-    case AST_IS_NOT_FALSE:
-        return logical(env, a, EX_IS_NOT_FALSE, "IS NOT FALSE");
-    case AST_IS_UNKNOWN:
-        return logical(env, a, EX_IS_NULL, "IS UNKNOWN");
-    case AST_IS_NOT_UNKNOWN:
-        return logical(env, a, EX_IS_NOT_NULL, "IS NOT UNKNOWN");
-    default:
-        return bind_special(env, a);
+    case AST_IS_NOT_NULL: return null_test(env, a);
+    case AST_IS_TRUE: return logical(env, a, EX_IS_TRUE, "IS TRUE");
+    case AST_IS_NOT_TRUE: return logical(env, a, EX_IS_NOT_TRUE, "IS NOT TRUE");
+    case AST_IS_FALSE: return logical(env, a, EX_IS_FALSE, "IS FALSE");
+    case AST_IS_NOT_FALSE: return logical(env, a, EX_IS_NOT_FALSE, "IS NOT FALSE");
+    case AST_IS_UNKNOWN: return logical(env, a, EX_IS_NULL, "IS UNKNOWN");
+    case AST_IS_NOT_UNKNOWN: return logical(env, a, EX_IS_NOT_NULL, "IS NOT UNKNOWN");
+    default: return bind_special(env, a);
     }
 }
 

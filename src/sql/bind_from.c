@@ -18,7 +18,8 @@ static const struct table_def *find_table(struct bind *b, const char *source, co
 static bool defined_later(struct bind *b, const char *name)
 {
     for (uint32_t i = 0; i < b->statements->count; i++)
-        if (b->statements->items[i]->kind == AST_CREATE_VIEW && strcmp(b->statements->items[i]->view, name) == 0)
+        if (b->statements->items[i]->kind == AST_CREATE_VIEW &&
+            strcmp(b->statements->items[i]->view, name) == 0)
             return true;
     return false;
 }
@@ -46,13 +47,15 @@ static const char *relation_hint(struct bind *b, const char *source, const char 
 static void rename_columns(struct bind *b, const struct ast_from *f, struct scope_item *item)
 {
     if (f->alias_column_count > item->column_count)
-        bind_error(b, ERR_CONFIG, f->pos, NULL, "table \"%s\" has %u columns available but %u columns specified",
-                   item->name ? item->name : "?", (unsigned)item->column_count, (unsigned)f->alias_column_count);
+        bind_error(
+            b, ERR_CONFIG, f->pos, NULL, "table \"%s\" has %u columns available but %u columns specified",
+            item->name ? item->name : "?", (unsigned)item->column_count, (unsigned)f->alias_column_count);
     for (uint32_t i = 0; i < f->alias_column_count && i < item->column_count; i++)
         item->columns[i].name = f->alias_columns[i];
 }
 
-static void check_twice(struct bind *b, const struct scope *scope, const struct scope_item *item, struct sql_pos pos)
+static void check_twice(struct bind *b, const struct scope *scope, const struct scope_item *item,
+                        struct sql_pos pos)
 {
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct scope_item *other = &scope->items[i];
@@ -65,12 +68,14 @@ static void check_twice(struct bind *b, const struct scope *scope, const struct 
     }
 }
 
-static struct rel *read_table(struct bind *b, const struct ast_from *f, const struct table_def *t, struct scope *scope)
+static struct rel *read_table(struct bind *b, const struct ast_from *f, const struct table_def *t,
+                              struct scope *scope)
 {
     uint32_t n = t->schema.column_count, reference = ++b->reference_count;
     struct rel *r = rel_new(b->out, REL_TABLE, 0, n);
     r->u.table = t;
-    struct scope_item *item = scope_add(b, scope, f->alias ? NULL : t->source, f->alias ? f->alias : t->name, n);
+    struct scope_item *item =
+        scope_add(b, scope, f->alias ? NULL : t->source, f->alias ? f->alias : t->name, n);
     for (uint32_t i = 0; i < n; i++) {
         const struct column *c = &t->schema.columns[i];
         uint32_t attr = r->attrs[i] = attr_new(b->out, c->name, c->type);
@@ -84,7 +89,8 @@ static struct rel *read_table(struct bind *b, const struct ast_from *f, const st
     return r;
 }
 
-static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sql_view *v, struct scope *scope)
+static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sql_view *v,
+                             struct scope *scope)
 {
     if (v->broken) { /* its own errors say enough */
         b->broken = true;
@@ -122,15 +128,16 @@ static struct rel *bind_named(struct bind *b, const struct ast_from *f, struct s
         const struct table_def *t = find_table(b, f->source, f->table);
         if (t)
             return read_table(b, f, t, scope);
-        bind_error(b, ERR_CONFIG, f->pos, relation_hint(b, f->source, f->table), "relation \"%s.%s\" does not exist",
-                   f->source, f->table);
+        bind_error(b, ERR_CONFIG, f->pos, relation_hint(b, f->source, f->table),
+                   "relation \"%s.%s\" does not exist", f->source, f->table);
         return NULL;
     }
     struct sql_view *v = find_cte(b, f->table);
     v = v ? v : bind_find_view(b, f->table);
     if (v)
         return read_view(b, f, v, scope);
-    bind_error(b, ERR_CONFIG, f->pos, relation_hint(b, NULL, f->table), "relation \"%s\" does not exist", f->table);
+    bind_error(b, ERR_CONFIG, f->pos, relation_hint(b, NULL, f->table), "relation \"%s\" does not exist",
+               f->table);
     return NULL;
 }
 
@@ -156,8 +163,8 @@ struct join_sides { /* parts of the scope that each side brought in */
     struct scope left, right;
 };
 
-static struct expr *merged_column(struct bind *b, enum ast_join_kind kind, struct expr *left, struct expr *right,
-                                  struct sql_pos pos)
+static struct expr *merged_column(struct bind *b, enum ast_join_kind kind, struct expr *left,
+                                  struct expr *right, struct sql_pos pos)
 {
     struct expr *pair[2] = {left, right};
     struct type common;
@@ -175,14 +182,17 @@ static struct expr *merged_column(struct bind *b, enum ast_join_kind kind, struc
     return bind_at(b, e, pos);
 }
 
-static struct expr *using_side(struct bind *b, const struct scope *s, const char *name, const char *side, struct sql_pos pos)
+static struct expr *using_side(struct bind *b, const struct scope *s, const char *name, const char *side,
+                               struct sql_pos pos)
 {
     bool ambiguous;
     struct expr *e = scope_peek(s, name, &ambiguous);
     if (ambiguous)
-        bind_error(b, ERR_CONFIG, pos, NULL, "common column name \"%s\" appears more than once in %s table", name, side);
+        bind_error(b, ERR_CONFIG, pos, NULL, "common column name \"%s\" appears more than once in %s table",
+                   name, side);
     else if (!e)
-        bind_error(b, ERR_CONFIG, pos, NULL, "column \"%s\" specified in USING clause does not exist in %s table", name, side);
+        bind_error(b, ERR_CONFIG, pos, NULL,
+                   "column \"%s\" specified in USING clause does not exist in %s table", name, side);
     return ambiguous ? NULL : e;
 }
 
@@ -235,7 +245,8 @@ static uint32_t visible_columns(const struct scope *s)
     return n;
 }
 
-static void put_columns(struct scope_item *out, const struct scope *side, uint32_t skip_count, const char **skip)
+static void put_columns(struct scope_item *out, const struct scope *side, uint32_t skip_count,
+                        const char **skip)
 {
     for (uint32_t i = 0; i < side->count; i++)
         for (uint32_t k = 0; side->items[i].by_column && k < side->items[i].column_count; k++)
@@ -245,7 +256,8 @@ static void put_columns(struct scope_item *out, const struct scope *side, uint32
 
 /* One item for the whole join: merged columns first, then the others of the left and of the right side. */
 static void put_join_item(struct bind *b, const struct ast_from *f, struct scope *scope, uint32_t first,
-                          const struct join_sides *sides, uint32_t merged_count, const char **names, struct expr **merged)
+                          const struct join_sides *sides, uint32_t merged_count, const char **names,
+                          struct expr **merged)
 {
     uint32_t room = visible_columns(&sides->left) + visible_columns(&sides->right) + merged_count;
     struct scope_item *item = scope_add(b, scope, NULL, f->alias, room);
@@ -279,7 +291,8 @@ static bool bind_using(struct bind *b, const struct ast_from *f, struct scope *s
     return ok;
 }
 
-static bool bind_on(struct bind *b, const struct ast_from *f, const struct scope *scope, uint32_t first, struct expr **on)
+static bool bind_on(struct bind *b, const struct ast_from *f, const struct scope *scope, uint32_t first,
+                    struct expr **on)
 {
     struct scope visible = {.count = scope->count - first, .items = scope->items + first};
     struct expr_env env = {.b = b, .scope = &visible, .clause = "JOIN conditions"};
@@ -289,8 +302,10 @@ static bool bind_on(struct bind *b, const struct ast_from *f, const struct scope
 
 static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct scope *scope)
 {
-    static const enum rel_join_kind kinds[] = {[AST_JOIN_INNER] = REL_INNER, [AST_JOIN_LEFT] = REL_LEFT,
-                                               [AST_JOIN_RIGHT] = REL_RIGHT, [AST_JOIN_FULL] = REL_FULL};
+    static const enum rel_join_kind kinds[] = {[AST_JOIN_INNER] = REL_INNER,
+                                               [AST_JOIN_LEFT] = REL_LEFT,
+                                               [AST_JOIN_RIGHT] = REL_RIGHT,
+                                               [AST_JOIN_FULL] = REL_FULL};
     if (!f->left || !f->right)
         return NULL;
     uint32_t first = scope->count;
@@ -312,12 +327,9 @@ static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct sc
 static struct rel *bind_item(struct bind *b, const struct ast_from *f, struct scope *scope)
 {
     switch (f->kind) {
-    case AST_FROM_TABLE:
-        return bind_named(b, f, scope);
-    case AST_FROM_QUERY:
-        return bind_subquery(b, f, scope);
-    default:
-        return bind_join(b, f, scope);
+    case AST_FROM_TABLE: return bind_named(b, f, scope);
+    case AST_FROM_QUERY: return bind_subquery(b, f, scope);
+    default: return bind_join(b, f, scope);
     }
 }
 

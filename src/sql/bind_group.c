@@ -12,17 +12,18 @@ struct grouping {
     struct bind *b;
     const struct scope *scope;
     const struct bound_calls *calls;
-    uint32_t count, cap;   /* grouping expressions ... */
+    uint32_t count, cap; /* grouping expressions ... */
     struct expr **exprs;
-    uint32_t *attrs;       /* ... and the attribute of each */
+    uint32_t *attrs; /* ... and the attribute of each */
     uint32_t dependent_count, dependent_cap;
-    uint32_t *dependents;  /* columns that depend on them */
+    uint32_t *dependents; /* columns that depend on them */
     bool ok;
 };
 
 /* ---- GROUP BY items ---- */
 
-static struct expr *by_ordinal(struct expr_env *env, const struct ast *item, const struct bound_query *targets)
+static struct expr *by_ordinal(struct expr_env *env, const struct ast *item,
+                               const struct bound_query *targets)
 {
     long n = strtol(item->name, NULL, 10);
     if (n >= 1 && (unsigned long)n <= targets->column_count)
@@ -32,7 +33,8 @@ static struct expr *by_ordinal(struct expr_env *env, const struct ast *item, con
 }
 
 /* The select-list entry called `name`; NULL if there is none. */
-static struct expr *by_output_name(struct expr_env *env, const struct ast *item, const struct bound_query *targets)
+static struct expr *by_output_name(struct expr_env *env, const struct ast *item,
+                                   const struct bound_query *targets)
 {
     struct expr *found = NULL;
     for (uint32_t i = 0; i < targets->column_count; i++) {
@@ -48,7 +50,8 @@ static struct expr *by_output_name(struct expr_env *env, const struct ast *item,
     return found;
 }
 
-static struct expr *bind_group_item(struct expr_env *env, const struct ast *item, const struct bound_query *targets)
+static struct expr *bind_group_item(struct expr_env *env, const struct ast *item,
+                                    const struct bound_query *targets)
 {
     if (item->kind == AST_INTEGER)
         return by_ordinal(env, item, targets);

@@ -11,8 +11,9 @@
 static void name_columns(struct bind *b, const struct ast_cte *cte, struct bound_query *q)
 {
     if (cte->column_count > q->column_count)
-        bind_error(b, ERR_CONFIG, cte->pos, NULL, "WITH query \"%s\" has %u columns available but %u columns specified",
-                   cte->name, (unsigned)q->column_count, (unsigned)cte->column_count);
+        bind_error(b, ERR_CONFIG, cte->pos, NULL,
+                   "WITH query \"%s\" has %u columns available but %u columns specified", cte->name,
+                   (unsigned)q->column_count, (unsigned)cte->column_count);
     for (uint32_t i = 0; i < cte->column_count && i < q->column_count; i++)
         q->names[i] = cte->columns[i];
 }
@@ -55,8 +56,8 @@ static void bind_ctes(struct bind *b, const struct ast_query *q)
     for (uint32_t i = 0; i < q->cte_count; i++) {
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(q->ctes[i].name, q->ctes[k].name) == 0)
-                bind_error(b, ERR_CONFIG, q->ctes[i].pos, NULL, "WITH query name \"%s\" specified more than once",
-                           q->ctes[i].name);
+                bind_error(b, ERR_CONFIG, q->ctes[i].pos, NULL,
+                           "WITH query name \"%s\" specified more than once", q->ctes[i].name);
         bind_cte(b, &q->ctes[i]);
     }
 }
@@ -68,7 +69,8 @@ static struct expr *side_sample(const struct bound_query *q, uint32_t column)
     return q->branches[0].exprs[column]; /* all branches of a side have one type by now */
 }
 
-static bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, struct type to, struct sql_pos pos)
+static bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, struct type to,
+                        struct sql_pos pos)
 {
     for (uint32_t i = 0; i < q->branch_count; i++) {
         struct expr **e = &q->branches[i].exprs[column];
@@ -79,14 +81,15 @@ static bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, 
     return true;
 }
 
-static bool meet_types(struct bind *b, struct bound_query *left, struct bound_query *right, struct sql_pos pos)
+static bool meet_types(struct bind *b, struct bound_query *left, struct bound_query *right,
+                       struct sql_pos pos)
 {
     bool ok = true;
     for (uint32_t i = 0; i < left->column_count; i++) {
         struct expr *pair[2] = {side_sample(left, i), side_sample(right, i)};
         struct type common;
-        ok &= coerce_common(b, 2, pair, "UNION", pos, true, &common) && coerce_side(b, left, i, common, pos) &&
-              coerce_side(b, right, i, common, pos);
+        ok &= coerce_common(b, 2, pair, "UNION", pos, true, &common) &&
+              coerce_side(b, left, i, common, pos) && coerce_side(b, right, i, common, pos);
     }
     return ok;
 }
@@ -97,7 +100,8 @@ static bool check_all_comparable(struct bind *b, const struct bound_query *q, st
         enum type_id id = side_sample(q, i)->type.id;
         if (type_info(id)->comparable)
             continue;
-        bind_error(b, ERR_CONFIG, pos, NULL, "could not identify an equality operator for type %s", type_info(id)->name);
+        bind_error(b, ERR_CONFIG, pos, NULL, "could not identify an equality operator for type %s",
+                   type_info(id)->name);
         return false;
     }
     return true;
@@ -125,7 +129,8 @@ static bool bind_union(struct bind *b, const struct ast_query *q, struct bound_q
     if (!ok)
         return false;
     if (out->column_count != right.column_count) {
-        bind_error(b, ERR_CONFIG, q->right->pos, NULL, "each UNION query must have the same number of columns");
+        bind_error(b, ERR_CONFIG, q->right->pos, NULL,
+                   "each UNION query must have the same number of columns");
         return false;
     }
     if (!meet_types(b, out, &right, q->right->pos))

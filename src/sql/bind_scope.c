@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name, uint32_t count)
+struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name,
+                             uint32_t count)
 {
     if (s->count == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 8;
@@ -13,8 +14,8 @@ struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source
         s->items = more;
     }
     struct scope_item *item = &s->items[s->count++];
-    *item = (struct scope_item){.source = source, .name = name, .by_name = name != NULL, .by_column = true,
-                                .column_count = count};
+    *item = (struct scope_item){
+        .source = source, .name = name, .by_name = name != NULL, .by_column = true, .column_count = count};
     item->columns = ARENA_ARRAY(b->arena, struct scope_column, count + 1);
     return item;
 }
@@ -96,18 +97,21 @@ static struct expr *find_unqualified(struct bind *b, const struct scope *s, cons
     if (hits == 1)
         return found_column(b, e, a->pos);
     if (hits > 1)
-        bind_error(b, ERR_CONFIG, a->pos, "write it as table.column", "column reference \"%s\" is ambiguous", name);
+        bind_error(b, ERR_CONFIG, a->pos, "write it as table.column", "column reference \"%s\" is ambiguous",
+                   name);
     else if (is_table_name(s, name))
-        bind_error(b, ERR_UNSUPPORTED, a->pos, arena_printf(b->arena, "list the columns, or write %s.*", name),
+        bind_error(b, ERR_UNSUPPORTED, a->pos,
+                   arena_printf(b->arena, "list the columns, or write %s.*", name),
                    "a whole row (\"%s\") as a value is not supported yet", name);
     else
-        bind_error(b, ERR_CONFIG, a->pos, column_hint(b, s, name, NULL), "column \"%s\" does not exist", name);
+        bind_error(b, ERR_CONFIG, a->pos, column_hint(b, s, name, NULL), "column \"%s\" does not exist",
+                   name);
     return NULL;
 }
 
 /* The FROM item called [source.]table; NULL after reporting. */
-static const struct scope_item *find_item(struct bind *b, const struct scope *s, const char *source, const char *table,
-                                          struct sql_pos pos)
+static const struct scope_item *find_item(struct bind *b, const struct scope *s, const char *source,
+                                          const char *table, struct sql_pos pos)
 {
     const struct scope_item *found = NULL;
     struct nearest near;
@@ -117,7 +121,8 @@ static const struct scope_item *find_item(struct bind *b, const struct scope *s,
         if (!item->by_name)
             continue;
         nearest_offer(&near, item->name);
-        if (strcmp(item->name, table) != 0 || (source && (!item->source || strcmp(item->source, source) != 0)))
+        if (strcmp(item->name, table) != 0 ||
+            (source && (!item->source || strcmp(item->source, source) != 0)))
             continue;
         if (found) {
             bind_error(b, ERR_CONFIG, pos, NULL, "table reference \"%s\" is ambiguous", table);
@@ -151,7 +156,8 @@ struct expr *scope_find(struct bind *b, const struct scope *s, const struct ast 
     if (hits > 1)
         bind_error(b, ERR_CONFIG, a->pos, NULL, "column reference \"%s.%s\" is ambiguous", table, column);
     else
-        bind_error(b, ERR_CONFIG, a->pos, column_hint(b, s, column, table), "column %s.%s does not exist", table, column);
+        bind_error(b, ERR_CONFIG, a->pos, column_hint(b, s, column, table), "column %s.%s does not exist",
+                   table, column);
     return NULL;
 }
 

@@ -25,25 +25,17 @@ static const char *plain_name(const struct ast *a)
 {
     const char *inner;
     switch (a->kind) {
-    case AST_COLUMN:
-        return a->names[a->name_count - 1];
-    case AST_CALL:
-        return a->name;
+    case AST_COLUMN: return a->names[a->name_count - 1];
+    case AST_CALL: return a->name;
     case AST_CAST:
         inner = a->args[0]->kind == AST_CASE ? NULL : plain_name(a->args[0]);
         return inner ? inner : type_word(a->type->name);
-    case AST_CASE:
-        return case_name(a);
-    case AST_COALESCE:
-        return "coalesce";
-    case AST_GREATEST:
-        return "greatest";
-    case AST_LEAST:
-        return "least";
-    case AST_NULLIF:
-        return "nullif";
-    default:
-        return NULL;
+    case AST_CASE: return case_name(a);
+    case AST_COALESCE: return "coalesce";
+    case AST_GREATEST: return "greatest";
+    case AST_LEAST: return "least";
+    case AST_NULLIF: return "nullif";
+    default: return NULL;
     }
 }
 
@@ -80,7 +72,8 @@ static void put_target(struct bind *b, struct targets *t, const char *name, stru
     t->exprs[t->count++] = e;
 }
 
-static void put_item_columns(struct bind *b, struct targets *t, const struct scope_item *item, struct sql_pos pos)
+static void put_item_columns(struct bind *b, struct targets *t, const struct scope_item *item,
+                             struct sql_pos pos)
 {
     for (uint32_t i = 0; i < item->column_count; i++) {
         struct expr *e = arena_memdup(b->arena, item->columns[i].expr, sizeof(*e));
@@ -170,7 +163,8 @@ static bool make_distinct(struct bind *b, struct targets *t, struct rel **input)
 
 /* ---- the whole ---- */
 
-static struct rel *bind_where(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input)
+static struct rel *bind_where(struct bind *b, const struct ast_query *q, const struct scope *scope,
+                              struct rel *input)
 {
     if (!q->where)
         return input;

@@ -31,14 +31,17 @@ static bool check_comparable(struct bind *b, enum type_id id, struct sql_pos pos
 {
     if (type_info(id)->comparable)
         return true;
-    bind_error(b, ERR_CONFIG, pos, NULL, "could not identify a comparison function for type %s", type_info(id)->name);
+    bind_error(b, ERR_CONFIG, pos, NULL, "could not identify a comparison function for type %s",
+               type_info(id)->name);
     return false;
 }
 
-static struct expr *common_call(struct expr_env *env, const struct ast *a, enum expr_kind kind, const char *what)
+static struct expr *common_call(struct expr_env *env, const struct ast *a, enum expr_kind kind,
+                                const char *what)
 {
     struct expr *e = expr_new(env->b->arena, kind, boolean, a->arg_count);
-    if (!bind_args(env, a, e->args) || !coerce_common(env->b, a->arg_count, e->args, what, a->pos, true, &e->type))
+    if (!bind_args(env, a, e->args) ||
+        !coerce_common(env->b, a->arg_count, e->args, what, a->pos, true, &e->type))
         return NULL;
     if (kind != EX_COALESCE && !check_comparable(env->b, e->type.id, a->pos))
         return NULL;
@@ -121,7 +124,8 @@ static struct expr *nullif(struct expr_env *env, const struct ast *a)
 
 static struct expr *distinct_from(struct expr_env *env, const struct ast *a)
 {
-    struct expr *e = expr_new(env->b->arena, a->kind == AST_DISTINCT ? EX_DISTINCT : EX_NOT_DISTINCT, boolean, 2);
+    struct expr *e =
+        expr_new(env->b->arena, a->kind == AST_DISTINCT ? EX_DISTINCT : EX_NOT_DISTINCT, boolean, 2);
     if (!bind_args(env, a, e->args) || !resolve_operator_fn(env->b, "=", 2, e->args, a->pos))
         return NULL;
     struct type common;
@@ -165,7 +169,8 @@ static bool in_list_is_plain(const struct ast *a)
     return true;
 }
 
-static struct expr *in_as_list(struct expr_env *env, struct expr **args, const struct ast *a, struct type common)
+static struct expr *in_as_list(struct expr_env *env, struct expr **args, const struct ast *a,
+                               struct type common)
 {
     struct expr *e = expr_new(env->b->arena, EX_IN, boolean, a->arg_count);
     common.typmod = -1;
@@ -207,7 +212,8 @@ static struct expr *in(struct expr_env *env, const struct ast *a)
 
 /* ---- BETWEEN ---- */
 
-static struct expr *compare(struct expr_env *env, const char *op, struct expr *left, struct expr *right, struct sql_pos pos)
+static struct expr *compare(struct expr_env *env, const char *op, struct expr *left, struct expr *right,
+                            struct sql_pos pos)
 {
     struct expr *args[2] = {left, right};
     return resolve_operator(env->b, op, 2, args, pos);
@@ -223,8 +229,8 @@ static struct expr *two(struct bind *b, enum expr_kind kind, struct expr *x, str
     return e;
 }
 
-static struct expr *range(struct expr_env *env, struct expr *x, struct expr *low, struct expr *high, bool outside,
-                          struct sql_pos pos)
+static struct expr *range(struct expr_env *env, struct expr *x, struct expr *low, struct expr *high,
+                          bool outside, struct sql_pos pos)
 {
     return two(env->b, outside ? EX_OR : EX_AND, compare(env, outside ? "<" : ">=", x, low, pos),
                compare(env, outside ? ">" : "<=", x, high, pos));
@@ -245,23 +251,14 @@ struct expr *bind_special(struct expr_env *env, const struct ast *a)
 {
     switch (a->kind) {
     case AST_DISTINCT:
-    case AST_NOT_DISTINCT:
-        return distinct_from(env, a);
-    case AST_CASE:
-        return case_expr(env, a);
-    case AST_COALESCE:
-        return common_call(env, a, EX_COALESCE, "COALESCE");
-    case AST_GREATEST:
-        return common_call(env, a, EX_GREATEST, "GREATEST");
-    case AST_LEAST:
-        return common_call(env, a, EX_LEAST, "LEAST");
-    case AST_NULLIF:
-        return nullif(env, a);
-    case AST_IN:
-        return in(env, a);
-    case AST_BETWEEN:
-        return between(env, a);
-    default:
-        PANIC("no binder for syntax node %d", (int)a->kind);
+    case AST_NOT_DISTINCT: return distinct_from(env, a);
+    case AST_CASE: return case_expr(env, a);
+    case AST_COALESCE: return common_call(env, a, EX_COALESCE, "COALESCE");
+    case AST_GREATEST: return common_call(env, a, EX_GREATEST, "GREATEST");
+    case AST_LEAST: return common_call(env, a, EX_LEAST, "LEAST");
+    case AST_NULLIF: return nullif(env, a);
+    case AST_IN: return in(env, a);
+    case AST_BETWEEN: return between(env, a);
+    default: PANIC("no binder for syntax node %d", (int)a->kind);
     }
 }

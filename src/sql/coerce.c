@@ -45,15 +45,10 @@ static bool evaluate(struct bind *b, const struct expr *e, union val *out, bool 
     if (*is_null)
         return true;
     switch (e->kind) {
-    case EX_FN:
-        return e->u.fn->eval(&ctx, args, null, e->arg_count, out, is_null);
-    case EX_CAST:
-        return e->u.cast->eval(&ctx, args, null, e->arg_count, out, is_null);
-    case EX_TYPMOD:
-        *out = args[0];
-        return type_apply_typmod(&ctx, e->type, e->u.is_explicit, out);
-    default:
-        return false;
+    case EX_FN: return e->u.fn->eval(&ctx, args, null, e->arg_count, out, is_null);
+    case EX_CAST: return e->u.cast->eval(&ctx, args, null, e->arg_count, out, is_null);
+    case EX_TYPMOD: *out = args[0]; return type_apply_typmod(&ctx, e->type, e->u.is_explicit, out);
+    default: return false;
     }
 }
 
@@ -87,7 +82,8 @@ static bool length_mod(struct bind *b, const struct ast_type *t, struct type *ou
     if (!check_mod_count(b, t, 1))
         return false;
     if (t->mods[0] < 1 || t->mods[0] > TEXT_LENGTH_MAX) {
-        bind_error(b, ERR_CONFIG, t->pos, NULL, "length for type %s must be between 1 and %d", t->name, TEXT_LENGTH_MAX);
+        bind_error(b, ERR_CONFIG, t->pos, NULL, "length for type %s must be between 1 and %d", t->name,
+                   TEXT_LENGTH_MAX);
         return false;
     }
     out->typmod = t->mods[0] + 4;
@@ -98,9 +94,11 @@ static bool numeric_mod(struct bind *b, const struct ast_type *t, struct type *o
 {
     int32_t precision = t->mods[0], scale = t->mod_count > 1 ? t->mods[1] : 0;
     if (precision < 1 || precision > 1000)
-        bind_error(b, ERR_CONFIG, t->pos, NULL, "NUMERIC precision %d must be between 1 and 1000", (int)precision);
+        bind_error(b, ERR_CONFIG, t->pos, NULL, "NUMERIC precision %d must be between 1 and 1000",
+                   (int)precision);
     else if (scale < -1000 || scale > 1000)
-        bind_error(b, ERR_CONFIG, t->pos, NULL, "NUMERIC scale %d must be between -1000 and 1000", (int)scale);
+        bind_error(b, ERR_CONFIG, t->pos, NULL, "NUMERIC scale %d must be between -1000 and 1000",
+                   (int)scale);
     else {
         out->typmod = (int32_t)(((uint32_t)precision << 16) | ((uint32_t)scale & 0x7ff)) + 4;
         return true;
@@ -111,7 +109,8 @@ static bool numeric_mod(struct bind *b, const struct ast_type *t, struct type *o
 static bool interval_mod(const struct ast_type *t, struct type *out)
 {
     uint32_t precision = t->mod_count > 1 ? (uint32_t)t->mods[1] : 0xffff;
-    out->typmod = (int32_t)((((uint32_t)t->mods[0] & 0x7fff) << 16) | (precision > 6 && precision != 0xffff ? 6 : precision));
+    out->typmod = (int32_t)((((uint32_t)t->mods[0] & 0x7fff) << 16) |
+                            (precision > 6 && precision != 0xffff ? 6 : precision));
     return true;
 }
 
@@ -133,18 +132,13 @@ static bool apply_mods(struct bind *b, const struct ast_type *t, struct type *ou
         return true;
     switch (out->id) {
     case T_VARCHAR:
-    case T_BPCHAR:
-        return length_mod(b, t, out);
-    case T_NUMERIC:
-        return numeric_mod(b, t, out);
-    case T_INTERVAL:
-        return interval_mod(t, out);
+    case T_BPCHAR: return length_mod(b, t, out);
+    case T_NUMERIC: return numeric_mod(b, t, out);
+    case T_INTERVAL: return interval_mod(t, out);
     case T_TIME:
     case T_TIMESTAMP:
-    case T_TIMESTAMPTZ:
-        return precision_mod(b, t, out);
-    default:
-        return check_mod_count(b, t, 0);
+    case T_TIMESTAMPTZ: return precision_mod(b, t, out);
+    default: return check_mod_count(b, t, 0);
     }
 }
 
@@ -239,7 +233,8 @@ static struct expr *cast_expr(struct bind *b, struct expr *e, enum type_id to, c
     return fold(b, x);
 }
 
-struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cast_context context, bool *reported)
+struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cast_context context,
+                        bool *reported)
 {
     if (to.id == T_UNKNOWN)
         return coerce_unknown_to_text(b, e);
@@ -256,7 +251,8 @@ struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cas
     return apply_typmod(b, e, to, context);
 }
 
-struct expr *coerce(struct bind *b, struct expr *e, struct type to, enum cast_context context, struct sql_pos pos)
+struct expr *coerce(struct bind *b, struct expr *e, struct type to, enum cast_context context,
+                    struct sql_pos pos)
 {
     bool reported = false;
     struct expr *x = coerce_try(b, e, to, context, &reported);
@@ -285,7 +281,8 @@ static bool common_step(enum type_id *common, enum type_id next)
     const struct type_info *c = type_info(*common);
     if (c->category != type_info(next)->category)
         return false;
-    if (!c->preferred && coerce_possible(*common, next, CAST_IMPLICIT) && !coerce_possible(next, *common, CAST_IMPLICIT))
+    if (!c->preferred && coerce_possible(*common, next, CAST_IMPLICIT) &&
+        !coerce_possible(next, *common, CAST_IMPLICIT))
         *common = next;
     return true;
 }
@@ -307,7 +304,8 @@ bool coerce_common(struct bind *b, uint32_t count, struct expr **exprs, const ch
         if (common_step(&common, exprs[i]->type.id))
             continue;
         if (report)
-            bind_error(b, ERR_CONFIG, exprs[i]->line ? (struct sql_pos){exprs[i]->line, exprs[i]->position} : pos, NULL,
+            bind_error(b, ERR_CONFIG,
+                       exprs[i]->line ? (struct sql_pos){exprs[i]->line, exprs[i]->position} : pos, NULL,
                        "%s types %s and %s cannot be matched", what, type_info(common)->name,
                        type_info(exprs[i]->type.id)->name);
         return false;

@@ -50,7 +50,8 @@ struct expr *expr_and(struct arena *arena, struct expr *a, struct expr *b)
 {
     if (!a || !b)
         return a ? a : b;
-    struct expr *e = expr_new(arena, EX_AND, (struct type){T_BOOL, -1}, conjunct_count(a) + conjunct_count(b));
+    struct expr *e =
+        expr_new(arena, EX_AND, (struct type){T_BOOL, -1}, conjunct_count(a) + conjunct_count(b));
     uint32_t n = put_conjuncts(e->args, a);
     put_conjuncts(e->args + n, b);
     e->file = a->file;
@@ -110,34 +111,25 @@ static bool const_equal(const struct expr *a, const struct expr *b)
         return a->u.konst.is_null == b->u.konst.is_null;
     const union val *x = &a->u.konst.v, *y = &b->u.konst.v;
     switch (a->type.id == T_UNKNOWN ? PHYS_STR : type_phys(a->type.id)) {
-    case PHYS_STR:
-        return bytes_equal(x->s, y->s);
+    case PHYS_STR: return bytes_equal(x->s, y->s);
     case PHYS_NUM:
         return x->n.dscale == y->n.dscale && x->n.kind == y->n.kind && val_cmp(a->type.id, x, y) == 0;
-    case PHYS_I64:
-        return x->i == y->i;
-    default:
-        return memcmp(x, y, sizeof(*x)) == 0;
+    case PHYS_I64: return x->i == y->i;
+    default: return memcmp(x, y, sizeof(*x)) == 0;
     }
 }
 
 static bool node_equal(const struct expr *a, const struct expr *b)
 {
     switch (a->kind) {
-    case EX_COLUMN:
-        return a->u.column == b->u.column;
-    case EX_CONST:
-        return const_equal(a, b);
+    case EX_COLUMN: return a->u.column == b->u.column;
+    case EX_CONST: return const_equal(a, b);
     case EX_FN:
     case EX_NULLIF:
-    case EX_IN:
-        return a->u.fn == b->u.fn;
-    case EX_CAST:
-        return a->u.cast == b->u.cast;
-    case EX_TYPMOD:
-        return a->u.is_explicit == b->u.is_explicit;
-    default:
-        return true;
+    case EX_IN: return a->u.fn == b->u.fn;
+    case EX_CAST: return a->u.cast == b->u.cast;
+    case EX_TYPMOD: return a->u.is_explicit == b->u.is_explicit;
+    default: return true;
     }
 }
 

@@ -7,13 +7,13 @@
 #include "types/func.h"
 
 enum expr_kind {
-    EX_COLUMN,       /* u.column of the input row */
-    EX_CONST,        /* u.konst */
-    EX_FN,           /* u.fn over args */
-    EX_CAST,         /* u.cast over args[0] (never binary-coercible: those nodes vanish) */
-    EX_TYPMOD,       /* length coercion of args[0] to this node's type; u.is_explicit */
-    EX_AND,          /* n-ary, evaluated left to right, stops at the first false (an error after it is not raised) */
-    EX_OR,           /* likewise with true */
+    EX_COLUMN, /* u.column of the input row */
+    EX_CONST,  /* u.konst */
+    EX_FN,     /* u.fn over args */
+    EX_CAST,   /* u.cast over args[0] (never binary-coercible: those nodes vanish) */
+    EX_TYPMOD, /* length coercion of args[0] to this node's type; u.is_explicit */
+    EX_AND, /* n-ary, evaluated left to right, stops at the first false (an error after it is not raised) */
+    EX_OR,  /* likewise with true */
     EX_NOT,
     EX_IS_NULL,
     EX_IS_NOT_NULL,
@@ -23,12 +23,12 @@ enum expr_kind {
     EX_IS_NOT_FALSE, /* IS UNKNOWN is EX_IS_NULL */
     EX_DISTINCT,     /* args[0] IS DISTINCT FROM args[1]; both of one type, compared by val_cmp */
     EX_NOT_DISTINCT,
-    EX_CASE,         /* args: when1, then1, when2, then2, ..., else; arg_count is odd; only the taken arm is evaluated */
-    EX_COALESCE,     /* first non-NULL; later args are not evaluated */
-    EX_NULLIF,       /* args[0], args[1]; u.fn is the equality; result args[0] */
-    EX_GREATEST,     /* ignore NULLs; val_cmp on the common type */
+    EX_CASE, /* args: when1, then1, when2, then2, ..., else; arg_count is odd; only the taken arm is evaluated */
+    EX_COALESCE, /* first non-NULL; later args are not evaluated */
+    EX_NULLIF,   /* args[0], args[1]; u.fn is the equality; result args[0] */
+    EX_GREATEST, /* ignore NULLs; val_cmp on the common type */
     EX_LEAST,
-    EX_IN            /* args[0] IN (args[1..]); u.fn is the equality; SQL's three-valued result */
+    EX_IN /* args[0] IN (args[1..]); u.fn is the equality; SQL's three-valued result */
 };
 
 struct expr {

@@ -72,7 +72,8 @@ static void put_list(struct printer *p, const struct expr *e, uint32_t from, con
 
 static const char *operator_text(const char *name)
 {
-    static const char *const likes[][2] = {{"~~", "LIKE"}, {"!~~", "NOT LIKE"}, {"~~*", "ILIKE"}, {"!~~*", "NOT ILIKE"}};
+    static const char *const likes[][2] = {
+        {"~~", "LIKE"}, {"!~~", "NOT LIKE"}, {"~~*", "ILIKE"}, {"!~~*", "NOT ILIKE"}};
     for (size_t i = 0; i < ARRAY_COUNT(likes); i++)
         if (strcmp(name, likes[i][0]) == 0)
             return likes[i][1];
@@ -143,92 +144,53 @@ static void put_test(struct printer *p, const struct expr *e, const char *test)
 static const char *test_text(enum expr_kind kind)
 {
     switch (kind) {
-    case EX_IS_NULL:
-        return " IS NULL";
-    case EX_IS_NOT_NULL:
-        return " IS NOT NULL";
-    case EX_IS_TRUE:
-        return " IS TRUE";
-    case EX_IS_NOT_TRUE:
-        return " IS NOT TRUE";
-    case EX_IS_FALSE:
-        return " IS FALSE";
-    case EX_IS_NOT_FALSE:
-        return " IS NOT FALSE";
-    default:
-        return NULL;
+    case EX_IS_NULL: return " IS NULL";
+    case EX_IS_NOT_NULL: return " IS NOT NULL";
+    case EX_IS_TRUE: return " IS TRUE";
+    case EX_IS_NOT_TRUE: return " IS NOT TRUE";
+    case EX_IS_FALSE: return " IS FALSE";
+    case EX_IS_NOT_FALSE: return " IS NOT FALSE";
+    default: return NULL;
     }
 }
 
 static bool needs_parentheses(const struct expr *e)
 {
     switch (e->kind) {
-    case EX_FN:
-        return e->u.fn->flags & FN_OPERATOR;
+    case EX_FN: return e->u.fn->flags & FN_OPERATOR;
     case EX_AND:
     case EX_OR:
     case EX_NOT:
     case EX_DISTINCT:
     case EX_NOT_DISTINCT:
-    case EX_IN:
-        return true;
-    default:
-        return test_text(e->kind) != NULL;
+    case EX_IN: return true;
+    default: return test_text(e->kind) != NULL;
     }
 }
 
 static void print_node(struct printer *p, const struct expr *e)
 {
     switch (e->kind) {
-    case EX_COLUMN:
-        put(p, p->name(p->names, e->u.column));
-        return;
-    case EX_CONST:
-        put_const(p->out, e, true);
-        return;
-    case EX_FN:
-        put_fn(p, e);
-        return;
+    case EX_COLUMN: put(p, p->name(p->names, e->u.column)); return;
+    case EX_CONST: put_const(p->out, e, true); return;
+    case EX_FN: put_fn(p, e); return;
     case EX_CAST:
-    case EX_TYPMOD:
-        put_cast(p, e);
-        return;
-    case EX_AND:
-        put_list(p, e, 0, " AND ", true);
-        return;
-    case EX_OR:
-        put_list(p, e, 0, " OR ", true);
-        return;
+    case EX_TYPMOD: put_cast(p, e); return;
+    case EX_AND: put_list(p, e, 0, " AND ", true); return;
+    case EX_OR: put_list(p, e, 0, " OR ", true); return;
     case EX_NOT:
         put(p, "NOT ");
         print(p, e->args[0], true);
         return;
-    case EX_DISTINCT:
-        put_list(p, e, 0, " IS DISTINCT FROM ", true);
-        return;
-    case EX_NOT_DISTINCT:
-        put_list(p, e, 0, " IS NOT DISTINCT FROM ", true);
-        return;
-    case EX_CASE:
-        put_case(p, e);
-        return;
-    case EX_COALESCE:
-        put_call(p, "COALESCE", e);
-        return;
-    case EX_NULLIF:
-        put_call(p, "NULLIF", e);
-        return;
-    case EX_GREATEST:
-        put_call(p, "GREATEST", e);
-        return;
-    case EX_LEAST:
-        put_call(p, "LEAST", e);
-        return;
-    case EX_IN:
-        put_in(p, e);
-        return;
-    default:
-        put_test(p, e, test_text(e->kind));
+    case EX_DISTINCT: put_list(p, e, 0, " IS DISTINCT FROM ", true); return;
+    case EX_NOT_DISTINCT: put_list(p, e, 0, " IS NOT DISTINCT FROM ", true); return;
+    case EX_CASE: put_case(p, e); return;
+    case EX_COALESCE: put_call(p, "COALESCE", e); return;
+    case EX_NULLIF: put_call(p, "NULLIF", e); return;
+    case EX_GREATEST: put_call(p, "GREATEST", e); return;
+    case EX_LEAST: put_call(p, "LEAST", e); return;
+    case EX_IN: put_in(p, e); return;
+    default: put_test(p, e, test_text(e->kind));
     }
 }
 
@@ -276,12 +238,28 @@ static void canonical_signature(struct buf *out, const struct fn *f)
 void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, const void *names)
 {
     static const char *const kinds[] = {
-        [EX_COLUMN] = "col",       [EX_CONST] = "const",         [EX_FN] = "fn",           [EX_CAST] = "cast",
-        [EX_TYPMOD] = "typmod",    [EX_AND] = "and",             [EX_OR] = "or",           [EX_NOT] = "not",
-        [EX_IS_NULL] = "null",     [EX_IS_NOT_NULL] = "notnull", [EX_IS_TRUE] = "true",    [EX_IS_NOT_TRUE] = "nottrue",
-        [EX_IS_FALSE] = "false",   [EX_IS_NOT_FALSE] = "notfalse", [EX_DISTINCT] = "distinct",
-        [EX_NOT_DISTINCT] = "notdistinct", [EX_CASE] = "case",   [EX_COALESCE] = "coalesce", [EX_NULLIF] = "nullif",
-        [EX_GREATEST] = "greatest", [EX_LEAST] = "least",        [EX_IN] = "in",
+        [EX_COLUMN] = "col",
+        [EX_CONST] = "const",
+        [EX_FN] = "fn",
+        [EX_CAST] = "cast",
+        [EX_TYPMOD] = "typmod",
+        [EX_AND] = "and",
+        [EX_OR] = "or",
+        [EX_NOT] = "not",
+        [EX_IS_NULL] = "null",
+        [EX_IS_NOT_NULL] = "notnull",
+        [EX_IS_TRUE] = "true",
+        [EX_IS_NOT_TRUE] = "nottrue",
+        [EX_IS_FALSE] = "false",
+        [EX_IS_NOT_FALSE] = "notfalse",
+        [EX_DISTINCT] = "distinct",
+        [EX_NOT_DISTINCT] = "notdistinct",
+        [EX_CASE] = "case",
+        [EX_COALESCE] = "coalesce",
+        [EX_NULLIF] = "nullif",
+        [EX_GREATEST] = "greatest",
+        [EX_LEAST] = "least",
+        [EX_IN] = "in",
     };
     buf_printf(out, "(%s:%s/%d", kinds[e->kind], type_info(e->type.id)->pg_name, (int)e->type.typmod);
     if (e->kind == EX_COLUMN && name)

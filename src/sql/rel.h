@@ -49,8 +49,9 @@ struct rel {
             struct expr *on; /* NULL: true */
         } join;
         struct {
-            uint32_t key_count;   /* leading attrs are keys ... */
-            uint32_t group_count; /* ... of which the first so many decide the group, the rest depend on them */
+            uint32_t key_count; /* leading attrs are keys ... */
+            uint32_t
+                group_count; /* ... of which the first so many decide the group, the rest depend on them */
             uint32_t call_count;
             struct rel_call *calls;
         } agg;
@@ -92,7 +93,7 @@ struct sql_view {
 
 /* Too large to be put into its readers: it is planned once, and its readers read its result. */
 #define REL_INLINE_DEPTH_MAX 100
-#define REL_INLINE_SIZE_MAX 1000
+#define REL_INLINE_SIZE_MAX  1000
 static inline bool view_is_large(const struct sql_view *v)
 {
     return v->rel->depth > REL_INLINE_DEPTH_MAX || v->rel->size > REL_INLINE_SIZE_MAX;
@@ -116,8 +117,10 @@ struct rel *rel_new(struct sql_bound *s, enum rel_kind kind, uint32_t input_coun
 void rel_seal(struct rel *r);
 struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter);
 /* A map of exprs under fresh attributes called names[i]. */
-struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs, const char *const *names);
-struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right, struct expr *on);
+struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs,
+                    const char *const *names);
+struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                     struct expr *on);
 struct expr *attr_expr(struct sql_bound *s, uint32_t attr);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define CANDIDATES_MAX 256
-#define CALL_ARGS_MAX 100 /* as PostgreSQL's FUNC_MAX_ARGS */
+#define CALL_ARGS_MAX  100 /* as PostgreSQL's FUNC_MAX_ARGS */
 
 struct candidate {
     const uint8_t *args;
@@ -82,8 +82,7 @@ static uint32_t preferred_score(const struct candidate *c, const struct call_typ
         enum type_id have = t->ids[i], want = arg_type(c, i);
         if (have == T_UNKNOWN)
             continue;
-        n += have == want ||
-             (is_preferred(want) && type_info(want)->category == type_info(have)->category);
+        n += have == want || (is_preferred(want) && type_info(want)->category == type_info(have)->category);
     }
     return n;
 }
@@ -263,8 +262,8 @@ static struct expr *output_text(struct bind *b, struct expr *e, struct sql_pos p
     return c;
 }
 
-static bool coerce_args(struct bind *b, const struct candidate *c, bool is_operator, uint32_t count, struct expr **args,
-                        struct sql_pos pos)
+static bool coerce_args(struct bind *b, const struct candidate *c, bool is_operator, uint32_t count,
+                        struct expr **args, struct sql_pos pos)
 {
     bool ok = true;
     for (uint32_t i = 0; i < count; i++) {
@@ -307,7 +306,8 @@ static bool is_stringy(enum type_id id)
 }
 
 /* 'n: ' || 5: the side that is not text is shown as text. */
-static void text_concatenation(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos)
+static void text_concatenation(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                               struct sql_pos pos)
 {
     if (count != 2 || strcmp(name, "||") != 0)
         return;
@@ -318,17 +318,19 @@ static void text_concatenation(struct bind *b, const char *name, uint32_t count,
     }
 }
 
-static void operator_missing(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos,
-                             int found)
+static void operator_missing(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                             struct sql_pos pos, int found)
 {
     const char *problem = found == FOUND_SEVERAL ? "is not unique" : "does not exist";
-    const char *hint = found == FOUND_SEVERAL ? "Add explicit type casts." : "No operator matches the given name and argument "
-                                                                              "types. You might need to add explicit type casts.";
+    const char *hint = found == FOUND_SEVERAL ? "Add explicit type casts."
+                                              : "No operator matches the given name and argument "
+                                                "types. You might need to add explicit type casts.";
     if (count == 1)
-        bind_error(b, ERR_UNSUPPORTED, pos, hint, "operator %s: %s %s", problem, name, type_info(args[0]->type.id)->name);
+        bind_error(b, ERR_UNSUPPORTED, pos, hint, "operator %s: %s %s", problem, name,
+                   type_info(args[0]->type.id)->name);
     else
-        bind_error(b, ERR_UNSUPPORTED, pos, hint, "operator %s: %s %s %s", problem, type_info(args[0]->type.id)->name,
-                   name, type_info(args[1]->type.id)->name);
+        bind_error(b, ERR_UNSUPPORTED, pos, hint, "operator %s: %s %s %s", problem,
+                   type_info(args[0]->type.id)->name, name, type_info(args[1]->type.id)->name);
 }
 
 const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
@@ -351,7 +353,8 @@ const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t 
     return coerce_args(b, &cs.items[0], true, count, args, pos) ? cs.items[0].row : NULL;
 }
 
-static struct expr *fn_expr(struct bind *b, const struct fn *f, uint32_t count, struct expr **args, struct sql_pos pos)
+static struct expr *fn_expr(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
+                            struct sql_pos pos)
 {
     struct expr *e = expr_new(b->arena, EX_FN, (struct type){(enum type_id)f->result, -1}, count);
     if (count)
@@ -361,7 +364,8 @@ static struct expr *fn_expr(struct bind *b, const struct fn *f, uint32_t count, 
     return fold(b, e);
 }
 
-struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos)
+struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                              struct sql_pos pos)
 {
     const struct fn *f = resolve_operator_fn(b, name, count, args, pos);
     return f ? fn_expr(b, f, count, args, pos) : NULL;
@@ -369,15 +373,17 @@ struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, 
 
 /* ---- functions ---- */
 
-static void function_missing(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos,
-                             int found)
+static void function_missing(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                             struct sql_pos pos, int found)
 {
     if (found == FOUND_SEVERAL) {
-        bind_error(b, ERR_CONFIG, pos, "Could not choose a best candidate function. You might need to add explicit type casts.",
+        bind_error(b, ERR_CONFIG, pos,
+                   "Could not choose a best candidate function. You might need to add explicit type casts.",
                    "function %s is not unique", signature(b, name, count, args));
         return;
     }
-    const char *hint = "No function matches the given name and argument types. You might need to add explicit type casts.";
+    const char *hint =
+        "No function matches the given name and argument types. You might need to add explicit type casts.";
     const struct fn *row;
     if (fn_find(name, false, &row, 1) == 0) {
         struct nearest near;
@@ -399,25 +405,30 @@ static void function_missing(struct bind *b, const char *name, uint32_t count, s
 static struct expr *function_as_cast(struct bind *b, const char *name, uint32_t count, struct expr **args)
 {
     const struct type_info *info = count == 1 ? type_by_name(name) : NULL;
-    if (!info || strcmp(info->pg_name, name) != 0 || !coerce_possible(args[0]->type.id, info->id, CAST_EXPLICIT))
+    if (!info || strcmp(info->pg_name, name) != 0 ||
+        !coerce_possible(args[0]->type.id, info->id, CAST_EXPLICIT))
         return NULL;
     bool reported = false;
     return coerce_try(b, args[0], (struct type){info->id, -1}, CAST_EXPLICIT, &reported);
 }
 
-struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args, struct sql_pos pos)
+struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                              struct sql_pos pos)
 {
     struct candidates cs;
     struct call_types t;
     if (count > CALL_ARGS_MAX) {
-        bind_error(b, ERR_LIMIT, pos, NULL, "cannot pass more than %d arguments to a function", CALL_ARGS_MAX);
+        bind_error(b, ERR_LIMIT, pos, NULL, "cannot pass more than %d arguments to a function",
+                   CALL_ARGS_MAX);
         return NULL;
     }
     find_functions(name, false, count, &cs);
     call_types_of(&t, count, args);
     int found = select_candidate(&cs, &t);
     if (found == 0)
-        return coerce_args(b, &cs.items[0], false, count, args, pos) ? fn_expr(b, cs.items[0].row, count, args, pos) : NULL;
+        return coerce_args(b, &cs.items[0], false, count, args, pos)
+                   ? fn_expr(b, cs.items[0].row, count, args, pos)
+                   : NULL;
     struct expr *cast = function_as_cast(b, name, count, args);
     if (!cast)
         function_missing(b, name, count, args, pos, found);
@@ -439,8 +450,8 @@ bool is_aggregate_name(const char *name)
     return false;
 }
 
-const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count, struct expr **args,
-                                    struct sql_pos pos)
+const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count,
+                                    struct expr **args, struct sql_pos pos)
 {
     struct candidates cs = {0};
     struct call_types t;
@@ -454,7 +465,8 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
             cs.items[cs.count++] = (struct candidate){&a->arg, 1, a};
     }
     if (star || count > CALL_ARGS_MAX) {
-        bind_error(b, ERR_CONFIG, pos, NULL, "%s(*) specified, but %s is not a function that takes *", name, name);
+        bind_error(b, ERR_CONFIG, pos, NULL, "%s(*) specified, but %s is not a function that takes *", name,
+                   name);
         return NULL;
     }
     call_types_of(&t, count, args);

@@ -19,7 +19,7 @@ struct pgq { /* one text being converted */
     uint32_t depth;        /* of the expression or query being converted */
     bool too_deep;         /* reported once a statement */
     struct sql_pos statement_pos;
-    bool broken;           /* the statement being converted has errors */
+    bool broken; /* the statement being converted has errors */
     uint32_t error_count;
     struct err **errs;
 };
@@ -33,11 +33,11 @@ void pgq_error(struct pgq *c, enum err_code code, struct sql_pos pos, const char
 bool pgq_enter(struct pgq *c, int location);
 void pgq_leave(struct pgq *c);
 
-const char *pgq_str(struct pgq *c, const char *s);             /* copy, NULL stays NULL */
-const char *pgq_name(struct pgq *c, const void *string_node);  /* of a String node */
+const char *pgq_str(struct pgq *c, const char *s);            /* copy, NULL stays NULL */
+const char *pgq_name(struct pgq *c, const void *string_node); /* of a String node */
 const char **pgq_names(struct pgq *c, List *strings, uint32_t *count);
 struct ast *pgq_new(struct pgq *c, enum ast_kind kind, int location);
-struct ast *pgq_expr(struct pgq *c, Node *n);                  /* NULL stays NULL */
+struct ast *pgq_expr(struct pgq *c, Node *n); /* NULL stays NULL */
 struct ast_query *pgq_query(struct pgq *c, Node *n);
 struct ast_from *pgq_from(struct pgq *c, Node *n);
 /* Where an expression begins; -1 unknown. */

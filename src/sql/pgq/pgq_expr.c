@@ -87,8 +87,7 @@ static struct ast *constant(struct pgq *c, A_Const *k)
         a->kind = AST_STRING;
         a->name = pgq_str(c, k->val.sval.sval);
         return a;
-    default:
-        return bad(c, k->location, "+bit string constants");
+    default: return bad(c, k->location, "+bit string constants");
     }
 }
 
@@ -137,23 +136,16 @@ static struct ast *a_expr(struct pgq *c, A_Expr *e)
     case AEXPR_OP:
     case AEXPR_LIKE:
     case AEXPR_ILIKE:
-    case AEXPR_SIMILAR:
-        return plain_operator(c, e);
-    case AEXPR_DISTINCT:
-        return binary(c, AST_DISTINCT, e);
-    case AEXPR_NOT_DISTINCT:
-        return binary(c, AST_NOT_DISTINCT, e);
-    case AEXPR_NULLIF:
-        return binary(c, AST_NULLIF, e);
-    case AEXPR_IN:
-        return in_list(c, e);
+    case AEXPR_SIMILAR: return plain_operator(c, e);
+    case AEXPR_DISTINCT: return binary(c, AST_DISTINCT, e);
+    case AEXPR_NOT_DISTINCT: return binary(c, AST_NOT_DISTINCT, e);
+    case AEXPR_NULLIF: return binary(c, AST_NULLIF, e);
+    case AEXPR_IN: return in_list(c, e);
     case AEXPR_BETWEEN:
     case AEXPR_NOT_BETWEEN:
     case AEXPR_BETWEEN_SYM:
-    case AEXPR_NOT_BETWEEN_SYM:
-        return between(c, e);
-    default:
-        return bad(c, e->location, "+ANY and ALL with an array");
+    case AEXPR_NOT_BETWEEN_SYM: return between(c, e);
+    default: return bad(c, e->location, "+ANY and ALL with an array");
     }
 }
 
@@ -238,9 +230,9 @@ static struct ast *bool_expr(struct pgq *c, BoolExpr *b)
 static struct ast *boolean_test(struct pgq *c, BooleanTest *b)
 {
     static const enum ast_kind kinds[] = {
-        [IS_TRUE] = AST_IS_TRUE,           [IS_NOT_TRUE] = AST_IS_NOT_TRUE,
-        [IS_FALSE] = AST_IS_FALSE,         [IS_NOT_FALSE] = AST_IS_NOT_FALSE,
-        [IS_UNKNOWN] = AST_IS_UNKNOWN,     [IS_NOT_UNKNOWN] = AST_IS_NOT_UNKNOWN,
+        [IS_TRUE] = AST_IS_TRUE,       [IS_NOT_TRUE] = AST_IS_NOT_TRUE,
+        [IS_FALSE] = AST_IS_FALSE,     [IS_NOT_FALSE] = AST_IS_NOT_FALSE,
+        [IS_UNKNOWN] = AST_IS_UNKNOWN, [IS_NOT_UNKNOWN] = AST_IS_NOT_UNKNOWN,
     };
     return unary(c, kinds[b->booltesttype], b->location, (Node *)b->arg);
 }
@@ -281,8 +273,8 @@ static struct ast *value_function(struct pgq *c, SQLValueFunction *f)
 static struct ast *sublink(struct pgq *c, SubLink *s)
 {
     static const char *const names[] = {
-        [EXISTS_SUBLINK] = "EXISTS",        [ALL_SUBLINK] = "ALL with a subquery",
-        [ANY_SUBLINK] = "IN with a subquery", [ROWCOMPARE_SUBLINK] = "comparing rows with a subquery",
+        [EXISTS_SUBLINK] = "EXISTS",           [ALL_SUBLINK] = "ALL with a subquery",
+        [ANY_SUBLINK] = "IN with a subquery",  [ROWCOMPARE_SUBLINK] = "comparing rows with a subquery",
         [EXPR_SUBLINK] = "+scalar subqueries", [MULTIEXPR_SUBLINK] = "+row subqueries",
         [ARRAY_SUBLINK] = "ARRAY(subquery)",
     };
@@ -292,69 +284,47 @@ static struct ast *sublink(struct pgq *c, SubLink *s)
 static const char *node_name(Node *n)
 {
     switch (nodeTag(n)) {
-    case T_A_ArrayExpr:
-        return "ARRAY[...]";
-    case T_A_Indirection:
-        return "+array subscripts and fields of composite values";
-    case T_RowExpr:
-        return "+row values";
-    case T_GroupingFunc:
-        return "GROUPING()";
-    case T_ParamRef:
-        return "+parameters ($1)";
+    case T_A_ArrayExpr: return "ARRAY[...]";
+    case T_A_Indirection: return "+array subscripts and fields of composite values";
+    case T_RowExpr: return "+row values";
+    case T_GroupingFunc: return "GROUPING()";
+    case T_ParamRef: return "+parameters ($1)";
     case T_XmlExpr:
-    case T_XmlSerialize:
-        return "XML";
-    case T_SetToDefault:
-        return "DEFAULT";
-    case T_GroupingSet:
-        return "+GROUPING SETS, CUBE and ROLLUP";
-    case T_CurrentOfExpr:
-        return "CURRENT OF";
-    case T_MergeSupportFunc:
-        return "MERGE_ACTION()";
-    default:
-        return "this SQL/JSON expression";
+    case T_XmlSerialize: return "XML";
+    case T_SetToDefault: return "DEFAULT";
+    case T_GroupingSet: return "+GROUPING SETS, CUBE and ROLLUP";
+    case T_CurrentOfExpr: return "CURRENT OF";
+    case T_MergeSupportFunc: return "MERGE_ACTION()";
+    default: return "this SQL/JSON expression";
     }
 }
 
 static struct ast *expr_by_tag(struct pgq *c, Node *n)
 {
     switch (nodeTag(n)) {
-    case T_ColumnRef:
-        return column_ref(c, (ColumnRef *)n);
-    case T_A_Const:
-        return constant(c, (A_Const *)n);
-    case T_A_Expr:
-        return a_expr(c, (A_Expr *)n);
-    case T_FuncCall:
-        return call(c, (FuncCall *)n);
-    case T_TypeCast:
-        return type_cast(c, (TypeCast *)n);
-    case T_BoolExpr:
-        return bool_expr(c, (BoolExpr *)n);
+    case T_ColumnRef: return column_ref(c, (ColumnRef *)n);
+    case T_A_Const: return constant(c, (A_Const *)n);
+    case T_A_Expr: return a_expr(c, (A_Expr *)n);
+    case T_FuncCall: return call(c, (FuncCall *)n);
+    case T_TypeCast: return type_cast(c, (TypeCast *)n);
+    case T_BoolExpr: return bool_expr(c, (BoolExpr *)n);
     case T_NullTest: {
         NullTest *t = (NullTest *)n;
-        return unary(c, t->nulltesttype == IS_NULL ? AST_IS_NULL : AST_IS_NOT_NULL, t->location, (Node *)t->arg);
+        return unary(c, t->nulltesttype == IS_NULL ? AST_IS_NULL : AST_IS_NOT_NULL, t->location,
+                     (Node *)t->arg);
     }
-    case T_BooleanTest:
-        return boolean_test(c, (BooleanTest *)n);
-    case T_CaseExpr:
-        return case_expr(c, (CaseExpr *)n);
+    case T_BooleanTest: return boolean_test(c, (BooleanTest *)n);
+    case T_CaseExpr: return case_expr(c, (CaseExpr *)n);
     case T_CoalesceExpr:
         return with_args(c, AST_COALESCE, ((CoalesceExpr *)n)->location, ((CoalesceExpr *)n)->args);
     case T_MinMaxExpr: {
         MinMaxExpr *m = (MinMaxExpr *)n;
         return with_args(c, m->op == IS_GREATEST ? AST_GREATEST : AST_LEAST, m->location, m->args);
     }
-    case T_SubLink:
-        return sublink(c, (SubLink *)n);
-    case T_CollateClause:
-        return collate(c, (CollateClause *)n);
-    case T_SQLValueFunction:
-        return value_function(c, (SQLValueFunction *)n);
-    default:
-        return bad(c, pgq_location(n), node_name(n));
+    case T_SubLink: return sublink(c, (SubLink *)n);
+    case T_CollateClause: return collate(c, (CollateClause *)n);
+    case T_SQLValueFunction: return value_function(c, (SQLValueFunction *)n);
+    default: return bad(c, pgq_location(n), node_name(n));
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- positions and errors ---- */
 
@@ -69,7 +70,8 @@ void pgq_unsupported(struct pgq *c, int location, const char *fmt, ...)
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
     bool plural = what[0] == '+';
-    pgq_error(c, ERR_UNSUPPORTED, pgq_pos(c, location), "%s %s not supported yet", what + plural, plural ? "are" : "is");
+    pgq_error(c, ERR_UNSUPPORTED, pgq_pos(c, location), "%s %s not supported yet", what + plural,
+              plural ? "are" : "is");
 }
 
 bool pgq_enter(struct pgq *c, int location)
@@ -79,7 +81,8 @@ bool pgq_enter(struct pgq *c, int location)
         return true;
     }
     if (!c->too_deep)
-        pgq_error(c, ERR_LIMIT, pgq_pos(c, location), "SQL is nested more than %d levels deep", EXPR_DEPTH_MAX);
+        pgq_error(c, ERR_LIMIT, pgq_pos(c, location), "SQL is nested more than %d levels deep",
+                  EXPR_DEPTH_MAX);
     c->too_deep = true;
     return false;
 }
@@ -139,7 +142,8 @@ static void create_view(struct pgq *c, struct ast_statement *s, ViewStmt *v)
 static void index_column(struct pgq *c, struct ast_statement *s, IndexElem *e)
 {
     if (!e->name) {
-        pgq_unsupported(c, pgq_location(e->expr), "an index on an expression (add it to the view as a column)");
+        pgq_unsupported(c, pgq_location(e->expr),
+                        "an index on an expression (add it to the view as a column)");
         return;
     }
     if (e->opclass)
@@ -150,7 +154,8 @@ static void index_column(struct pgq *c, struct ast_statement *s, IndexElem *e)
     k->pos = s->view_pos; /* the grammar keeps no place for index columns */
     k->name = pgq_str(c, e->name);
     k->desc = e->ordering == SORTBY_DESC;
-    k->nulls_first = e->nulls_ordering == SORTBY_NULLS_DEFAULT ? k->desc : e->nulls_ordering == SORTBY_NULLS_FIRST;
+    k->nulls_first =
+        e->nulls_ordering == SORTBY_NULLS_DEFAULT ? k->desc : e->nulls_ordering == SORTBY_NULLS_FIRST;
 }
 
 static void create_index(struct pgq *c, struct ast_statement *s, IndexStmt *x)
@@ -191,7 +196,8 @@ static void comment(struct pgq *c, struct ast_statement *s, CommentStmt *m)
     if (m->objtype != OBJECT_VIEW && !column)
         pgq_error(c, ERR_UNSUPPORTED, s->pos, "COMMENT ON anything but VIEW and COLUMN is not supported yet");
     else if (!comment_object(c, s, m, column ? 2 : 1))
-        pgq_error(c, ERR_CONFIG, s->pos, column ? "COMMENT ON COLUMN needs view.column" : "a view's name has no schema");
+        pgq_error(c, ERR_CONFIG, s->pos,
+                  column ? "COMMENT ON COLUMN needs view.column" : "a view's name has no schema");
 }
 
 /* The first words of a statement, for the message that refuses it. */
@@ -214,18 +220,13 @@ static const char *first_words(struct pgq *c, const char *text)
 static void convert_by_tag(struct pgq *c, struct ast_statement *s, Node *n)
 {
     switch (nodeTag(n)) {
-    case T_ViewStmt:
-        create_view(c, s, (ViewStmt *)n);
-        return;
-    case T_IndexStmt:
-        create_index(c, s, (IndexStmt *)n);
-        return;
-    case T_CommentStmt:
-        comment(c, s, (CommentStmt *)n);
-        return;
+    case T_ViewStmt: create_view(c, s, (ViewStmt *)n); return;
+    case T_IndexStmt: create_index(c, s, (IndexStmt *)n); return;
+    case T_CommentStmt: comment(c, s, (CommentStmt *)n); return;
     default:
         pgq_error(c, ERR_UNSUPPORTED, s->pos,
-                  "%s is not supported: only CREATE VIEW, CREATE INDEX and COMMENT ON are", first_words(c, s->text));
+                  "%s is not supported: only CREATE VIEW, CREATE INDEX and COMMENT ON are",
+                  first_words(c, s->text));
     }
 }
 
@@ -296,6 +297,45 @@ static int offset_of_character(const char *text, int character)
     return at;
 }
 
+static bool take_word(const char **at, const char *word)
+{
+    size_t len = strlen(word);
+    if (strncasecmp(*at, word, len) != 0 || !strchr(" \t\r\n", (*at)[len]) || !(*at)[len])
+        return false;
+    *at += len;
+    *at += strspn(*at, " \t\r\n");
+    return true;
+}
+
+/* "CREATE VIEW name" that does not parse: its readers need not be told that there is no such view. */
+static void put_unparsed(struct pgq *c, struct ast_statements *out, size_t from, size_t end)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const char *at = c->text + skip_blanks(c->text, from, end);
+    if (!take_word(&at, "create"))
+        return;
+    if (take_word(&at, "or") && !take_word(&at, "replace"))
+        return;
+    size_t len = 0;
+    if (!take_word(&at, "view") || (len = strspn(at, letters)) == 0)
+        return;
+    struct ast_statement *s = ARENA_NEW(c->arena, struct ast_statement);
+    char *name = arena_strndup(c->arena, at, len);
+    for (char *p = name; *p; p++)
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+    *s = (struct ast_statement){.file = c->file, .view = name, .text = "", .broken = true};
+    s->pos = s->view_pos = pgq_pos(c, (int)(at - c->text));
+    append(c, out, s);
+}
+
+static void syntax_error(struct pgq *c, const char *text, const PgQueryError *e)
+{
+    char *message = arena_strdup(c->arena, e->message);
+    for (char *p = message; *p; p++)
+        *p = *p == '\n' || *p == '\r' ? ' ' : *p;
+    pgq_error(c, ERR_CONFIG, pgq_pos(c, offset_of_character(text, e->cursorpos)), "%.300s", message);
+}
+
 /* Parses text[from..end); true when it parsed. Syntax errors are reported only when `report`. */
 static bool parse_range(struct pgq *c, size_t from, size_t end, bool report, struct ast_statements *out)
 {
@@ -311,9 +351,10 @@ static bool parse_range(struct pgq *c, size_t from, size_t end, bool report, str
         foreach (cell, r.tree)
             convert(c, out, lfirst(cell), from, end);
     } else {
-        if (report)
-            pgq_error(c, ERR_CONFIG, pgq_pos(c, offset_of_character(text, r.error->cursorpos)), "%s",
-                      r.error->message);
+        if (report) {
+            syntax_error(c, text, r.error);
+            put_unparsed(c, out, from, end);
+        }
         pg_query_free_error(r.error);
     }
     free(r.stderr_buffer);
@@ -334,10 +375,14 @@ static void parse_one_by_one(struct pgq *c, struct ast_statements *out)
     pg_query_free_split_result(split);
 }
 
-void sql_parse(struct arena *arena, const char *file, const char *text, int first_line, struct ast_statements *out,
-               struct err **errs)
+void sql_parse(struct arena *arena, const char *file, const char *text, int first_line,
+               struct ast_statements *out, struct err **errs)
 {
-    struct pgq c = {.arena = arena, .file = file, .text = text, .text_len = strlen(text), .first_line = first_line,
+    struct pgq c = {.arena = arena,
+                    .file = file,
+                    .text = text,
+                    .text_len = strlen(text),
+                    .first_line = first_line,
                     .errs = errs};
     if (c.text_len > INT32_MAX / 4) {
         err_append(errs, err_at(ERR_LIMIT, file, 0, 0, "SQL text is longer than %d bytes", INT32_MAX / 4));

@@ -50,20 +50,15 @@ static struct ast_from *from_query(struct pgq *c, RangeSubselect *r)
 static int from_location(Node *n)
 {
     switch (nodeTag(n)) {
-    case T_RangeVar:
-        return ((RangeVar *)n)->location;
-    case T_JoinExpr:
-        return from_location(((JoinExpr *)n)->larg);
-    case T_RangeSubselect:
-        return query_location(((RangeSubselect *)n)->subquery);
-    case T_RangeTableSample:
-        return ((RangeTableSample *)n)->location;
+    case T_RangeVar: return ((RangeVar *)n)->location;
+    case T_JoinExpr: return from_location(((JoinExpr *)n)->larg);
+    case T_RangeSubselect: return query_location(((RangeSubselect *)n)->subquery);
+    case T_RangeTableSample: return ((RangeTableSample *)n)->location;
     case T_RangeFunction: {
         List *first = ((RangeFunction *)n)->functions;
         return first ? pgq_location(linitial(linitial(first))) : -1;
     }
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
@@ -71,17 +66,10 @@ static struct ast_from *from_join(struct pgq *c, JoinExpr *j)
 {
     struct ast_from *f = from_new(c, AST_FROM_JOIN, from_location((Node *)j));
     switch (j->jointype) {
-    case JOIN_LEFT:
-        f->join = AST_JOIN_LEFT;
-        break;
-    case JOIN_RIGHT:
-        f->join = AST_JOIN_RIGHT;
-        break;
-    case JOIN_FULL:
-        f->join = AST_JOIN_FULL;
-        break;
-    default:
-        f->join = AST_JOIN_INNER;
+    case JOIN_LEFT: f->join = AST_JOIN_LEFT; break;
+    case JOIN_RIGHT: f->join = AST_JOIN_RIGHT; break;
+    case JOIN_FULL: f->join = AST_JOIN_FULL; break;
+    default: f->join = AST_JOIN_INNER;
     }
     if (j->join_using_alias)
         pgq_unsupported(c, from_location(j->rarg), "an alias for JOIN USING");
@@ -97,21 +85,12 @@ static struct ast_from *from_join(struct pgq *c, JoinExpr *j)
 static struct ast_from *from_by_tag(struct pgq *c, Node *n)
 {
     switch (nodeTag(n)) {
-    case T_RangeVar:
-        return from_table(c, (RangeVar *)n);
-    case T_RangeSubselect:
-        return from_query(c, (RangeSubselect *)n);
-    case T_JoinExpr:
-        return from_join(c, (JoinExpr *)n);
-    case T_RangeFunction:
-        pgq_unsupported(c, from_location(n), "+functions in FROM");
-        return NULL;
-    case T_RangeTableSample:
-        pgq_unsupported(c, from_location(n), "TABLESAMPLE");
-        return NULL;
-    default:
-        pgq_unsupported(c, from_location(n), "+XMLTABLE and JSON_TABLE");
-        return NULL;
+    case T_RangeVar: return from_table(c, (RangeVar *)n);
+    case T_RangeSubselect: return from_query(c, (RangeSubselect *)n);
+    case T_JoinExpr: return from_join(c, (JoinExpr *)n);
+    case T_RangeFunction: pgq_unsupported(c, from_location(n), "+functions in FROM"); return NULL;
+    case T_RangeTableSample: pgq_unsupported(c, from_location(n), "TABLESAMPLE"); return NULL;
+    default: pgq_unsupported(c, from_location(n), "+XMLTABLE and JSON_TABLE"); return NULL;
     }
 }
 
@@ -244,7 +223,8 @@ static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
 static void put_set_operation(struct pgq *c, struct ast_query *q, SelectStmt *s)
 {
     if (s->op != SETOP_UNION)
-        pgq_unsupported(c, query_location((Node *)s->rarg), s->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT");
+        pgq_unsupported(c, query_location((Node *)s->rarg),
+                        s->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT");
     q->kind = s->all ? AST_UNION_ALL : AST_UNION;
     q->left = pgq_query(c, (Node *)s->larg);
     q->right = pgq_query(c, (Node *)s->rarg);

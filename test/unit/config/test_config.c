@@ -75,27 +75,28 @@ static void everything(void)
 {
     write_file("views.sql", "CREATE VIEW v AS SELECT 1;\n");
     setenv("PENSTOCK_TEST_PASSWORD", "hunter2", 1);
-    struct config *c = load("penstock: 1\n"
-                            "sources:\n"
-                            "  core:\n"
-                            "    postgres:\n"
-                            "      password: ${PENSTOCK_TEST_PASSWORD}\n"
-                            "      note: ${PENSTOCK_TEST_NOTHING:-fallback}-$${x}\n"
-                            "  demo:\n"
-                            "    generator: { workload: bank }\n"
-                            "sql:\n"
-                            "  - views.sql\n"
-                            "  - |\n"
-                            "    CREATE VIEW w AS\n"
-                            "      SELECT 2;\n"
-                            "apis:\n"
-                            "  balances:\n"
-                            "  customers/top: { view: top_customers, key: [a, b] }\n"
-                            "access: { anonymous: read }\n"
-                            "server: { listen: \"[::]:9000\", tls: { certificate: cert.pem, key: /k.pem } }\n"
-                            "cores: { shards: \"4-6,9\", serve: 3 }\n"
-                            "store: { path: /var/p, epoch: 10ms, checkpoint: 1m30s, checkpoint_bytes: 1GiB }\n"
-                            "limits: { page_rows: 7, body_bytes: 64KiB }\n");
+    struct config *c =
+        load("penstock: 1\n"
+             "sources:\n"
+             "  core:\n"
+             "    postgres:\n"
+             "      password: ${PENSTOCK_TEST_PASSWORD}\n"
+             "      note: ${PENSTOCK_TEST_NOTHING:-fallback}-$${x}\n"
+             "  demo:\n"
+             "    generator: { workload: bank }\n"
+             "sql:\n"
+             "  - views.sql\n"
+             "  - |\n"
+             "    CREATE VIEW w AS\n"
+             "      SELECT 2;\n"
+             "apis:\n"
+             "  balances:\n"
+             "  customers/top: { view: top_customers, key: [a, b] }\n"
+             "access: { anonymous: read }\n"
+             "server: { listen: \"[::]:9000\", tls: { certificate: cert.pem, key: /k.pem } }\n"
+             "cores: { shards: \"4-6,9\", serve: 3 }\n"
+             "store: { path: /var/p, epoch: 10ms, checkpoint: 1m30s, checkpoint_bytes: 1GiB }\n"
+             "limits: { page_rows: 7, body_bytes: 64KiB }\n");
     CHECK(c->source_count == 2);
     CHECK_STR(c->sources[0].name, "core");
     CHECK_STR(c->sources[0].kind, "postgres");
@@ -128,8 +129,10 @@ static void without_secrets(void)
 {
     unsetenv("PENSTOCK_TEST_UNSET");
     setenv("PENSTOCK_TEST_PORT", "7", 1);
-    const char *path = write_file("penstock.yaml", "penstock: 1\nsources: { a: { postgres: { password: \"${PENSTOCK_TEST_UNSET}\" } } }\n"
-                                                   "server: { listen: \"0.0.0.0:${PENSTOCK_TEST_PORT}\" }\n");
+    const char *path =
+        write_file("penstock.yaml",
+                   "penstock: 1\nsources: { a: { postgres: { password: \"${PENSTOCK_TEST_UNSET}\" } } }\n"
+                   "server: { listen: \"0.0.0.0:${PENSTOCK_TEST_PORT}\" }\n");
     struct config *c = NULL;
     struct err *e = config_load(path, false, &c);
     CHECK(e == NULL);
@@ -143,18 +146,19 @@ static void without_secrets(void)
 
 static void all_errors_at_once(void)
 {
-    check_errors("penstock: 2\n"
-                 "sorces: {}\n"
-                 "store: { epoch: fast, checkpoint: 1s, pth: x }\n"
-                 "limits: { connections: 0, body_bytes: 9PB }\n",
-                 "penstock.yaml:1:11: penstock: expected 1, the only format of this file there is\n"
-                 "penstock.yaml:2:1: unknown key \"sorces\"\n"
-                 "  hint: did you mean sources?\n"
-                 "penstock.yaml:3:17: store.epoch: expected a duration such as 5ms, 1s, 10m or 30d, found \"fast\"\n"
-                 "penstock.yaml:3:39: store: unknown key \"pth\"\n"
-                 "  hint: did you mean path?\n"
-                 "penstock.yaml:4:24: limits.connections: expected a whole number from 1 to 1000000, found \"0\"\n"
-                 "penstock.yaml:4:39: limits.body_bytes: expected a size such as 16KiB, 64MiB or 1GB, found \"9PB\"");
+    check_errors(
+        "penstock: 2\n"
+        "sorces: {}\n"
+        "store: { epoch: fast, checkpoint: 1s, pth: x }\n"
+        "limits: { connections: 0, body_bytes: 9PB }\n",
+        "penstock.yaml:1:11: penstock: expected 1, the only format of this file there is\n"
+        "penstock.yaml:2:1: unknown key \"sorces\"\n"
+        "  hint: did you mean sources?\n"
+        "penstock.yaml:3:17: store.epoch: expected a duration such as 5ms, 1s, 10m or 30d, found \"fast\"\n"
+        "penstock.yaml:3:39: store: unknown key \"pth\"\n"
+        "  hint: did you mean path?\n"
+        "penstock.yaml:4:24: limits.connections: expected a whole number from 1 to 1000000, found \"0\"\n"
+        "penstock.yaml:4:39: limits.body_bytes: expected a size such as 16KiB, 64MiB or 1GB, found \"9PB\"");
 }
 
 static void not_built_yet(void)
@@ -171,32 +175,38 @@ static void not_built_yet(void)
 
 static void bad_references(void)
 {
-    check_errors("penstock: 1\n"
-                 "sources: { Core: { postgres: {} }, two: { a: 1, b: 2 } }\n"
-                 "sql: [ missing.sql ]\n"
-                 "apis:\n"
-                 "  /x:\n"
-                 "  v1/a:\n"
-                 "  a/b:\n"
-                 "  c: { veiw: d }\n",
-                 "penstock.yaml:2:12: sources: \"Core\" is not a name: small letters, digits and underscores, as in SQL\n"
-                 "penstock.yaml:2:41: sources.two: expected exactly one kind of source, such as postgres: {...}\n"
-                 "penstock.yaml:3:8: sql: cannot read missing.sql: No such file or directory\n"
-                 "penstock.yaml:5:3: apis: \"/x\" is not a path: expected names of letters, digits, _ and - with / between "
-                 "them, the first not v1, v2, ...\n"
-                 "penstock.yaml:6:3: apis: \"v1/a\" is not a path: expected names of letters, digits, _ and - with / between "
-                 "them, the first not v1, v2, ...\n"
-                 "penstock.yaml:7:3: apis.a/b: expected { view: NAME }, for a path with / is not a view's name\n"
-                 "penstock.yaml:8:8: apis.c: unknown key \"veiw\"\n"
-                 "  hint: did you mean view?");
+    check_errors(
+        "penstock: 1\n"
+        "sources: { Core: { postgres: {} }, two: { a: 1, b: 2 } }\n"
+        "sql: [ missing.sql ]\n"
+        "apis:\n"
+        "  /x:\n"
+        "  v1/a:\n"
+        "  a/b:\n"
+        "  c: { veiw: d }\n",
+        "penstock.yaml:2:12: sources: \"Core\" is not a name: small letters, digits and underscores, as in "
+        "SQL\n"
+        "penstock.yaml:2:41: sources.two: expected exactly one kind of source, such as postgres: {...}\n"
+        "penstock.yaml:3:8: sql: cannot read missing.sql: No such file or directory\n"
+        "penstock.yaml:5:3: apis: \"/x\" is not a path: expected names of letters, digits, _ and - with / "
+        "between "
+        "them, the first not v1, v2, ...\n"
+        "penstock.yaml:6:3: apis: \"v1/a\" is not a path: expected names of letters, digits, _ and - with / "
+        "between "
+        "them, the first not v1, v2, ...\n"
+        "penstock.yaml:7:3: apis.a/b: expected { view: NAME }, for a path with / is not a view's name\n"
+        "penstock.yaml:8:8: apis.c: unknown key \"veiw\"\n"
+        "  hint: did you mean view?");
 }
 
 static void yaml_itself(void)
 {
     check_errors("a: [1, 2\n", "penstock.yaml:2:1: did not find expected ',' or ']'");
     check_errors("", "penstock.yaml:1:1: the file is empty");
-    check_errors("a: &x 1\nb: *x\n", "penstock.yaml:2:4: anchors and aliases (&name, *name) are not supported");
-    check_errors("penstock: 1\npenstock: 1\n", "penstock.yaml:2:1: \"penstock\" is given twice, first on line 1");
+    check_errors("a: &x 1\nb: *x\n",
+                 "penstock.yaml:2:4: anchors and aliases (&name, *name) are not supported");
+    check_errors("penstock: 1\npenstock: 1\n",
+                 "penstock.yaml:2:1: \"penstock\" is given twice, first on line 1");
     check_errors("penstock: 1\n---\npenstock: 1\n", "penstock.yaml:2:1: one file holds one document");
     check_errors("- 1\n", "penstock.yaml:1:1: the file: expected a mapping of keys to values");
 }
@@ -209,7 +219,8 @@ static void variables(void)
                  "penstock.yaml:2:16: store.path: expected a path, found nothing");
     setenv("PENSTOCK_TEST_PASSWORD", "hunter2", 1);
     check_errors("penstock: 1\nstore: { epoch: \"${PENSTOCK_TEST_PASSWORD}\" }\n",
-                 "penstock.yaml:2:17: store.epoch: expected a duration such as 5ms, 1s, 10m or 30d (the value comes from a "
+                 "penstock.yaml:2:17: store.epoch: expected a duration such as 5ms, 1s, 10m or 30d (the "
+                 "value comes from a "
                  "variable and is not shown)");
     write_file("secret", "from a file\n");
     struct config *c = load("penstock: 1\nstore: { path: \"/${file:secret}\" }\n");
@@ -223,7 +234,8 @@ static void core_lists(void)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char text[128];
         snprintf(text, sizeof(text), "penstock: 1\ncores: { shards: \"%s\" }\n", bad[i]);
-        check_errors(text, "penstock.yaml:2:18: cores.shards: expected auto, a count from 1 to 1024, or a list of cores such "
+        check_errors(text, "penstock.yaml:2:18: cores.shards: expected auto, a count from 1 to 1024, or a "
+                           "list of cores such "
                            "as 4-31,36-63");
     }
 }

@@ -10,7 +10,7 @@
 #include "plan/plan.h"
 
 #define GOLDEN_TABLES_MAX 16
-#define GOLDEN_APIS_MAX 16
+#define GOLDEN_APIS_MAX   16
 struct golden {
     struct arena arena;
     char *text;
