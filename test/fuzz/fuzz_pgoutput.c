@@ -1,0 +1,89 @@
+/* Fuzzes what comes from a replication connection: frames, pgoutput messages, COPY rows, and stored positions. The
+ * first byte picks which. Everything a decoder points to is read, so that a sanitizer sees what lies outside. */
+#include "source/postgres/pg_copy.h"
+#include "source/postgres/pg_position.h"
+#include "source/postgres/pgoutput.h"
+#include <stdlib.h>
+#include <string.h>
+
+static volatile uint8_t looked;
+
+static void look(const void *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        looked = (uint8_t)(looked ^ ((const uint8_t *)p)[i]);
+}
+
+static void look_row(const struct pgo_tuple *t)
+{
+    for (uint32_t i = 0; i < t->field_count; i++)
+        look(t->fields[i].p, t->fields[i].len);
+}
+
+static void message(const uint8_t *p, size_t len)
+{
+    static struct pgo_message m;
+    if (pgo_message_decode(p, len, &m))
+        return;
+    switch (m.kind) {
+    case PGO_RELATION:
+        look(m.schema, strlen(m.schema));
+        look(m.name, strlen(m.name));
+        for (uint32_t i = 0; i < m.column_count; i++)
+            look(m.columns[i].name, strlen(m.columns[i].name));
+        break;
+    case PGO_INSERT:
+    case PGO_UPDATE:
+    case PGO_DELETE:
+        look_row(&m.old_row);
+        look_row(&m.new_row);
+        break;
+    case PGO_TRUNCATE:
+        for (uint32_t i = 0; i < m.relid_count; i++)
+            looked = (uint8_t)pgo_truncate_relid(&m, i);
+        break;
+    default: break;
+    }
+}
+
+static void copy_row(const uint8_t *p, size_t len)
+{
+    struct pg_copy_field fields[16];
+    char *row = malloc(len ? len : 1);
+    if (len)
+        memcpy(row, p, len);
+    uint32_t count = pg_copy_split(row, len, fields, ARRAY_COUNT(fields));
+    for (uint32_t i = 0; i < count && i < ARRAY_COUNT(fields); i++)
+        if (fields[i].p)
+            look(fields[i].p, fields[i].len);
+    free(row);
+}
+
+static void position(const uint8_t *p, size_t len)
+{
+    struct pg_position pos;
+    uint8_t again[SOURCE_POSITION_MAX];
+    if (!pg_position_decode(p, len, &pos) || strlen(pos.slot) != p[2])
+        return;
+    size_t n = pg_position_encode(&pos, again);
+    if (n != len || (n > 0 && memcmp(again, p, n) != 0))
+        abort(); /* one position has one encoding */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pgo_frame f;
+    if (size == 0)
+        return 0;
+    switch (data[0]) {
+    case 0: copy_row(data + 1, size - 1); break;
+    case 1: position(data + 1, size - 1); break;
+    default:
+        /* A frame, which holds a message; and the bytes as a message by themselves. */
+        if (!pgo_frame_decode(data, size, &f) && f.kind == PGO_WAL)
+            message(f.p, f.len);
+        message(data, size);
+    }
+    return 0;
+}
