@@ -90,6 +90,10 @@ INVARIANTS = {
     "half_transfers": _empty,
 }
 
+# view -> its key columns
+KEYS = {"credits": ["account"], "debits": ["account"], "balance": ["account"], "outer_join": ["id"], "entry_balances": ["account_id"],
+        "held": ["id"], "mismatches": ["id"], "half_transfers": ["transfer"]}
+
 
 def create(connection):
     pg.script(connection, SCHEMA.format(accounts=ACCOUNTS))

@@ -111,6 +111,7 @@ class Events:
         if last_id is not None:
             headers["Last-Event-ID"] = last_id
         self.connection.request("GET", path, headers=headers)
+        self.socket = self.connection.sock  # the connection forgets it when the answer has no end
         self.response = self.connection.getresponse()
         if self.response.status != 200:
             body = self.response.read()
@@ -119,6 +120,11 @@ class Events:
         self.content_type = self.response.headers.get("Content-Type", "")
 
     def close(self):
+        """Also from another thread: whoever reads sees the end."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.connection.close()
 
     def __iter__(self):

@@ -78,8 +78,8 @@ class Subscriber:
     Changes are taken up at the epoch event that ends them. With resume_s the connection is dropped now and then, at any
     point, and resumed after the last epoch seen: there must be no gap and nothing twice."""
 
-    def __init__(self, box, view, check, resume_s=0):
-        self.box, self.view, self.check, self.resume_s = box, view, check, resume_s
+    def __init__(self, box, view, check, key, resume_s=0):
+        self.box, self.view, self.check, self.key, self.resume_s = box, view, check, key, resume_s
         self.rows = canon.bag(())
         self.pending = []
         self.epochs = self.changes = self.resets = self.resumed = 0
@@ -96,10 +96,7 @@ class Subscriber:
     def stop(self):
         self.stopping.set()
         if self.events:
-            try:
-                self.events.connection.sock and self.events.connection.sock.shutdown(2)
-            except OSError:
-                pass
+            self.events.close()
         self.thread.join(10)
 
     def _run(self):
@@ -151,10 +148,14 @@ class Subscriber:
             self.rows[canon.loads(data)] += 1
         elif event == "delete":
             self._remove(canon.loads(data))
-        elif event == "update":
-            both = canon.loads(data)
-            self._remove(both.get("old"))
-            self.rows[both.get("new")] += 1
+        elif event == "update":  # the new row; the old one is that of the same key
+            row = canon.loads(data)
+            same = [r for r in self.rows if [r.get(k) for k in self.key] == [row.get(k) for k in self.key]]
+            if len(same) != 1 or not self.key:
+                self.failures.append("%s: update of a row that is there %d times: %s" % (self.view, len(same), row))
+            for r in same:
+                self._remove(r)
+            self.rows[row] += 1
         elif event == "reset":
             self.rows.clear()
             self.resets += 1
