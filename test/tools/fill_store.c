@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define VIEWS 5
+#define VIEWS  5
 #define LOG_US INT64_C(600000000)
 
 struct filler {
@@ -67,13 +67,13 @@ static const struct column account_columns[] = {
     {"note", {T_TEXT, -1}, false, NULL},
 };
 static const struct column line_columns[] = {
-    {"order_id", {T_INT8, -1}, true, NULL}, {"line", {T_INT4, -1}, true, NULL},
-    {"product", {T_TEXT, -1}, false, NULL}, {"price", {T_NUMERIC, -1}, false, NULL},
-    {"doc", {T_JSONB, -1}, false, NULL},    {"raw", {T_JSON, -1}, false, NULL},
-    {"blob", {T_BYTEA, -1}, false, NULL},   {"uid", {T_UUID, -1}, false, NULL},
-    {"day", {T_DATE, -1}, false, NULL},     {"at", {T_TIMESTAMP, -1}, false, NULL},
+    {"order_id", {T_INT8, -1}, true, NULL},   {"line", {T_INT4, -1}, true, NULL},
+    {"product", {T_TEXT, -1}, false, NULL},   {"price", {T_NUMERIC, -1}, false, NULL},
+    {"doc", {T_JSONB, -1}, false, NULL},      {"raw", {T_JSON, -1}, false, NULL},
+    {"blob", {T_BYTEA, -1}, false, NULL},     {"uid", {T_UUID, -1}, false, NULL},
+    {"day", {T_DATE, -1}, false, NULL},       {"at", {T_TIMESTAMP, -1}, false, NULL},
     {"every", {T_INTERVAL, -1}, false, NULL}, {"ratio", {T_FLOAT8, -1}, false, NULL},
-    {"paid", {T_BOOL, -1}, false, NULL},    {"code", {T_TEXT, -1}, false, NULL},
+    {"paid", {T_BOOL, -1}, false, NULL},      {"code", {T_TEXT, -1}, false, NULL},
 };
 static const struct column visit_columns[] = {
     {"page", {T_TEXT, -1}, false, NULL},
@@ -87,8 +87,8 @@ static struct key_column by_branch[] = {{2, false, false}, {3, true, true}};
 static struct key_column by_owner[] = {{1, false, false}};
 static struct key_column by_code[] = {{13, false, false}};
 
-static void view_set(struct filler *f, uint32_t i, const char *name, const char *comment, const struct column *columns,
-                     size_t count, uint32_t key_count)
+static void view_set(struct filler *f, uint32_t i, const char *name, const char *comment,
+                     const struct column *columns, size_t count, uint32_t key_count)
 {
     static uint32_t keys[] = {0, 1};
     static uint32_t sources[] = {0};
@@ -105,7 +105,8 @@ static void view_set(struct filler *f, uint32_t i, const char *name, const char 
     v->sources = sources;
 }
 
-static void index_add(struct filler *f, uint32_t view, const char *name, struct key_column *columns, uint32_t count)
+static void index_add(struct filler *f, uint32_t view, const char *name, struct key_column *columns,
+                      uint32_t count)
 {
     struct catalog_view *v = &f->catalog.views[view];
     struct catalog_index *list = ARENA_ARRAY(&f->arena, struct catalog_index, v->index_count + 1);
@@ -123,7 +124,8 @@ static void catalog_make(struct filler *f)
     c->version = 1;
     c->view_count = VIEWS;
     c->views = ARENA_ARRAY(&f->arena, struct catalog_view, VIEWS);
-    view_set(f, 0, "balances", "Accounts and what is on them", account_columns, ARRAY_COUNT(account_columns), 1);
+    view_set(f, 0, "balances", "Accounts and what is on them", account_columns, ARRAY_COUNT(account_columns),
+             1);
     view_set(f, 1, "order_lines", NULL, line_columns, ARRAY_COUNT(line_columns), 2);
     view_set(f, 2, "visits", "Every visit, with duplicates", visit_columns, ARRAY_COUNT(visit_columns), 0);
     view_set(f, 3, "later", "A view that is not complete", small_columns, ARRAY_COUNT(small_columns), 1);
@@ -236,7 +238,7 @@ static void visit(struct filler *f, const char *page, int64_t n)
 {
     const char *texts[] = {page, "200"};
     encode(f, 2, texts, &f->row);
-    apply(f, 2, n < 0, n >= 0, n);
+    apply(f, 2, false, true, n);
 }
 
 static void lines_fill(struct filler *f)
@@ -249,10 +251,20 @@ static void lines_fill(struct filler *f)
         snprintf(uid, sizeof uid, "00000000-0000-4000-8000-%012d", i);
         memset(code, 'c', sizeof code - 1); /* keys longer than LMDB holds, alike for a long way */
         snprintf(code + 900, 100, "%05d", 300 - i);
-        const char *texts[] = {order, line, i % 5 ? "a \"quoted\", product\nwith a line" : "plain", price,
-                               "{\"b\": [1, 2.50], \"a\": null}", "{\"kept\" :\n  \"as given\"}", "\\xdeadbeef", uid,
-                               "2026-02-03", "2026-02-03 04:05:06.7", "1 day 02:03:04", i % 7 ? "0.1" : "NaN",
-                               i % 2 ? "t" : NULL, i < 250 ? code : NULL};
+        const char *texts[] = {order,
+                               line,
+                               i % 5 ? "a \"quoted\", product\nwith a line" : "plain",
+                               price,
+                               "{\"b\": [1, 2.50], \"a\": null}",
+                               "{\"kept\" :\n  \"as given\"}",
+                               "\\xdeadbeef",
+                               uid,
+                               "2026-02-03",
+                               "2026-02-03 04:05:06.7",
+                               "1 day 02:03:04",
+                               i % 7 ? "0.1" : "NaN",
+                               i % 2 ? "t" : NULL,
+                               i < 250 ? code : NULL};
         encode(f, 1, texts, &f->row);
         apply(f, 1, false, true, 1);
     }
@@ -260,7 +272,8 @@ static void lines_fill(struct filler *f)
 
 static void small_fill(struct filler *f)
 {
-    static const char *const names[] = {"alpha", "beta", "gamma", NULL, "10% off", "a,b", "x\"y", "\xc3\xa9t\xc3\xa9"};
+    static const char *const names[] = {"alpha",   "beta", "gamma", NULL,
+                                        "10% off", "a,b",  "x\"y",  "\xc3\xa9t\xc3\xa9"};
     for (int i = 0; i < 8; i++) {
         char id[16];
         snprintf(id, sizeof id, "%d", i + 1);
@@ -301,7 +314,8 @@ static void gate_set(struct filler *f)
     struct gate *g = f->gate;
     snprintf(g->sources[0].name, sizeof g->sources[0].name, "core");
     g->sources[0].state = SOURCE_STREAMING;
-    gate_text_set(g->sources[0].position, sizeof g->sources[0].position, &g->sources[0].position_seq, "0/1000");
+    gate_text_set(g->sources[0].position, sizeof g->sources[0].position, &g->sources[0].position_seq,
+                  "0/1000");
     g->source_count = 1;
     g->view_count = VIEWS;
     g->shard_count = f->shards;

@@ -66,7 +66,8 @@ static void set_limit(struct serve_limits *l, const char *text)
 
 int main(int argc, char **argv)
 {
-    struct serve_options o = {.host = "127.0.0.1", .anonymous_read = true, .stop = &stop, .bound_port = &port};
+    struct serve_options o = {
+        .host = "127.0.0.1", .anonymous_read = true, .stop = &stop, .bound_port = &port};
     static uint32_t cpu;
     pthread_t t;
     serve_limits_default(&o.limits);

@@ -122,7 +122,8 @@ struct sink_lane *sink_lane_get(struct sink *s, uint32_t lane)
     return &s->lanes[lane];
 }
 
-bool sink_row(struct sink_lane *l, uint32_t table, enum row_op op, const union val *vals, const uint8_t *states)
+bool sink_row(struct sink_lane *l, uint32_t table, enum row_op op, const union val *vals,
+              const uint8_t *states)
 {
     static const char *const names[] = {"insert", "update", "delete"};
     l->rows++;
@@ -168,8 +169,8 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
 {
     struct sink *s = l->sink;
     if (!s->count_only)
-        buf_printf(&l->text, "{\"op\":\"commit\",\"lane\":%u,\"position\":\"%s\",\"commit_us\":%lld}\n", l->number,
-                   position_text ? position_text : "", (long long)commit_us);
+        buf_printf(&l->text, "{\"op\":\"commit\",\"lane\":%u,\"position\":\"%s\",\"commit_us\":%lld}\n",
+                   l->number, position_text ? position_text : "", (long long)commit_us);
     print_out(l);
     if (!position)
         return !s->stopping;
@@ -335,9 +336,9 @@ static void until_set(struct sink *s, const char *text)
 static bool options_read(int argc, char **argv, struct sink *s)
 {
     static const struct option options[] = {
-        {"describe", no_argument, NULL, 'd'}, {"position", required_argument, NULL, 'p'},
-        {"count", no_argument, NULL, 'c'},    {"until", required_argument, NULL, 'u'},
-        {"keep", no_argument, NULL, 'k'},     {"not-durable", no_argument, NULL, 'n'},
+        {"describe", no_argument, NULL, 'd'},       {"position", required_argument, NULL, 'p'},
+        {"count", no_argument, NULL, 'c'},          {"until", required_argument, NULL, 'u'},
+        {"keep", no_argument, NULL, 'k'},           {"not-durable", no_argument, NULL, 'n'},
         {"unwanted", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
     bool describe_only = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -378,8 +379,8 @@ static void run(const struct source_kind *kind, void *conf, struct sink *s)
     uint64_t rows = 0;
     for (uint32_t i = 0; i < SOURCE_LANES_MAX; i++)
         rows += s->lanes[i].rows;
-    fprintf(stderr, "rows=%llu seconds=%.3f rows_per_second=%.0f\n", (unsigned long long)rows, seconds() - began,
-            (double)rows / (seconds() - began));
+    fprintf(stderr, "rows=%llu seconds=%.3f rows_per_second=%.0f\n", (unsigned long long)rows,
+            seconds() - began, (double)rows / (seconds() - began));
     free(resume);
     free(wanted);
     if (e)
@@ -408,8 +409,10 @@ int main(int argc, char **argv)
     struct err *e = yaml_load(&arena, file, text, len, true, &root);
     if (e)
         fail(e);
-    const struct yaml_node *sources = yaml_get(root, "sources"), *node = sources ? yaml_get(sources, name) : NULL;
-    const struct source_kind *kind = node && node->count == 1 ? source_kind_find(node->pairs[0].key->text) : NULL;
+    const struct yaml_node *sources = yaml_get(root, "sources"),
+                           *node = sources ? yaml_get(sources, name) : NULL;
+    const struct source_kind *kind =
+        node && node->count == 1 ? source_kind_find(node->pairs[0].key->text) : NULL;
     if (!kind)
         fail(err_new(ERR_CONFIG, "%s has no source %s of a known kind", file, name));
     e = kind->configure(&arena, name, node->pairs[0].value, &conf);

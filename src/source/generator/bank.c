@@ -4,15 +4,15 @@
 #include "source/generator/generator.h"
 
 enum { BANK_ACCOUNTS, BANK_ENTRIES };
-#define ACCOUNTS_PER_UNIT 1000u
-#define BRANCHES 50u
-#define TRANSFER_CENTS_MAX 100000u
+#define ACCOUNTS_PER_UNIT    1000u
+#define BRANCHES             50u
+#define TRANSFER_CENTS_MAX   100000u
 #define TRANSFER_INTERVAL_US 1000 /* of the entries' `at`: fixed, so that it does not depend on the rate */
 /* Churn: every 16th transfer also changes an account, every 64th deletes a transfer this far back. The distances
  * make each transfer be deleted at most once. */
 #define CHURN_UPDATE_EVERY 16u
 #define CHURN_DELETE_EVERY 64u
-#define CHURN_DELETE_BACK 4095u
+#define CHURN_DELETE_BACK  4095u
 
 static const struct column account_columns[] = {
     {"id", {T_INT8, -1}, true, "Account number"},
@@ -31,10 +31,12 @@ static const struct gen_table bank_tables[] = {
     [BANK_ENTRIES] = {"entries", ARRAY_COUNT(entry_columns), entry_columns, 0},
 };
 
-static const char *const first_names[] = {"Ada",  "Alan",  "Barbara", "Claude", "Donald", "Edsger", "Frances", "Grace",
-                                          "Hedy", "Ivan",  "Jean",    "Ken",    "Leslie", "Margaret", "Niklaus", "Olga"};
-static const char *const last_names[] = {"Abbott", "Baker", "Castro", "Dvorak", "Evans", "Fischer", "Garcia", "Hansen",
-                                         "Ito",    "Jansen", "Kowalski", "Larsen", "Moreau", "Novak", "Okafor", "Petrov"};
+static const char *const first_names[] = {"Ada",     "Alan",     "Barbara", "Claude", "Donald", "Edsger",
+                                          "Frances", "Grace",    "Hedy",    "Ivan",   "Jean",   "Ken",
+                                          "Leslie",  "Margaret", "Niklaus", "Olga"};
+static const char *const last_names[] = {"Abbott", "Baker",  "Castro", "Dvorak", "Evans",    "Fischer",
+                                         "Garcia", "Hansen", "Ito",    "Jansen", "Kowalski", "Larsen",
+                                         "Moreau", "Novak",  "Okafor", "Petrov"};
 
 static uint64_t bank_setup_units(const struct gen_conf *conf)
 {
@@ -62,7 +64,8 @@ static bool emit_account(const struct gen_conf *conf, const struct gen_out *out,
     memcpy(owner, first, first_len);
     owner[first_len] = ' ';
     memcpy(owner + first_len + 1, last, last_len);
-    union val vals[] = {gen_int((int64_t)id), gen_text(owner, first_len + 1 + last_len), gen_int((int64_t)branch + 1),
+    union val vals[] = {gen_int((int64_t)id), gen_text(owner, first_len + 1 + last_len),
+                        gen_int((int64_t)branch + 1),
                         gen_int(GEN_BASE_US - (int64_t)(conf->accounts - id + 1) * 60 * 1000000)};
     return sink_row(out->lane, BANK_ACCOUNTS, op, vals, states);
 }
@@ -88,7 +91,8 @@ static bool emit_churn(const struct gen_conf *conf, const struct gen_out *out, u
     static const uint8_t states[ARRAY_COUNT(entry_columns)] = {VAL_OK, VAL_NULL, VAL_NULL, VAL_NULL};
     if (t % CHURN_UPDATE_EVERY == 0 && !emit_account(conf, out, ROW_UPDATE, account, t + 1))
         return false;
-    if (t % CHURN_DELETE_EVERY != CHURN_DELETE_EVERY / 2 || t < CHURN_DELETE_BACK || !out->wanted[BANK_ENTRIES])
+    if (t % CHURN_DELETE_EVERY != CHURN_DELETE_EVERY / 2 || t < CHURN_DELETE_BACK ||
+        !out->wanted[BANK_ENTRIES])
         return true;
     uint64_t old = t - CHURN_DELETE_BACK;
     union val vals[ARRAY_COUNT(entry_columns)] = {gen_int((int64_t)(2 * old + 1))};
@@ -109,8 +113,8 @@ static bool bank_emit(const struct gen_conf *conf, const struct gen_out *out, ui
     uint64_t to = (from + 1 + gen_below(&r, conf->accounts - 1)) % conf->accounts; /* never `from` itself */
     int64_t cents = 1 + (int64_t)gen_below(&r, TRANSFER_CENTS_MAX);
     int64_t at = GEN_BASE_US + (int64_t)t * TRANSFER_INTERVAL_US;
-    if (out->wanted[BANK_ENTRIES] && (!emit_entry(out, 2 * t + 1, from + 1, -cents, at) ||
-                                      !emit_entry(out, 2 * t + 2, to + 1, cents, at)))
+    if (out->wanted[BANK_ENTRIES] &&
+        (!emit_entry(out, 2 * t + 1, from + 1, -cents, at) || !emit_entry(out, 2 * t + 2, to + 1, cents, at)))
         return false;
     return !conf->churn || emit_churn(conf, out, t, from + 1);
 }

@@ -7,10 +7,10 @@
 #include <time.h>
 
 #define ACCOUNTS_DEFAULT 1000
-#define SEED_DEFAULT 42
-#define POSITION_FORMAT 1
-#define STATUS_UNITS 256u     /* how often counters and the clock are looked at when flat out */
-#define PACE_SLICE_NS 2000000 /* paced units are made in bursts of at most so much time */
+#define SEED_DEFAULT     42
+#define POSITION_FORMAT  1
+#define STATUS_UNITS     256u    /* how often counters and the clock are looked at when flat out */
+#define PACE_SLICE_NS    2000000 /* paced units are made in bursts of at most so much time */
 
 static const struct gen_workload *const workloads[] = {&gen_bank, &gen_nexmark};
 
@@ -32,7 +32,8 @@ static struct err *workload_read(const struct yaml_node *node, const struct yaml
     return yaml_error(n, "workload: unknown workload \"%s\": expected bank or nexmark", name);
 }
 
-static struct err *uint_read(const struct yaml_node *node, const char *key, int64_t min, int64_t max, uint64_t *out)
+static struct err *uint_read(const struct yaml_node *node, const char *key, int64_t min, int64_t max,
+                             uint64_t *out)
 {
     const struct yaml_node *n = yaml_get(node, key);
     if (!n)
@@ -51,13 +52,16 @@ static struct err *rate_read(const struct yaml_node *node, uint64_t *out)
     return uint_read(node, "rate", 0, 1000000000, out);
 }
 
-static struct err *generator_configure(struct arena *arena, const char *source_name, const struct yaml_node *node,
-                                       void **out)
+static struct err *generator_configure(struct arena *arena, const char *source_name,
+                                       const struct yaml_node *node, void **out)
 {
     static const char *const known[] = {"workload", "rate", "seed", "accounts", "limit", "churn", NULL};
     struct gen_conf *conf = ARENA_NEW(arena, struct gen_conf);
-    *conf = (struct gen_conf){.source_name = arena_strdup(arena, source_name), .workload = &gen_bank,
-                              .seed = SEED_DEFAULT, .limit = 0, .accounts = ACCOUNTS_DEFAULT};
+    *conf = (struct gen_conf){.source_name = arena_strdup(arena, source_name),
+                              .workload = &gen_bank,
+                              .seed = SEED_DEFAULT,
+                              .limit = 0,
+                              .accounts = ACCOUNTS_DEFAULT};
     if (node->kind != YAML_MAPPING)
         return yaml_error(node, "generator: expected a mapping such as { workload: bank, rate: 1000 }");
     struct err *errs = yaml_known_keys(node, "generator", known);
@@ -76,8 +80,8 @@ static struct err *generator_configure(struct arena *arena, const char *source_n
 
 /* ---- tables ---- */
 
-static struct err *generator_describe(struct arena *arena, void *conf_, int timeout_ms, struct table_def **tables,
-                                      uint32_t *table_count)
+static struct err *generator_describe(struct arena *arena, void *conf_, int timeout_ms,
+                                      struct table_def **tables, uint32_t *table_count)
 {
     (void)timeout_ms;
     const struct gen_conf *conf = conf_;
@@ -228,7 +232,8 @@ static bool pace_wait(struct gen_run *run, int64_t due_ns)
         if (left < 20000000)
             sleep_until(due_ns);
         else
-            sink_wait(run->sink, (int)((left - 10000000) / 1000000 < 1000 ? (left - 10000000) / 1000000 : 1000));
+            sink_wait(run->sink,
+                      (int)((left - 10000000) / 1000000 < 1000 ? (left - 10000000) / 1000000 : 1000));
     }
 }
 
@@ -304,13 +309,18 @@ static bool make_setup(struct gen_run *run)
     return true;
 }
 
-static struct err *generator_run(void *conf_, struct sink *sink, const struct table_def *tables, uint32_t table_count,
-                                 const bool *wanted, const void *resume, size_t resume_len)
+static struct err *generator_run(void *conf_, struct sink *sink, const struct table_def *tables,
+                                 uint32_t table_count, const bool *wanted, const void *resume,
+                                 size_t resume_len)
 {
     (void)tables;
     const struct gen_conf *conf = conf_;
-    struct gen_run run = {.conf = conf, .sink = sink, .status = sink_status(sink), .table_count = table_count,
-                          .out = {sink_lane_get(sink, 0), wanted}, .recipe = recipe_of(conf),
+    struct gen_run run = {.conf = conf,
+                          .sink = sink,
+                          .status = sink_status(sink),
+                          .table_count = table_count,
+                          .out = {sink_lane_get(sink, 0), wanted},
+                          .recipe = recipe_of(conf),
                           .setup = conf->workload->setup_units(conf)};
     run.end = conf->limit > UINT64_MAX - run.setup ? UINT64_MAX : conf->limit + run.setup;
     status_refresh(&run);
@@ -319,8 +329,8 @@ static struct err *generator_run(void *conf_, struct sink *sink, const struct ta
     sink_set_state(sink, SOURCE_STREAMING, NULL);
     atomic_store(&run.status->lag_bytes, 0);
     if (conf->rate ? run_paced(&run) : run_flat_out(&run)) {
-        log_info("source", "generator made all it was asked for", "source=%s units=%" PRIu64, conf->source_name,
-                 run.unit - run.setup);
+        log_info("source", "generator made all it was asked for", "source=%s units=%" PRIu64,
+                 conf->source_name, run.unit - run.setup);
         idle(&run);
     }
     return NULL;

@@ -29,7 +29,8 @@ struct gen_workload {
     const char *help;
     /* Units at the start that fill the base tables: not paced and not counted by `limit`. */
     uint64_t (*setup_units)(const struct gen_conf *conf);
-    uint32_t commit_units; /* units per commit when flat out: 1 where each is a transaction in its own right */
+    uint32_t
+        commit_units; /* units per commit when flat out: 1 where each is a transaction in its own right */
     uint32_t table_count;
     const struct gen_table *tables;
     /* Hands all changes of unit n to the sink. False: stopping. */
@@ -58,7 +59,8 @@ static inline uint64_t gen_mix(uint64_t z)
 }
 static inline struct gen_rng gen_rng_at(uint64_t seed, uint64_t n)
 {
-    return (struct gen_rng){gen_mix(seed + UINT64_C(0x632be59bd9b4e019)) ^ gen_mix(n + UINT64_C(0x9e3779b97f4a7c15))};
+    return (struct gen_rng){gen_mix(seed + UINT64_C(0x632be59bd9b4e019)) ^
+                            gen_mix(n + UINT64_C(0x9e3779b97f4a7c15))};
 }
 static inline uint64_t gen_next(struct gen_rng *r)
 {

@@ -5,33 +5,46 @@
 #include "source/generator/generator.h"
 
 enum { NEX_PERSON, NEX_AUCTION, NEX_BID };
-#define EVENTS_PER_EPOCH 50u
-#define PERSONS_PER_EPOCH 1u
+#define EVENTS_PER_EPOCH   50u
+#define PERSONS_PER_EPOCH  1u
 #define AUCTIONS_PER_EPOCH 3u
-#define FIRST_ID 1000u /* of persons and auctions */
-#define FIRST_CATEGORY 10u
-#define CATEGORIES 5u
-#define ACTIVE_PEOPLE 1000u
+#define FIRST_ID           1000u /* of persons and auctions */
+#define FIRST_CATEGORY     10u
+#define CATEGORIES         5u
+#define ACTIVE_PEOPLE      1000u
 #define IN_FLIGHT_AUCTIONS 100u
-#define ID_LEAD 10u        /* references may run this far ahead of what exists yet */
-#define HOT_EVERY 100u     /* one person or auction in so many is hot */
-#define HOT_AUCTION_RATIO 2u
-#define HOT_BIDDER_RATIO 4u
-#define HOT_SELLER_RATIO 4u
-#define CHANNELS 10000u
-#define EVENT_INTERVAL_US 100
-#define PERSON_BYTES 200u /* average row sizes that `extra` pads to */
-#define AUCTION_BYTES 500u
-#define BID_BYTES 100u
+#define ID_LEAD            10u  /* references may run this far ahead of what exists yet */
+#define HOT_EVERY          100u /* one person or auction in so many is hot */
+#define HOT_AUCTION_RATIO  2u
+#define HOT_BIDDER_RATIO   4u
+#define HOT_SELLER_RATIO   4u
+#define CHANNELS           10000u
+#define EVENT_INTERVAL_US  100
+#define PERSON_BYTES       200u /* average row sizes that `extra` pads to */
+#define AUCTION_BYTES      500u
+#define BID_BYTES          100u
 
-#define TEXT_COLUMN(name, comment) {name, {T_TEXT, -1}, true, comment}
-#define INT8_COLUMN(name, comment) {name, {T_INT8, -1}, true, comment}
-#define TIME_COLUMN(name, comment) {name, {T_TIMESTAMP, -1}, true, comment}
+#define TEXT_COLUMN(name, comment)        \
+    {                                     \
+        name, {T_TEXT, -1}, true, comment \
+    }
+#define INT8_COLUMN(name, comment)        \
+    {                                     \
+        name, {T_INT8, -1}, true, comment \
+    }
+#define TIME_COLUMN(name, comment)             \
+    {                                          \
+        name, {T_TIMESTAMP, -1}, true, comment \
+    }
 static const struct column person_columns[] = {
-    INT8_COLUMN("id", "Person number"),        TEXT_COLUMN("name", "Name"),
-    TEXT_COLUMN("email_address", "E-mail"),    TEXT_COLUMN("credit_card", "Made-up card number"),
-    TEXT_COLUMN("city", "City"),               TEXT_COLUMN("state", "US state"),
-    TIME_COLUMN("date_time", "When created"),  TEXT_COLUMN("extra", "Padding"),
+    INT8_COLUMN("id", "Person number"),
+    TEXT_COLUMN("name", "Name"),
+    TEXT_COLUMN("email_address", "E-mail"),
+    TEXT_COLUMN("credit_card", "Made-up card number"),
+    TEXT_COLUMN("city", "City"),
+    TEXT_COLUMN("state", "US state"),
+    TIME_COLUMN("date_time", "When created"),
+    TEXT_COLUMN("extra", "Padding"),
 };
 static const struct column auction_columns[] = {
     INT8_COLUMN("id", "Auction number"),
@@ -46,8 +59,8 @@ static const struct column auction_columns[] = {
     TEXT_COLUMN("extra", "Padding"),
 };
 static const struct column bid_columns[] = {
-    INT8_COLUMN("auction", "auction.id"),     INT8_COLUMN("bidder", "person.id"),
-    INT8_COLUMN("price", "Price, in cents"),  TEXT_COLUMN("channel", "Where the bid came through"),
+    INT8_COLUMN("auction", "auction.id"),      INT8_COLUMN("bidder", "person.id"),
+    INT8_COLUMN("price", "Price, in cents"),   TEXT_COLUMN("channel", "Where the bid came through"),
     TEXT_COLUMN("url", "Address of the item"), TIME_COLUMN("date_time", "When bid"),
     TEXT_COLUMN("extra", "Padding"),
 };
@@ -62,8 +75,8 @@ static const char *const first_names[] = {"Peter", "Paul",  "Luke",  "John",   "
 static const char *const last_names[] = {"Shultz", "Abrams", "Spencer", "White", "Bartels",
                                          "Walton", "Smith",  "Jones",   "Noris"};
 static const char *const states[] = {"AZ", "CA", "ID", "OR", "WA", "WY"};
-static const char *const cities[] = {"Phoenix",  "Los Angeles", "San Francisco", "Boise", "Portland",
-                                     "Bend",     "Redmond",     "Seattle",       "Kent",  "Cheyenne"};
+static const char *const cities[] = {"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland",
+                                     "Bend",    "Redmond",     "Seattle",       "Kent",  "Cheyenne"};
 static const char *const hot_channels[] = {"Google", "Facebook", "Baidu", "Apple"};
 
 /* A scratch row's text: everything one event needs fits. */
@@ -111,7 +124,7 @@ static void text_put_extra(struct text *t, struct gen_rng *r, size_t bytes, size
     size_t want = average - bytes, delta = want / 5;
     text_put_letters(t, r, want - delta + (delta ? gen_below(r, 2 * delta) : 0));
 }
-#define PICK(r, names) names[gen_below((r), ARRAY_COUNT(names))]
+#define PICK(r, names)     names[gen_below((r), ARRAY_COUNT(names))]
 #define TEXT_VAL(from, to) gen_text((from), (size_t)((to) - (from)))
 
 /* 100 * 10^(6u) cents for uniform u, rounded: log-uniform prices from 1 to a million. In integers (10^(i/64) with
@@ -119,13 +132,14 @@ static void text_put_extra(struct text *t, struct gen_rng *r, size_t bytes, size
 static int64_t draw_price(struct gen_rng *r)
 {
     static const uint32_t power[65] = {
-        100000000, 103663293, 107460783, 111397386, 115478198, 119708503, 124093776, 128639694, 133352143, 138237223,
-        143301257, 148550802, 153992653, 159633854, 165481710, 171543790, 177827941, 184342299, 191095297, 198095678,
-        205352503, 212875166, 220673407, 228757320, 237137371, 245824407, 254829675, 264164832, 273841963, 283873596,
-        294272718, 305052789, 316227766, 327812115, 339820833, 352269465, 365174127, 378551525, 392418976, 406794432,
-        421696503, 437144481, 453158364, 469758882, 486967525, 504806572, 523299115, 542469094, 562341325, 582941535,
-        604296390, 626433537, 649381632, 673170382, 697830585, 723394163, 749894209, 777365030, 805842188, 835362547,
-        865964323, 897687132, 930572041, 964661620, 1000000000};
+        100000000, 103663293, 107460783, 111397386, 115478198, 119708503, 124093776, 128639694, 133352143,
+        138237223, 143301257, 148550802, 153992653, 159633854, 165481710, 171543790, 177827941, 184342299,
+        191095297, 198095678, 205352503, 212875166, 220673407, 228757320, 237137371, 245824407, 254829675,
+        264164832, 273841963, 283873596, 294272718, 305052789, 316227766, 327812115, 339820833, 352269465,
+        365174127, 378551525, 392418976, 406794432, 421696503, 437144481, 453158364, 469758882, 486967525,
+        504806572, 523299115, 542469094, 562341325, 582941535, 604296390, 626433537, 649381632, 673170382,
+        697830585, 723394163, 749894209, 777365030, 805842188, 835362547, 865964323, 897687132, 930572041,
+        964661620, 1000000000};
     static const uint64_t decade[6] = {1, 10, 100, 1000, 10000, 100000};
     uint64_t bits = gen_next(r);
     uint64_t d = ((bits >> 32) * 6) >> 32, step = (bits >> 26) & 63, part = bits & 0xffff;
@@ -189,8 +203,13 @@ static bool emit_person(const struct gen_out *out, struct gen_rng *r, uint64_t n
     text_put(&t, PICK(r, states));
     char *extra = t.at;
     text_put_extra(&t, r, 8 + (size_t)(t.at - t.bytes), PERSON_BYTES);
-    union val vals[] = {gen_int((int64_t)(last_person(n) + FIRST_ID)), TEXT_VAL(name, email), TEXT_VAL(email, card),
-                        TEXT_VAL(card, city), TEXT_VAL(city, state), TEXT_VAL(state, extra), gen_int(event_time(n)),
+    union val vals[] = {gen_int((int64_t)(last_person(n) + FIRST_ID)),
+                        TEXT_VAL(name, email),
+                        TEXT_VAL(email, card),
+                        TEXT_VAL(card, city),
+                        TEXT_VAL(city, state),
+                        TEXT_VAL(state, extra),
+                        gen_int(event_time(n)),
                         TEXT_VAL(extra, t.at)};
     return sink_row(out->lane, NEX_PERSON, ROW_INSERT, vals, all_ok);
 }
@@ -209,12 +228,19 @@ static bool emit_auction(const struct gen_out *out, struct gen_rng *r, uint64_t 
     uint64_t seller = hot ? last_person(n) / HOT_EVERY * HOT_EVERY : draw_person(r, n);
     int64_t initial = draw_price(r), reserve = initial + draw_price(r);
     /* Long enough that about IN_FLIGHT_AUCTIONS are open at any time. */
-    int64_t horizon_ms = (int64_t)IN_FLIGHT_AUCTIONS * EVENTS_PER_EPOCH / AUCTIONS_PER_EPOCH * EVENT_INTERVAL_US / 1000;
+    int64_t horizon_ms =
+        (int64_t)IN_FLIGHT_AUCTIONS * EVENTS_PER_EPOCH / AUCTIONS_PER_EPOCH * EVENT_INTERVAL_US / 1000;
     int64_t expires = event_time(n) + (1 + (int64_t)gen_below(r, (uint64_t)(2 * horizon_ms))) * 1000;
-    union val vals[] = {gen_int((int64_t)(last_auction(n) + FIRST_ID)), TEXT_VAL(item, description),
-                        TEXT_VAL(description, extra), gen_int(initial), gen_int(reserve), gen_int(event_time(n)),
-                        gen_int(expires), gen_int((int64_t)(seller + FIRST_ID)),
-                        gen_int((int64_t)(FIRST_CATEGORY + gen_below(r, CATEGORIES))), TEXT_VAL(extra, t.at)};
+    union val vals[] = {gen_int((int64_t)(last_auction(n) + FIRST_ID)),
+                        TEXT_VAL(item, description),
+                        TEXT_VAL(description, extra),
+                        gen_int(initial),
+                        gen_int(reserve),
+                        gen_int(event_time(n)),
+                        gen_int(expires),
+                        gen_int((int64_t)(seller + FIRST_ID)),
+                        gen_int((int64_t)(FIRST_CATEGORY + gen_below(r, CATEGORIES))),
+                        TEXT_VAL(extra, t.at)};
     return sink_row(out->lane, NEX_AUCTION, ROW_INSERT, vals, all_ok);
 }
 
@@ -255,8 +281,13 @@ static bool emit_bid(const struct gen_out *out, struct gen_rng *r, uint64_t n)
     text_put_url(&t, channel_number);
     char *extra = t.at;
     text_put_extra(&t, r, 8 * 4, BID_BYTES);
-    union val vals[] = {gen_int((int64_t)(auction + FIRST_ID)), gen_int((int64_t)(bidder + FIRST_ID)), gen_int(price),
-                        TEXT_VAL(channel, url), TEXT_VAL(url, extra), gen_int(event_time(n)), TEXT_VAL(extra, t.at)};
+    union val vals[] = {gen_int((int64_t)(auction + FIRST_ID)),
+                        gen_int((int64_t)(bidder + FIRST_ID)),
+                        gen_int(price),
+                        TEXT_VAL(channel, url),
+                        TEXT_VAL(url, extra),
+                        gen_int(event_time(n)),
+                        TEXT_VAL(extra, t.at)};
     return sink_row(out->lane, NEX_BID, ROW_INSERT, vals, all_ok);
 }
 
@@ -269,8 +300,9 @@ static uint64_t nexmark_setup_units(const struct gen_conf *conf)
 static bool nexmark_emit(const struct gen_conf *conf, const struct gen_out *out, uint64_t n)
 {
     uint64_t offset = n % EVENTS_PER_EPOCH;
-    uint32_t table = offset < PERSONS_PER_EPOCH ? NEX_PERSON
-                     : offset < PERSONS_PER_EPOCH + AUCTIONS_PER_EPOCH ? NEX_AUCTION : NEX_BID;
+    uint32_t table = offset < PERSONS_PER_EPOCH                        ? NEX_PERSON
+                     : offset < PERSONS_PER_EPOCH + AUCTIONS_PER_EPOCH ? NEX_AUCTION
+                                                                       : NEX_BID;
     if (!out->wanted[table])
         return true;
     struct gen_rng r = gen_rng_at(conf->seed, n);

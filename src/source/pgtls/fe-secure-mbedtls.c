@@ -113,8 +113,9 @@ static bool file_exists(const char *path)
 
 static bool system_roots_load(PGconn *conn, struct pgtls *t)
 {
-    static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                                          "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
+    static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+                                          "/etc/ssl/ca-bundle.pem"};
     const char *named = getenv("SSL_CERT_FILE");
     if (named && named[0] && mbedtls_x509_crt_parse_file(&t->roots, named) >= 0)
         return true;
@@ -122,8 +123,10 @@ static bool system_roots_load(PGconn *conn, struct pgtls *t)
         /* Positive: so many certificates of kinds that mbedTLS lacks were left out. */
         if (mbedtls_x509_crt_parse_file(&t->roots, bundles[i]) >= 0)
             return true;
-    libpq_append_conn_error(conn, "root certificate file of the system not found (looked for %s and others; set "
-                                  "SSL_CERT_FILE, or name a file with sslrootcert)", bundles[0]);
+    libpq_append_conn_error(conn,
+                            "root certificate file of the system not found (looked for %s and others; set "
+                            "SSL_CERT_FILE, or name a file with sslrootcert)",
+                            bundles[0]);
     return false;
 }
 
@@ -170,7 +173,8 @@ static bool roots_load(PGconn *conn, struct pgtls *t, bool *verify)
     }
     *verify = false;
     if (must)
-        libpq_append_conn_error(conn, "root certificate file \"%s\" does not exist", path[0] ? path : ROOT_CERT_FILE);
+        libpq_append_conn_error(conn, "root certificate file \"%s\" does not exist",
+                                path[0] ? path : ROOT_CERT_FILE);
     return !must;
 }
 
@@ -184,8 +188,9 @@ static bool key_file_safe(PGconn *conn, const char *path)
     }
     mode_t forbidden = st.st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
     if (!S_ISREG(st.st_mode) || (st.st_mode & forbidden)) {
-        libpq_append_conn_error(conn, "private key file \"%s\" must be a regular file that others cannot read (chmod 0600)",
-                                path);
+        libpq_append_conn_error(
+            conn, "private key file \"%s\" must be a regular file that others cannot read (chmod 0600)",
+            path);
         return false;
     }
     return true;
@@ -213,7 +218,8 @@ static bool own_certificate_load(PGconn *conn, struct pgtls *t)
     int rc = mbedtls_pk_parse_keyfile(&t->own_key, path, conn->sslpassword, mbedtls_psa_get_random,
                                       MBEDTLS_PSA_RANDOM_STATE);
     if (rc == 0)
-        rc = mbedtls_pk_check_pair(&t->own_chain.pk, &t->own_key, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+        rc = mbedtls_pk_check_pair(&t->own_chain.pk, &t->own_key, mbedtls_psa_get_random,
+                                   MBEDTLS_PSA_RANDOM_STATE);
     if (rc == 0)
         rc = mbedtls_ssl_conf_own_cert(&t->conf, &t->own_chain, &t->own_key);
     if (rc != 0)
@@ -246,11 +252,13 @@ static bool versions_set(PGconn *conn, struct pgtls *t)
 {
     const char *min = conn->ssl_min_protocol_version, *max = conn->ssl_max_protocol_version;
     bool min_13 = min && pg_strcasecmp(min, "TLSv1.3") == 0;
-    mbedtls_ssl_conf_min_tls_version(&t->conf, min_13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_min_tls_version(&t->conf,
+                                     min_13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
     if (!max || !max[0] || pg_strcasecmp(max, "TLSv1.3") == 0)
         return true;
     if (pg_strcasecmp(max, "TLSv1.2") != 0) {
-        libpq_append_conn_error(conn, "ssl_max_protocol_version %s is older than TLSv1.2, the oldest supported", max);
+        libpq_append_conn_error(
+            conn, "ssl_max_protocol_version %s is older than TLSv1.2, the oldest supported", max);
         return false;
     }
     mbedtls_ssl_conf_max_tls_version(&t->conf, MBEDTLS_SSL_VERSION_TLS1_2);
@@ -329,7 +337,8 @@ static bool alpn_accepted(PGconn *conn, struct pgtls *t)
 {
     if (conn->sslnegotiation[0] != 'd' || mbedtls_ssl_get_alpn_protocol(&t->ssl))
         return true;
-    libpq_append_conn_error(conn, "direct SSL connection was established without ALPN protocol negotiation extension");
+    libpq_append_conn_error(
+        conn, "direct SSL connection was established without ALPN protocol negotiation extension");
     return false;
 }
 
@@ -482,8 +491,8 @@ static int name_examined(int match, char *name, int *names_examined, char **firs
 }
 
 /* subjectAltName: 1 a match, 0 none, -1 error. *same_kind: there was a name of the kind that the host is. */
-static int alternative_names_match(PGconn *conn, const mbedtls_x509_crt *peer, bool host_is_ip, bool *same_kind,
-                                   int *names_examined, char **first_name)
+static int alternative_names_match(PGconn *conn, const mbedtls_x509_crt *peer, bool host_is_ip,
+                                   bool *same_kind, int *names_examined, char **first_name)
 {
     int match = 0;
     for (const mbedtls_x509_sequence *s = &peer->subject_alt_names; s && match == 0; s = s->next) {
@@ -494,7 +503,8 @@ static int alternative_names_match(PGconn *conn, const mbedtls_x509_crt *peer, b
         const mbedtls_x509_buf *value = &san.san.unstructured_name;
         if (san.type == MBEDTLS_X509_SAN_DNS_NAME) {
             *same_kind = *same_kind || !host_is_ip;
-            match = pq_verify_peer_name_matches_certificate_name(conn, (const char *)value->p, value->len, &name);
+            match =
+                pq_verify_peer_name_matches_certificate_name(conn, (const char *)value->p, value->len, &name);
         } else if (san.type == MBEDTLS_X509_SAN_IP_ADDRESS) {
             *same_kind = *same_kind || host_is_ip;
             match = pq_verify_peer_name_matches_certificate_ip(conn, value->p, value->len, &name);
@@ -505,13 +515,15 @@ static int alternative_names_match(PGconn *conn, const mbedtls_x509_crt *peer, b
     return match;
 }
 
-static int common_name_match(PGconn *conn, const mbedtls_x509_crt *peer, int *names_examined, char **first_name)
+static int common_name_match(PGconn *conn, const mbedtls_x509_crt *peer, int *names_examined,
+                             char **first_name)
 {
     for (const mbedtls_x509_name *n = &peer->subject; n; n = n->next) {
         if (!n->oid.p || MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) != 0)
             continue;
         char *name = NULL;
-        int match = pq_verify_peer_name_matches_certificate_name(conn, (const char *)n->val.p, n->val.len, &name);
+        int match =
+            pq_verify_peer_name_matches_certificate_name(conn, (const char *)n->val.p, n->val.len, &name);
         return name_examined(match, name, names_examined, first_name);
     }
     return 0;
@@ -526,7 +538,8 @@ int pgtls_verify_peer_name_matches_certificate_guts(PGconn *conn, int *names_exa
     bool same_kind = false;
     if (!peer || !host)
         return 0;
-    int match = alternative_names_match(conn, peer, is_ip_address(host), &same_kind, names_examined, first_name);
+    int match =
+        alternative_names_match(conn, peer, is_ip_address(host), &same_kind, names_examined, first_name);
     if (match != 0 || same_kind)
         return match;
     return common_name_match(conn, peer, names_examined, first_name);
@@ -548,7 +561,8 @@ void *PQsslStruct(PGconn *conn, const char *struct_name)
 
 const char *const *PQsslAttributeNames(PGconn *conn)
 {
-    static const char *const names[] = {"library", "key_bits", "cipher", "compression", "protocol", "alpn", NULL};
+    static const char *const names[] = {"library",  "key_bits", "cipher", "compression",
+                                        "protocol", "alpn",     NULL};
     static const char *const none[] = {NULL};
     return !conn || conn->pgtls ? names : none;
 }

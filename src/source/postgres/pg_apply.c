@@ -9,7 +9,7 @@ struct relation {
     uint32_t relid;
     const struct pg_table *table; /* NULL: no view reads it */
     uint32_t field_count;
-    int32_t *columns;             /* owned: per field of a row the table's column, -1: not read */
+    int32_t *columns; /* owned: per field of a row the table's column, -1: not read */
 };
 /* A row being put together, one entry per column of the table. */
 struct row {
@@ -90,10 +90,11 @@ static struct relation *relation_add(struct pg_apply *a, uint32_t relid)
 
 static struct err *changed(const struct pg_table *t, const char *what, const char *column)
 {
-    return err_hint(err_new(ERR_STATE, "table %s changed: %s%s%s", t->rel->quoted, column ? "column " : "",
-                            column ? column : "", what),
-                    "the views that read it keep their last state; put the table back as it was, or restart Penstock to "
-                    "plan with the table as it is now");
+    return err_hint(
+        err_new(ERR_STATE, "table %s changed: %s%s%s", t->rel->quoted, column ? "column " : "",
+                column ? column : "", what),
+        "the views that read it keep their last state; put the table back as it was, or restart Penstock to "
+        "plan with the table as it is now");
 }
 
 /* A changed type modifier means rewritten values (numeric(10,2) to numeric(10,4)), except for text, whose values stay
@@ -143,9 +144,11 @@ static struct err *numbers_check(struct pg_run *run, const struct pg_table *t)
     snprintf(relid, sizeof relid, "%" PRIu32, t->rel->relid);
     const char *params[] = {relid};
     PGresult *r = NULL;
-    struct err *e = pg_exec(run->conf, conn, &run->stop, "cannot read the catalogue", PGRES_TUPLES_OK,
-                            "SELECT attname, attnum FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 "
-                            "AND NOT attisdropped", 1, params, &r);
+    struct err *e =
+        pg_exec(run->conf, conn, &run->stop, "cannot read the catalogue", PGRES_TUPLES_OK,
+                "SELECT attname, attnum FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 "
+                "AND NOT attisdropped",
+                1, params, &r);
     for (uint32_t c = 0; !e && c < t->def->schema.column_count; c++) {
         if (!t->columns[c])
             continue;
@@ -202,7 +205,8 @@ static struct err *row_decode(struct pg_apply *a, const struct relation *r, cons
             continue;
         }
         out->states[column] = VAL_OK;
-        TRY(pg_table_value(t, &a->ctx, (uint32_t)column, (const char *)field->p, field->len, &out->vals[column]));
+        TRY(pg_table_value(t, &a->ctx, (uint32_t)column, (const char *)field->p, field->len,
+                           &out->vals[column]));
     }
     return NULL;
 }
@@ -247,7 +251,8 @@ static struct err *apply_update(struct pg_apply *a, const struct relation *r, co
     TRY(row_decode(a, r, &m->new_row, false, &a->new_row));
     if (m->old_kind == 0) {
         if (t->def->key_count == 0)
-            return changed(t, "an update came without the old row: its replica identity is no longer FULL", NULL);
+            return changed(t, "an update came without the old row: its replica identity is no longer FULL",
+                           NULL);
         return handed(sink_row(lane, t->index, ROW_UPDATE, a->new_row.vals, a->new_row.states));
     }
     bool full = m->old_kind == 'O';
@@ -261,7 +266,8 @@ static struct err *apply_update(struct pg_apply *a, const struct relation *r, co
     }
     if (same_key(r, m))
         return handed(sink_row(lane, t->index, ROW_UPDATE, a->new_row.vals, a->new_row.states));
-    return handed(sink_move(lane, t->index, a->old_row.vals, a->old_row.states, a->new_row.vals, a->new_row.states));
+    return handed(
+        sink_move(lane, t->index, a->old_row.vals, a->old_row.states, a->new_row.vals, a->new_row.states));
 }
 
 static struct err *apply_delete(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)

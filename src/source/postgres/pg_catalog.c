@@ -34,9 +34,11 @@ static struct err *publication_read(struct arena *arena, const struct pg_conf *c
         "SELECT p.puballtables, pg_catalog.pg_has_role(p.pubowner, 'USAGE'),"
         " p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate,"
         " pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('block_size')"
-        " FROM (VALUES ($1::name)) AS wanted (name) LEFT JOIN pg_catalog.pg_publication p ON p.pubname = wanted.name";
+        " FROM (VALUES ($1::name)) AS wanted (name) LEFT JOIN pg_catalog.pg_publication p ON p.pubname = "
+        "wanted.name";
     PGresult *r = NULL;
-    TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, 1, &conf->publication, &r));
+    TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, 1, &conf->publication,
+                &r));
     cat->publication.exists = cell(r, 0, 0) != NULL;
     cat->publication.all_tables = cell_bool(r, 0, 0);
     cat->publication.owned = cell_bool(r, 0, 1);
@@ -50,10 +52,12 @@ static struct err *publication_read(struct arena *arena, const struct pg_conf *c
 static struct err *published_tables_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
                                          const struct pg_stop *stop, struct pg_publication *publication)
 {
-    static const char sql[] = "SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1 "
-                              "ORDER BY schemaname, tablename";
+    static const char sql[] =
+        "SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1 "
+        "ORDER BY schemaname, tablename";
     PGresult *r = NULL;
-    TRY(pg_exec(conf, conn, stop, "cannot read the publication", PGRES_TUPLES_OK, sql, 1, &conf->publication, &r));
+    TRY(pg_exec(conf, conn, stop, "cannot read the publication", PGRES_TUPLES_OK, sql, 1, &conf->publication,
+                &r));
     publication->table_count = (uint32_t)PQntuples(r);
     publication->tables = ARENA_ARRAY(arena, struct pg_conf_table, publication->table_count);
     for (uint32_t i = 0; i < publication->table_count; i++) {
@@ -70,10 +74,12 @@ static struct err *published_tables_read(struct arena *arena, const struct pg_co
 /* ---- relations ---- */
 
 static const char relations_sql_head[] =
-    "SELECT wanted.n - 1, c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relnatts,"
+    "SELECT wanted.n - 1, c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, "
+    "c.relnatts,"
     " CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END, c.reltuples,"
     " (SELECT pg_catalog.string_agg(k.attnum::text, ' ' ORDER BY k.place)"
-    "  FROM pg_catalog.pg_index i, LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)"
+    "  FROM pg_catalog.pg_index i, LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, "
+    "place)"
     "  WHERE i.indrelid = c.oid AND i.indisvalid AND k.place <= i.indnkeyatts AND"
     "  CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END),"
     " pt.tablename IS NOT NULL";
@@ -124,8 +130,8 @@ static struct err *relations_read(struct arena *arena, const struct pg_conf *con
     }
     /* Row filters and column lists came with PostgreSQL 15. */
     bool has_filters = PQserverVersion(conn) >= 150000;
-    const char *sql = arena_printf(arena, "%s, %s%s", relations_sql_head, has_filters ? "pt.rowfilter" : "NULL",
-                                   relations_sql_tail);
+    const char *sql = arena_printf(arena, "%s, %s%s", relations_sql_head,
+                                   has_filters ? "pt.rowfilter" : "NULL", relations_sql_tail);
     const char *params[] = {pg_text_array(arena, schemas, cat->table_count),
                             pg_text_array(arena, names, cat->table_count), conf->publication};
     PGresult *r = NULL;
@@ -145,8 +151,10 @@ static const char columns_sql_head[] =
     "  WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped"
     " UNION ALL SELECT b.attrelid, b.attnum, t.typbasetype, t.typtypmod"
     "  FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype = 'd')"
-    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),"
-    " b.oid, b.typmod, a.attnotnull, a.attgenerated <> '', pg_catalog.has_column_privilege(a.attrelid, a.attnum,"
+    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, "
+    "a.atttypmod),"
+    " b.oid, b.typmod, a.attnotnull, a.attgenerated <> '', pg_catalog.has_column_privilege(a.attrelid, "
+    "a.attnum,"
     " 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'),"
     " pg_catalog.col_description(a.attrelid, a.attnum)";
 static const char columns_sql_tail[] =
@@ -207,18 +215,19 @@ static struct err *columns_read(struct arena *arena, const struct pg_conf *conf,
         if (cat->relations[i])
             relids[count++] = arena_printf(arena, "%" PRIu32, cat->relations[i]->relid);
     bool has_lists = PQserverVersion(conn) >= 150000;
-    const char *sql = arena_printf(arena, "%s%s%s", columns_sql_head, has_lists ? column_published_sql : ", true",
-                                   columns_sql_tail);
+    const char *sql = arena_printf(arena, "%s%s%s", columns_sql_head,
+                                   has_lists ? column_published_sql : ", true", columns_sql_tail);
     const char *params[] = {pg_text_array(arena, relids, count), conf->publication};
     PGresult *r = NULL;
-    TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, has_lists ? 2 : 1, params, &r));
+    TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, has_lists ? 2 : 1,
+                params, &r));
     columns_distribute(arena, r, cat);
     PQclear(r);
     return NULL;
 }
 
-struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop,
-                            struct pg_catalog **out)
+struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
+                            const struct pg_stop *stop, struct pg_catalog **out)
 {
     struct pg_catalog *cat = ARENA_NEW(arena, struct pg_catalog);
     cat->server_version = PQserverVersion(conn);

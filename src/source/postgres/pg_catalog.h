@@ -21,11 +21,11 @@ struct pg_column {
 };
 struct pg_relation {
     uint32_t relid;
-    const char *schema, *name, *quoted; /* quoted: "schema"."name" */
+    const char *schema, *name, *quoted;       /* quoted: "schema"."name" */
     char kind, persistence, replica_identity; /* pg_class.relkind, relpersistence, relreplident */
     uint16_t attnum_max;
     int64_t bytes;
-    double rows;            /* estimate, negative unknown */
+    double rows; /* estimate, negative unknown */
     bool in_publication;
     const char *row_filter; /* of the publication, an SQL expression; NULL none */
     uint32_t key_count;     /* primary key, or replica identity index; 0: none */
@@ -37,7 +37,7 @@ struct pg_publication {
     bool exists, all_tables, owned; /* owned: we may change it */
     bool publishes_all;             /* inserts, updates, deletes and truncates */
     uint32_t table_count;
-    struct pg_conf_table *tables;   /* its tables, as if they had been configured by name */
+    struct pg_conf_table *tables; /* its tables, as if they had been configured by name */
 };
 struct pg_catalog {
     int server_version; /* as libpq gives it: 150004 */
@@ -45,8 +45,8 @@ struct pg_catalog {
     int64_t block_bytes;
     struct pg_publication publication;
     uint32_t table_count;
-    const struct pg_conf_table *tables;    /* those wanted by the configuration */
-    const struct pg_relation **relations;  /* per table; NULL: there is none of that name */
+    const struct pg_conf_table *tables;   /* those wanted by the configuration */
+    const struct pg_relation **relations; /* per table; NULL: there is none of that name */
 };
 /* Reads it all through `conn`; lives in arena. */
 NODISCARD struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
@@ -55,8 +55,9 @@ NODISCARD struct err *pg_catalog_read(struct arena *arena, const struct pg_conf 
 /* The type that a column is taken as; false when it is not supported. */
 bool pg_column_type(const struct pg_column *c, enum pg_unsupported unsupported, struct type *out);
 /* Whether the table, as configured, can be followed, and how: *def's schema and key. Errors list everything wrong. */
-NODISCARD struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, const struct pg_conf_table *t,
-                                     const struct pg_relation *r, struct table_def *def);
+NODISCARD struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf,
+                                     const struct pg_conf_table *t, const struct pg_relation *r,
+                                     struct table_def *def);
 const struct pg_column *pg_column_find(const struct pg_relation *r, const char *name);
 NODISCARD struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,
                                   struct table_def **tables, uint32_t *table_count);

@@ -5,7 +5,7 @@
 #define PUBLICATION_DEFAULT "penstock"
 #define CONNECTIONS_DEFAULT 4
 #define CHUNK_BYTES_DEFAULT (INT64_C(256) << 20)
-#define CHUNK_BYTES_MIN 65536
+#define CHUNK_BYTES_MIN     65536
 
 /* ---- table names: accounts, sales.orders, "Odd Name", sales."a.b"; taken literally, without folding case ---- */
 
@@ -40,8 +40,9 @@ static struct err *table_name_read(struct arena *arena, const struct yaml_node *
         t->name = name_part(arena, &at);
     }
     if (*at || !*t->name || !*t->schema)
-        return yaml_error(n, "table: expected NAME or SCHEMA.NAME, with double quotes around a part that holds a "
-                             "point or a quote");
+        return yaml_error(
+            n, "table: expected NAME or SCHEMA.NAME, with double quotes around a part that holds a "
+               "point or a quote");
     if (strlen(t->name) > PG_NAME_MAX || strlen(t->schema) > PG_NAME_MAX)
         return yaml_error(n, "table: a name in PostgreSQL has at most %d bytes", PG_NAME_MAX);
     t->as = t->name;
@@ -55,7 +56,8 @@ static struct err *unsupported_read(const struct yaml_node *n, enum pg_unsupport
         return NULL;
     TRY(yaml_string(n, "unsupported", &text));
     if (strcmp(text, "text") != 0 && strcmp(text, "refuse") != 0)
-        return yaml_error(n, "unsupported: expected text (take columns of unsupported types as their text) or refuse");
+        return yaml_error(
+            n, "unsupported: expected text (take columns of unsupported types as their text) or refuse");
     *out = strcmp(text, "text") == 0 ? PG_UNSUPPORTED_TEXT : PG_UNSUPPORTED_REFUSE;
     return NULL;
 }
@@ -98,8 +100,10 @@ static struct err *table_unique(const struct pg_conf *conf, const struct pg_conf
     for (const struct pg_conf_table *o = conf->tables; o < t; o++) {
         if (!o->as || !t->as || strcmp(o->as, t->as) != 0)
             continue;
-        return yaml_error(t->at, "tables: two tables would be called %s.%s: give one another name with "
-                          "{ table: ..., as: ... }", conf->source_name, t->as);
+        return yaml_error(t->at,
+                          "tables: two tables would be called %s.%s: give one another name with "
+                          "{ table: ..., as: ... }",
+                          conf->source_name, t->as);
     }
     return NULL;
 }
@@ -110,8 +114,9 @@ static struct err *tables_read(struct arena *arena, const struct yaml_node *n, s
     if (!n)
         return NULL;
     if (n->kind != YAML_SEQUENCE || n->count == 0)
-        return yaml_error(n, "tables: expected a list of table names; leave the key out for every table of the "
-                             "publication");
+        return yaml_error(n,
+                          "tables: expected a list of table names; leave the key out for every table of the "
+                          "publication");
     struct err *errs = NULL;
     conf->tables = ARENA_ARRAY(arena, struct pg_conf_table, n->count);
     for (uint32_t i = 0; i < n->count; i++) {
@@ -211,8 +216,9 @@ static struct err *chunk_read(const struct yaml_node *n, struct pg_conf *conf)
 struct err *pg_conf_read(struct arena *arena, const char *source_name, const struct yaml_node *node,
                          struct pg_conf **out)
 {
-    static const char *const known[] = {"url", "password", "tables", "publication", "slot", "snapshot_connections",
-                                        "snapshot_chunk", "unsupported", NULL};
+    static const char *const known[] = {
+        "url",         "password", "tables", "publication", "slot", "snapshot_connections", "snapshot_chunk",
+        "unsupported", NULL};
     struct pg_conf *conf = ARENA_NEW(arena, struct pg_conf);
     *out = conf;
     conf->source_name = arena_strdup(arena, source_name);

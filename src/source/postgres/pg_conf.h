@@ -4,7 +4,10 @@
 
 #include "source/postgres/pg_position.h"
 
-enum pg_unsupported { PG_UNSUPPORTED_REFUSE, PG_UNSUPPORTED_TEXT }; /* columns of types that Penstock has not */
+enum pg_unsupported {
+    PG_UNSUPPORTED_REFUSE,
+    PG_UNSUPPORTED_TEXT
+}; /* columns of types that Penstock has not */
 
 struct pg_conf_table {
     const char *schema, *name; /* as PostgreSQL spells them */
@@ -23,7 +26,7 @@ struct pg_conf {
     const char *publication, *slot;
     uint32_t snapshot_connections;
     int64_t snapshot_chunk_bytes; /* a table larger than this is read in several ranges */
-    bool all_tables;      /* no `tables:`: those of the publication */
+    bool all_tables;              /* no `tables:`: those of the publication */
     uint32_t table_count;
     struct pg_conf_table *tables;
     enum pg_unsupported unsupported;

@@ -10,8 +10,10 @@
  * long snapshots must not be cut off. Settings that this server version lacks are passed over. */
 static const char settings_sql[] =
     "SELECT pg_catalog.set_config(s.name, v.value, false) FROM (VALUES"
-    " ('search_path', 'pg_catalog'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
-    " ('bytea_output', 'hex'), ('extra_float_digits', '3'), ('client_encoding', 'UTF8'), ('statement_timeout', '0'),"
+    " ('search_path', 'pg_catalog'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', "
+    "'postgres'),"
+    " ('bytea_output', 'hex'), ('extra_float_digits', '3'), ('client_encoding', 'UTF8'), "
+    "('statement_timeout', '0'),"
     " ('lock_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),"
     " ('transaction_timeout', '0'), ('row_security', 'off'), ('default_transaction_read_only', 'off'),"
     " ('quote_all_identifiers', 'off'), ('xmloption', 'content')"
@@ -48,8 +50,11 @@ struct option {
 static PGconn *start(const struct pg_conf *conf, enum pg_conn_kind kind, const char *application)
 {
     const struct option defaults[] = {
-        {"keepalives_idle", "30"},     {"keepalives_interval", "10"}, {"keepalives_count", "3"},
-        {"tcp_user_timeout", "30000"}, {"fallback_application_name", application},
+        {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", "30000"},
+        {"fallback_application_name", application},
     };
     const char *keywords[64], *values[64];
     int n = 0;
@@ -86,15 +91,16 @@ static struct err *finish_connecting(const struct pg_conf *conf, PGconn *conn, i
             return err_hint(err_new(ERR_SOURCE, "cannot connect: no answer from %s in time",
                                     PQhost(conn) ? PQhost(conn) : "the server"),
                             "check host and port in url, and firewalls between here and there");
-        struct pollfd pfd = {.fd = PQsocket(conn), .events = wants == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        struct pollfd pfd = {.fd = PQsocket(conn),
+                             .events = wants == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (poll(&pfd, 1, left < POLL_SLICE_MS ? (int)left : POLL_SLICE_MS) != 0)
             wants = PQconnectPoll(conn);
     }
     return NULL;
 }
 
-struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int timeout_ms, const struct pg_stop *stop,
-                       PGconn **out)
+struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int timeout_ms,
+                       const struct pg_stop *stop, PGconn **out)
 {
     char application[96];
     snprintf(application, sizeof application, "penstock_%s", conf->source_name);
@@ -103,8 +109,9 @@ struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int t
         PANIC("out of memory");
     /* Verbose errors carry the SQLSTATE, by which they are classified whatever the server's language. */
     PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);
-    struct err *e = PQstatus(conn) == CONNECTION_BAD ? pg_error(conf, conn, NULL, "cannot connect")
-                                                     : finish_connecting(conf, conn, now_ms() + timeout_ms, stop);
+    struct err *e = PQstatus(conn) == CONNECTION_BAD
+                        ? pg_error(conf, conn, NULL, "cannot connect")
+                        : finish_connecting(conf, conn, now_ms() + timeout_ms, stop);
     PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
     if (!e && PQserverVersion(conn) < 120000)
         e = err_new(ERR_UNSUPPORTED, "the server is PostgreSQL %d; 12 or newer is needed",
@@ -113,7 +120,8 @@ struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int t
         e = pg_error(conf, conn, NULL, "cannot set up the connection");
     PGresult *result = NULL;
     if (!e)
-        e = pg_exec(conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK, settings_sql, 0, NULL, &result);
+        e = pg_exec(conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK, settings_sql, 0, NULL,
+                    &result);
     PQclear(result);
     if (e) {
         PQfinish(conn);
@@ -147,7 +155,8 @@ static bool is_last(ExecStatusType status)
 }
 
 struct err *pg_exec(const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop, const char *what,
-                    ExecStatusType wanted, const char *sql, int param_count, const char *const *params, PGresult **out)
+                    ExecStatusType wanted, const char *sql, int param_count, const char *const *params,
+                    PGresult **out)
 {
     /* The replication protocol knows the simple query protocol only. */
     int sent = param_count ? PQsendQueryParams(conn, sql, param_count, NULL, params, NULL, NULL, 0)

@@ -22,12 +22,12 @@ bool pg_wait(const PGconn *conn, bool for_write, int timeout_ms);
 
 /* Runs SQL; the result has the status wanted (PGRES_TUPLES_OK, ...) or an error is returned that names `what`.
  * Ended early when stop says so. */
-NODISCARD struct err *pg_exec(const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop, const char *what,
-                              ExecStatusType wanted, const char *sql, int param_count, const char *const *params,
-                              PGresult **out);
+NODISCARD struct err *pg_exec(const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop,
+                              const char *what, ExecStatusType wanted, const char *sql, int param_count,
+                              const char *const *params, PGresult **out);
 /* For statements without a result of interest. */
-NODISCARD struct err *pg_do(const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop, const char *what,
-                            const char *sql);
+NODISCARD struct err *pg_do(const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop,
+                            const char *what, const char *sql);
 /* What the server or libpq said last, classified by SQLSTATE, with the remedy as hint. `result` may be NULL. */
 NODISCARD struct err *pg_error(const struct pg_conf *conf, const PGconn *conn, const PGresult *result,
                                const char *what);

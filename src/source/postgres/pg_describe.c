@@ -48,22 +48,25 @@ static struct err *kind_judge(const struct pg_conf_table *t, const struct pg_rel
     default: return at_table(ERR_UNSUPPORTED, t, "a view has no changes to follow: name the tables it reads");
     }
     if (r->persistence != 'p')
-        return err_hint(at_table(ERR_UNSUPPORTED, t, "it is unlogged or temporary, so its changes are not replicated"),
-                        "run on the server: ALTER TABLE %s SET LOGGED", r->quoted);
+        return err_hint(
+            at_table(ERR_UNSUPPORTED, t, "it is unlogged or temporary, so its changes are not replicated"),
+            "run on the server: ALTER TABLE %s SET LOGGED", r->quoted);
     return NULL;
 }
 
 static struct err *identity_judge(const struct pg_conf_table *t, const struct pg_relation *r)
 {
     if (r->replica_identity == 'n')
-        return err_hint(at_table(ERR_CONFIG, t, "REPLICA IDENTITY NOTHING: updates and deletes cannot be followed"),
-                        "run on the server: ALTER TABLE %s REPLICA IDENTITY %s", r->quoted,
-                        r->key_count ? "DEFAULT" : "FULL");
+        return err_hint(
+            at_table(ERR_CONFIG, t, "REPLICA IDENTITY NOTHING: updates and deletes cannot be followed"),
+            "run on the server: ALTER TABLE %s REPLICA IDENTITY %s", r->quoted,
+            r->key_count ? "DEFAULT" : "FULL");
     if (r->replica_identity == 'f' || r->key_count)
         return NULL;
-    return err_hint(at_table(ERR_CONFIG, t, "it has no primary key, so updates and deletes cannot be followed"),
-                    "run on the server: ALTER TABLE %s ADD PRIMARY KEY (...), or ALTER TABLE %s REPLICA IDENTITY FULL",
-                    r->quoted, r->quoted);
+    return err_hint(
+        at_table(ERR_CONFIG, t, "it has no primary key, so updates and deletes cannot be followed"),
+        "run on the server: ALTER TABLE %s ADD PRIMARY KEY (...), or ALTER TABLE %s REPLICA IDENTITY FULL",
+        r->quoted, r->quoted);
 }
 
 /* ---- columns ---- */
@@ -84,8 +87,8 @@ static struct err *privilege_judge(const struct pg_conf *conf, const struct pg_c
             return NULL;
     if (r->column_count == 0)
         return NULL;
-    return err_hint(at_table(ERR_AUTH, t, "it may not be read"), GRANT_HINT, r->schema, user_of(conf), r->quoted,
-                    user_of(conf));
+    return err_hint(at_table(ERR_AUTH, t, "it may not be read"), GRANT_HINT, r->schema, user_of(conf),
+                    r->quoted, user_of(conf));
 }
 
 static bool wanted_by_name(const struct pg_conf_table *t, const char *name)
@@ -96,25 +99,29 @@ static bool wanted_by_name(const struct pg_conf_table *t, const char *name)
     return false;
 }
 
-static struct err *column_judge(const struct pg_conf *conf, const struct pg_conf_table *t, const struct pg_relation *r,
-                                const struct pg_column *c, struct type *type)
+static struct err *column_judge(const struct pg_conf *conf, const struct pg_conf_table *t,
+                                const struct pg_relation *r, const struct pg_column *c, struct type *type)
 {
     if (c->generated)
-        return err_hint(at_table(ERR_UNSUPPORTED, t, "column %s is generated, and generated columns are not replicated",
-                                 c->name),
+        return err_hint(at_table(ERR_UNSUPPORTED, t,
+                                 "column %s is generated, and generated columns are not replicated", c->name),
                         "compute it in a view instead");
     if (!c->published)
-        return err_hint(at_table(ERR_CONFIG, t, "column %s is left out by the publication's column list", c->name),
-                        "run on the server: ALTER PUBLICATION \"%s\" with a list that holds it, or leave it out of "
-                        "columns:", conf->publication);
+        return err_hint(
+            at_table(ERR_CONFIG, t, "column %s is left out by the publication's column list", c->name),
+            "run on the server: ALTER PUBLICATION \"%s\" with a list that holds it, or leave it out of "
+            "columns:",
+            conf->publication);
     if (!c->readable)
-        return err_hint(at_table(ERR_AUTH, t, "column %s may not be read", c->name), GRANT_HINT, r->schema, user_of(conf),
-                        r->quoted, user_of(conf));
+        return err_hint(at_table(ERR_AUTH, t, "column %s may not be read", c->name), GRANT_HINT, r->schema,
+                        user_of(conf), r->quoted, user_of(conf));
     if (!pg_column_type(c, t->unsupported, type))
-        return err_hint(at_table(ERR_UNSUPPORTED, t, "column %s has type %s, which is not supported", c->name,
-                                 c->type_name),
-                        "take it as text with { table: %s.%s, unsupported: text }, or name only the columns needed with "
-                        "columns: [...]", r->schema, r->name);
+        return err_hint(
+            at_table(ERR_UNSUPPORTED, t, "column %s has type %s, which is not supported", c->name,
+                     c->type_name),
+            "take it as text with { table: %s.%s, unsupported: text }, or name only the columns needed with "
+            "columns: [...]",
+            r->schema, r->name);
     return NULL;
 }
 
@@ -132,11 +139,13 @@ static struct err *column_add(struct arena *arena, const struct pg_conf *conf, c
     return NULL;
 }
 
-static struct err *columns_judge(struct arena *arena, const struct pg_conf *conf, const struct pg_conf_table *t,
-                                 const struct pg_relation *r, struct schema *schema)
+static struct err *columns_judge(struct arena *arena, const struct pg_conf *conf,
+                                 const struct pg_conf_table *t, const struct pg_relation *r,
+                                 struct schema *schema)
 {
     struct err *errs = NULL;
-    schema->columns = ARENA_ARRAY(arena, struct column, (t->column_count ? t->column_count : r->column_count) + 1);
+    schema->columns =
+        ARENA_ARRAY(arena, struct column, (t->column_count ? t->column_count : r->column_count) + 1);
     for (uint32_t i = 0; i < t->column_count; i++) {
         const struct pg_column *c = pg_column_find(r, t->columns[i]);
         err_append(&errs, c ? column_add(arena, conf, t, r, c, schema)
@@ -147,8 +156,9 @@ static struct err *columns_judge(struct arena *arena, const struct pg_conf *conf
     for (uint32_t i = 0; i < r->column_count; i++) {
         const struct pg_column *c = &r->columns[i];
         if (c->generated || !c->published)
-            log_info("source", "column is not replicated: left out", "source=%s table=%s.%s column=\"%s\" generated=%d",
-                     conf->source_name, r->schema, r->name, c->name, c->generated);
+            log_info("source", "column is not replicated: left out",
+                     "source=%s table=%s.%s column=\"%s\" generated=%d", conf->source_name, r->schema,
+                     r->name, c->name, c->generated);
         else
             err_append(&errs, column_add(arena, conf, t, r, c, schema));
     }
@@ -177,8 +187,9 @@ static struct err *key_judge(struct arena *arena, const struct pg_conf_table *t,
             return at_table(ERR_INTERNAL, t, "its key names an unknown column");
         uint32_t column = schema_find(&def->schema, c->name);
         if (column == def->schema.column_count && t->column_count && !wanted_by_name(t, c->name))
-            return err_hint(at_table(ERR_CONFIG, t, "columns: leaves out %s, which is part of its key", c->name),
-                            "add %s to columns:", c->name);
+            return err_hint(
+                at_table(ERR_CONFIG, t, "columns: leaves out %s, which is part of its key", c->name),
+                "add %s to columns:", c->name);
         if (column == def->schema.column_count)
             return at_table(ERR_UNSUPPORTED, t, "key column %s is not replicated", c->name);
         def->schema.columns[column].not_null = true;
@@ -193,9 +204,10 @@ struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, cons
     def->source = conf->source_name;
     def->name = arena_strdup(arena, t->as);
     if (!r)
-        return err_hint(at_table(ERR_CONFIG, t, "there is no such table in database %s",
-                                 conf->database ? conf->database : ""),
-                        "names are taken as written, without folding case; outside schema public write SCHEMA.NAME");
+        return err_hint(
+            at_table(ERR_CONFIG, t, "there is no such table in database %s",
+                     conf->database ? conf->database : ""),
+            "names are taken as written, without folding case; outside schema public write SCHEMA.NAME");
     TRY(kind_judge(t, r));
     TRY(privilege_judge(conf, t, r));
     struct err *errs = identity_judge(t, r);
@@ -215,16 +227,19 @@ struct err *pg_server_judge(const struct pg_conf *conf, const struct pg_catalog 
                         "run on the server: ALTER SYSTEM SET wal_level = 'logical', then restart PostgreSQL");
     const struct pg_publication *p = &cat->publication;
     if (p->exists && !p->publishes_all)
-        return err_hint(err_new(ERR_CONFIG, "publication %s leaves out some kinds of changes", conf->publication),
-                        "run on the server: ALTER PUBLICATION \"%s\" SET (publish = 'insert, update, delete, truncate')",
-                        conf->publication);
+        return err_hint(
+            err_new(ERR_CONFIG, "publication %s leaves out some kinds of changes", conf->publication),
+            "run on the server: ALTER PUBLICATION \"%s\" SET (publish = 'insert, update, delete, truncate')",
+            conf->publication);
     if (!conf->all_tables || (p->exists && p->table_count))
         return NULL;
-    struct err *e = p->exists ? err_new(ERR_CONFIG, "publication %s has no tables", conf->publication)
-                              : err_new(ERR_CONFIG, "there is no publication %s in the database", conf->publication);
-    return err_hint(e, "list the tables under tables: of source %s, or run on the server: %s PUBLICATION \"%s\" %s",
-                    conf->source_name, p->exists ? "ALTER" : "CREATE", conf->publication,
-                    p->exists ? "ADD TABLE ..." : "FOR ALL TABLES");
+    struct err *e =
+        p->exists ? err_new(ERR_CONFIG, "publication %s has no tables", conf->publication)
+                  : err_new(ERR_CONFIG, "there is no publication %s in the database", conf->publication);
+    return err_hint(
+        e, "list the tables under tables: of source %s, or run on the server: %s PUBLICATION \"%s\" %s",
+        conf->source_name, p->exists ? "ALTER" : "CREATE", conf->publication,
+        p->exists ? "ADD TABLE ..." : "FOR ALL TABLES");
 }
 
 static struct err *as_unique(const struct pg_conf *conf, const struct pg_catalog *cat)
@@ -232,8 +247,8 @@ static struct err *as_unique(const struct pg_conf *conf, const struct pg_catalog
     for (uint32_t i = 0; i < cat->table_count; i++)
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(cat->tables[i].as, cat->tables[j].as) == 0)
-                return err_hint(err_new(ERR_CONFIG, "publication %s holds two tables called %s", conf->publication,
-                                        cat->tables[i].as),
+                return err_hint(err_new(ERR_CONFIG, "publication %s holds two tables called %s",
+                                        conf->publication, cat->tables[i].as),
                                 "list the tables of source %s under tables:, with as: for one of them",
                                 conf->source_name);
     return NULL;
@@ -266,8 +281,8 @@ static struct err *describe_with(struct arena *arena, const struct pg_conf *conf
     return errs;
 }
 
-struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms, struct table_def **tables,
-                        uint32_t *table_count)
+struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,
+                        struct table_def **tables, uint32_t *table_count)
 {
     PGconn *conn = NULL;
     struct err *e = pg_connect(conf, PG_CONN_SQL, timeout_ms, NULL, &conn);

@@ -9,42 +9,52 @@ struct remedy {
     const char *sqlstate; /* exact, or a prefix; NULL: any */
     const char *text;     /* must occur in the message; NULL: any */
     enum err_code code;
-    const char *hint;     /* {user}, {database}, {source} are put in */
+    const char *hint; /* {user}, {database}, {source} are put in */
 };
 
 static const struct remedy remedies[] = {
     {"28P01", NULL, ERR_AUTH, "check password: and the user in url: of source {source} in penstock.yaml"},
     {"28000", "pg_hba.conf", ERR_AUTH,
-     "add to pg_hba.conf on the server, then reload it (SELECT pg_reload_conf()): hostssl {database} {user} ADDRESS/32 "
+     "add to pg_hba.conf on the server, then reload it (SELECT pg_reload_conf()): hostssl {database} {user} "
+     "ADDRESS/32 "
      "scram-sha-256"},
-    {"28000", NULL, ERR_AUTH, "create the user on the server: CREATE ROLE \"{user}\" LOGIN REPLICATION PASSWORD '...'"},
+    {"28000", NULL, ERR_AUTH,
+     "create the user on the server: CREATE ROLE \"{user}\" LOGIN REPLICATION PASSWORD '...'"},
     {"3D000", NULL, ERR_SOURCE, "name an existing database at the end of url: of source {source}"},
     {"42501", "replication", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
     {"42501", "WAL sender", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
     {"42501", "walsender", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
     {"53300", "max_wal_senders", ERR_SOURCE,
-     "raise max_wal_senders on the server (needs a restart), or end a replication connection that is not needed "
+     "raise max_wal_senders on the server (needs a restart), or end a replication connection that is not "
+     "needed "
      "(SELECT * FROM pg_stat_replication)"},
-    {"53300", NULL, ERR_SOURCE, "raise max_connections on the server, or lower snapshot_connections of source {source}"},
+    {"53300", NULL, ERR_SOURCE,
+     "raise max_connections on the server, or lower snapshot_connections of source {source}"},
     {"55000", "wal_level", ERR_SOURCE,
      "run on the server: ALTER SYSTEM SET wal_level = 'logical', then restart PostgreSQL"},
     {"53400", NULL, ERR_SOURCE,
-     "raise max_replication_slots on the server (needs a restart), or drop a slot that is not needed: SELECT slot_name, "
+     "raise max_replication_slots on the server (needs a restart), or drop a slot that is not needed: SELECT "
+     "slot_name, "
      "active FROM pg_replication_slots; SELECT pg_drop_replication_slot('NAME')"},
     {"55006", NULL, ERR_SOURCE,
      "another process reads this slot: stop it, or give source {source} a slot of its own with slot: NAME"},
-    {NULL, "no password supplied", ERR_AUTH, "set password: of source {source} in penstock.yaml, e.g. ${PASSWORD}"},
+    {NULL, "no password supplied", ERR_AUTH,
+     "set password: of source {source} in penstock.yaml, e.g. ${PASSWORD}"},
     {NULL, "does not match host name", ERR_AUTH,
-     "the server's certificate is for another name: use that name as host in url:, or have a certificate made for this "
+     "the server's certificate is for another name: use that name as host in url:, or have a certificate "
+     "made for this "
      "one (subjectAltName)"},
     {NULL, "certificate verif", ERR_AUTH,
-     "name the CA that signed the server's certificate with sslrootcert=FILE in url: (or sslrootcert=system)"},
+     "name the CA that signed the server's certificate with sslrootcert=FILE in url: (or "
+     "sslrootcert=system)"},
     {NULL, "root certificate file", ERR_AUTH,
-     "name the CA file with sslrootcert=FILE in url:, or sslrootcert=system for the system's, or sslmode=require to "
+     "name the CA file with sslrootcert=FILE in url:, or sslrootcert=system for the system's, or "
+     "sslmode=require to "
      "encrypt without checking who answers"},
     {NULL, "does not support SSL", ERR_SOURCE,
      "switch TLS on at the server (ssl = on), or use sslmode=disable on a network you trust"},
-    {NULL, "Connection refused", ERR_SOURCE, "check host and port in url:, and listen_addresses on the server"},
+    {NULL, "Connection refused", ERR_SOURCE,
+     "check host and port in url:, and listen_addresses on the server"},
     {NULL, "could not translate host name", ERR_SOURCE, "check the host in url:, and name resolution here"},
 };
 
@@ -61,7 +71,8 @@ static void sqlstate_take(char *message, char state[6])
     for (char *c = strchr(message, ':'); c; c = strchr(c + 1, ':')) {
         const char *p = c + 1 + strspn(c + 1, " ");
         /* The severity before it ("FATAL", "PANIC") looks alike but for the digits. */
-        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || p[5] != ':' || strcspn(p, "0123456789") > 4)
+        if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || p[5] != ':' ||
+            strcspn(p, "0123456789") > 4)
             continue;
         memcpy(state, p, 5);
         state[5] = 0;
@@ -108,12 +119,14 @@ static const struct remedy *remedy_find(const char *state, const char *message)
     return NULL;
 }
 
-static NODISCARD struct err *remedy_hint(struct err *e, const char *hint, const char *user, const char *database,
-                                         const char *source)
+static NODISCARD struct err *remedy_hint(struct err *e, const char *hint, const char *user,
+                                         const char *database, const char *source)
 {
     const struct {
         const char *name, *value;
-    } words[] = {{"{user}", user ? user : "USER"}, {"{database}", database ? database : "DATABASE"}, {"{source}", source}};
+    } words[] = {{"{user}", user ? user : "USER"},
+                 {"{database}", database ? database : "DATABASE"},
+                 {"{source}", source}};
     struct buf text = {0};
     while (*hint) {
         size_t i = 0;

@@ -54,7 +54,9 @@ static uint64_t take(struct reader *r, int bytes)
 
 static void take_tables(struct reader *r, struct pg_position *out)
 {
-    out->listed = take(r, 1) == 1;
+    uint64_t form = take(r, 1);
+    r->bad = r->bad || form > 1;
+    out->listed = form == 1;
     if (!out->listed) {
         out->tables_hash = take(r, 8);
         return;
@@ -89,7 +91,8 @@ bool pg_position_decode(const void *bytes, size_t len, struct pg_position *out)
 
 static int by_relid(const void *a, const void *b)
 {
-    uint32_t x = ((const struct pg_position_table *)a)->relid, y = ((const struct pg_position_table *)b)->relid;
+    uint32_t x = ((const struct pg_position_table *)a)->relid,
+             y = ((const struct pg_position_table *)b)->relid;
     return x < y ? -1 : x > y;
 }
 

@@ -8,7 +8,7 @@
 #include "source/postgres/pgoutput.h"
 #include "source/source.h"
 
-#define PG_NAME_MAX 63 /* NAMEDATALEN - 1 */
+#define PG_NAME_MAX            63 /* NAMEDATALEN - 1 */
 #define PG_POSITION_TABLES_MAX 26 /* what fits in SOURCE_POSITION_MAX beside the longest slot name */
 
 enum pg_phase { PG_PHASE_SNAPSHOT = 1, PG_PHASE_STREAMING = 2 };

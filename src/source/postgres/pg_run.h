@@ -33,11 +33,12 @@ struct pg_run {
     uint32_t def_count;
     const bool *wanted;
     struct pg_stop stop;
-    bool has_position;      /* position is valid: all before position.lsn is with the pipeline */
+    bool has_position; /* position is valid: all before position.lsn is with the pipeline */
     struct pg_position position;
     struct pg_partial partial;
-    const char *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
-    bool streamed;          /* this session got as far as streaming */
+    const char
+        *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
+    bool streamed;        /* this session got as far as streaming */
     /* Of this session: */
     struct arena arena;
     struct pg_catalog *catalog;
@@ -51,8 +52,8 @@ const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t reli
 /* The wanted tables' identities, for positions. */
 struct pg_position_table *pg_tables_identity(struct pg_run *run);
 /* One value as the server printed it; the error (ERR_STATE) names table and column. */
-NODISCARD struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text,
-                                     size_t len, union val *out);
+NODISCARD struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column,
+                                     const char *text, size_t len, union val *out);
 
 /* pg_slot.c */
 struct pg_identity {
@@ -88,7 +89,7 @@ NODISCARD struct err *pg_position_commit(struct pg_run *run, int64_t commit_us);
 struct err *pg_stopping(void); /* what ends a session when the pipeline stops; never shown */
 /* pg_source.c: Unix microseconds. */
 int64_t pg_now_us(void);
-#define PG_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in Unix microseconds */
+#define PG_EPOCH_US           INT64_C(946684800000000) /* 2000-01-01 in Unix microseconds */
 #define PG_CONNECT_TIMEOUT_MS 15000
 
 #endif

@@ -23,8 +23,11 @@ static struct err *publication_change(struct pg_run *run, PGconn *sql, const cha
     struct err *e = pg_do(run->conf, sql, &run->stop, "cannot change the publication", statement);
     if (!e)
         return NULL;
-    return err_hint(e, "have the tables' owner run, in database %s: %s; the tables must be readable too: GRANT SELECT ON "
-                       "... TO \"%s\"", PQdb(sql), statement, user_of(sql));
+    return err_hint(
+        e,
+        "have the tables' owner run, in database %s: %s; the tables must be readable too: GRANT SELECT ON "
+        "... TO \"%s\"",
+        PQdb(sql), statement, user_of(sql));
 }
 
 struct err *pg_publication_ensure(struct pg_run *run, PGconn *sql, bool *changed)
@@ -46,8 +49,9 @@ struct err *pg_publication_ensure(struct pg_run *run, PGconn *sql, bool *changed
         return NULL;
     *changed = true;
     const char *name = pg_quote_ident(&run->arena, run->conf->publication);
-    const char *statement = p->exists ? arena_printf(&run->arena, "ALTER PUBLICATION %s ADD TABLE %s", name, list)
-                                      : arena_printf(&run->arena, "CREATE PUBLICATION %s FOR TABLE %s", name, list);
+    const char *statement = p->exists
+                                ? arena_printf(&run->arena, "ALTER PUBLICATION %s ADD TABLE %s", name, list)
+                                : arena_printf(&run->arena, "CREATE PUBLICATION %s FOR TABLE %s", name, list);
     return publication_change(run, sql, statement);
 }
 
@@ -57,12 +61,14 @@ struct err *pg_slot_read(struct pg_run *run, PGconn *sql, struct pg_slot *out)
 {
     *out = (struct pg_slot){0};
     /* wal_status came with PostgreSQL 13. */
-    const char *text = arena_printf(&run->arena,
-                                    "SELECT plugin, database = pg_catalog.current_database(), active, active_pid,"
-                                    " confirmed_flush_lsn, %s FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-                                    PQserverVersion(sql) >= 130000 ? "wal_status = 'lost'" : "false");
+    const char *text =
+        arena_printf(&run->arena,
+                     "SELECT plugin, database = pg_catalog.current_database(), active, active_pid,"
+                     " confirmed_flush_lsn, %s FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+                     PQserverVersion(sql) >= 130000 ? "wal_status = 'lost'" : "false");
     PGresult *r = NULL;
-    TRY(pg_exec(run->conf, sql, &run->stop, "cannot read the slot", PGRES_TUPLES_OK, text, 1, &run->conf->slot, &r));
+    TRY(pg_exec(run->conf, sql, &run->stop, "cannot read the slot", PGRES_TUPLES_OK, text, 1,
+                &run->conf->slot, &r));
     struct err *e = NULL;
     if (PQntuples(r) == 1) {
         if (strcmp(PQgetvalue(r, 0, 0), "pgoutput") != 0 || strcmp(PQgetvalue(r, 0, 1), "t") != 0)
@@ -84,13 +90,14 @@ struct err *pg_slot_drop(struct pg_run *run, PGconn *sql, const struct pg_slot *
 {
     const char *name = run->conf->slot;
     if (slot->active)
-        return err_hint(err_new(ERR_SOURCE, "replication slot %s is in use by server process %d", name,
-                                slot->active_pid),
-                        "another reader has this slot: stop it, or give source %s a slot of its own with slot: NAME; if it "
-                        "is a leftover, run on the server: SELECT pg_terminate_backend(%d)",
-                        run->conf->source_name, slot->active_pid);
-    log_warn("source", "dropping the replication slot to make it anew", "source=%s slot=%s", run->conf->source_name,
-             name);
+        return err_hint(
+            err_new(ERR_SOURCE, "replication slot %s is in use by server process %d", name, slot->active_pid),
+            "another reader has this slot: stop it, or give source %s a slot of its own with slot: NAME; if "
+            "it "
+            "is a leftover, run on the server: SELECT pg_terminate_backend(%d)",
+            run->conf->source_name, slot->active_pid);
+    log_warn("source", "dropping the replication slot to make it anew", "source=%s slot=%s",
+             run->conf->source_name, name);
     PGresult *r = NULL;
     struct err *e = pg_exec(run->conf, sql, &run->stop, "cannot drop the slot", PGRES_TUPLES_OK,
                             "SELECT pg_catalog.pg_drop_replication_slot($1)", 1, &name, &r);
@@ -98,15 +105,16 @@ struct err *pg_slot_drop(struct pg_run *run, PGconn *sql, const struct pg_slot *
     return e;
 }
 
-struct err *pg_slot_create(struct pg_run *run, PGconn *replication, pg_lsn *consistent, const char **snapshot_name)
+struct err *pg_slot_create(struct pg_run *run, PGconn *replication, pg_lsn *consistent,
+                           const char **snapshot_name)
 {
     const char *sql = arena_printf(&run->arena, "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput EXPORT_SNAPSHOT",
                                    pg_quote_ident(&run->arena, run->conf->slot));
-    log_info("source", "making the replication slot (waits for transactions that are open now)", "source=%s slot=%s",
-             run->conf->source_name, run->conf->slot);
+    log_info("source", "making the replication slot (waits for transactions that are open now)",
+             "source=%s slot=%s", run->conf->source_name, run->conf->slot);
     PGresult *r = NULL;
-    TRY(pg_exec(run->conf, replication, &run->stop, "cannot make the replication slot", PGRES_TUPLES_OK, sql, 0, NULL,
-                &r));
+    TRY(pg_exec(run->conf, replication, &run->stop, "cannot make the replication slot", PGRES_TUPLES_OK, sql,
+                0, NULL, &r));
     bool good = PQntuples(r) == 1 && PQnfields(r) >= 3 && pg_lsn_parse(PQgetvalue(r, 0, 1), consistent);
     if (good)
         *snapshot_name = arena_strdup(&run->arena, PQgetvalue(r, 0, 2));
@@ -119,8 +127,8 @@ struct err *pg_slot_create(struct pg_run *run, PGconn *replication, pg_lsn *cons
 struct err *pg_identify(struct pg_run *run, PGconn *replication, struct pg_identity *out)
 {
     PGresult *r = NULL;
-    TRY(pg_exec(run->conf, replication, &run->stop, "cannot identify the server", PGRES_TUPLES_OK, "IDENTIFY_SYSTEM", 0,
-                NULL, &r));
+    TRY(pg_exec(run->conf, replication, &run->stop, "cannot identify the server", PGRES_TUPLES_OK,
+                "IDENTIFY_SYSTEM", 0, NULL, &r));
     out->system_identifier = strtoull(PQgetvalue(r, 0, 0), NULL, 10);
     out->timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 1), NULL, 10);
     PQclear(r);
@@ -139,7 +147,8 @@ static pg_lsn left_timeline_at(const char *history, size_t len, uint32_t timelin
         unsigned number;
         pg_lsn lsn;
         snprintf(text, sizeof text, "%.*s", (int)(n < 60 ? n : 60), line);
-        if (sscanf(text, "%u %19s", &number, lsn_text) == 2 && number == timeline && pg_lsn_parse(lsn_text, &lsn))
+        if (sscanf(text, "%u %19s", &number, lsn_text) == 2 && number == timeline &&
+            pg_lsn_parse(lsn_text, &lsn))
             return lsn;
         line = next ? next + 1 : end;
     }
@@ -151,8 +160,8 @@ static struct err *timeline_check(struct pg_run *run, PGconn *replication, const
 {
     const char *sql = arena_printf(&run->arena, "TIMELINE_HISTORY %" PRIu32, id->timeline);
     PGresult *r = NULL;
-    TRY(pg_exec(run->conf, replication, &run->stop, "cannot read the server's timeline history", PGRES_TUPLES_OK, sql, 0,
-                NULL, &r));
+    TRY(pg_exec(run->conf, replication, &run->stop, "cannot read the server's timeline history",
+                PGRES_TUPLES_OK, sql, 0, NULL, &r));
     pg_lsn left = left_timeline_at(PQgetvalue(r, 0, 1), (size_t)PQgetlength(r, 0, 1), run->position.timeline);
     PQclear(r);
     if (left == 0 || run->position.lsn > left)

@@ -10,10 +10,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define COMMIT_ROWS 8192                 /* bounds what a lane holds open; views are hidden meanwhile */
-#define PROGRESS_ROWS 1024
-#define WORKER_STACK_BYTES (512u << 10)  /* musl's default is too small for libpq with TLS */
-#define STOP_POLL_MS 200
+#define COMMIT_ROWS        8192 /* bounds what a lane holds open; views are hidden meanwhile */
+#define PROGRESS_ROWS      1024
+#define WORKER_STACK_BYTES (512u << 10) /* musl's default is too small for libpq with TLS */
+#define STOP_POLL_MS       200
 
 struct chunk {
     const struct pg_table *table;
@@ -55,13 +55,15 @@ static bool snapshot_stopped(void *arg)
 
 static int by_size_desc(const void *a, const void *b)
 {
-    int64_t x = (*(const struct pg_table *const *)a)->rel->bytes, y = (*(const struct pg_table *const *)b)->rel->bytes;
+    int64_t x = (*(const struct pg_table *const *)a)->rel->bytes,
+            y = (*(const struct pg_table *const *)b)->rel->bytes;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
 static void table_cut(struct snapshot *s, const struct pg_table *t, bool splittable)
 {
-    int64_t pages = t->rel->bytes / s->run->catalog->block_bytes, step = s->run->conf->snapshot_chunk_bytes / s->run->catalog->block_bytes;
+    int64_t pages = t->rel->bytes / s->run->catalog->block_bytes,
+            step = s->run->conf->snapshot_chunk_bytes / s->run->catalog->block_bytes;
     int64_t from = 0;
     for (; splittable && from + step + step / 2 < pages; from += step)
         s->chunks[s->chunk_count++] = (struct chunk){t, from, from + step};
@@ -101,14 +103,16 @@ static const char *copy_sql(struct worker *w, const struct chunk *c)
         w->states[i] = VAL_NULL;
         if (!t->columns[i])
             continue;
-        list = arena_printf(a, "%s%s%s", list, w->field_count ? ", " : "", pg_quote_ident(a, t->columns[i]->name));
+        list = arena_printf(a, "%s%s%s", list, w->field_count ? ", " : "",
+                            pg_quote_ident(a, t->columns[i]->name));
         w->columns[w->field_count++] = i;
     }
     const char *where = "";
     if (c->from_page > 0)
         where = arena_printf(a, " WHERE ctid >= '(%" PRId64 ",0)'::tid", c->from_page);
     if (c->to_page >= 0)
-        where = arena_printf(a, "%s %s ctid < '(%" PRId64 ",0)'::tid", where, *where ? "AND" : "WHERE", c->to_page);
+        where = arena_printf(a, "%s %s ctid < '(%" PRId64 ",0)'::tid", where, *where ? "AND" : "WHERE",
+                             c->to_page);
     if (t->rel->row_filter)
         where = arena_printf(a, "%s %s (%s)", where, *where ? "AND" : "WHERE", t->rel->row_filter);
     return arena_printf(a, "COPY (SELECT %s FROM ONLY %s%s) TO STDOUT", list, t->rel->quoted, where);
@@ -130,7 +134,8 @@ static struct err *row_take(struct worker *w, const struct pg_table *t, char *ro
         arena_reset(&w->arena);
     w->rows++;
     if (w->rows % PROGRESS_ROWS == 0)
-        atomic_fetch_add_explicit(&w->snapshot->run->status->snapshot_done, PROGRESS_ROWS, memory_order_relaxed);
+        atomic_fetch_add_explicit(&w->snapshot->run->status->snapshot_done, PROGRESS_ROWS,
+                                  memory_order_relaxed);
     if (w->rows % COMMIT_ROWS == 0 && !sink_commit(w->lane, NULL, 0, NULL, 0))
         return pg_stopping();
     return NULL;
@@ -164,7 +169,8 @@ static struct err *copy_end(struct worker *w, PGconn *conn, const struct pg_tabl
     struct err *e = NULL;
     for (PGresult *r; (r = PQgetResult(conn)); PQclear(r))
         if (PQresultStatus(r) != PGRES_COMMAND_OK && !e)
-            e = err_wrap(pg_error(w->snapshot->run->conf, conn, r, "snapshot broken off"), "table %s", t->rel->quoted);
+            e = err_wrap(pg_error(w->snapshot->run->conf, conn, r, "snapshot broken off"), "table %s",
+                         t->rel->quoted);
     return e;
 }
 
@@ -179,7 +185,8 @@ static struct err *chunk_copy(struct worker *w, PGconn *conn, const struct chunk
     w->vals = ARENA_ARRAY(&w->text_arena, union val, columns + 1);
     w->states = ARENA_ARRAY(&w->text_arena, uint8_t, columns + 1);
     PGresult *r = NULL;
-    struct err *e = pg_exec(run->conf, conn, &stop, "cannot read the table", PGRES_COPY_OUT, copy_sql(w, c), 0, NULL, &r);
+    struct err *e =
+        pg_exec(run->conf, conn, &stop, "cannot read the table", PGRES_COPY_OUT, copy_sql(w, c), 0, NULL, &r);
     if (e)
         return err_wrap(e, "table %s", c->table->rel->quoted);
     PQclear(r);
@@ -195,7 +202,8 @@ static struct err *chunks_copy(struct worker *w, PGconn *conn)
     struct snapshot *s = w->snapshot;
     struct pg_stop stop = {snapshot_stopped, s};
     const struct pg_conf *conf = s->run->conf;
-    TRY(pg_do(conf, conn, &stop, "cannot begin the snapshot", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+    TRY(pg_do(conf, conn, &stop, "cannot begin the snapshot",
+              "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
     const char *import = arena_printf(&w->text_arena, "SET TRANSACTION SNAPSHOT %s",
                                       pg_quote_literal(&w->text_arena, s->name));
     TRY(pg_do(conf, conn, &stop, "cannot import the snapshot", import));
@@ -235,7 +243,8 @@ static void *worker_main(void *arg)
     }
     if (e)
         snapshot_fail(w->snapshot, e);
-    atomic_fetch_add_explicit(&w->snapshot->run->status->snapshot_done, w->rows % PROGRESS_ROWS, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->snapshot->run->status->snapshot_done, w->rows % PROGRESS_ROWS,
+                              memory_order_relaxed);
     arena_fini(&w->arena);
     arena_fini(&w->text_arena);
     return NULL;
@@ -259,11 +268,12 @@ struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name)
 {
     struct snapshot s = {.run = run, .name = snapshot_name, .lock = PTHREAD_MUTEX_INITIALIZER};
     chunks_make(&s, run->catalog->server_version >= 140000);
-    uint32_t count = run->conf->snapshot_connections < s.chunk_count ? run->conf->snapshot_connections : s.chunk_count;
+    uint32_t count =
+        run->conf->snapshot_connections < s.chunk_count ? run->conf->snapshot_connections : s.chunk_count;
     struct worker *workers = ARENA_ARRAY(&run->arena, struct worker, count + 1);
     int64_t began_us = pg_now_us();
-    log_info("source", "snapshot begins", "source=%s tables=%" PRIu32 " connections=%" PRIu32, run->conf->source_name,
-             run->table_count, count);
+    log_info("source", "snapshot begins", "source=%s tables=%" PRIu32 " connections=%" PRIu32,
+             run->conf->source_name, run->table_count, count);
     for (uint32_t i = 0; i < count; i++)
         worker_start(&s, &workers[i], i + 1);
     uint64_t rows = 0;
@@ -275,7 +285,7 @@ struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name)
     pthread_mutex_destroy(&s.lock);
     if (s.error)
         return s.error;
-    log_info("source", "snapshot read", "source=%s rows=%" PRIu64 " seconds=%.1f", run->conf->source_name, rows,
-             (double)(pg_now_us() - began_us) / 1e6);
+    log_info("source", "snapshot read", "source=%s rows=%" PRIu64 " seconds=%.1f", run->conf->source_name,
+             rows, (double)(pg_now_us() - began_us) / 1e6);
     return NULL;
 }

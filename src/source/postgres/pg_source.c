@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_MOST_MS 10000
+#define BACKOFF_MOST_MS  10000
 
 int64_t pg_now_us(void)
 {
@@ -42,13 +42,15 @@ static struct err *snapshot(struct pg_run *run, PGconn *sql, PGconn *replication
 {
     const char *name = NULL;
     pg_lsn consistent = 0;
-    log_line(run->has_position ? LOG_WARN : LOG_INFO, "source", "taking a snapshot", "source=%s reason=\"%s\"",
-             run->conf->source_name, reason);
+    log_line(run->has_position ? LOG_WARN : LOG_INFO, "source", "taking a snapshot",
+             "source=%s reason=\"%s\"", run->conf->source_name, reason);
     if (slot->exists)
         TRY(pg_slot_drop(run, sql, slot));
     TRY(pg_slot_create(run, replication, &consistent, &name));
-    run->position = (struct pg_position){.phase = PG_PHASE_SNAPSHOT, .system_identifier = id->system_identifier,
-                                         .timeline = id->timeline, .lsn = consistent};
+    run->position = (struct pg_position){.phase = PG_PHASE_SNAPSHOT,
+                                         .system_identifier = id->system_identifier,
+                                         .timeline = id->timeline,
+                                         .lsn = consistent};
     snprintf(run->position.slot, sizeof run->position.slot, "%s", run->conf->slot);
     pg_position_set_tables(&run->position, pg_tables_identity(run), run->table_count);
     run->has_position = true;
@@ -109,7 +111,8 @@ static struct err *session(struct pg_run *run)
 /* Errors that another try cannot mend: the configuration or the tables must change first. */
 static bool is_final(const struct err *e)
 {
-    return e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED || e->code == ERR_STATE || e->code == ERR_INTERNAL;
+    return e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED || e->code == ERR_STATE ||
+           e->code == ERR_INTERNAL;
 }
 
 static void report(struct pg_run *run, enum source_state state, const struct err *e, int retry_ms)
@@ -126,8 +129,8 @@ static void report(struct pg_run *run, enum source_state state, const struct err
     if (state == SOURCE_FAILED)
         log_error("source", "source stopped", "source=%s error=\"%s\"", run->conf->source_name, text);
     else
-        log_warn("source", "source lost, trying again", "source=%s retry_ms=%d error=\"%s\"", run->conf->source_name,
-                 retry_ms, text);
+        log_warn("source", "source lost, trying again", "source=%s retry_ms=%d error=\"%s\"",
+                 run->conf->source_name, retry_ms, text);
     free(text);
 }
 
@@ -172,11 +175,17 @@ static struct err *run_sessions(struct pg_run *run)
     return NULL;
 }
 
-static struct err *postgres_run(void *conf, struct sink *sink, const struct table_def *tables, uint32_t table_count,
-                                const bool *wanted, const void *resume, size_t resume_len)
+static struct err *postgres_run(void *conf, struct sink *sink, const struct table_def *tables,
+                                uint32_t table_count, const bool *wanted, const void *resume,
+                                size_t resume_len)
 {
-    struct pg_run run = {.conf = conf, .sink = sink, .lane = sink_lane_get(sink, 0), .status = sink_status(sink),
-                         .defs = tables, .def_count = table_count, .wanted = wanted};
+    struct pg_run run = {.conf = conf,
+                         .sink = sink,
+                         .lane = sink_lane_get(sink, 0),
+                         .status = sink_status(sink),
+                         .defs = tables,
+                         .def_count = table_count,
+                         .wanted = wanted};
     run.stop = (struct pg_stop){run_stopped, &run};
     arena_init(&run.arena);
     if (resume_len) {
@@ -195,8 +204,8 @@ static struct err *postgres_run(void *conf, struct sink *sink, const struct tabl
 
 /* ---- the kind ---- */
 
-static struct err *postgres_configure(struct arena *arena, const char *source_name, const struct yaml_node *node,
-                                      void **conf)
+static struct err *postgres_configure(struct arena *arena, const char *source_name,
+                                      const struct yaml_node *node, void **conf)
 {
     struct pg_conf *c = NULL;
     struct err *e = pg_conf_read(arena, source_name, node, &c);
@@ -204,8 +213,8 @@ static struct err *postgres_configure(struct arena *arena, const char *source_na
     return e;
 }
 
-static struct err *postgres_describe(struct arena *arena, void *conf, int timeout_ms, struct table_def **tables,
-                                     uint32_t *table_count)
+static struct err *postgres_describe(struct arena *arena, void *conf, int timeout_ms,
+                                     struct table_def **tables, uint32_t *table_count)
 {
     return pg_describe(arena, conf, timeout_ms, tables, table_count);
 }

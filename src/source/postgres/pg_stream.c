@@ -7,13 +7,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define POLL_MS 250                    /* how soon a stop or a newly durable position is seen while idle */
-#define STATUS_EVERY_US 10000000       /* tell the server where we are at least so often */
-#define STATUS_DURABLE_US 200000       /* and on newly durable positions, but not more often than this */
-#define IDLE_COMMIT_US 250000          /* how often the position alone is committed */
-#define SILENCE_ASK_US 30000000        /* a silent server is asked for a keepalive, */
-#define SILENCE_LOST_US 75000000       /* and given up */
-#define CLOCK_EVERY_MESSAGES 256       /* how often the clock is looked at under load */
+#define POLL_MS              250      /* how soon a stop or a newly durable position is seen while idle */
+#define STATUS_EVERY_US      10000000 /* tell the server where we are at least so often */
+#define STATUS_DURABLE_US    200000   /* and on newly durable positions, but not more often than this */
+#define IDLE_COMMIT_US       250000   /* how often the position alone is committed */
+#define SILENCE_ASK_US       30000000 /* a silent server is asked for a keepalive, */
+#define SILENCE_LOST_US      75000000 /* and given up */
+#define CLOCK_EVERY_MESSAGES 256      /* how often the clock is looked at under load */
 
 struct stream {
     struct pg_run *run;
@@ -22,8 +22,8 @@ struct stream {
     struct pgo_message *message; /* owned: too large for the stack */
     struct arena arena;
     /* The open transaction: */
-    bool open, repeated;      /* repeated: it was taken before the connection broke */
-    uint64_t skip_changes;    /* the first ones of it were taken */
+    bool open, repeated;   /* repeated: it was taken before the connection broke */
+    uint64_t skip_changes; /* the first ones of it were taken */
     int64_t commit_us;
     /* Where things stand: */
     pg_lsn server_end, flushed;
@@ -196,7 +196,8 @@ static struct err *stream_end(struct stream *s)
 {
     struct err *e = NULL;
     PGresult *r = PQgetResult(s->conn);
-    e = pg_error(s->run->conf, s->conn, PQresultStatus(r) == PGRES_FATAL_ERROR ? r : NULL, "replication broken off");
+    e = pg_error(s->run->conf, s->conn, PQresultStatus(r) == PGRES_FATAL_ERROR ? r : NULL,
+                 "replication broken off");
     PQclear(r);
     return e;
 }
@@ -258,12 +259,15 @@ static struct err *start(struct stream *s)
     char lsn[PG_LSN_TEXT];
     /* The option's value is a list of identifiers inside a literal: quoted twice. */
     const char *names = pg_quote_literal(a, pg_quote_ident(a, run->conf->publication));
-    const char *sql = arena_printf(a, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names %s)",
-                                   pg_quote_ident(a, run->conf->slot), pg_lsn_format(run->position.lsn, lsn), names);
+    const char *sql =
+        arena_printf(a, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names %s)",
+                     pg_quote_ident(a, run->conf->slot), pg_lsn_format(run->position.lsn, lsn), names);
     PGresult *r = NULL;
-    TRY(pg_exec(run->conf, s->conn, &run->stop, "cannot start replication", PGRES_COPY_BOTH, sql, 0, NULL, &r));
+    TRY(pg_exec(run->conf, s->conn, &run->stop, "cannot start replication", PGRES_COPY_BOTH, sql, 0, NULL,
+                &r));
     PQclear(r);
-    log_info("source", "streaming", "source=%s slot=%s from=%s", run->conf->source_name, run->conf->slot, lsn);
+    log_info("source", "streaming", "source=%s slot=%s from=%s", run->conf->source_name, run->conf->slot,
+             lsn);
     sink_set_state(run->sink, SOURCE_STREAMING, NULL);
     run->streamed = true;
     return NULL;
@@ -279,8 +283,11 @@ static void cut_off(struct stream *s)
 
 struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
 {
-    struct stream s = {.run = run, .conn = replication, .apply = pg_apply_new(run),
-                       .message = xcalloc(1, sizeof *s.message), .now_us = pg_now_us()};
+    struct stream s = {.run = run,
+                       .conn = replication,
+                       .apply = pg_apply_new(run),
+                       .message = xcalloc(1, sizeof *s.message),
+                       .now_us = pg_now_us()};
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
     struct err *e = start(&s);

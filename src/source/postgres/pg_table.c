@@ -4,23 +4,27 @@
 
 static NODISCARD struct err *changed(struct err *e)
 {
-    return err_hint(e, "the views that read it keep their last state; put the table back as it was, or restart Penstock "
-                       "to plan with the table as it is now");
+    return err_hint(
+        e, "the views that read it keep their last state; put the table back as it was, or restart Penstock "
+           "to plan with the table as it is now");
 }
 
-static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t, struct pg_table *table, uint32_t i)
+static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t, struct pg_table *table,
+                              uint32_t i)
 {
     const struct column *want = &table->def->schema.columns[i];
     if (!table->in_key[i] && !sink_column_wanted(run->sink, table->index, i))
         return NULL;
     const struct pg_column *c = pg_column_find(table->rel, want->name);
     if (!c)
-        return changed(err_new(ERR_STATE, "table %s: column %s was dropped or renamed", table->rel->quoted, want->name));
+        return changed(
+            err_new(ERR_STATE, "table %s: column %s was dropped or renamed", table->rel->quoted, want->name));
     struct type type;
-    if (!pg_column_type(c, t->unsupported, &type) || type.id != want->type.id || type.typmod != want->type.typmod) {
+    if (!pg_column_type(c, t->unsupported, &type) || type.id != want->type.id ||
+        type.typmod != want->type.typmod) {
         char was[64];
-        return changed(err_new(ERR_STATE, "table %s: column %s was %s and is now %s", table->rel->quoted, want->name,
-                               type_format(want->type, was, sizeof was), c->type_name));
+        return changed(err_new(ERR_STATE, "table %s: column %s was %s and is now %s", table->rel->quoted,
+                               want->name, type_format(want->type, was, sizeof was), c->type_name));
     }
     table->columns[i] = c;
     return NULL;
@@ -46,7 +50,9 @@ static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, st
     if (!rel || rel->kind != 'r')
         return changed(err_new(ERR_STATE, "table \"%s\".\"%s\" is no longer there", t->schema, t->name));
     uint32_t columns = def->schema.column_count;
-    *table = (struct pg_table){.def = def, .rel = rel, .index = index,
+    *table = (struct pg_table){.def = def,
+                               .rel = rel,
+                               .index = index,
                                .columns = ARENA_ARRAY(&run->arena, const struct pg_column *, columns),
                                .in_key = ARENA_ARRAY(&run->arena, bool, columns)};
     for (uint32_t k = 0; k < def->key_count; k++)
@@ -54,7 +60,8 @@ static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, st
     for (uint32_t i = 0; i < columns; i++)
         TRY(column_map(run, t, table, i));
     if (rel->replica_identity == 'n' || !same_key(def, rel))
-        return changed(err_new(ERR_STATE, "table %s: its primary key or replica identity changed", rel->quoted));
+        return changed(
+            err_new(ERR_STATE, "table %s: its primary key or replica identity changed", rel->quoted));
     return NULL;
 }
 
@@ -97,8 +104,8 @@ struct pg_position_table *pg_tables_identity(struct pg_run *run)
     return out;
 }
 
-struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text, size_t len,
-                           union val *out)
+struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text,
+                           size_t len, union val *out)
 {
     const struct column *c = &t->def->schema.columns[column];
     if (LIKELY(pg_value_decode(ctx, c->type, text, len, out)))

@@ -67,8 +67,8 @@ static bool two_digits(const char *p, int *out)
 static bool read_date(const char *p, int64_t *days)
 {
     int y1, y2, m, d;
-    if (!two_digits(p, &y1) || !two_digits(p + 2, &y2) || p[4] != '-' || !two_digits(p + 5, &m) || p[7] != '-' ||
-        !two_digits(p + 8, &d) || m < 1 || m > 12 || d < 1 || d > 31 || y1 + y2 == 0)
+    if (!two_digits(p, &y1) || !two_digits(p + 2, &y2) || p[4] != '-' || !two_digits(p + 5, &m) ||
+        p[7] != '-' || !two_digits(p + 8, &d) || m < 1 || m > 12 || d < 1 || d > 31 || y1 + y2 == 0)
         return false;
     int64_t y = y1 * 100 + y2 - (m <= 2);
     int64_t era = y / 400, year_of_era = y - era * 400;
@@ -140,9 +140,10 @@ static bool read_bytea(struct fn_ctx *ctx, const char *p, size_t len, union val 
 
 static bool read_uuid(const char *p, size_t len, union val *out)
 {
-    return len == 36 && p[8] == '-' && p[13] == '-' && p[18] == '-' && p[23] == '-' && read_hex(p, 4, out->uuid) &&
-           read_hex(p + 9, 2, out->uuid + 4) && read_hex(p + 14, 2, out->uuid + 6) &&
-           read_hex(p + 19, 2, out->uuid + 8) && read_hex(p + 24, 6, out->uuid + 10);
+    return len == 36 && p[8] == '-' && p[13] == '-' && p[18] == '-' && p[23] == '-' &&
+           read_hex(p, 4, out->uuid) && read_hex(p + 9, 2, out->uuid + 4) &&
+           read_hex(p + 14, 2, out->uuid + 6) && read_hex(p + 19, 2, out->uuid + 8) &&
+           read_hex(p + 24, 6, out->uuid + 10);
 }
 
 static bool read_plain(struct fn_ctx *ctx, enum type_id id, const char *p, size_t len, union val *out)

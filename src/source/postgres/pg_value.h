@@ -8,6 +8,7 @@
 #include "types/func.h"
 
 /* Strings borrow from `text` where they can. False: ctx->error_text says why. */
-NODISCARD bool pg_value_decode(struct fn_ctx *ctx, struct type type, const char *text, size_t len, union val *out);
+NODISCARD bool pg_value_decode(struct fn_ctx *ctx, struct type type, const char *text, size_t len,
+                               union val *out);
 
 #endif

@@ -61,8 +61,7 @@ const char *pgo_frame_decode(const uint8_t *p, size_t len, struct pgo_frame *out
         out->sent_us = (int64_t)take_uint(&r, 8);
         out->reply_requested = take_u8(&r) != 0;
         break;
-    default:
-        return "unknown kind of frame in the replication stream";
+    default: return "unknown kind of frame in the replication stream";
     }
     return r.bad ? "short frame in the replication stream" : NULL;
 }
@@ -212,7 +211,8 @@ static uint8_t *put_u64(uint8_t *p, uint64_t v)
     return p + 8;
 }
 
-void pgo_status_encode(uint8_t out[PGO_STATUS_BYTES], pg_lsn written, pg_lsn flushed, int64_t now_us, bool reply)
+void pgo_status_encode(uint8_t out[PGO_STATUS_BYTES], pg_lsn written, pg_lsn flushed, int64_t now_us,
+                       bool reply)
 {
     uint8_t *p = out;
     *p++ = 'r';

@@ -24,8 +24,16 @@ struct pgo_frame {
 const char *pgo_frame_decode(const uint8_t *p, size_t len, struct pgo_frame *out);
 
 enum pgo_kind {
-    PGO_BEGIN = 'B', PGO_COMMIT = 'C', PGO_ORIGIN = 'O', PGO_RELATION = 'R', PGO_TYPE = 'Y', PGO_INSERT = 'I',
-    PGO_UPDATE = 'U', PGO_DELETE = 'D', PGO_TRUNCATE = 'T', PGO_LOGICAL = 'M'
+    PGO_BEGIN = 'B',
+    PGO_COMMIT = 'C',
+    PGO_ORIGIN = 'O',
+    PGO_RELATION = 'R',
+    PGO_TYPE = 'Y',
+    PGO_INSERT = 'I',
+    PGO_UPDATE = 'U',
+    PGO_DELETE = 'D',
+    PGO_TRUNCATE = 'T',
+    PGO_LOGICAL = 'M'
 };
 enum pgo_field_kind { PGO_NULL = 'n', PGO_UNCHANGED = 'u', PGO_TEXT = 't' };
 struct pgo_field {
@@ -38,7 +46,7 @@ struct pgo_tuple {
     struct pgo_field fields[COLUMNS_MAX];
 };
 struct pgo_column {
-    bool in_key; /* part of the replica identity */
+    bool in_key;      /* part of the replica identity */
     const char *name; /* NUL-terminated, in the buffer */
     uint32_t type_oid;
     int32_t typmod;
@@ -72,6 +80,7 @@ const char *pg_lsn_format(pg_lsn lsn, char out[PG_LSN_TEXT]);
 bool pg_lsn_parse(const char *text, pg_lsn *out);
 /* Standby status update, PGO_STATUS_BYTES long. */
 #define PGO_STATUS_BYTES 34
-void pgo_status_encode(uint8_t out[PGO_STATUS_BYTES], pg_lsn written, pg_lsn flushed, int64_t now_us, bool reply);
+void pgo_status_encode(uint8_t out[PGO_STATUS_BYTES], pg_lsn written, pg_lsn flushed, int64_t now_us,
+                       bool reply);
 
 #endif

@@ -45,7 +45,8 @@ static uint64_t row_hash(const struct schema *schema, const union val *vals, con
     return h;
 }
 
-bool sink_row(struct sink_lane *l, uint32_t table, enum row_op op, const union val *vals, const uint8_t *states)
+bool sink_row(struct sink_lane *l, uint32_t table, enum row_op op, const union val *vals,
+              const uint8_t *states)
 {
     struct sink *s = l->sink;
     s->open_rows++;
@@ -83,8 +84,8 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t len, const ch
     return !s->stopping;
 }
 
-bool sink_move(struct sink_lane *l, uint32_t table, const union val *ov, const uint8_t *os, const union val *nv,
-               const uint8_t *ns)
+bool sink_move(struct sink_lane *l, uint32_t table, const union val *ov, const uint8_t *os,
+               const union val *nv, const uint8_t *ns)
 {
     (void)l, (void)table, (void)ov, (void)os, (void)nv, (void)ns;
     return false;
@@ -248,9 +249,9 @@ static void other_settings_start_anew(void)
 
 static void configuration_errors(void)
 {
-    static const char *const wrong[] = {"{ workload: nothing }", "{ rate: 5 }", "{ workload: bank, speed: 1 }",
-                                        "{ workload: bank, rate: -1 }", "{ workload: bank, accounts: 1 }",
-                                        "{ workload: bank, churn: 3 }"};
+    static const char *const wrong[] = {"{ workload: nothing }",           "{ rate: 5 }",
+                                        "{ workload: bank, speed: 1 }",    "{ workload: bank, rate: -1 }",
+                                        "{ workload: bank, accounts: 1 }", "{ workload: bank, churn: 3 }"};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         struct arena arena;
         struct yaml_node *node;
@@ -268,7 +269,8 @@ static void configuration_errors(void)
 
 static void speed(void)
 {
-    static const char *const yaml[] = {"{ workload: bank, limit: 500000 }", "{ workload: nexmark, limit: 500000 }"};
+    static const char *const yaml[] = {"{ workload: bank, limit: 500000 }",
+                                       "{ workload: nexmark, limit: 500000 }"};
     for (int i = 0; i < 2; i++) {
         struct outcome o;
         struct sink s = {.quiet = true};

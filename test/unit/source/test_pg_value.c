@@ -18,7 +18,8 @@ static void same(struct type t, const char *text)
     if (fast_ok && slow_ok) {
         struct str a = type_output(&ctx, t.id, &fast), b = type_output(&ctx, t.id, &slow);
         if (a.len != b.len || (a.len && memcmp(a.p, b.p, a.len) != 0))
-            printf("# %s %s: %.*s, not %.*s\n", type_info(t.id)->name, text, (int)a.len, a.p, (int)b.len, b.p);
+            printf("# %s %s: %.*s, not %.*s\n", type_info(t.id)->name, text, (int)a.len, a.p, (int)b.len,
+                   b.p);
         CHECK(a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0));
     }
     if (fast_ok != slow_ok)
@@ -40,16 +41,18 @@ static void edges(void)
     TEXTS(T_BOOL, "t", "f", "true", "", "x");
     TEXTS(T_INT2, "-32768", "32767", "0", "");
     TEXTS(T_INT8, "-9223372036854775808", "9223372036854775807", "999999999999999999", "-", "1x", "");
-    TEXTS(T_NUMERIC, "0", "0.00", "-0.50", "-0", "123456789012345678", "1234567890123456789", "0.123456789012345678",
-          "12345678901234567.8", "NaN", "Infinity", "-Infinity", "1e5", "", "-", "1-", "1.2.3", "100000000000000000000.5");
-    TEXTS(T_DATE, "2000-01-01", "1999-12-31", "0001-01-01", "9999-12-31", "2024-02-29", "infinity", "0044-03-15 BC",
-          "10000-01-01", "");
+    TEXTS(T_NUMERIC, "0", "0.00", "-0.50", "-0", "123456789012345678", "1234567890123456789",
+          "0.123456789012345678", "12345678901234567.8", "NaN", "Infinity", "-Infinity", "1e5", "", "-", "1-",
+          "1.2.3", "100000000000000000000.5");
+    TEXTS(T_DATE, "2000-01-01", "1999-12-31", "0001-01-01", "9999-12-31", "2024-02-29", "infinity",
+          "0044-03-15 BC", "10000-01-01", "");
     TEXTS(T_TIME, "00:00:00", "24:00:00", "23:59:59.999999", "12:34:56.7", "12:00");
-    TEXTS(T_TIMESTAMP, "2026-01-02 03:04:05", "1969-12-31 23:59:59.999999", "infinity", "0044-03-15 12:00:00 BC",
-          "294276-12-31 23:59:59.999999", "2026-01-02");
-    TEXTS(T_TIMESTAMPTZ, "2026-01-02 03:04:05+00", "2026-01-02 03:04:05.5+00", "2026-01-02 03:04:05+05:30", "-infinity",
-          "2026-01-02 03:04:05");
-    TEXTS(T_UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99", "");
+    TEXTS(T_TIMESTAMP, "2026-01-02 03:04:05", "1969-12-31 23:59:59.999999", "infinity",
+          "0044-03-15 12:00:00 BC", "294276-12-31 23:59:59.999999", "2026-01-02");
+    TEXTS(T_TIMESTAMPTZ, "2026-01-02 03:04:05+00", "2026-01-02 03:04:05.5+00", "2026-01-02 03:04:05+05:30",
+          "-infinity", "2026-01-02 03:04:05");
+    TEXTS(T_UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99",
+          "");
     TEXTS(T_BYTEA, "\\x", "\\x00ff", "\\x0", "\\xzz", "", "abc");
     TEXTS(T_TEXT, "", "abc", "\\N");
 }

@@ -184,7 +184,8 @@ static void frames(void)
     put(2, 8);
     put(3, 8);
     buf_put_str(&b, "xyz");
-    CHECK(pgo_frame_decode(b.p, b.len, &f) == NULL && f.kind == PGO_WAL && f.wal_start == 1 && f.wal_end == 2);
+    CHECK(pgo_frame_decode(b.p, b.len, &f) == NULL && f.kind == PGO_WAL && f.wal_start == 1 &&
+          f.wal_end == 2);
     CHECK(f.len == 3 && memcmp(f.p, "xyz", 3) == 0);
     CHECK(pgo_frame_decode(b.p, 24, &f) != NULL);
     start('k');
@@ -215,8 +216,11 @@ static void lsn_text(void)
 
 static void positions(void)
 {
-    struct pg_position p = {.phase = PG_PHASE_STREAMING, .system_identifier = 7234567890123456789u, .timeline = 3,
-                            .lsn = 0x16000B3748}, q;
+    struct pg_position p = {.phase = PG_PHASE_STREAMING,
+                            .system_identifier = 7234567890123456789u,
+                            .timeline = 3,
+                            .lsn = 0x16000B3748},
+                       q;
     struct pg_position_table tables[PG_POSITION_TABLES_MAX + 1];
     uint8_t bytes[SOURCE_POSITION_MAX];
     memset(p.slot, 's', PG_NAME_MAX);
@@ -225,7 +229,8 @@ static void positions(void)
     pg_position_set_tables(&p, tables, PG_POSITION_TABLES_MAX);
     size_t len = pg_position_encode(&p, bytes);
     CHECK(len <= SOURCE_POSITION_MAX && pg_position_decode(bytes, len, &q));
-    CHECK(q.phase == p.phase && q.lsn == p.lsn && q.timeline == 3 && q.system_identifier == p.system_identifier);
+    CHECK(q.phase == p.phase && q.lsn == p.lsn && q.timeline == 3 &&
+          q.system_identifier == p.system_identifier);
     CHECK_STR(q.slot, p.slot);
     for (size_t cut = 0; cut < len; cut++)
         CHECK(!pg_position_decode(bytes, cut, &q));
@@ -239,7 +244,8 @@ static void positions_cover(void)
 {
     struct pg_position p = {.phase = PG_PHASE_STREAMING}, q;
     struct pg_position_table taken[] = {{30, 5, 2}, {10, 3, 3}, {20, 1, 1}};
-    struct pg_position_table fewer[] = {{10, 8, 3}}, newer[] = {{30, 6, 6}}, more[] = {{10, 3, 3}, {40, 1, 1}};
+    struct pg_position_table fewer[] = {{10, 8, 3}}, newer[] = {{30, 6, 6}},
+                             more[] = {{10, 3, 3}, {40, 1, 1}};
     uint8_t bytes[SOURCE_POSITION_MAX];
     pg_position_set_tables(&p, taken, 3);
     CHECK(pg_position_decode(bytes, pg_position_encode(&p, bytes), &q));
