@@ -17,7 +17,7 @@ static struct expr *cast_key(struct planner *p, struct expr *e, const struct cas
 {
     struct type plain = {to, -1};
     struct expr *x = expr_new(p->arena, EX_CAST, plain, 1);
-    if (!c->eval) { /* another name for the same value */
+    if (!c->eval && to != T_BPCHAR) { /* another name for the same value; char(n) has another key encoding */
         x = arena_memdup(p->arena, e, sizeof(*e));
         x->type = plain;
         return x;

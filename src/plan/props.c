@@ -239,10 +239,37 @@ static void put_side_keys(struct planner *p, const struct plan_node *n, struct n
         put_key(info, lift(p, n, &in->keys[i], side, equate));
 }
 
+static bool has_not_null(const struct plan_node *input, const struct collist *key)
+{
+    for (uint32_t i = 0; i < key->count; i++)
+        for (uint32_t c = 0; c < key->sets[i].count; c++)
+            if (input->schema.columns[key->sets[i].cols[c]].not_null)
+                return true;
+    return false;
+}
+
+static bool is_never_all_null(const struct plan_node *in, const struct collist *key)
+{
+    for (uint32_t i = 0; i < key->count; i++)
+        for (uint32_t k = 0; k < key->sets[i].count; k++)
+            if (in->schema.columns[key->sets[i].cols[k]].not_null)
+                return true;
+    return false;
+}
+
+/* The keys of both sides together. A full join has rows without a left side and rows without a right side: they
+ * look alike if both keys may be NULL. */
 static void put_both_keys(struct planner *p, const struct plan_node *n, struct node_info *info, bool equate)
 {
     const struct node_info *l = node_info(p, n->inputs[0]), *r = node_info(p, n->inputs[1]);
     if (!l->key_count || !r->key_count)
+        return;
+    if (n->u.join.kind == JOIN_FULL && !is_never_all_null(n->inputs[0], &l->keys[0]) &&
+        !is_never_all_null(n->inputs[1], &r->keys[0]))
+        return;
+    /* (left row with a NULL key, padded) and (padded, right row with a NULL key) would look the same */
+    if (n->u.join.kind == JOIN_FULL && !has_not_null(n->inputs[0], &l->keys[0]) &&
+        !has_not_null(n->inputs[1], &r->keys[0]))
         return;
     struct collist a = lift(p, n, &l->keys[0], 0, equate), b = lift(p, n, &r->keys[0], 1, equate);
     struct collist both = {0, ARENA_ARRAY(p->arena, struct colset, a.count + b.count + 1)};
