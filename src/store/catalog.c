@@ -200,7 +200,7 @@ static yyjson_val *get_array(struct loader *l, yyjson_val *o, const char *field,
 static uint32_t *get_uints(struct loader *l, yyjson_val *o, const char *field, uint32_t *count, uint64_t most)
 {
     yyjson_val *a = get_array(l, o, field, count), *v;
-    uint32_t *out = ARENA_ARRAY(l->arena, uint32_t, *count);
+    uint32_t *out = ARENA_ARRAY(l->arena, uint32_t, (*count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -232,7 +232,7 @@ static void get_column(struct loader *l, yyjson_val *o, struct column *c)
 static void get_schema(struct loader *l, yyjson_val *o, struct schema *schema)
 {
     yyjson_val *a = get_array(l, o, "columns", &schema->column_count), *v;
-    schema->columns = ARENA_ARRAY(l->arena, struct column, schema->column_count);
+    schema->columns = ARENA_ARRAY(l->arena, struct column, (schema->column_count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -246,7 +246,7 @@ static void get_index(struct loader *l, yyjson_val *o, struct catalog_index *ind
 {
     index->name = get_text(l, o, "name", true);
     yyjson_val *a = get_array(l, o, "columns", &index->column_count), *v;
-    index->columns = ARENA_ARRAY(l->arena, struct key_column, index->column_count);
+    index->columns = ARENA_ARRAY(l->arena, struct key_column, (index->column_count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -270,7 +270,7 @@ static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
     view->comment = get_text(l, o, "comment", true);
     view->definition = get_text(l, o, "definition", true);
     yyjson_val *a = get_array(l, o, "indexes", &view->index_count), *v;
-    view->indexes = ARENA_ARRAY(l->arena, struct catalog_index, view->index_count);
+    view->indexes = ARENA_ARRAY(l->arena, struct catalog_index, (view->index_count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -288,7 +288,7 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
     c->version = (uint32_t)get_uint(l, root, "version", UINT32_MAX);
     c->shard_count = (uint32_t)get_uint(l, root, "shard_count", UINT32_MAX);
     yyjson_val *a = get_array(l, root, "views", &c->view_count);
-    c->views = ARENA_ARRAY(l->arena, struct catalog_view, c->view_count);
+    c->views = ARENA_ARRAY(l->arena, struct catalog_view, (c->view_count) + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)
@@ -296,7 +296,7 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
         get_view(l, v, &c->views[i]);
     }
     a = get_array(l, root, "apis", &c->api_count);
-    c->apis = ARENA_ARRAY(l->arena, struct catalog_api, c->api_count);
+    c->apis = ARENA_ARRAY(l->arena, struct catalog_api, (c->api_count) + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)

@@ -39,6 +39,7 @@ struct store_reader {
     atomic_uint generation;           /* of the gate, when the environments were last looked at */
     struct reader_env *envs;          /* owned */
     struct store_snapshot *snapshots; /* borrowed: list */
+    pthread_mutex_t slots_lock;       /* first begin and end of transactions: LMDB's reader slots. Innermost */
     pthread_mutex_t names_lock;
     uint32_t name_count;
     char *names[STORE_DBS_MAX]; /* owned; a handle is an index, and good for all shards */
@@ -105,6 +106,7 @@ struct err *store_reader_open(const char *dir, struct gate *gate, uint32_t shard
     r->envs = xcalloc(shard_count, sizeof *r->envs);
     atomic_init(&r->generation, atomic_load(&gate->generation) - 1);
     pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&r->slots_lock, NULL);
     pthread_mutex_init(&r->names_lock, NULL);
     *out = r;
     return NULL;
@@ -120,6 +122,7 @@ void store_reader_close(struct store_reader *r)
     for (uint32_t i = 0; i < r->name_count; i++)
         free(r->names[i]);
     pthread_mutex_destroy(&r->lock);
+    pthread_mutex_destroy(&r->slots_lock);
     pthread_mutex_destroy(&r->names_lock);
     free(r->envs);
     free(r->dir);
@@ -132,13 +135,25 @@ static struct err *read_error(const char *what, uint32_t shard, int rc)
                    what, mdb_strerror(rc));
 }
 
-/* Ends the transactions of all snapshots on a shard; they are idle. */
-static void txns_drop(struct store_reader *r, uint32_t shard)
+static void txn_drop(struct store_reader *r, struct snap_shard *ss)
 {
-    for (struct store_snapshot *s = r->snapshots; s; s = s->next) {
-        mdb_txn_abort(s->shards[shard].txn);
-        s->shards[shard].txn = NULL;
-    }
+    pthread_mutex_lock(&r->slots_lock);
+    mdb_txn_abort(ss->txn);
+    pthread_mutex_unlock(&r->slots_lock);
+    ss->txn = NULL;
+}
+
+/* A new transaction takes a reader slot, a renewed one has it. */
+static int txn_begin(struct store_reader *r, MDB_env *env, struct snap_shard *ss)
+{
+    if (LIKELY(ss->txn != NULL))
+        return mdbp_read_begin(env, &ss->txn);
+    pthread_mutex_lock(&r->slots_lock);
+    int rc = mdbp_read_begin(env, &ss->txn);
+    if (rc == MDB_READERS_FULL && mdb_reader_check(env, NULL) == 0)
+        rc = mdbp_read_begin(env, &ss->txn);
+    pthread_mutex_unlock(&r->slots_lock);
+    return rc;
 }
 
 /* The file may be another one than before: a store that was made anew under the same name. */
@@ -152,7 +167,8 @@ static struct err *env_refresh(struct store_reader *r, uint32_t shard)
         e = errno == ENOENT ? err_new(ERR_STATE, "there is no store in %s yet", r->dir)
                             : err_errno(ERR_IO, "cannot look at %s", path);
     } else if (!re->env || st.st_ino != re->inode || st.st_dev != re->device) {
-        txns_drop(r, shard);
+        for (struct store_snapshot *s = r->snapshots; s; s = s->next)
+            txn_drop(r, &s->shards[shard]);
         mdbp_env_close(re->env);
         re->env = NULL;
         int rc = mdbp_env_open(dir, MDBP_READER, r->identity, 0, 2, STORE_READERS_MAX, &re->env);
@@ -254,7 +270,7 @@ void store_snapshot_free(struct store_snapshot *s)
         at = &(*at)->next;
     *at = s->next;
     for (uint32_t i = 0; i < r->shard_count; i++)
-        mdb_txn_abort(s->shards[i].txn);
+        txn_drop(r, &s->shards[i]);
     pthread_mutex_unlock(&r->lock);
     gate_reader_detach(r->gate, s->gate_slot);
     for (uint32_t i = 0; i < r->shard_count; i++) {
@@ -289,9 +305,7 @@ static int shard_show(struct store_snapshot *s, uint32_t shard, uint64_t epoch)
     struct snap_shard *ss = &s->shards[shard];
     struct store_reader *r = s->reader;
     MDB_env *env = r->envs[shard].env;
-    int rc = mdbp_read_begin(env, &ss->txn);
-    if (rc == MDB_READERS_FULL && mdb_reader_check(env, NULL) == 0)
-        rc = mdbp_read_begin(env, &ss->txn);
+    int rc = txn_begin(r, env, ss);
     if (rc)
         return rc;
     ss->open = true;

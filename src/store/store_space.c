@@ -99,25 +99,26 @@ struct err *store_space_commit(struct store_shard *sh)
 }
 
 /* Pins and readers of this process hold transactions over the change; none of them is read through here. */
-static void map_grow(struct store_shard *sh, uint64_t used)
+static void map_grow(struct store_shard *sh, uint64_t pages)
 {
-    size_t map = mdbp_env_map_bytes(sh->env);
-    if (sh->own_scans || (!sh->map_full && used * sh->page_bytes <= map / 2))
+    size_t map = mdbp_env_map_bytes(sh->env), wanted = sh->map_full ? 2 * map : map;
+    while (pages * sh->page_bytes > wanted / 2)
+        wanted *= 2;
+    if (wanted == map || sh->own_scans)
         return;
-    int rc = mdbp_env_remap(sh->env, map * 2);
+    int rc = mdbp_env_remap(sh->env, wanted);
     if (rc)
         log_warn(STORE_COMPONENT, "cannot enlarge the map", "shard=%u to_mib=%zu error=\"%s\"", sh->index,
-                 map >> 19, mdb_strerror(rc));
+                 wanted >> 20, mdb_strerror(rc));
     else
-        log_info(STORE_COMPONENT, "map enlarged", "shard=%u mib=%zu", sh->index, map >> 19);
+        log_info(STORE_COMPONENT, "map enlarged", "shard=%u mib=%zu", sh->index, wanted >> 20);
     sh->map_full = false;
     sh->limit_pages = 0;
 }
 
 struct err *store_space_begin(struct store_shard *sh)
 {
-    uint64_t used = mdbp_env_used_pages(sh->env);
-    map_grow(sh, used);
-    uint64_t need = used + 2 * STORE_CHANGE_PAGES;
+    uint64_t need = mdbp_env_used_pages(sh->env) + 2 * STORE_CHANGE_PAGES;
+    map_grow(sh, need);
     return LIKELY(need < sh->limit_pages) ? NULL : store_space_extend(sh, need);
 }

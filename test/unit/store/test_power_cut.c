@@ -406,6 +406,9 @@ static int simulate(uint64_t seed, int wanted, bool early_release, bool lying_di
 static int crash_points(int otherwise)
 {
     const char *env = getenv("STORE_CRASH_POINTS");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    otherwise /= 4;
+#endif
     return env ? atoi(env) : otherwise;
 }
 
