@@ -272,8 +272,8 @@ def main():
     args = parser.parse_args()
     shards = [int(n) for n in args.shards.split(",")]
     seeds = range(args.seed, args.seed + (20 if soak() else 2))
-    seconds = args.seconds or (90 if soak() else 60)
-    with Report("test_differential", 3600 if soak() else 235 + args.seconds * len(seeds)) as report:
+    seconds = args.seconds or (90 if soak() else 45)
+    with Report("test_differential", 3600 if soak() else 240 + args.seconds * len(seeds)) as report:
         if not args.no_errors:
             report.section("errors", error_rows, report)
         for seed in seeds:

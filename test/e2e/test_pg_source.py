@@ -65,6 +65,8 @@ class Dump:
 
     def _read(self):
         for line in self.process.stdout:
+            if not line.endswith(b"\n"):
+                return  # killed while writing it
             with self.changed:
                 self._apply(json.loads(line))
                 self.changed.notify_all()
