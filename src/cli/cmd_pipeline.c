@@ -1,11 +1,13 @@
 /* The pipeline process of `penstock run`: the only one with source credentials and a writable store.
  *
- * Order of things: store first (recovery takes milliseconds, so the APIs can answer), then the sources' tables, then the
- * plan, then state is rebuilt from the mirrors and the sources go on from their positions. */
+ * Order of things: store first (recovery takes milliseconds, so the APIs can answer; another number of shards first makes
+ * another store of it, with the sources' tables as last seen), then the sources' tables, then the plan, then state is
+ * rebuilt from the mirrors and the sources go on from their positions. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "cli/cli.h"
+#include "cli/repartition.h"
 #include "cli/world.h"
 
 #include "base/log.h"
@@ -47,6 +49,7 @@ struct run {
     struct store *store;
     struct catalog *old; /* of the last run; NULL when new */
     struct placement placement;
+    uint32_t stored_shards; /* of the store that was found; 0: none */
     uint32_t shard_count;
     bool *view_fill;
     bool *start_over; /* by source: its mirrors are not of this plan */
@@ -63,10 +66,11 @@ static struct err *choose_cores(struct run *r, const struct cli_args *a)
     struct core_request shards = {c->shards.is_auto, c->shards.count, c->shards.cpu_count, c->shards.cpus};
     struct core_request serve = {c->serve.is_auto, c->serve.count, c->serve.cpu_count, c->serve.cpus};
     bool stated = a->shards || !c->shards.is_auto;
+    uint32_t kept = r->stored_shards ? r->stored_shards : r->old ? r->old->shard_count : 0;
     if (a->shards)
         shards = (struct core_request){.count = (uint32_t)a->shards};
-    else if (!stated && r->old) /* the store's number stays as it is */
-        shards = (struct core_request){.count = r->old->shard_count};
+    else if (!stated && kept) /* the store's number stays as it is */
+        shards = (struct core_request){.count = kept};
     TRY(topology_place(&t, &shards, &serve, &r->placement));
     r->shard_count = r->placement.shard_count;
     char *text = NULL;
@@ -112,16 +116,103 @@ static struct err *record_boot(const struct run *r)
     return e;
 }
 
-static struct err *open_store(struct run *r)
+static struct err *open_store(struct run *r, uint32_t shard_count)
 {
     compare_boot(r);
-    struct store_options o = {.shard_count = r->shard_count};
+    struct store_options o = {.shard_count = shard_count};
     gate_recovery_begin(r->gate, 2000);
     struct err *e = store_open(r->data, r->gate, r->fresh_boot, &o, &r->store);
     if (!e)
         gate_publish(r->gate, store_epoch(r->store));
     gate_recovery_end(r->gate);
     return e ? e : record_boot(r);
+}
+
+/* A marker that cannot be read is for recovery to judge: it may not be needed. */
+static void count_stored_shards(struct run *r)
+{
+    uint64_t epoch;
+    struct err *e = store_inspect(r->data, &r->stored_shards, &epoch);
+    if (e)
+        r->stored_shards = 0;
+    err_free(e);
+}
+
+/* ---- another number of shards ---- */
+
+struct progress {
+    struct run *run;
+    int64_t told_us;
+};
+
+static bool tell_progress(void *ctx, uint64_t rows, uint64_t total)
+{
+    struct progress *p = ctx;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t now = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    atomic_store(&p->run->gate->heartbeat_us, now);
+    if (now - p->told_us >= 1000000 || rows == total) {
+        log_info("repartition", "copying", "rows=%llu total=%llu percent=%llu", (unsigned long long)rows,
+                 (unsigned long long)total, (unsigned long long)(total ? rows * 100 / total : 100));
+        p->told_us = now;
+    }
+    return !stop_requested;
+}
+
+/* The tables with which the mirrors were written. */
+static struct err *load_tables(const struct run *r, struct arena *arena, struct table_def **out, uint32_t *count)
+{
+    *out = NULL;
+    *count = 0;
+    for (uint32_t i = 0; i < r->app->source_count; i++) {
+        const char *source = r->app->sources[i].name;
+        struct table_def *tables;
+        uint32_t n;
+        TRY(table_cache_load(r->data, arena, source, &tables, &n));
+        *out = xrealloc(*out, (*count + n + 1) * sizeof **out);
+        for (uint32_t t = 0; t < n; t++) {
+            (*out)[*count] = tables[t];
+            (*out)[(*count)++].source = source;
+        }
+    }
+    return NULL;
+}
+
+/* Old rows are served while they are copied. */
+static struct err *copy_store(struct run *r, bool *done)
+{
+    struct progress p = {.run = r};
+    struct arena arena;
+    struct table_def *tables;
+    struct repartition o = {.data = r->data, .shard_count = r->shard_count, .progress = tell_progress, .ctx = &p};
+    arena_init(&arena);
+    *done = false;
+    struct err *e = load_tables(r, &arena, &tables, &o.table_count);
+    o.tables = tables;
+    if (!e)
+        e = open_store(r, r->stored_shards);
+    if (!e)
+        e = repartition_copy(&o, r->store, done);
+    store_close(r->store);
+    r->store = NULL;
+    free(tables);
+    arena_fini(&arena);
+    return e;
+}
+
+static struct err *fit_store(struct run *r)
+{
+    if (!r->stored_shards || r->stored_shards == r->shard_count)
+        return NULL;
+    log_info("repartition", "the store gets another number of shards", "from=%u to=%u", r->stored_shards, r->shard_count);
+    bool done;
+    TRY(copy_store(r, &done));
+    if (!done)
+        return NULL;
+    TRY(repartition_finish(r->data, r->gate));
+    log_info("repartition", "done; views are filled anew", "shards=%u", r->shard_count);
+    return NULL;
 }
 
 /* Sources that are away at the very first start are waited for: there is nothing yet to go on with. */
@@ -334,9 +425,14 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     TRY(gate_open(r->data, &r->gate, &new_gate));
     atomic_store(&r->gate->pipeline_state, PIPELINE_RECOVERING);
     atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
+    TRY(repartition_finish(r->data, r->gate)); /* that an earlier run had begun */
+    count_stored_shards(r);
     TRY(catalog_load(r->data, &r->old));
     TRY(choose_cores(r, a));
-    TRY(open_store(r));
+    TRY(fit_store(r));
+    if (stop_requested)
+        return NULL;
+    TRY(open_store(r, r->shard_count));
     TRY(describe_sources(r));
     if (stop_requested)
         return NULL;

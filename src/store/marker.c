@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MARKER_FILE       "checkpoint"
 #define MARKER_MAGIC      "PNSTKCP1"
 #define MARKER_SLOT_BYTES ((off_t)1 << 16)
 #define MARKER_SUM_BYTES  16
@@ -99,7 +98,7 @@ static struct err *slots_decode(const uint8_t *bytes, const size_t len[2], struc
 struct err *marker_load(const char *dir, struct marker *out, enum marker_found *found)
 {
     *found = MARKER_ABSENT;
-    char *path = xprintf("%s/" MARKER_FILE, dir);
+    char *path = xprintf("%s/" STORE_MARKER_FILE, dir);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct err *e = fd < 0 && errno != ENOENT ? err_errno(ERR_IO, "cannot open %s", path) : NULL;
     if (fd >= 0) {
@@ -119,7 +118,7 @@ struct err *marker_load(const char *dir, struct marker *out, enum marker_found *
 
 struct err *marker_open(const char *dir, int *fd)
 {
-    char *path = xprintf("%s/" MARKER_FILE, dir);
+    char *path = xprintf("%s/" STORE_MARKER_FILE, dir);
     *fd = open(path, O_RDWR | O_CLOEXEC);
     struct err *e = *fd < 0 ? err_errno(ERR_IO, "cannot open %s", path) : NULL;
     free(path);
@@ -151,7 +150,7 @@ struct err *store_directory_sync(const char *dir)
 
 struct err *marker_create(const char *dir, const struct marker *m, bool no_sync)
 {
-    char *path = xprintf("%s/" MARKER_FILE, dir), *made = xprintf("%s/" MARKER_FILE ".new", dir);
+    char *path = xprintf("%s/" STORE_MARKER_FILE, dir), *made = xprintf("%s/" STORE_MARKER_FILE ".new", dir);
     struct err *e = NULL;
     int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     uint8_t *zeros =

@@ -85,23 +85,25 @@ static uint64_t epoch_everywhere(const struct store *s)
 
 /* ---- opening ---- */
 
-static struct err *lock_take(struct store *s)
+struct err *store_lock_take(const char *dir, int *fd)
 {
-    char *path = xprintf("%s/lock", s->dir), holder[32] = "";
+    char *path = xprintf("%s/lock", dir), holder[32] = "";
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct err *e = NULL;
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock_fd < 0) {
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0) {
         e = err_errno(ERR_IO, "cannot open %s", path);
-    } else if (fcntl(s->lock_fd, F_OFD_SETLK, &lock)) {
+    } else if (fcntl(*fd, F_OFD_SETLK, &lock)) {
         bool taken = errno == EAGAIN || errno == EACCES;
-        if (taken && pread(s->lock_fd, holder, sizeof holder - 1, 0) < 0)
+        if (taken && pread(*fd, holder, sizeof holder - 1, 0) < 0)
             holder[0] = 0;
-        e = taken ? err_new(ERR_STATE, "%s is in use by process %s", s->dir, holder[0] ? holder : "(unknown)")
+        e = taken ? err_new(ERR_STATE, "%s is in use by process %s", dir, holder[0] ? holder : "(unknown)")
                   : err_errno(ERR_IO, "cannot lock %s", path);
+        close(*fd);
+        *fd = -1;
     } else {
         int n = snprintf(holder, sizeof holder, "%d", (int)getpid());
-        if (ftruncate(s->lock_fd, 0) || pwrite(s->lock_fd, holder, (size_t)n, 0) != n)
+        if (ftruncate(*fd, 0) || pwrite(*fd, holder, (size_t)n, 0) != n)
             log_warn(STORE_COMPONENT, "cannot note the process id", "file=%s", path);
     }
     free(path);
@@ -173,7 +175,7 @@ struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot, cons
         return err_new(ERR_LIMIT, "a store has 1 to %d shards, not %u", GATE_SHARDS_MAX, o->shard_count);
     TRY(directory_make(dir));
     struct store *s = store_new(dir, gate, o);
-    struct err *e = lock_take(s);
+    struct err *e = store_lock_take(dir, &s->lock_fd);
     if (!e)
         e = open_locked(s, fresh_boot);
     if (e) {

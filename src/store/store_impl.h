@@ -11,6 +11,7 @@
 #define STORE_READERS_MAX  (GATE_READERS_MAX + 32)
 #define STORE_META_DB      "meta"  /* the store's own database in each shard */
 #define STORE_EPOCH_KEY    "epoch" /* in it: 8 bytes big-endian */
+#define STORE_MARKER_FILE  "checkpoint"
 #define STORE_PINS_MAX     8
 #define STORE_MAP_DEFAULT  ((size_t)64 << 30)
 #define STORE_MAP_MIN      ((size_t)1 << 20)
@@ -90,6 +91,8 @@ uint64_t store_txn_serial(const struct store_shard *sh);
 bool store_get_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t *out);
 NODISCARD struct err *store_put_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t value);
 
+/* store.c: the writer's lock of a directory, held until fd is closed. ERR_STATE with the holder when it is taken. */
+NODISCARD struct err *store_lock_take(const char *dir, int *fd);
 /* store.c: reads the epoch that a transaction's snapshot records. False: there is none. */
 bool store_epoch_of(MDB_txn *txn, uint64_t *epoch);
 
