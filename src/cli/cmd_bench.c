@@ -29,8 +29,7 @@ static struct err *store(const struct cli_args *a)
 {
     (void)a;
 #ifdef HAS_BENCH_STORE
-    store_bench(stdout);
-    return NULL;
+    return store_bench(stdout) == 0 ? NULL : err_new(ERR_INTERNAL, "bench store failed");
 #else
     return err_new(ERR_UNSUPPORTED, "bench store is not in this build");
 #endif
