@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define CHUNK_FIRST_BYTES 4096
-#define CHUNK_MOST_BYTES (4u << 20)
+#define CHUNK_MOST_BYTES  (4u << 20)
 
 struct arena_chunk {
     struct arena_chunk *older;
@@ -63,6 +63,10 @@ void arena_reset(struct arena *a)
     a->used_bytes = 0;
     if (!a->chunks)
         return;
+    if (a->chunks->size_bytes > CHUNK_MOST_BYTES) { /* one huge value must not be paid for ever after */
+        arena_fini(a);
+        return;
+    }
     free_older(a, a->chunks);
     use_chunk(a, a->chunks);
 }

@@ -1,6 +1,7 @@
 /* Memory by lifetime: allocate, never free one thing, reset all (process, plan, epoch, step or request).
  *
- * Chunks grow by doubling; reset keeps the first chunk, so a steady state allocates nothing from the system.
+ * Chunks grow by doubling; reset keeps the newest chunk, so a steady state allocates nothing from the system. A chunk
+ * made for one huge thing is not kept.
  * One thread at a time. Allocation never returns NULL. Alignment is 16. */
 #ifndef PENSTOCK_BASE_ARENA_H
 #define PENSTOCK_BASE_ARENA_H
@@ -28,7 +29,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3) __at
 
 static inline void *arena_alloc(struct arena *a, size_t size_bytes)
 {
-    size_t rounded = (size_bytes + 15) & ~(size_t)15;
+    size_t rounded = (size_bytes + !size_bytes + 15) & ~(size_t)15; /* an empty thing has an address too */
     if (UNLIKELY(rounded > (size_t)(a->end - a->next)))
         return arena_alloc_slow(a, rounded);
     void *p = a->next;
@@ -36,7 +37,7 @@ static inline void *arena_alloc(struct arena *a, size_t size_bytes)
     a->used_bytes += rounded;
     return p;
 }
-#define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)          ((type *)arena_zalloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, count) ((type *)arena_zalloc((a), sizeof(type) * (size_t)(count)))
 
 #endif

@@ -20,11 +20,6 @@ void buf_grow(struct buf *b, size_t more_bytes)
     b->cap = cap;
 }
 
-void buf_put_slow(struct buf *b, const void *p, size_t n)
-{
-    buf_put(b, p, n);
-}
-
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list args, again;

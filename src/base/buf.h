@@ -12,7 +12,6 @@ struct buf {
 
 void buf_fini(struct buf *b);
 void buf_grow(struct buf *b, size_t more_bytes); /* makes room for more_bytes past len */
-void buf_put_slow(struct buf *b, const void *p, size_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_put_str(struct buf *b, const char *s);
 
@@ -49,13 +48,15 @@ static inline void buf_put_varint(struct buf *b, uint64_t v)
     q[n++] = (uint8_t)v;
     b->len += n;
 }
-/* Reads a varint at *pp, moving it on; false when the bytes end first or it is longer than 10 bytes. */
+/* Reads a varint at *pp, moving it on; false when the bytes end first or it is longer than 64 bits. */
 static inline bool varint_get(const uint8_t **pp, const uint8_t *end, uint64_t *out)
 {
     uint64_t v = 0;
     const uint8_t *p = *pp;
     for (unsigned shift = 0; p < end && shift < 64; shift += 7) {
         uint8_t c = *p++;
+        if (shift == 63 && c > 1)
+            return false;
         v |= (uint64_t)(c & 0x7f) << shift;
         if (!(c & 0x80)) {
             *pp = p;

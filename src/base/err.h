@@ -24,11 +24,11 @@ enum err_code {
 
 struct err {
     enum err_code code;
-    char *message; /* owned; one line, no final full stop */
-    char *hint;    /* owned, may be NULL: what to do */
-    char *file;    /* owned, may be NULL: the user's file */
-    int line;      /* 1-based, 0 unknown */
-    int column;    /* 1-based in characters, 0 unknown */
+    char *message;    /* owned; one line, no final full stop */
+    char *hint;       /* owned, may be NULL: what to do */
+    char *file;       /* owned, may be NULL: the user's file */
+    int line;         /* 1-based, 0 unknown */
+    int column;       /* 1-based in characters, 0 unknown */
     struct err *next; /* owned, may be NULL: further errors of the same input (all are reported at once) */
 };
 
@@ -48,11 +48,11 @@ void err_print(FILE *to, const struct err *e);
 /* The same as a malloc'ed string without the final newline. */
 char *err_text(const struct err *e);
 
-#define TRY(call)                                                                                            \
-    do {                                                                                                     \
-        struct err *try_err_ = (call);                                                                       \
-        if (UNLIKELY(try_err_ != NULL))                                                                      \
-            return try_err_;                                                                                 \
+#define TRY(call)                       \
+    do {                                \
+        struct err *try_err_ = (call);  \
+        if (UNLIKELY(try_err_ != NULL)) \
+            return try_err_;            \
     } while (0)
 
 #endif

@@ -33,6 +33,12 @@ static void put_char(struct line *l, char c)
         l->text[l->len++] = c;
 }
 
+/* Values end some way before the line does, so that the quotes and the brace that belong to them still fit. */
+static bool has_room(const struct line *l)
+{
+    return l->len < sizeof l->text - 64;
+}
+
 static void put_text(struct line *l, const char *s)
 {
     while (*s)
@@ -41,13 +47,13 @@ static void put_text(struct line *l, const char *s)
 
 static void put_escaped(struct line *l, const char *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len && has_room(l); i++) {
         unsigned char c = (unsigned char)s[i];
         char code[8];
         if (c == '"' || c == '\\') {
             put_char(l, '\\');
             put_char(l, (char)c);
-        } else if (c < 0x20) {
+        } else if (c < 0x20 || c == 0x7f) {
             snprintf(code, sizeof code, "\\u%04x", c);
             put_text(l, code);
         } else {
@@ -56,30 +62,37 @@ static void put_escaped(struct line *l, const char *s, size_t len)
     }
 }
 
-/* One pair key=value or key="value with blanks"; the value of the quoted form ends at a quote that is followed by
- * a blank or the end, as values are put in unescaped by the caller's format. */
-static const char *split_pair(const char *p, const char **key, size_t *key_len, const char **value, size_t *value_len)
+/* Marks the ends of pairs in the caller's format, so that values may hold quotes, blanks and '=' as they like:
+ * `a=%s b="%s"` becomes `a=%s` PAIR_END `b=%s` PAIR_END. */
+#define PAIR_END '\x1f'
+static void mark_pairs(const char *fmt, char *out, size_t size_bytes)
 {
-    while (*p == ' ')
-        p++;
-    *key = p;
-    while (*p && *p != '=')
-        p++;
-    *key_len = (size_t)(p - *key);
-    if (*p == '=')
-        p++;
-    if (*p == '"') {
-        *value = ++p;
-        while (*p && !(*p == '"' && (p[1] == 0 || p[1] == ' ')))
-            p++;
-        *value_len = (size_t)(p - *value);
-        return *p ? p + 1 : p;
+    bool quoted = false;
+    size_t n = 0;
+    for (const char *p = fmt; *p && n + 2 < size_bytes; p++) {
+        if (!quoted && *p == '"' && p > fmt && p[-1] == '=')
+            quoted = true;
+        else if (quoted && *p == '"')
+            quoted = false;
+        else
+            out[n++] = !quoted && *p == ' ' ? PAIR_END : *p;
     }
-    *value = p;
-    while (*p && *p != ' ')
-        p++;
-    *value_len = (size_t)(p - *value);
-    return p;
+    out[n++] = PAIR_END;
+    out[n] = 0;
+}
+
+static const char *split_pair(const char *p, const char **key, size_t *key_len, const char **value,
+                              size_t *value_len)
+{
+    const char *end = strchr(p, PAIR_END);
+    if (!end)
+        end = p + strlen(p); /* cut for its length */
+    const char *equals = memchr(p, '=', (size_t)(end - p));
+    *key = p;
+    *key_len = (size_t)((equals ? equals : end) - p);
+    *value = equals ? equals + 1 : end;
+    *value_len = (size_t)(end - *value);
+    return *end ? end + 1 : end;
 }
 
 static bool needs_quotes(const char *v, size_t len)
@@ -87,7 +100,7 @@ static bool needs_quotes(const char *v, size_t len)
     if (!len)
         return true;
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)v[i] <= ' ' || v[i] == '"' || v[i] == '\\' || v[i] == '=')
+        if ((unsigned char)v[i] <= ' ' || v[i] == 0x7f || v[i] == '"' || v[i] == '\\' || v[i] == '=')
             return true;
     return false;
 }
@@ -104,7 +117,7 @@ static void put_pair(struct line *l, const char *key, size_t key_len, const char
     if (quoted)
         put_escaped(l, value, value_len);
     else
-        for (size_t i = 0; i < value_len; i++)
+        for (size_t i = 0; i < value_len && has_room(l); i++)
             put_char(l, value[i]);
     if (quoted)
         put_char(l, '"');
@@ -117,8 +130,8 @@ static void put_time(struct line *l)
     struct tm tm;
     gmtime_r(&now.tv_sec, &tm);
     char text[96];
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-             tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
     put_text(l, text);
 }
 
@@ -146,24 +159,20 @@ void log_line(enum log_level level, const char *component, const char *msg, cons
 {
     if (level < log_least)
         return;
-    char pairs[LOG_LINE_MAX];
+    char marked[1024], pairs[LOG_LINE_MAX];
+    mark_pairs(fmt, marked, sizeof marked);
     va_list args;
     va_start(args, fmt);
-    vsnprintf(pairs, sizeof pairs, fmt, args);
+    vsnprintf(pairs, sizeof pairs, marked, args);
     va_end(args);
     struct line l = {.len = 0};
     put_head(&l, level, component, msg);
-    const char *p = pairs;
-    while (*p == ' ')
-        p++;
-    while (*p) {
+    for (const char *p = pairs; *p && has_room(&l);) {
         const char *key, *value;
         size_t key_len, value_len;
         p = split_pair(p, &key, &key_len, &value, &value_len);
         if (key_len)
             put_pair(&l, key, key_len, value, value_len);
-        while (*p == ' ')
-            p++;
     }
     if (log_as == LOG_FORMAT_JSON)
         put_char(&l, '}');

@@ -17,8 +17,8 @@ void log_setup(enum log_level least, enum log_format format, const char *process
 void log_line(enum log_level level, const char *component, const char *msg, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 #define log_debug(component, msg, ...) log_line(LOG_DEBUG, component, msg, __VA_ARGS__)
-#define log_info(component, msg, ...) log_line(LOG_INFO, component, msg, __VA_ARGS__)
-#define log_warn(component, msg, ...) log_line(LOG_WARN, component, msg, __VA_ARGS__)
+#define log_info(component, msg, ...)  log_line(LOG_INFO, component, msg, __VA_ARGS__)
+#define log_warn(component, msg, ...)  log_line(LOG_WARN, component, msg, __VA_ARGS__)
 #define log_error(component, msg, ...) log_line(LOG_ERROR, component, msg, __VA_ARGS__)
 
 #endif

@@ -63,7 +63,8 @@ union val val_copy(struct arena *arena, enum phys phys, union val v)
     return v;
 }
 
-void batch_append_row(struct batch *to, const struct schema *schema, const struct batch *from, uint32_t r, int64_t w)
+void batch_append_row(struct batch *to, const struct schema *schema, const struct batch *from, uint32_t r,
+                      int64_t w)
 {
     ASSERT(to->row_count < BATCH_ROWS);
     uint32_t n = to->row_count++;
@@ -71,7 +72,8 @@ void batch_append_row(struct batch *to, const struct schema *schema, const struc
         uint8_t state = from->cols[c].state[r];
         to->cols[c].state[n] = state;
         if (state == VAL_OK)
-            to->cols[c].v[n] = val_copy(&to->arena, type_phys(schema->columns[c].type.id), from->cols[c].v[r]);
+            to->cols[c].v[n] =
+                val_copy(&to->arena, type_phys(schema->columns[c].type.id), from->cols[c].v[r]);
     }
     to->weight[n] = w;
 }

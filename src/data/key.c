@@ -6,8 +6,8 @@
 #include "types/numeric.h"
 
 #define MARK_NULL_FIRST 0x01
-#define MARK_VALUE 0x02
-#define MARK_NULL_LAST 0x03
+#define MARK_VALUE      0x02
+#define MARK_NULL_LAST  0x03
 
 static void put_be64(struct buf *b, uint64_t v)
 {
@@ -42,6 +42,51 @@ static void put_escaped(struct buf *b, const uint8_t *p, size_t len)
     buf_put(b, "\x00\x00", 2);
 }
 
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The end of the JSON string that starts at p. */
+static const uint8_t *string_end(const uint8_t *p, const uint8_t *end)
+{
+    for (p++; p < end && *p != '"'; p++)
+        if (*p == '\\')
+            p++;
+    return p < end ? p + 1 : end;
+}
+
+/* The end of the digits of the number that starts at p, without the zeros that do not change its value; *next: behind
+ * all of it. jsonb's numbers have no exponent and no minus zero. */
+static const uint8_t *number_end(const uint8_t *p, const uint8_t *end, const uint8_t **next)
+{
+    const uint8_t *keep = p;
+    bool fraction = false;
+    for (; p < end && (is_digit(*p) || *p == '.'); p++) {
+        fraction |= *p == '.';
+        if (!fraction || (*p != '0' && *p != '.'))
+            keep = p + 1;
+    }
+    *next = p;
+    return keep;
+}
+
+/* jsonb's equality is by value: 1.0 equals 1.00, and that is all in which equal values may differ as text. */
+static void put_jsonb(struct buf *b, const uint8_t *p, size_t len)
+{
+    const uint8_t *end = p + len;
+    while (p < end) {
+        const uint8_t *stop = p + 1, *next = stop;
+        if (*p == '"')
+            stop = next = string_end(p, end);
+        else if (is_digit(*p))
+            stop = number_end(p, end, &next);
+        buf_put(b, p, (size_t)(stop - p)); /* jsonb has no zero bytes */
+        p = next;
+    }
+    buf_put(b, "\x00\x00", 2);
+}
+
 static void put_span(struct buf *b, const struct interval *iv)
 {
     unsigned __int128 span = (unsigned __int128)interval_span(iv);
@@ -59,7 +104,10 @@ static void put_value(struct buf *b, enum type_id t, const union val *v)
     case PHYS_STR:
         while (t == T_BPCHAR && len && v->s.p[len - 1] == ' ')
             len--;
-        put_escaped(b, v->s.p, len);
+        if (t == T_JSONB)
+            put_jsonb(b, v->s.p, len);
+        else
+            put_escaped(b, v->s.p, len);
         return;
     case PHYS_INTERVAL: put_span(b, &v->iv); return;
     case PHYS_UUID: buf_put(b, v->uuid, 16); return;
@@ -86,7 +134,8 @@ void key_encode_vecs(struct buf *b, const struct schema *schema, const struct ve
 {
     for (uint32_t i = 0; i < key_count; i++) {
         uint32_t c = key[i].column;
-        key_put(b, schema->columns[c].type.id, &cols[c].v[r], cols[c].state[r], key[i].desc, key[i].nulls_first);
+        key_put(b, schema->columns[c].type.id, &cols[c].v[r], cols[c].state[r], key[i].desc,
+                key[i].nulls_first);
     }
 }
 

@@ -39,7 +39,8 @@ static void put_value(struct buf *b, enum phys phys, const union val *v)
 static size_t put_bitmap(struct buf *b, uint32_t column_count)
 {
     size_t at = b->len, bytes = (column_count + 7) / 8;
-    memset(buf_room(b, bytes), 0, bytes);
+    if (bytes)
+        memset(buf_room(b, bytes), 0, bytes);
     b->len += bytes;
     return at;
 }
@@ -95,7 +96,8 @@ static bool get_num(struct arena *arena, const uint8_t **p, const uint8_t *end, 
     return used > 0;
 }
 
-static bool get_value(struct arena *arena, enum phys phys, const uint8_t **p, const uint8_t *end, union val *out)
+static bool get_value(struct arena *arena, enum phys phys, const uint8_t **p, const uint8_t *end,
+                      union val *out)
 {
     uint64_t raw;
     switch (phys) {
@@ -113,8 +115,8 @@ static bool get_value(struct arena *arena, enum phys phys, const uint8_t **p, co
     return false;
 }
 
-bool row_decode(struct arena *arena, const struct schema *schema, const uint8_t *p, size_t len, union val *vals,
-                uint8_t *states)
+bool row_decode(struct arena *arena, const struct schema *schema, const uint8_t *p, size_t len,
+                union val *vals, uint8_t *states)
 {
     const uint8_t *end = p + len, *bitmap = p;
     size_t bitmap_bytes = (schema->column_count + 7) / 8;
@@ -123,14 +125,15 @@ bool row_decode(struct arena *arena, const struct schema *schema, const uint8_t 
     p += bitmap_bytes;
     for (uint32_t c = 0; c < schema->column_count; c++) {
         states[c] = bitmap[c / 8] >> (c % 8) & 1 ? VAL_NULL : VAL_OK;
-        if (states[c] == VAL_OK && !get_value(arena, type_phys(schema->columns[c].type.id), &p, end, &vals[c]))
+        if (states[c] == VAL_OK &&
+            !get_value(arena, type_phys(schema->columns[c].type.id), &p, end, &vals[c]))
             return false;
     }
     return p == end;
 }
 
-bool row_decode_at(struct batch *to, uint32_t r, uint32_t offset, const struct schema *schema, const uint8_t *p,
-                   size_t len)
+bool row_decode_at(struct batch *to, uint32_t r, uint32_t offset, const struct schema *schema,
+                   const uint8_t *p, size_t len)
 {
     const uint8_t *end = p + len, *bitmap = p;
     size_t bitmap_bytes = (schema->column_count + 7) / 8;
@@ -147,7 +150,8 @@ bool row_decode_at(struct batch *to, uint32_t r, uint32_t offset, const struct s
     return p == end;
 }
 
-bool row_decode_append(struct batch *to, const struct schema *schema, const uint8_t *p, size_t len, int64_t w, bool copy)
+bool row_decode_append(struct batch *to, const struct schema *schema, const uint8_t *p, size_t len, int64_t w,
+                       bool copy)
 {
     ASSERT(to->row_count < BATCH_ROWS);
     if (copy)

@@ -21,8 +21,8 @@ void row_encode(struct buf *b, const struct schema *schema, const union val *val
 NODISCARD bool row_decode(struct arena *arena, const struct schema *schema, const uint8_t *p, size_t len,
                           union val *vals, uint8_t *states);
 /* Decode into row r of `to`, columns offset..; strings borrow from p. */
-NODISCARD bool row_decode_at(struct batch *to, uint32_t r, uint32_t offset, const struct schema *schema, const uint8_t *p,
-                             size_t len);
+NODISCARD bool row_decode_at(struct batch *to, uint32_t r, uint32_t offset, const struct schema *schema,
+                             const uint8_t *p, size_t len);
 /* Decode and append as a row of `to` with weight w; bytes are copied when `copy`, else borrowed from p. */
 NODISCARD bool row_decode_append(struct batch *to, const struct schema *schema, const uint8_t *p, size_t len,
                                  int64_t w, bool copy);

@@ -7,7 +7,7 @@
 struct column {
     const char *name; /* borrowed from the plan's arena */
     struct type type;
-    bool not_null;    /* proven never NULL */
+    bool not_null;       /* proven never NULL */
     const char *comment; /* from COMMENT ON COLUMN, may be NULL */
 };
 struct schema {

@@ -5,11 +5,11 @@
 #include "data/schema.h"
 
 struct table_def {
-    const char *source;  /* name in penstock.yaml; SQL calls the table source.name */
+    const char *source; /* name in penstock.yaml; SQL calls the table source.name */
     const char *name;
     struct schema schema;
-    uint32_t key_count;  /* 0: keyless, the mirror is a bag keyed by the whole row */
-    uint32_t *key;       /* columns of the primary key (or replica identity index) */
+    uint32_t key_count;    /* 0: keyless, the mirror is a bag keyed by the whole row */
+    uint32_t *key;         /* columns of the primary key (or replica identity index) */
     uint32_t source_index; /* position of the source in the configuration */
     uint32_t table_index;  /* position among the source's tables */
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define GATE_STATS_US 50000
-#define HEARTBEAT_US 500000
+#define HEARTBEAT_US  500000
 
 /* ---- positions in the store: shard 0's "meta" database ---- */
 
@@ -18,7 +18,8 @@ static struct slice text_slice(const char *s)
     return (struct slice){(const uint8_t *)s, strlen(s)};
 }
 
-static struct err *meta_put(struct store_shard *sh, const char *kind, const char *name, const void *p, size_t len)
+static struct err *meta_put(struct store_shard *sh, const char *kind, const char *name, const void *p,
+                            size_t len)
 {
     store_db meta;
     TRY(store_db_open(sh, "meta", &meta));
@@ -33,7 +34,8 @@ struct err *coordinator_store_positions(struct pipeline *p)
     for (uint32_t i = 0; i < p->o.source_count; i++) {
         struct source_track *t = &p->tracks[i];
         if (t->changed)
-            TRY(meta_put(store_shard(p->o.store, 0), "position", p->o.sources[i].name, &t->now, sizeof t->now));
+            TRY(meta_put(store_shard(p->o.store, 0), "position", p->o.sources[i].name, &t->now,
+                         sizeof t->now));
     }
     if (!p->rebuilding)
         return NULL;
@@ -56,7 +58,8 @@ static struct err *load_position(struct pipeline *p, store_db meta, uint32_t sou
     if (!has)
         return NULL;
     if (found.len != sizeof t->now)
-        return err_new(ERR_CORRUPT, "the stored position of source %s cannot be read", p->o.sources[source].name);
+        return err_new(ERR_CORRUPT, "the stored position of source %s cannot be read",
+                       p->o.sources[source].name);
     memcpy(&t->now, found.p, sizeof t->now);
     t->now.source = source;
     t->known = true;
@@ -92,16 +95,21 @@ static bool view_complete(const struct pipeline *p, const struct catalog_view *v
         if (!t->known || t->now.snapshot)
             return false;
     }
-    return p->rebuilt || !p->o.view_fill[v->view_index]; /* stored rows are served while state is being rebuilt */
+    return p->rebuilt ||
+           !p->o.view_fill[v->view_index]; /* stored rows are served while state is being rebuilt */
+}
+
+static void publish_views(struct pipeline *p, bool complete)
+{
+    for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++)
+        if (view_complete(p, &p->o.catalog->views[v]) == complete)
+            atomic_store(&p->o.gate->views[v].state, complete ? VIEW_READY : VIEW_BUILDING);
 }
 
 void coordinator_publish_views(struct pipeline *p)
 {
-    if (!p->o.catalog)
-        return;
-    for (uint32_t v = 0; v < p->o.catalog->view_count; v++)
-        atomic_store(&p->o.gate->views[v].state,
-                     view_complete(p, &p->o.catalog->views[v]) ? VIEW_READY : VIEW_BUILDING);
+    publish_views(p, false);
+    publish_views(p, true);
 }
 
 static void publish_source(struct pipeline *p, uint32_t i)
@@ -138,7 +146,8 @@ static void view_errors(struct pipeline *p, uint32_t v)
         return;
     gate_text_set(view->error, sizeof view->error, &view->error_seq, rows ? text : "");
     log_warn("view", rows ? "incomplete: an expression fails for some rows" : "complete again",
-             "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows, rows ? text : "");
+             "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows,
+             rows ? text : "");
 }
 
 static void view_rows(struct pipeline *p, const struct plan_view *v)
@@ -191,8 +200,9 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
             publish_source(p, i);
             p->tracks[i].changed = false;
         }
+    publish_views(p, false); /* nobody may take the epoch for complete, nor the one before for incomplete */
     gate_publish(p->o.gate, epoch);
-    coordinator_publish_views(p);
+    publish_views(p, true);
     for (uint32_t i = 0; i < p->lane_count; i++)
         atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
     atomic_store(&p->epoch_done, epoch);
@@ -213,15 +223,21 @@ static uint64_t claimable(struct sink_lane *l)
     return atomic_load_explicit(&l->blocked, memory_order_acquire) ? atomic_load(&l->begun) : ended;
 }
 
+/* Collects until two collects agree: then there was a moment at which all lanes stood just there. So what one lane
+ * handed over before another one did (the news that a snapshot begins, before its rows) is never in a later epoch. */
 static bool claim(struct pipeline *p)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < p->lane_count; i++) {
-        uint64_t to = claimable(&p->lanes[i]);
-        any |= to > p->claimed[i];
-        if (to > p->claimed[i])
+    bool any = false, changed;
+    do {
+        changed = false;
+        for (uint32_t i = 0; i < p->lane_count; i++) {
+            uint64_t to = claimable(&p->lanes[i]);
+            if (to <= p->claimed[i])
+                continue;
             p->claimed[i] = to;
-    }
+            changed = any = true;
+        }
+    } while (changed);
     return any;
 }
 

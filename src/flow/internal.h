@@ -14,11 +14,11 @@
 
 struct chunk_position { /* what a chunk of lane 0 says about its source; malloc'ed, ends on shard 0 */
     uint32_t source;
-    uint32_t len;           /* 0: position unchanged */
+    uint32_t len; /* 0: position unchanged */
     uint8_t bytes[SOURCE_POSITION_MAX];
     char text[64];
     int64_t commit_us;
-    uint8_t snapshot;       /* 1: the source's tables are incomplete */
+    uint8_t snapshot; /* 1: the source's tables are incomplete */
 };
 
 /* ---- sources' side ---- */
@@ -30,6 +30,7 @@ struct lane_slot { /* rows being collected for one (table, shard) */
 struct lane_queue { /* full batches of the chunk for one shard, until it is handed over */
     struct msg *msgs;
     uint32_t count, capacity, committed;
+    uint32_t sent; /* while it is being handed over */
 };
 struct sink_lane {
     struct sink *sink;
@@ -43,17 +44,18 @@ struct sink_lane {
     struct ring *returns;      /* per shard, consumer: this lane: batches coming home */
     struct pool pool;
     struct buf key;
-    bool open;             /* the chunk has begun (in the counters) */
-    bool in_transaction;   /* changes since the last commit */
-    bool has_commit;       /* a transaction has ended in this chunk */
-    bool eager;            /* rows of the current, unfinished transaction were already handed over */
-    uint64_t chunk_rows, queued_batches, moves;
-    int64_t chunk_us;      /* when the first commit of the chunk was made */
+    bool open;           /* the chunk has begun (in the counters) */
+    bool in_transaction; /* changes since the last commit */
+    bool has_commit;     /* a transaction has ended in this chunk */
+    bool eager;          /* rows of the current, unfinished transaction were already handed over */
+    uint64_t chunk_rows, committed_rows, queued_batches, moves;
+    int64_t chunk_us; /* when the first commit of the chunk was made */
     struct chunk_position position;
     _Alignas(CACHE_LINE_BYTES) atomic_ullong begun; /* chunks whose first message may be in the rings */
     atomic_ullong ended;                            /* chunks handed over whole */
-    atomic_uint blocked;                            /* waits for room: the coordinator should claim the open chunk */
-    _Alignas(CACHE_LINE_BYTES) atomic_ullong visible; /* newest chunk in a visible epoch; written by the coordinator */
+    atomic_uint blocked; /* waits for room: the coordinator should claim the open chunk */
+    _Alignas(CACHE_LINE_BYTES)
+        atomic_ullong visible; /* newest chunk in a visible epoch; written by the coordinator */
 };
 struct sink {
     struct pipeline *pipeline;
@@ -62,7 +64,7 @@ struct sink {
     struct sink_lane *lanes; /* borrowed from the pipeline */
     atomic_uint snapshot;    /* between snapshot_begin and snapshot_end */
     struct gate_source *status;
-    pthread_mutex_t lock;    /* durable position */
+    pthread_mutex_t lock; /* durable position */
     pthread_cond_t changed;
     uint8_t durable[SOURCE_POSITION_MAX];
     size_t durable_len;
@@ -95,14 +97,14 @@ struct shard {
     struct out_queue *out;
     uint32_t out_waiting; /* messages in all out queues */
     struct pool pool;
-    uint32_t *markers;    /* per node, this epoch */
+    uint32_t *markers; /* per node, this epoch */
     bool *marker_sent;
     uint64_t *lane_chunk; /* newest chunk end seen, per lane */
     struct moved_row *moved;
     uint32_t moved_count, moved_capacity;
     uint32_t replay_node; /* next table node to replay while rebuilding */
     uint64_t rows_in;
-    int64_t stats_us;     /* when the gate's counters were last written */
+    int64_t stats_us; /* when the gate's counters were last written */
     uint64_t busy_us, commit_us;
     pthread_t thread;
     bool has_thread;
@@ -130,13 +132,14 @@ struct pipeline {
     struct sink *sinks;
     uint32_t lane_count;
     struct sink_lane *lanes;
-    uint32_t **table_node;    /* [source][table]: node id or UINT32_MAX */
-    uint32_t *lane_source;    /* per lane */
-    uint64_t **view_nodes;    /* [view]: bit set of the nodes below it, for error rows; NULL when not published */
+    uint32_t **table_node; /* [source][table]: node id or UINT32_MAX */
+    uint32_t *lane_source; /* per lane */
+    uint64_t *
+        *view_nodes; /* [view]: bit set of the nodes below it, for error rows; NULL when not published */
     struct source_track *tracks;
-    bool rebuilding;          /* the epoch at hand rebuilds state from the mirrors */
+    bool rebuilding; /* the epoch at hand rebuilds state from the mirrors */
     bool rebuilt;
-    uint64_t *claimed;        /* per lane: chunks of the open epoch; written before epoch_open */
+    uint64_t *claimed; /* per lane: chunks of the open epoch; written before epoch_open */
     int64_t epoch_started_us;
     int64_t checkpoint_us, stats_us, heartbeat_us;
     uint64_t checkpointed_epoch;
@@ -150,12 +153,15 @@ struct pipeline {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong epoch_done; /* newest epoch committed everywhere */
 };
 
-int64_t now_us(void); /* CLOCK_REALTIME, Unix microseconds */
+int64_t now_us(void);                                  /* CLOCK_REALTIME, Unix microseconds */
 void pipeline_fail(struct pipeline *p, struct err *e); /* keeps the first; takes e; halts */
 
 /* sink.c */
 void lane_init(struct sink_lane *l, struct sink *s, uint32_t number, uint32_t in_sink);
 void lane_fini(struct sink_lane *l);
+/* The source has ended: hands over what is complete. False when a lane is in the middle of a transaction of which
+ * a part was handed over already. */
+bool sink_end(struct sink *s);
 /* shard.c */
 void shard_init(struct shard *s, struct pipeline *p, uint32_t index);
 void shard_fini(struct shard *s);

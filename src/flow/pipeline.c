@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SHARD_STACK_BYTES (1u << 20)
+#define SHARD_STACK_BYTES  (1u << 20)
 #define SOURCE_STACK_BYTES (1u << 20)
-#define STOP_WAIT_MS 3000 /* for the epoch at hand; an unfinished one is simply not committed */
+#define STOP_WAIT_MS       3000 /* for the epoch at hand; an unfinished one is simply not committed */
 
 void pipeline_fail(struct pipeline *p, struct err *e)
 {
@@ -146,8 +146,8 @@ static void make_shards(struct pipeline *p)
 struct pipeline *pipeline_new(const struct pipeline_options *o)
 {
     ASSERT(o->shard_count >= 1 && o->shard_count <= GATE_SHARDS_MAX && o->source_count <= GATE_SOURCES_MAX);
-    struct pipeline *p = aligned_alloc(CACHE_LINE_BYTES, (sizeof *p + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES *
-                                                             CACHE_LINE_BYTES);
+    struct pipeline *p = aligned_alloc(CACHE_LINE_BYTES, (sizeof *p + CACHE_LINE_BYTES - 1) /
+                                                             CACHE_LINE_BYTES * CACHE_LINE_BYTES);
     ASSERT(p);
     memset(p, 0, sizeof *p);
     p->o = *o;
@@ -170,7 +170,8 @@ struct pipeline *pipeline_new(const struct pipeline_options *o)
 
 struct err *pipeline_open(struct pipeline *p)
 {
-    uint64_t epoch = atomic_load(&p->epoch_open) + (p->o.store != NULL); /* set-up is an epoch like any other */
+    uint64_t epoch =
+        atomic_load(&p->epoch_open) + (p->o.store != NULL); /* set-up is an epoch like any other */
     for (uint32_t i = 0; i < p->o.shard_count; i++)
         TRY(shard_open(&p->shards[i], epoch));
     atomic_store(&p->epoch_open, epoch);
@@ -191,16 +192,21 @@ static void *source_thread(void *arg)
     struct sink *s = arg;
     struct pipeline *p = s->pipeline;
     const struct pipeline_source *src = &p->o.sources[s->source];
-    struct err *e = src->kind->run(src->conf, s, src->tables, src->table_count, s->wanted, s->resume, s->resume_len);
-    if (!e || sink_stopping(s)) {
+    struct err *e =
+        src->kind->run(src->conf, s, src->tables, src->table_count, s->wanted, s->resume, s->resume_len);
+    bool whole = sink_end(s);
+    if (sink_stopping(s) || (!e && whole)) {
         err_free(e);
         return NULL;
     }
+    if (!e)
+        e = err_new(ERR_INTERNAL, "the source ended inside a transaction");
     char *text = err_text(e);
     sink_set_state(s, SOURCE_FAILED, text);
     free(text);
-    if (s->lanes[0].eager || e->code == ERR_INTERNAL)
-        pipeline_fail(p, err_wrap(e, "source %s", src->name)); /* half a transaction is in the open epoch: start over */
+    if (!whole || e->code == ERR_INTERNAL)
+        pipeline_fail(
+            p, err_wrap(e, "source %s", src->name)); /* half a transaction is in the open epoch: start over */
     else
         err_free(e);
     return NULL;
@@ -257,9 +263,18 @@ static bool quiet(const struct pipeline *p)
     return atomic_load(&p->epoch_open) == atomic_load(&p->epoch_done);
 }
 
+/* A source was stopped while it handed a chunk over: the epoch that took it can never be whole. */
+static bool cut_short(const struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->lane_count; i++)
+        if (atomic_load(&p->lanes[i].begun) > atomic_load(&p->lanes[i].ended))
+            return true;
+    return false;
+}
+
 static void stop_shards(struct pipeline *p)
 {
-    for (int ms = 0; ms < STOP_WAIT_MS && !quiet(p) && !atomic_load(&p->halt); ms++)
+    for (int ms = 0; ms < STOP_WAIT_MS && !quiet(p) && !cut_short(p) && !atomic_load(&p->halt); ms++)
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     atomic_store(&p->halt, 1);
     for (uint32_t i = 0; i < p->o.shard_count; i++) {

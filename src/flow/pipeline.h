@@ -22,7 +22,7 @@ struct pipeline_options {
     struct gate *gate;             /* never NULL; a private one without a store */
     bool *view_fill;               /* by view index: to be written anew from the mirrors */
     uint32_t shard_count;
-    const uint32_t *cpus;          /* one per shard to pin to, or NULL: not pinned */
+    const uint32_t *cpus; /* one per shard to pin to, or NULL: not pinned */
     struct pipeline_source *sources;
     uint32_t source_count;
     int64_t epoch_us, checkpoint_us, checkpoint_bytes;
@@ -36,7 +36,8 @@ struct pipeline_options {
 
 struct pipeline;
 struct pipeline *pipeline_new(const struct pipeline_options *o);
-NODISCARD struct err *pipeline_open(struct pipeline *p); /* opens databases on every shard; before start or step */
+NODISCARD struct err *
+pipeline_open(struct pipeline *p); /* opens databases on every shard; before start or step */
 void pipeline_start(struct pipeline *p);
 /* Ends sources, finishes the epoch at hand, checkpoints, joins all threads. */
 void pipeline_stop(struct pipeline *p);
@@ -50,10 +51,10 @@ struct sink *pipeline_sink(struct pipeline *p, uint32_t source);
 struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 
 /* ---- limits (docs/limits.md) ---- */
-#define LANE_RING_MSGS 16        /* batches between a source and a shard */
-#define SHARD_RING_MSGS 64       /* batches between two shards */
-#define CHUNK_ROWS_MAX 32768     /* a chunk ends at the first transaction end after so many rows */
+#define LANE_RING_MSGS     16    /* batches between a source and a shard */
+#define SHARD_RING_MSGS    64    /* batches between two shards */
+#define CHUNK_ROWS_MAX     32768 /* a chunk ends at the first transaction end after so many rows */
 #define LANE_QUEUE_BATCHES 48    /* a larger transaction is worked on before it has ended */
-#define REPLAY_ROWS 8192         /* rows of a mirror replayed per step */
+#define REPLAY_ROWS        8192  /* rows of a mirror replayed, or taken out by TRUNCATE, per step */
 
 #endif

@@ -10,12 +10,12 @@
 #include <stdatomic.h>
 
 enum msg_kind {
-    MSG_ROWS,     /* exchange: batch of deltas for node `target` */
-    MSG_MARKER,   /* exchange: the sender has no more rows for node `target` in this epoch */
-    MSG_MOVED,    /* a completed row on its way to its new shard; number is the move's id, target the table node */
+    MSG_ROWS,   /* exchange: batch of deltas for node `target` */
+    MSG_MARKER, /* exchange: the sender has no more rows for node `target` in this epoch */
+    MSG_MOVED, /* a completed row on its way to its new shard; number is the move's id, target the table node */
     MSG_CHANGES,  /* lane: batch of row changes for table node `target` */
     MSG_TRUNCATE, /* lane: table node `target` */
-    MSG_MOVE,     /* lane: batch is the new row, other the old key; number is the move's id, from the new row's shard */
+    MSG_MOVE, /* lane: batch is the new row, other the old key; number is the move's id, from the new row's shard */
     MSG_WAIT,     /* lane: go on only when the moved row `number` has come in; target the table node */
     MSG_CHUNK_END /* lane: number is the chunk's; batch unused; other a struct chunk_position for shard 0 */
 };
@@ -51,6 +51,14 @@ static inline bool ring_push(struct ring *r, const struct msg *m)
     r->slots[tail & r->mask] = *m;
     atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
     return true;
+}
+
+/* Whether a push would fail just now. Producer only. */
+static inline bool ring_full(struct ring *r)
+{
+    size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+    return tail - r->head_seen > r->mask;
 }
 
 /* The oldest message, left in place; NULL when empty. Consumer only. */

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define STEP_LANE_MSGS 4   /* input messages per step: keeps a step short */
-#define SPIN_STEPS 64      /* empty steps before sleeping */
-#define SLEEP_US 50000     /* bound of a sleep; every wake-up is explicit */
-#define STATS_US 100000
+#define STEP_LANE_MSGS 4     /* input messages per step: keeps a step short */
+#define SPIN_STEPS     64    /* empty steps before sleeping */
+#define SLEEP_US       50000 /* bound of a sleep; every wake-up is explicit */
+#define STATS_US       100000
 
 int64_t now_us(void)
 {
@@ -55,10 +55,11 @@ static void send_msg(struct shard *s, uint32_t to, const struct msg *m)
 
 static bool flush_out(struct shard *s)
 {
-    bool moved = false;
+    bool any = false;
     for (uint32_t to = 0; s->out_waiting && to < s->pipeline->o.shard_count; to++) {
         struct out_queue *q = &s->out[to];
         struct shard *receiver = &s->pipeline->shards[to];
+        bool moved = false;
         while (q->count && ring_push(&receiver->in[s->index], &q->msgs[q->first])) {
             q->first++;
             q->count--;
@@ -69,8 +70,9 @@ static bool flush_out(struct shard *s)
             q->first = 0;
         if (moved)
             wake_up(&receiver->wake);
+        any |= moved;
     }
-    return moved;
+    return any;
 }
 
 static void env_send(void *ctx, uint32_t node_id, uint32_t to, struct batch *moved)
@@ -130,12 +132,16 @@ static bool drain_shards(struct shard *s)
     bool any = false;
     for (uint32_t from = 0; from < s->pipeline->o.shard_count; from++) {
         const struct msg *m;
+        uint32_t count = 0;
         while ((m = ring_peek(&s->in[from]))) {
             struct msg taken = *m;
             ring_drop(&s->in[from]);
             receive(s, &taken);
-            any = true;
+            count++;
         }
+        if (count >= SHARD_RING_MSGS) /* it was full: the sender may be asleep, waiting for room */
+            wake_up(&s->pipeline->shards[from].wake);
+        any |= count > 0;
     }
     return any;
 }
@@ -162,8 +168,8 @@ static void move_out(struct shard *s, const struct msg *m)
         apply_moved(s, m->target, m->batch);
         return;
     }
-    struct msg moved = {.kind = MSG_MOVED, .from = s->index, .target = m->target, .number = m->number,
-                        .batch = m->batch};
+    struct msg moved = {
+        .kind = MSG_MOVED, .from = s->index, .target = m->target, .number = m->number, .batch = m->batch};
     send_msg(s, to, &moved);
 }
 
@@ -196,16 +202,18 @@ static void end_of_chunk(struct shard *s, const struct msg *m)
     free(position);
 }
 
-/* One message of a lane; false when it must wait (a moved row has not come in yet). */
-static bool take_msg(struct shard *s, struct sink_lane *l, const struct msg *m)
+/* One message of a lane; false when it must stay for now: a moved row has not come in yet, or a large table is being
+ * emptied. *any: something was done. */
+static bool take_msg(struct shard *s, struct sink_lane *l, const struct msg *m, bool *any)
 {
+    *any |= m->kind != MSG_WAIT;
     switch (m->kind) {
     case MSG_CHANGES:
         s->rows_in += m->batch->row_count;
         op_table_changes(table_op(s, m->target), m->batch);
         give_back(&l->returns[s->index], m->batch);
         return true;
-    case MSG_TRUNCATE: op_table_truncate(table_op(s, m->target)); return true;
+    case MSG_TRUNCATE: return op_table_truncate(table_op(s, m->target), REPLAY_ROWS);
     case MSG_MOVE: move_out(s, m); return true;
     case MSG_WAIT: return take_moved(s, m);
     case MSG_CHUNK_END: end_of_chunk(s, m); return true;
@@ -228,7 +236,7 @@ static bool drain_lanes(struct shard *s)
             if (!m)
                 break;
             struct msg taken = *m;
-            if (!take_msg(s, l, &taken))
+            if (!take_msg(s, l, &taken, &any))
                 break;
             ring_drop(&l->rings[s->index]);
             any = true;
@@ -318,7 +326,8 @@ static void commit(struct shard *s)
     int64_t from = now_us();
     struct err *e = commit_store(s);
     if (e) {
-        pipeline_fail(s->pipeline, err_wrap(e, "shard %u, epoch %llu", s->index, (unsigned long long)s->epoch));
+        pipeline_fail(s->pipeline,
+                      err_wrap(e, "shard %u, epoch %llu", s->index, (unsigned long long)s->epoch));
         return;
     }
     int64_t to = now_us();
@@ -393,7 +402,7 @@ static bool has_work(struct shard *s)
         return true;
     if (s->phase == SHARD_WORKING) {
         for (uint32_t i = 0; i < p->o.shard_count; i++)
-            if (ring_peek(&s->in[i]))
+            if (ring_peek(&s->in[i]) || (s->out[i].count && !ring_full(&p->shards[i].in[s->index])))
                 return true;
         for (uint32_t i = 0; i < p->lane_count; i++)
             if (!lane_done(s, i) && ring_peek(&p->lanes[i].rings[s->index]))
@@ -454,9 +463,17 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
     s->markers = xcalloc(p->o.plan->node_count, sizeof *s->markers);
     s->marker_sent = xcalloc(p->o.plan->node_count, sizeof *s->marker_sent);
     s->lane_chunk = xcalloc(p->lane_count, sizeof *s->lane_chunk);
-    struct graph_env env = {.shard = index, .shard_count = shards, .store = s->store, .catalog = p->o.catalog,
-                            .view_fill = p->o.view_fill, .log_rows = p->o.log_rows, .log_us = p->o.log_us,
-                            .send = env_send, .batch_get = env_batch, .ctx = s, .view_out = p->o.view_out};
+    struct graph_env env = {.shard = index,
+                            .shard_count = shards,
+                            .store = s->store,
+                            .catalog = p->o.catalog,
+                            .view_fill = p->o.view_fill,
+                            .log_rows = p->o.log_rows,
+                            .log_us = p->o.log_us,
+                            .send = env_send,
+                            .batch_get = env_batch,
+                            .ctx = s,
+                            .view_out = p->o.view_out};
     env.view_ctx = p->o.view_ctx;
     s->graph = graph_new(p->o.plan, &env);
     s->epoch = p->o.store ? store_epoch(p->o.store) : 0;
@@ -487,9 +504,9 @@ struct err *shard_open(struct shard *s, uint64_t epoch)
 
 void shard_fini(struct shard *s)
 {
+    graph_free(s->graph); /* first: it may hold a scan open inside the transaction */
     if (s->store && s->phase == SHARD_WORKING)
         store_abort(s->store);
-    graph_free(s->graph);
     for (uint32_t i = 0; i < s->pipeline->o.shard_count; i++) {
         ring_fini(&s->in[i]);
         ring_fini(&s->returns[i]);

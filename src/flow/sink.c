@@ -86,25 +86,30 @@ static struct batch *take_batch(struct sink_lane *l, uint32_t column_count)
     return pool_get(&l->pool, column_count);
 }
 
-/* Blocks while the ring is full: this is the back-pressure. False when stopping. */
-static bool push_blocking(struct sink_lane *l, uint32_t shard, const struct msg *m)
+/* Called again and again while a ring is full: this is the back-pressure. False when stopping. */
+static bool wait_for_room(struct sink_lane *l, bool *waited)
 {
     struct pipeline *p = l->sink->pipeline;
+    if (sink_stopping(l->sink))
+        return false;
+    if (!*waited)
+        atomic_store(&l->blocked, 1);
+    *waited = true;
+    for (uint32_t i = 0; i < shard_count(l); i++)
+        wake_up(&p->shards[i].wake);
+    nanosleep(&(struct timespec){0, 50000}, NULL);
+    return true;
+}
+
+static bool push_blocking(struct sink_lane *l, uint32_t shard, const struct msg *m)
+{
     bool waited = false;
-    while (!ring_push(&l->rings[shard], m)) {
-        if (sink_stopping(l->sink))
+    while (!ring_push(&l->rings[shard], m))
+        if (!wait_for_room(l, &waited))
             return false;
-        if (!waited) {
-            atomic_store(&l->blocked, 1);
-            wake_up(&p->shards[0].wake);
-        }
-        waited = true;
-        wake_up(&p->shards[shard].wake);
-        nanosleep(&(struct timespec){0, 50000}, NULL);
-    }
     if (waited)
         atomic_store(&l->blocked, 0);
-    wake_up(&p->shards[shard].wake);
+    wake_up(&l->sink->pipeline->shards[shard].wake);
     return true;
 }
 
@@ -127,21 +132,48 @@ static void queue_put(struct sink_lane *l, uint32_t shard, const struct msg *m)
     l->queued_batches++;
 }
 
+/* What fits of one shard's queue; true if anything did. */
+static bool push_some(struct sink_lane *l, uint32_t shard)
+{
+    struct lane_queue *q = &l->queues[shard];
+    uint32_t before = q->sent;
+    while (q->sent < q->count && ring_push(&l->rings[shard], &q->msgs[q->sent]))
+        q->sent++;
+    if (q->sent == before)
+        return false;
+    wake_up(&l->sink->pipeline->shards[shard].wake);
+    return true;
+}
+
+static void drop_sent(struct lane_queue *q)
+{
+    q->count -= q->sent;
+    memmove(q->msgs, q->msgs + q->sent, q->count * sizeof *q->msgs);
+    q->sent = q->committed = 0;
+}
+
+/* All queues together: a shard that waits for a moved row (MSG_WAIT) fills its ring, and the message that ends its
+ * waiting is in another shard's queue. */
 static bool push_queues(struct sink_lane *l)
 {
+    bool waited = false, left = true, stopped = false;
     begin_chunk(l);
-    for (uint32_t i = 0; i < shard_count(l); i++) {
-        struct lane_queue *q = &l->queues[i];
-        for (uint32_t m = 0; m < q->count; m++)
-            if (!push_blocking(l, i, &q->msgs[m])) {
-                memmove(q->msgs, q->msgs + m, (q->count - m) * sizeof *q->msgs);
-                q->count -= m;
-                return false;
-            }
-        q->count = q->committed = 0;
+    while (left && !stopped) {
+        bool any = false;
+        left = false;
+        for (uint32_t i = 0; i < shard_count(l); i++) {
+            any |= push_some(l, i);
+            left |= l->queues[i].sent < l->queues[i].count;
+        }
+        stopped = left && !any && !wait_for_room(l, &waited);
     }
+    if (waited)
+        atomic_store(&l->blocked, 0);
+    for (uint32_t i = 0; i < shard_count(l); i++)
+        if (l->queues[i].msgs)
+            drop_sent(&l->queues[i]);
     l->queued_batches = 0;
-    return true;
+    return !stopped;
 }
 
 static uint32_t node_of(const struct sink_lane *l, uint32_t table)
@@ -154,8 +186,11 @@ static void queue_slot(struct sink_lane *l, uint32_t table, uint32_t shard)
     struct lane_slot *slot = &l->slots[table * shard_count(l) + shard];
     if (!slot->batch || !slot->batch->row_count)
         return;
-    struct msg m = {.kind = MSG_CHANGES, .from = l->number, .target = node_of(l, table),
-                    .committed_rows = slot->committed_rows, .batch = slot->batch};
+    struct msg m = {.kind = MSG_CHANGES,
+                    .from = l->number,
+                    .target = node_of(l, table),
+                    .committed_rows = slot->committed_rows,
+                    .batch = slot->batch};
     queue_put(l, shard, &m);
     slot->batch = NULL;
     slot->committed_rows = 0;
@@ -187,7 +222,9 @@ static bool end_chunk(struct sink_lane *l)
         return false;
     uint64_t number = atomic_load_explicit(&l->begun, memory_order_relaxed);
     for (uint32_t i = 0; i < shard_count(l); i++) {
-        struct msg m = {.kind = MSG_CHUNK_END, .from = l->number, .number = number,
+        struct msg m = {.kind = MSG_CHUNK_END,
+                        .from = l->number,
+                        .number = number,
                         .other = i == 0 ? copy_position(l) : NULL};
         if (!push_blocking(l, i, &m)) {
             free(m.other);
@@ -196,7 +233,7 @@ static bool end_chunk(struct sink_lane *l)
     }
     atomic_fetch_add_explicit(&l->sink->status->rows, l->chunk_rows, memory_order_relaxed);
     l->open = l->has_commit = l->eager = false;
-    l->chunk_rows = 0;
+    l->chunk_rows = l->committed_rows = 0;
     atomic_store(&l->ended, number);
     wake_up(&l->sink->pipeline->shards[0].wake);
     return true;
@@ -204,7 +241,8 @@ static bool end_chunk(struct sink_lane *l)
 
 /* ---- rows ---- */
 
-static uint32_t row_home(struct sink_lane *l, const struct table_def *t, const union val *vals, const uint8_t *states)
+static uint32_t row_home(struct sink_lane *l, const struct table_def *t, const union val *vals,
+                         const uint8_t *states)
 {
     uint32_t count = t->key_count ? t->key_count : t->schema.column_count;
     buf_reset(&l->key);
@@ -237,7 +275,8 @@ static void put_row(struct batch *b, const struct table_def *t, const union val 
 }
 
 /* Deletes of keyed tables carry only the key. */
-static void put_key_row(struct batch *b, const struct table_def *t, const union val *vals, const uint8_t *states)
+static void put_key_row(struct batch *b, const struct table_def *t, const union val *vals,
+                        const uint8_t *states)
 {
     uint32_t r = b->row_count++;
     for (uint32_t c = 0; c < t->schema.column_count; c++)
@@ -274,7 +313,8 @@ static const struct table_def *table_of(const struct sink_lane *l, uint32_t tabl
     return &l->sink->pipeline->o.sources[l->sink->source].tables[table];
 }
 
-bool sink_row(struct sink_lane *l, uint32_t table_index, enum row_op op, const union val *vals, const uint8_t *states)
+bool sink_row(struct sink_lane *l, uint32_t table_index, enum row_op op, const union val *vals,
+              const uint8_t *states)
 {
     if (node_of(l, table_index) == UINT32_MAX)
         return !sink_stopping(l->sink); /* no view reads it */
@@ -301,9 +341,9 @@ static bool has_unchanged(const struct table_def *t, const uint8_t *states)
 
 /* The old row's shard completes the new row and passes it on; the new row's shard waits for it at this place of
  * its input, so that later changes of the new row cannot overtake. */
-static bool queue_move(struct sink_lane *l, uint32_t table, const struct table_def *t, uint32_t from, uint32_t to,
-                       const union val *old_vals, const uint8_t *old_states, const union val *new_vals,
-                       const uint8_t *new_states)
+static bool queue_move(struct sink_lane *l, uint32_t table, const struct table_def *t, uint32_t from,
+                       uint32_t to, const union val *old_vals, const uint8_t *old_states,
+                       const union val *new_vals, const uint8_t *new_states)
 {
     queue_slot(l, table, from);
     queue_slot(l, table, to);
@@ -311,8 +351,13 @@ static bool queue_move(struct sink_lane *l, uint32_t table, const struct table_d
     put_key_row(old, t, old_vals, old_states);
     put_row(row, t, new_vals, new_states, ROW_INSERT);
     uint64_t id = (uint64_t)l->number << 48 | l->moves++;
-    struct msg m = {.kind = MSG_MOVE, .from = l->number, .target = node_of(l, table), .number = id, .batch = row,
-                    .other = old, .committed_rows = to};
+    struct msg m = {.kind = MSG_MOVE,
+                    .from = l->number,
+                    .target = node_of(l, table),
+                    .number = id,
+                    .batch = row,
+                    .other = old,
+                    .committed_rows = to};
     queue_put(l, from, &m);
     if (to != from) {
         struct msg w = {.kind = MSG_WAIT, .from = l->number, .target = node_of(l, table), .number = id};
@@ -321,8 +366,8 @@ static bool queue_move(struct sink_lane *l, uint32_t table, const struct table_d
     return keep_bounded(l);
 }
 
-bool sink_move(struct sink_lane *l, uint32_t table_index, const union val *old_vals, const uint8_t *old_states,
-               const union val *new_vals, const uint8_t *new_states)
+bool sink_move(struct sink_lane *l, uint32_t table_index, const union val *old_vals,
+               const uint8_t *old_states, const union val *new_vals, const uint8_t *new_states)
 {
     if (node_of(l, table_index) == UINT32_MAX)
         return !sink_stopping(l->sink);
@@ -362,6 +407,7 @@ static void mark_committed(struct sink_lane *l)
     l->touched_count = 0;
     for (uint32_t i = 0; i < shard_count(l); i++)
         l->queues[i].committed = l->queues[i].count;
+    l->committed_rows = l->chunk_rows;
 }
 
 bool sink_commit(struct sink_lane *l, const void *position, size_t position_len, const char *position_text,
@@ -385,7 +431,8 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
     }
     bool large = l->chunk_rows >= CHUNK_ROWS_MAX;
     bool hungry = atomic_load_explicit(&p->hungry, memory_order_relaxed);
-    if (large || hungry || now_us() - l->chunk_us >= p->o.epoch_us)
+    /* A chunk of which a part is handed over already may be in the open epoch, which nothing else can end. */
+    if (large || hungry || l->open || now_us() - l->chunk_us >= p->o.epoch_us)
         return end_chunk(l);
     return !sink_stopping(l->sink);
 }
@@ -405,7 +452,7 @@ static void rollback_queue(struct sink_lane *l, struct lane_queue *q)
         if (msg->other)
             pool_put(&l->pool, msg->other);
     }
-    q->count = kept;
+    q->count = q->committed = kept;
 }
 
 bool sink_rollback(struct sink_lane *l)
@@ -420,8 +467,13 @@ bool sink_rollback(struct sink_lane *l)
         slot->touched = false;
     }
     l->touched_count = 0;
-    for (uint32_t i = 0; i < shard_count(l); i++)
+    l->queued_batches = 0;
+    for (uint32_t i = 0; i < shard_count(l); i++) {
         rollback_queue(l, &l->queues[i]);
+        l->queued_batches += l->queues[i].count;
+    }
+    l->chunk_rows = l->committed_rows;
+    sink_flush(l); /* the source will be away for a while */
     return true;
 }
 
@@ -439,8 +491,18 @@ static bool all_visible(const struct sink *s)
     return true;
 }
 
+bool sink_end(struct sink *s)
+{
+    bool whole = true;
+    for (uint32_t i = 0; i < s->lane_count; i++)
+        whole &= sink_rollback(&s->lanes[i]);
+    return whole;
+}
+
+/* Called by the thread of lane 0; the other lanes' threads have flushed theirs. */
 bool sink_barrier(struct sink *s)
 {
+    sink_flush(&s->lanes[0]);
     while (!all_visible(s)) {
         if (sink_stopping(s))
             return false;
@@ -506,6 +568,6 @@ void sink_set_state(struct sink *s, enum source_state state, const char *error)
     unsigned before = atomic_exchange(&s->status->state, state);
     gate_text_set(s->status->error, sizeof s->status->error, &s->status->error_seq, error ? error : "");
     if (before != state || error)
-        log_line(error ? LOG_WARN : LOG_INFO, "source", "state", "source=%s state=%s error=\"%s\"", s->status->name,
-                 names[state], error ? error : "");
+        log_line(error ? LOG_WARN : LOG_INFO, "source", "state", "source=%s state=%s error=\"%s\"",
+                 s->status->name, names[state], error ? error : "");
 }

@@ -95,7 +95,8 @@ struct err *topology_read(const char *sys_root, bool use_affinity, struct topolo
         if (!online[c])
             continue;
         struct topology_cpu *cpu = &out->cpus[out->cpu_count++];
-        *cpu = (struct topology_cpu){.cpu = c, .isolated = isolated[c],
+        *cpu = (struct topology_cpu){.cpu = c,
+                                     .isolated = isolated[c],
                                      .allowed = !masked || (c < CPU_SETSIZE && CPU_ISSET(c, &mask))};
         read_siblings(sys_root, cpu);
     }
@@ -169,7 +170,8 @@ static struct err *check_list(const struct topology *t, const char *what, const 
                             "/sys/devices/system/cpu/online lists those that are");
         for (uint32_t j = 0; j < i; j++)
             if (find_cpu(t, r->cpus[j])->core == c->core)
-                return err_new(ERR_CONFIG, "cores.%s: CPUs %u and %u are one core", what, r->cpus[j], r->cpus[i]);
+                return err_new(ERR_CONFIG, "cores.%s: CPUs %u and %u are one core", what, r->cpus[j],
+                               r->cpus[i]);
     }
     return NULL;
 }

@@ -22,7 +22,7 @@ struct topology {
 struct placement {
     uint32_t shard_count, serve_count;
     uint32_t shards[256], serve[256]; /* CPU of each */
-    bool shared; /* several threads share a core: nothing is pinned */
+    bool shared;                      /* several threads share a core: nothing is pinned */
 };
 struct core_request { /* one side's wish: auto, a count, or a list */
     bool is_auto;

@@ -13,7 +13,7 @@ struct eval_node {
     struct eval_node **args; /* owned */
     union val *v;            /* owned: BATCH_ROWS values; NULL for columns */
     uint8_t *state;
-    uint8_t *mask;           /* owned by conditional nodes: rows that reach the next argument */
+    uint8_t *mask; /* owned by conditional nodes: rows that reach the next argument */
 };
 
 struct eval {
@@ -24,7 +24,8 @@ struct eval {
     char last_text[160];
 };
 
-typedef struct vec (*node_fn)(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask);
+typedef struct vec (*node_fn)(struct eval *ev, struct eval_node *n, const struct batch *in,
+                              const uint8_t *mask);
 static struct vec run_node(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask);
 
 static inline bool wanted(const uint8_t *mask, uint32_t r)
@@ -44,7 +45,8 @@ static void note_error(struct eval *ev)
     ev->ctx.error = FN_OK;
 }
 
-static struct vec run_column(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_column(struct eval *ev, struct eval_node *n, const struct batch *in,
+                             const uint8_t *mask)
 {
     (void)ev, (void)mask;
     ASSERT(n->e->u.column < in->column_count);
@@ -58,7 +60,8 @@ static struct vec run_const(struct eval *ev, struct eval_node *n, const struct b
 }
 
 /* The hot path: a strict function with a vector kernel and no mask. Merges states, then one kernel call. */
-static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct batch *in, const struct vec *args)
+static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct batch *in,
+                             const struct vec *args)
 {
     uint32_t rows = in->row_count;
     bool binary = n->arg_count == 2;
@@ -74,8 +77,8 @@ static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct 
     return own(n);
 }
 
-static uint8_t call_scalar(struct eval *ev, fn_eval fn, const union val *vals, const bool *null, uint32_t count,
-                           union val *out)
+static uint8_t call_scalar(struct eval *ev, fn_eval fn, const union val *vals, const bool *null,
+                           uint32_t count, union val *out)
 {
     bool out_null = false;
     if (UNLIKELY(!fn(&ev->ctx, vals, null, count, out, &out_null))) {
@@ -136,7 +139,8 @@ static struct vec run_cast(struct eval *ev, struct eval_node *n, const struct ba
     return own(n);
 }
 
-static struct vec run_typmod(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_typmod(struct eval *ev, struct eval_node *n, const struct batch *in,
+                             const uint8_t *mask)
 {
     struct vec a = run_node(ev, n->args[0], in, mask);
     for (uint32_t r = 0; r < in->row_count; r++) {
@@ -153,7 +157,8 @@ static struct vec run_typmod(struct eval *ev, struct eval_node *n, const struct 
 }
 
 /* AND and OR: `stop` is the value that decides. A row leaves the mask once decided or failed. */
-static struct vec run_and_or(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_and_or(struct eval *ev, struct eval_node *n, const struct batch *in,
+                             const uint8_t *mask)
 {
     int64_t stop = n->e->kind == EX_OR;
     uint32_t rows = in->row_count;
@@ -223,7 +228,8 @@ static struct vec run_test(struct eval *ev, struct eval_node *n, const struct ba
     return own(n);
 }
 
-static struct vec run_distinct(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_distinct(struct eval *ev, struct eval_node *n, const struct batch *in,
+                               const uint8_t *mask)
 {
     struct vec a = run_node(ev, n->args[0], in, mask), b = run_node(ev, n->args[1], in, mask);
     enum type_id t = n->e->args[0]->type.id;
@@ -275,7 +281,8 @@ static struct vec run_case(struct eval *ev, struct eval_node *n, const struct ba
     return own(n);
 }
 
-static struct vec run_coalesce(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_coalesce(struct eval *ev, struct eval_node *n, const struct batch *in,
+                               const uint8_t *mask)
 {
     uint32_t rows = in->row_count;
     for (uint32_t r = 0; r < rows; r++)
@@ -293,7 +300,8 @@ static struct vec run_coalesce(struct eval *ev, struct eval_node *n, const struc
     return own(n);
 }
 
-static struct vec run_nullif(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_nullif(struct eval *ev, struct eval_node *n, const struct batch *in,
+                             const uint8_t *mask)
 {
     struct vec a = run_node(ev, n->args[0], in, mask), b = run_node(ev, n->args[1], in, mask);
     for (uint32_t r = 0; r < in->row_count; r++) {
@@ -312,7 +320,8 @@ static struct vec run_nullif(struct eval *ev, struct eval_node *n, const struct 
     return own(n);
 }
 
-static struct vec run_extreme(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+static struct vec run_extreme(struct eval *ev, struct eval_node *n, const struct batch *in,
+                              const uint8_t *mask)
 {
     int sign = n->e->kind == EX_GREATEST ? 1 : -1;
     for (uint32_t r = 0; r < in->row_count; r++)
@@ -350,7 +359,8 @@ static struct vec run_in(struct eval *ev, struct eval_node *n, const struct batc
                 continue;
             union val pair[2] = {x.v[r], y.v[r]}, equal = {.i = 0};
             const bool null[2] = {false, false};
-            uint8_t s = y.state[r] == VAL_OK ? call_scalar(ev, n->e->u.fn->eval, pair, null, 2, &equal) : y.state[r];
+            uint8_t s =
+                y.state[r] == VAL_OK ? call_scalar(ev, n->e->u.fn->eval, pair, null, 2, &equal) : y.state[r];
             if (s == VAL_NULL)
                 n->state[r] = VAL_NULL;
             else if (s == VAL_ERROR || equal.i) {
@@ -364,13 +374,27 @@ static struct vec run_in(struct eval *ev, struct eval_node *n, const struct batc
 }
 
 static const node_fn node_fns[] = {
-    [EX_COLUMN] = run_column,     [EX_CONST] = run_const,       [EX_FN] = run_fn,
-    [EX_CAST] = run_cast,         [EX_TYPMOD] = run_typmod,     [EX_AND] = run_and_or,
-    [EX_OR] = run_and_or,         [EX_NOT] = run_not,           [EX_IS_NULL] = run_test,
-    [EX_IS_NOT_NULL] = run_test,  [EX_IS_TRUE] = run_test,      [EX_IS_NOT_TRUE] = run_test,
-    [EX_IS_FALSE] = run_test,     [EX_IS_NOT_FALSE] = run_test, [EX_DISTINCT] = run_distinct,
-    [EX_NOT_DISTINCT] = run_distinct, [EX_CASE] = run_case,     [EX_COALESCE] = run_coalesce,
-    [EX_NULLIF] = run_nullif,     [EX_GREATEST] = run_extreme,  [EX_LEAST] = run_extreme,
+    [EX_COLUMN] = run_column,
+    [EX_CONST] = run_const,
+    [EX_FN] = run_fn,
+    [EX_CAST] = run_cast,
+    [EX_TYPMOD] = run_typmod,
+    [EX_AND] = run_and_or,
+    [EX_OR] = run_and_or,
+    [EX_NOT] = run_not,
+    [EX_IS_NULL] = run_test,
+    [EX_IS_NOT_NULL] = run_test,
+    [EX_IS_TRUE] = run_test,
+    [EX_IS_NOT_TRUE] = run_test,
+    [EX_IS_FALSE] = run_test,
+    [EX_IS_NOT_FALSE] = run_test,
+    [EX_DISTINCT] = run_distinct,
+    [EX_NOT_DISTINCT] = run_distinct,
+    [EX_CASE] = run_case,
+    [EX_COALESCE] = run_coalesce,
+    [EX_NULLIF] = run_nullif,
+    [EX_GREATEST] = run_extreme,
+    [EX_LEAST] = run_extreme,
     [EX_IN] = run_in,
 };
 
@@ -392,7 +416,8 @@ static struct eval_node *node_new(const struct expr *e)
         return n;
     n->v = xcalloc(BATCH_ROWS, sizeof *n->v);
     n->state = xcalloc(BATCH_ROWS, 1);
-    if (e->kind == EX_AND || e->kind == EX_OR || e->kind == EX_CASE || e->kind == EX_COALESCE || e->kind == EX_IN)
+    if (e->kind == EX_AND || e->kind == EX_OR || e->kind == EX_CASE || e->kind == EX_COALESCE ||
+        e->kind == EX_IN)
         n->mask = xcalloc(BATCH_ROWS, 2);
     if (e->kind == EX_CONST)
         for (uint32_t r = 0; r < BATCH_ROWS; r++) {

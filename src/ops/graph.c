@@ -5,9 +5,13 @@
 #include <string.h>
 
 static const struct op_class *const classes[] = {
-    [PLAN_TABLE] = &op_class_table,       [PLAN_FILTER] = &op_class_filter,   [PLAN_MAP] = &op_class_map,
-    [PLAN_JOIN] = &op_class_join,         [PLAN_AGGREGATE] = &op_class_aggregate,
-    [PLAN_UNION_ALL] = &op_class_union,   [PLAN_EXCHANGE] = &op_class_exchange,
+    [PLAN_TABLE] = &op_class_table,
+    [PLAN_FILTER] = &op_class_filter,
+    [PLAN_MAP] = &op_class_map,
+    [PLAN_JOIN] = &op_class_join,
+    [PLAN_AGGREGATE] = &op_class_aggregate,
+    [PLAN_UNION_ALL] = &op_class_union,
+    [PLAN_EXCHANGE] = &op_class_exchange,
     [PLAN_VIEW] = &op_class_view,
 };
 
@@ -159,7 +163,7 @@ uint32_t op_out_row(struct op *op, int64_t weight)
 
 void op_row_error(struct op *op, int64_t weight, const char *text)
 {
-    op->error_rows += weight;
+    weight_add(&op->error_rows, weight);
     strncpy(op->error_text, text, sizeof op->error_text - 1);
 }
 

@@ -35,8 +35,8 @@ struct op {
     const struct plan_node *node;
     const struct op_class *klass;
     struct graph *graph;
-    void *state;          /* owned, of the class */
-    struct batch *out;    /* owned; output under construction */
+    void *state;       /* owned, of the class */
+    struct batch *out; /* owned; output under construction */
     uint32_t reader_count;
     struct op_reader *readers;
     bool closed;          /* for the current epoch */
@@ -48,10 +48,10 @@ struct op {
 /* How a graph reaches the world. The flow layer fills it in. */
 struct graph_env {
     uint32_t shard, shard_count;
-    struct store_shard *store;      /* NULL: operators in memory only (benchmarks, unit tests) */
-    const struct catalog *catalog;  /* of the published views, by view_index; NULL without store */
-    bool *view_fill;                /* by view_index: rebuild writes its rows (new or changed view) */
-    int64_t log_rows, log_us;       /* change log retention */
+    struct store_shard *store;     /* NULL: operators in memory only (benchmarks, unit tests) */
+    const struct catalog *catalog; /* of the published views, by view_index; NULL without store */
+    bool *view_fill;               /* by view_index: rebuild writes its rows (new or changed view) */
+    int64_t log_rows, log_us;      /* change log retention */
     /* Rows for another shard; `to` != shard. The batch is lent. */
     void (*send)(void *ctx, uint32_t node_id, uint32_t to, struct batch *moved);
     struct batch *(*batch_get)(void *ctx, uint32_t to, uint32_t column_count); /* an empty batch to be sent */
@@ -65,12 +65,13 @@ struct graph {
     const struct plan *plan;
     struct graph_env env;
     uint32_t op_count;
-    struct op *ops;          /* by node id */
-    uint64_t epoch;          /* being worked on */
+    struct op *ops; /* by node id */
+    uint64_t epoch; /* being worked on */
     int64_t now_us;
-    bool rebuilding;         /* state is being rebuilt from mirrors: views are not written, except view_fill */
-    bool first_epoch;        /* no epoch was closed yet since the graph was made */
-    struct err *failure;     /* first error that makes the epoch impossible to commit (store full, broken invariant) */
+    bool rebuilding;  /* state is being rebuilt from mirrors: views are not written, except view_fill */
+    bool first_epoch; /* no epoch was closed yet since the graph was made */
+    struct err
+        *failure; /* first error that makes the epoch impossible to commit (store full, broken invariant) */
 };
 
 struct graph *graph_new(const struct plan *plan, const struct graph_env *env);
@@ -92,12 +93,18 @@ void op_flush(struct op *op);
 /* Room for one row in op->out (flushes when full); returns its row number. Row count is raised; weight is set. */
 uint32_t op_out_row(struct op *op, int64_t weight);
 void op_row_error(struct op *op, int64_t weight, const char *text);
+/* A weight that no longer fits is a broken invariant, not a row to be wrong about. */
+static inline void weight_add(int64_t *to, int64_t more)
+{
+    ASSERT(!__builtin_add_overflow(*to, more, to));
+}
 void graph_fail(struct graph *g, struct err *e); /* keeps the first; takes e */
 
 /* ---- entry points of the flow layer ---- */
 /* Changes from a source for a PLAN_TABLE node: weight[r] holds enum row_op. */
 void op_table_changes(struct op *op, const struct batch *changes);
-void op_table_truncate(struct op *op);
+/* Takes every row out of the mirror, at most `rows` of them now; true once none is left (or the graph failed). */
+bool op_table_truncate(struct op *op, uint64_t rows);
 /* Takes the old row of `old_key` (row 0 of `old`) out of the mirror and completes VAL_UNCHANGED columns of `row` (row 0) from it. */
 void op_table_move_out(struct op *op, const struct batch *old, struct batch *row);
 /* Emits the next `rows` rows of the mirror; true once every row was emitted. The mirror must not change meanwhile. */

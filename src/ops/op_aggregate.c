@@ -26,24 +26,24 @@ struct group {
     struct bytemap_entry map; /* key bytes follow the calls */
     uint64_t number;          /* names the group in the multisets */
     int64_t weight;           /* rows in it */
-    struct bytes key_row;     /* row codec of the key columns as first seen */
+    struct bytes key_row;     /* row codec of the key columns: the smallest look */
     struct bytes shown;       /* the row put out */
     bool dirty;
-    bool failed;              /* its row cannot be computed (sum overflow): counted as an error row */
+    bool failed; /* its row cannot be computed (sum overflow): counted as an error row */
     struct agg_state calls[];
 };
 struct distinct_value {
     struct bytemap_entry map; /* key: group number, call, value key */
     int64_t count;
-    struct bytes value;       /* row codec of the value as first seen: what was added is what is taken away */
+    struct bytes value; /* row codec of the value as first seen: what was added is what is taken away */
 };
 struct aggregate_state {
     uint32_t key_count, call_count;
     struct key_column *key;
-    struct schema key_schema;   /* of the key part of the output */
-    struct vec *key_vecs;       /* scratch: the key columns of a batch */
+    struct schema key_schema;    /* of the key part of the output */
+    struct vec *key_vecs;        /* scratch: the key columns of a batch */
     struct schema *value_schema; /* per call: one column, its argument */
-    bool key_looks;             /* some key column's type allows several looks of one value */
+    bool key_looks;              /* some key column's type allows several looks of one value */
     struct bytemap groups;
     struct bytemap distinct;
     struct ordmap ordered;
@@ -61,7 +61,8 @@ struct aggregate_state {
 static struct bytes bytes_copy(const void *p, size_t len)
 {
     struct bytes b = {xmalloc(len), (uint32_t)len};
-    memcpy(b.p, p, len);
+    if (len)
+        memcpy(b.p, p, len);
     return b;
 }
 
@@ -77,7 +78,8 @@ static void *grow_array(void *array, uint32_t count, uint32_t *capacity, size_t 
 
 static bool has_looks(enum type_id t)
 {
-    return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL || t == T_JSONB;
+    return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
+           t == T_JSONB;
 }
 
 #define LOOKS_OF_KEY 0xffff /* in place of a call number */
@@ -127,7 +129,8 @@ static void count_key_look(struct aggregate_state *s, struct group *g, const str
     value_key(s, g, LOOKS_OF_KEY, T_UNKNOWN, NULL);
     count_look(s, b->weight[r]);
     const struct ordmap_node *n = ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len);
-    if (!n || (n->payload_len == g->key_row.len && memcmp(ordmap_payload(n), g->key_row.p, n->payload_len) == 0))
+    if (!n ||
+        (n->payload_len == g->key_row.len && memcmp(ordmap_payload(n), g->key_row.p, n->payload_len) == 0))
         return;
     s->bytes += n->payload_len;
     s->bytes -= g->key_row.len;
@@ -140,7 +143,8 @@ static struct group *group_new(struct aggregate_state *s, const struct batch *b,
     size_t fixed = sizeof(struct group) + s->call_count * sizeof(struct agg_state);
     struct group *g = xcalloc(1, fixed + s->key_bytes.len);
     g->map = (struct bytemap_entry){hash, (uint8_t *)g + fixed, (uint32_t)s->key_bytes.len};
-    memcpy((uint8_t *)g + fixed, s->key_bytes.p, s->key_bytes.len);
+    if (s->key_bytes.len)
+        memcpy((uint8_t *)g + fixed, s->key_bytes.p, s->key_bytes.len);
     g->number = s->next_number++;
     for (uint32_t c = 0; c < s->call_count; c++)
         agg_state_init(&g->calls[c]);
@@ -155,7 +159,8 @@ static void group_free(struct aggregate_state *s, struct group *g)
 {
     for (uint32_t c = 0; c < s->call_count; c++)
         agg_state_fini(&g->calls[c]);
-    s->bytes -= sizeof *g + s->call_count * sizeof(struct agg_state) + g->map.key_len + g->key_row.len + g->shown.len;
+    s->bytes -=
+        sizeof *g + s->call_count * sizeof(struct agg_state) + g->map.key_len + g->key_row.len + g->shown.len;
     free(g->key_row.p);
     free(g->shown.p);
     free(g);
@@ -179,8 +184,8 @@ static void value_row(struct aggregate_state *s, uint32_t call, const union val 
     row_encode(&s->row, &s->value_schema[call], v, &state);
 }
 
-static void apply_value(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
-                        const union val *v, int64_t weight)
+static void apply_value(struct aggregate_state *s, struct group *g, const struct plan_call *call,
+                        uint32_t index, const union val *v, int64_t weight)
 {
     if (!call->agg->ordered) {
         agg_update(call->agg, &g->calls[index], v, weight);
@@ -225,8 +230,8 @@ static void smallest_look(struct aggregate_state *s, uint32_t index, union val *
 }
 
 /* DISTINCT: the accumulator sees a value when its first copy comes and when its last one goes. */
-static void apply_distinct(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
-                           const union val *v, int64_t weight)
+static void apply_distinct(struct aggregate_state *s, struct group *g, const struct plan_call *call,
+                           uint32_t index, const union val *v, int64_t weight)
 {
     value_key(s, g, index, call->arg_type.id, v);
     uint64_t hash = hash_bytes(s->value_bytes.p, s->value_bytes.len);
@@ -235,7 +240,7 @@ static void apply_distinct(struct aggregate_state *s, struct group *g, const str
     if (!d)
         d = distinct_new(s, index, v, hash);
     int64_t before = d->count;
-    d->count += weight;
+    weight_add(&d->count, weight);
     if ((before > 0) != (d->count > 0)) {
         union val first;
         uint8_t state;
@@ -263,8 +268,8 @@ static void apply_distinct_look(struct aggregate_state *s, struct group *g, cons
         agg_update(call->agg, &g->calls[index], &after, 1);
 }
 
-static void apply_call(struct aggregate_state *s, struct group *g, const struct plan_call *call, uint32_t index,
-                       const struct batch *b, uint32_t r)
+static void apply_call(struct aggregate_state *s, struct group *g, const struct plan_call *call,
+                       uint32_t index, const struct batch *b, uint32_t r)
 {
     if (call->filter != PLAN_NO_COLUMN) {
         const struct vec *f = &b->cols[call->filter];
@@ -272,7 +277,7 @@ static void apply_call(struct aggregate_state *s, struct group *g, const struct 
             return;
     }
     if (call->arg == PLAN_NO_COLUMN) {
-        g->calls[index].count += b->weight[r];
+        weight_add(&g->calls[index].count, b->weight[r]);
         return;
     }
     if (b->cols[call->arg].state[r] != VAL_OK)
@@ -298,7 +303,7 @@ static void aggregate_push(struct op *op, uint32_t input, const struct batch *b)
         struct group *g = (struct group *)bytemap_find(&s->groups, hash, s->key_bytes.p, s->key_bytes.len);
         if (!g)
             g = group_new(s, b, r, hash);
-        g->weight += b->weight[r];
+        weight_add(&g->weight, b->weight[r]);
         if (s->key_looks)
             count_key_look(s, g, b, r);
         mark_dirty(s, g);
@@ -318,11 +323,12 @@ static bool extreme_result(struct aggregate_state *s, const struct group *g, con
                                       ? ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len)
                                       : ordmap_last(&s->ordered, s->value_bytes.p, s->value_bytes.len);
     *state = VAL_NULL;
-    return !n || row_decode(&s->arena, &s->value_schema[index], ordmap_payload(n), n->payload_len, out, state);
+    return !n ||
+           row_decode(&s->arena, &s->value_schema[index], ordmap_payload(n), n->payload_len, out, state);
 }
 
-static bool call_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call, uint32_t index,
-                        union val *out, uint8_t *state)
+static bool call_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call,
+                        uint32_t index, union val *out, uint8_t *state)
 {
     if (call->agg->ordered)
         return extreme_result(s, g, call, index, out, state);
@@ -342,7 +348,8 @@ static bool group_row(struct op *op, struct group *g)
     uint8_t *states = ARENA_ARRAY(&s->arena, uint8_t, columns);
     ASSERT(row_decode(&s->arena, &s->key_schema, g->key_row.p, g->key_row.len, vals, states));
     for (uint32_t c = 0; c < s->call_count; c++)
-        if (!call_result(s, g, &op->node->u.agg.calls[c], c, &vals[s->key_count + c], &states[s->key_count + c]))
+        if (!call_result(s, g, &op->node->u.agg.calls[c], c, &vals[s->key_count + c],
+                         &states[s->key_count + c]))
             return false;
     buf_reset(&s->row);
     row_encode(&s->row, &op->node->schema, vals, states);
@@ -424,7 +431,9 @@ static void aggregate_close(struct op *op)
     for (uint32_t i = 0; i < s->dirty_count; i++) {
         struct group *g = s->dirty[i];
         g->dirty = false;
-        if (keyed && g->weight == 0)
+        if (g->weight < 0)
+            graph_fail(op->graph, err_new(ERR_INTERNAL, "an aggregate's group has fewer than no rows"));
+        else if (keyed && g->weight == 0)
             drop_group(op, g);
         else
             show_group(op, g);
@@ -498,5 +507,5 @@ static size_t aggregate_bytes(const struct op *op)
     return s->bytes + bytemap_bytes(&s->groups) + bytemap_bytes(&s->distinct) + s->ordered.bytes;
 }
 
-const struct op_class op_class_aggregate = {"aggregate",    aggregate_open, aggregate_push,
+const struct op_class op_class_aggregate = {"aggregate",     aggregate_open, aggregate_push,
                                             aggregate_close, aggregate_fini, aggregate_bytes};

@@ -16,17 +16,17 @@
 
 struct join_row {
     int64_t weight;
-    int64_t matches;  /* weight of the other side's rows that match; kept only on preserved sides */
-    uint32_t hash;    /* of the row bytes */
+    int64_t matches; /* weight of the other side's rows that match; kept only on preserved sides */
+    uint32_t hash;   /* of the row bytes */
     uint32_t len;
     uint32_t position; /* in its key's array */
-    uint8_t bytes[];  /* row codec of the side's columns */
+    uint8_t bytes[];   /* row codec of the side's columns */
 };
 struct join_key {
     struct bytemap_entry map; /* key bytes follow the struct */
     struct join_row **rows;   /* owned array of owned rows */
     uint32_t count, capacity;
-    struct join_row **index;  /* open addressing by row hash, made when count exceeds INDEX_FROM; owned */
+    struct join_row **index; /* open addressing by row hash, made when count exceeds INDEX_FROM; owned */
     uint32_t index_mask;
 };
 #define INDEX_FROM 16
@@ -43,8 +43,8 @@ struct join_side {
 };
 struct join_state {
     struct join_side side[2];
-    struct eval *residual;       /* NULL: none */
-    struct batch *candidates;    /* pairs under test of the residual: left ++ right columns */
+    struct eval *residual;            /* NULL: none */
+    struct batch *candidates;         /* pairs under test of the residual: left ++ right columns */
     struct join_row **candidate_rows; /* the other side's row of each candidate */
     struct buf key, row;
     struct join_row **graveyard; /* rows that left the state but that pending output may still refer to */
@@ -141,7 +141,8 @@ static struct join_row *key_find_row(const struct join_key *k, uint32_t hash, co
     return NULL;
 }
 
-static struct join_row *key_add_row(struct join_side *s, struct join_key *k, uint32_t hash, const struct buf *bytes)
+static struct join_row *key_add_row(struct join_side *s, struct join_key *k, uint32_t hash,
+                                    const struct buf *bytes)
 {
     struct join_row *row = xmalloc(sizeof *row + bytes->len);
     *row = (struct join_row){.hash = hash, .len = (uint32_t)bytes->len, .position = k->count};
@@ -205,7 +206,8 @@ static void put_nulls(struct op *op, uint32_t r, const struct join_side *s)
         op->out->cols[s->offset + c].state[r] = VAL_NULL;
 }
 
-static void put_batch_row(struct batch *to, uint32_t r, const struct join_side *s, const struct batch *b, uint32_t from)
+static void put_batch_row(struct batch *to, uint32_t r, const struct join_side *s, const struct batch *b,
+                          uint32_t from)
 {
     for (uint32_t c = 0; c < s->schema->column_count; c++) {
         to->cols[s->offset + c].v[r] = b->cols[c].v[from];
@@ -252,11 +254,11 @@ static void emit_pair(struct op *op, struct join_side *mine, struct join_side *o
 }
 
 /* The other side's row gains w in matches; says so when it crosses zero. */
-static void match_state_row(struct op *op, struct join_side *mine, struct join_side *other, struct join_row *row,
-                            int64_t w)
+static void match_state_row(struct op *op, struct join_side *mine, struct join_side *other,
+                            struct join_row *row, int64_t w)
 {
     int64_t before = row->matches;
-    row->matches += w;
+    weight_add(&row->matches, w);
     if (before <= 0 && row->matches > 0)
         emit_padded_state_row(op, other, mine, row, -row->weight);
     else if (before > 0 && row->matches <= 0)
@@ -274,8 +276,8 @@ static void join_pair(struct op *op, struct join_side *mine, struct join_side *o
 }
 
 /* Tests the residual for up to BATCH_ROWS candidates; returns the weight of those that pass. */
-static int64_t test_candidates(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
-                               uint32_t r)
+static int64_t test_candidates(struct op *op, struct join_side *mine, struct join_side *other,
+                               const struct batch *b, uint32_t r)
 {
     struct join_state *s = op->state;
     struct vec pass = eval_run(s->residual, s->candidates);
@@ -285,7 +287,7 @@ static int64_t test_candidates(struct op *op, struct join_side *mine, struct joi
         if (pass.state[i] == VAL_ERROR) {
             op_row_error(op, weight_product(b->weight[r], row->weight), eval_error_text(s->residual));
         } else if (pass.state[i] == VAL_OK && pass.v[i].i) {
-            weight += row->weight;
+            weight_add(&weight, row->weight);
             join_pair(op, mine, other, b, r, row);
         }
     }
@@ -304,16 +306,16 @@ static int64_t join_row_residual(struct op *op, struct join_side *mine, struct j
         put_state_row(s->candidates, n, other, k->rows[i]);
         s->candidate_rows[n] = k->rows[i];
         if (batch_full(s->candidates))
-            weight += test_candidates(op, mine, other, b, r);
+            weight_add(&weight, test_candidates(op, mine, other, b, r));
     }
     if (s->candidates->row_count)
-        weight += test_candidates(op, mine, other, b, r);
+        weight_add(&weight, test_candidates(op, mine, other, b, r));
     return weight;
 }
 
 /* Joins row r of the change with the other side; returns the weight of its matches. */
-static int64_t join_with_other(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
-                               uint32_t r, uint64_t hash)
+static int64_t join_with_other(struct op *op, struct join_side *mine, struct join_side *other,
+                               const struct batch *b, uint32_t r, uint64_t hash)
 {
     struct join_state *s = op->state;
     struct join_key *k = side_key(other, hash, &s->key, false);
@@ -323,15 +325,15 @@ static int64_t join_with_other(struct op *op, struct join_side *mine, struct joi
         return join_row_residual(op, mine, other, b, r, k);
     int64_t weight = 0;
     for (uint32_t i = 0; i < k->count; i++) {
-        weight += k->rows[i]->weight;
+        weight_add(&weight, k->rows[i]->weight);
         join_pair(op, mine, other, b, r, k->rows[i]);
     }
     return weight;
 }
 
 /* Row r becomes part of (or leaves) its own side. */
-static void keep_row(struct join_state *s, struct join_side *mine, const struct batch *b, uint32_t r, uint64_t hash,
-                     int64_t matches)
+static void keep_row(struct join_state *s, struct join_side *mine, const struct batch *b, uint32_t r,
+                     uint64_t hash, int64_t matches)
 {
     struct join_key *k = side_key(mine, hash, &s->key, true);
     buf_reset(&s->row);
@@ -342,7 +344,7 @@ static void keep_row(struct join_state *s, struct join_side *mine, const struct 
         row = key_add_row(mine, k, row_hash, &s->row);
         row->matches = matches;
     }
-    row->weight += b->weight[r];
+    weight_add(&row->weight, b->weight[r]);
     if (row->weight == 0)
         key_drop_row(s, mine, k, row);
 }

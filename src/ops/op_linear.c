@@ -135,8 +135,8 @@ static void map_push(struct op *op, uint32_t input, const struct batch *b)
         map_rows_one_by_one(op, s, b);
         return;
     }
-    s->view = (struct batch){.row_count = b->row_count, .column_count = s->count, .cols = s->results,
-                             .weight = b->weight};
+    s->view = (struct batch){
+        .row_count = b->row_count, .column_count = s->count, .cols = s->results, .weight = b->weight};
     op_emit(op, &s->view);
 }
 
@@ -247,5 +247,5 @@ void op_exchange_receive(struct op *op, const struct batch *b)
     op_emit(op, b);
 }
 
-const struct op_class op_class_exchange = {"exchange", exchange_open, exchange_push, exchange_close, exchange_fini,
-                                           NULL};
+const struct op_class op_class_exchange = {"exchange",     exchange_open, exchange_push,
+                                           exchange_close, exchange_fini, NULL};

@@ -14,7 +14,7 @@ struct table_state {
     store_db db;
     struct key_column *key;
     struct buf key_bytes, new_row, old_row, value;
-    struct batch *old; /* one row: the old row decoded, borrowing from old_row */
+    struct batch *old;         /* one row: the old row decoded, borrowing from old_row */
     struct store_scan *replay; /* open while the mirror is being replayed */
 };
 
@@ -40,6 +40,8 @@ static void table_open(struct op *op)
 static void table_fini(struct op *op)
 {
     struct table_state *s = op->state;
+    if (s->replay)
+        store_scan_close(s->replay);
     free(s->key);
     buf_fini(&s->key_bytes);
     buf_fini(&s->new_row);
@@ -106,8 +108,8 @@ static bool load_old(struct op *op, struct table_state *s)
     batch_reset(s->old, s->table->schema.column_count);
     if (row_decode_append(s->old, &s->table->schema, s->old_row.p, s->old_row.len, 1, false))
         return true;
-    graph_fail(op->graph, err_new(ERR_CORRUPT, "mirror of %s.%s: a stored row cannot be read", s->table->source,
-                                  s->table->name));
+    graph_fail(op->graph, err_new(ERR_CORRUPT, "mirror of %s.%s: a stored row cannot be read",
+                                  s->table->source, s->table->name));
     return false;
 }
 
@@ -134,7 +136,8 @@ static void upsert(struct op *op, struct table_state *s, const struct batch *b, 
     }
     buf_reset(&s->new_row);
     row_encode_vecs(&s->new_row, &s->table->schema, b->cols, r);
-    if (has_old && s->new_row.len == s->old_row.len && memcmp(s->new_row.p, s->old_row.p, s->old_row.len) == 0)
+    if (has_old && s->new_row.len == s->old_row.len &&
+        memcmp(s->new_row.p, s->old_row.p, s->old_row.len) == 0)
         return; /* delivered twice, or an update that changes nothing */
     if (failed(op, store_put(op->graph->env.store, s->db, slice_of(&s->key_bytes), slice_of(&s->new_row))))
         return;
@@ -217,7 +220,8 @@ void op_table_move_out(struct op *op, const struct batch *old, struct batch *row
             continue;
         col->state[0] = s->old->cols[c].state[0];
         if (col->state[0] == VAL_OK)
-            col->v[0] = val_copy(&row->arena, type_phys(s->table->schema.columns[c].type.id), s->old->cols[c].v[0]);
+            col->v[0] =
+                val_copy(&row->arena, type_phys(s->table->schema.columns[c].type.id), s->old->cols[c].v[0]);
     }
     if (has_old)
         delete_keyed(op, s);
@@ -277,13 +281,33 @@ static void emit_all(struct op *op, int64_t sign)
     store_scan_close(scan);
 }
 
-void op_table_truncate(struct op *op)
+static bool drop_row(void *ctx, struct slice key, struct slice value)
+{
+    (void)key;
+    struct op *op = ctx;
+    struct table_state *s = op->state;
+    int64_t copies;
+    ASSERT(stored_row(s, value, &copies));
+    emit_bytes(op, &s->value, -copies);
+    return true;
+}
+
+/* A small table goes in one stroke; a large one bit by bit, so that what waits to be sent stays bounded. Whatever lies
+ * in the mirror and what was emitted agree after every call. */
+bool op_table_truncate(struct op *op, uint64_t rows)
 {
     struct table_state *s = op->state;
+    struct store_shard *store = op->graph->env.store;
     ASSERT(s->stored);
-    emit_all(op, -1);
-    if (!op->graph->failure)
-        (void)failed(op, store_clear(op->graph->env.store, s->db));
+    if (store_entries(store, s->db) <= rows) {
+        emit_all(op, -1);
+        if (!op->graph->failure)
+            (void)failed(op, store_clear(store, s->db));
+        return true;
+    }
+    bool stop = failed(op, store_trim(store, s->db, rows, drop_row, op));
+    op_flush(op);
+    return stop;
 }
 
 const struct op_class op_class_table = {"table", table_open, table_push, table_close, table_fini, NULL};

@@ -43,8 +43,8 @@ static void view_open(struct op *op)
     const struct graph_env *env = &op->graph->env;
     if (!env->store)
         return;
-    struct err *e = view_writer_open(env->store, &env->catalog->views[s->view->view_index], env->log_rows, env->log_us,
-                                     &s->writer);
+    struct err *e = view_writer_open(env->store, &env->catalog->views[s->view->view_index], env->log_rows,
+                                     env->log_us, &s->writer);
     if (!e && env->view_fill[s->view->view_index])
         e = view_writer_clear(s->writer);
     if (e)
@@ -88,9 +88,11 @@ static struct net_key *pending_key(struct view_sink *s)
 
 static void add_row(struct view_sink *s, struct net_key *k, int64_t weight)
 {
-    for (struct net_row *n = k->rows; n; n = n->next)
+    for (struct net_row **link = &k->rows, *n; (n = *link); link = &n->next)
         if (n->len == s->row.len && memcmp(n->bytes, s->row.p, s->row.len) == 0) {
-            n->weight += weight;
+            weight_add(&n->weight, weight);
+            if (!n->weight) /* out of the list, or a hot key's many short-lived rows would make it long */
+                *link = n->next;
             return;
         }
     struct net_row *n = arena_alloc(&s->arena, sizeof *n + s->row.len);
@@ -124,8 +126,6 @@ static struct err *write_keyed(struct op *op, struct view_sink *s, const struct 
 {
     struct slice out = {NULL, 0}, in = {NULL, 0};
     for (const struct net_row *n = k->rows; n; n = n->next) {
-        if (n->weight == 0)
-            continue;
         struct slice *side = n->weight < 0 ? &out : &in;
         if (side->p || n->weight > 1 || n->weight < -1)
             return err_new(ERR_INTERNAL, "view %s: its key does not identify a row", s->view->name);
@@ -140,11 +140,11 @@ static struct err *write_keyed(struct op *op, struct view_sink *s, const struct 
 static struct err *write_keyless(struct op *op, struct view_sink *s, const struct net_key *k)
 {
     const struct net_row *n = k->rows;
-    if (n->weight == 0)
+    if (!n)
         return NULL;
     struct slice row = {n->bytes, n->len};
-    return view_writer_apply(s->writer, op->graph->epoch, (struct slice){k->map.key, k->map.key_len}, NULL, &row,
-                             n->weight);
+    return view_writer_apply(s->writer, op->graph->epoch, (struct slice){k->map.key, k->map.key_len}, NULL,
+                             &row, n->weight);
 }
 
 static int by_key(const void *a, const void *b)

@@ -71,8 +71,8 @@ static size_t node_bytes(const struct ordmap_node *n)
     return sizeof *n + n->levels * sizeof n->next[0] + n->key_len + n->payload_len;
 }
 
-int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const uint8_t *payload, size_t payload_len,
-                   int64_t delta)
+int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const uint8_t *payload,
+                   size_t payload_len, int64_t delta)
 {
     struct ordmap_node **links[ORDMAP_LEVELS];
     struct ordmap_node *n = seek(m, key, key_len, compare, links, NULL);
@@ -89,7 +89,7 @@ int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const u
         m->count++;
         m->bytes += node_bytes(n);
     }
-    n->count += delta;
+    ASSERT(!__builtin_add_overflow(n->count, delta, &n->count));
     int64_t left = n->count;
     if (left == 0) {
         for (uint8_t l = 0; l < n->levels; l++)

@@ -22,8 +22,8 @@ struct ordmap {
 void ordmap_init(struct ordmap *m);
 void ordmap_fini(struct ordmap *m);
 /* Adds delta to the count under key (made with the payload when absent, removed at zero); returns the new count. */
-int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const uint8_t *payload, size_t payload_len,
-                   int64_t delta);
+int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const uint8_t *payload,
+                   size_t payload_len, int64_t delta);
 /* First / last entry whose key begins with the prefix; NULL if none. */
 const struct ordmap_node *ordmap_first(const struct ordmap *m, const uint8_t *prefix, size_t prefix_len);
 const struct ordmap_node *ordmap_last(const struct ordmap *m, const uint8_t *prefix, size_t prefix_len);

@@ -41,7 +41,7 @@ enum val_state {
     VAL_UNCHANGED = 3 /* only in rows from a source: an unchanged TOAST value, to be taken from the old row */
 };
 
-struct str { /* text, varchar, bpchar, bytea, json, jsonb (normalised text, see types/json.h) */
+struct str {          /* text, varchar, bpchar, bytea, json, jsonb (normalised text, see types/json.h) */
     const uint8_t *p; /* not NUL-terminated; may be NULL when len is 0 */
     uint32_t len;
     uint32_t spare;
@@ -87,13 +87,13 @@ struct type {
 /* One row per type: names, PostgreSQL's oid and category, for binding, documents and contracts. */
 struct type_info {
     enum type_id id;
-    const char *name;     /* as format_type prints it: "bigint", "timestamp with time zone" */
-    const char *pg_name;  /* pg_type.typname: "int8", "timestamptz" */
+    const char *name;    /* as format_type prints it: "bigint", "timestamp with time zone" */
+    const char *pg_name; /* pg_type.typname: "int8", "timestamptz" */
     uint32_t oid;
-    char category;        /* pg_type.typcategory: N, S, B, D, T, U, X */
-    bool preferred;       /* pg_type.typispreferred */
+    char category;  /* pg_type.typcategory: N, S, B, D, T, U, X */
+    bool preferred; /* pg_type.typispreferred */
     enum phys phys;
-    bool comparable;      /* has = and < (json has not) */
+    bool comparable;                                   /* has = and < (json has not) */
     const char *json_schema_type, *json_schema_format; /* for OpenAPI; format may be NULL */
 };
 const struct type_info *type_info(enum type_id id);
@@ -103,9 +103,14 @@ const struct type_info *type_by_oid(uint32_t oid);
 /* "numeric(10,2)", "character varying(20)": what PostgreSQL's format_type(oid, typmod) prints. Returns buf. */
 const char *type_format(struct type t, char *buf, size_t size_bytes);
 
+/* As type_info(id)->phys says, without a call: codecs ask for every value. */
 static inline enum phys type_phys(enum type_id id)
 {
-    return type_info(id)->phys;
+    static const uint8_t of_type[T_COUNT] = {
+        [T_UNKNOWN] = PHYS_STR, [T_FLOAT4] = PHYS_F64,  [T_FLOAT8] = PHYS_F64,        [T_NUMERIC] = PHYS_NUM,
+        [T_TEXT] = PHYS_STR,    [T_VARCHAR] = PHYS_STR, [T_BPCHAR] = PHYS_STR,        [T_BYTEA] = PHYS_STR,
+        [T_JSON] = PHYS_STR,    [T_JSONB] = PHYS_STR,   [T_INTERVAL] = PHYS_INTERVAL, [T_UUID] = PHYS_UUID};
+    return (enum phys)of_type[id];
 }
 #define STR_LIT(lit) ((struct str){(const uint8_t *)(lit), sizeof(lit) - 1, 0})
 
