@@ -336,29 +336,28 @@ static void on_body(void *ctx, const uint8_t *p, size_t n)
         proxy_body(c, p, n);
 }
 
-static bool body_too_large(struct conn *c)
+/* A body that cannot be read on: said if its request has no answer yet, and the connection ends either way. */
+static void body_refuse(struct conn *c, int status, const char *code, const char *why)
 {
-    if (c->body_bytes <= (uint64_t)c->loop->options->limits.body_bytes)
-        return false;
-    if (c->proxy)
-        proxy_close(c);
+    bool answered = c->proxy ? proxy_answering(c) : true; /* reads are answered before their body is dropped */
+    proxy_close(c);
     c->mode = CONN_HTTP;
     c->in_body = false;
-    conn_answer_problem(c, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes", true);
-    return true;
+    c->close_after = c->linger = true;
+    if (!answered)
+        conn_answer_problem(c, status, code, why, true);
 }
 
 static size_t take_body(struct conn *c, const uint8_t *p, size_t len)
 {
     size_t used;
     bool ok = http_parse_body(&c->parser, p, len, &used);
-    if (body_too_large(c))
+    if (c->body_bytes > (uint64_t)c->loop->options->limits.body_bytes) {
+        body_refuse(c, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes");
         return len;
+    }
     if (!ok) {
-        if (c->proxy)
-            proxy_close(c);
-        c->mode = CONN_HTTP;
-        conn_answer_problem(c, c->parser.error_status, "PENSTOCK_HTTP", c->parser.error, true);
+        body_refuse(c, c->parser.error_status, "PENSTOCK_HTTP", c->parser.error);
         return len;
     }
     if (c->parser.done) {

@@ -180,6 +180,14 @@ static bool head_error(struct http_parser *hp)
     return false;
 }
 
+/* METHOD SP TARGET SP HTTP/1.x: llhttp lets more blanks pass. */
+static bool request_line_ok(const struct http_request *req, const uint8_t *p)
+{
+    const uint8_t *target = req->target.p;
+    return target && req->target.len && target == p + req->method_text.len + 1 && target[-1] == ' ' &&
+           target[req->target.len] == ' ' && target[req->target.len + 1] == 'H';
+}
+
 bool http_parse_head(struct http_parser *hp, const uint8_t *p, size_t len, struct http_request *req)
 {
     memset(req, 0, offsetof(struct http_request, headers));
@@ -194,6 +202,8 @@ bool http_parse_head(struct http_parser *hp, const uint8_t *p, size_t len, struc
         return refuse(hp, 505, "HTTP/1.0 and HTTP/1.1 are spoken here"), false;
     if ((const uint8_t *)llhttp_get_error_pos(&hp->ll) != p + len)
         return head_error(hp); /* the parser must have seen the end where the scan saw it */
+    if (!request_line_ok(req, p))
+        return head_error(hp);
     req->method = method_of(hp->ll.method);
     req->keep_alive = llhttp_should_keep_alive(&hp->ll) != 0 && !hp->ll.upgrade;
     req->chunked = (hp->ll.flags & F_CHUNKED) != 0;

@@ -140,6 +140,7 @@ void proxy_body(struct conn *c, const uint8_t *p, size_t n);      /* decoded req
 void proxy_body_end(struct conn *c);
 bool proxy_full(const struct conn *c); /* stop reading from the client */
 void proxy_drained(struct conn *c);    /* the client took what there was */
+bool proxy_answering(const struct conn *c); /* part of the answer went to the client */
 void proxy_close(struct conn *c);
 
 /* ---- back.c: civetweb ---- */

@@ -26,6 +26,7 @@ struct proxy {
     bool head_only;        /* the request was HEAD */
     bool close;            /* the answer ends with the connection */
     bool request_done;
+    bool said_close;       /* the client was told that the connection ends */
     uint64_t left;         /* of the answer's body, unless close */
     struct buf to;         /* to civetweb */
     size_t to_at;
@@ -47,6 +48,11 @@ void proxy_close(struct conn *c)
         return;
     c->proxy = NULL;
     proxy_free(p);
+}
+
+bool proxy_answering(const struct conn *c)
+{
+    return c->proxy && c->proxy->head_done;
 }
 
 static size_t to_pending(const struct proxy *p)
@@ -80,12 +86,13 @@ static void proxy_watch(struct proxy *p)
 static void finish(struct proxy *p, bool ok)
 {
     struct conn *c = p->conn;
-    bool reusable = ok && !p->close && p->request_done && !c->in_body;
+    bool reusable = ok && !p->close && !p->said_close && p->request_done && !c->in_body;
     if (!ok && !p->head_done)
         conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
     proxy_close(c);
     c->mode = CONN_HTTP;
     c->close_after |= !reusable;
+    c->linger |= !reusable && c->in_body;
     timer_set(c, TIMER_IDLE);
     conn_resume(c);
 }
@@ -212,9 +219,10 @@ static void pass_head(struct proxy *p, size_t head_len)
         p->left = 0;
         p->close = false;
     }
-    buf_put_str(&out, p->close ? "Connection: close\r\n\r\n" : "\r\n");
+    buf_put_str(&out, p->close || !p->request_done ? "Connection: close\r\n\r\n" : "\r\n");
     conn_put(p->conn, out.p, out.len);
     buf_fini(&out);
+    p->said_close = p->close || !p->request_done;
     p->head_done = true;
 }
 

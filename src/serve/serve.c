@@ -221,6 +221,7 @@ static struct err *prepare(struct serve *s)
     }
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
+    s->stats.tls = s->tls;
     return back_start(o->data_dir, &s->back);
 }
 

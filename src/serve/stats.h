@@ -7,6 +7,7 @@
 #define STATS_BUCKETS 12 /* 50 us, doubling, ... 51 ms; the last is everything above */
 typedef atomic_ullong counter;
 
+struct tls_server;
 struct api_stats {
     counter by_class[6]; /* 1xx..5xx at 1..5 */
     counter bucket[STATS_BUCKETS];
@@ -14,7 +15,7 @@ struct api_stats {
 };
 struct loop_stats {
     _Alignas(CACHE_LINE_BYTES) counter accepted;
-    counter closed, refused, handshakes, resumed, handshake_failures, requests, bytes_out, timeouts;
+    counter closed, refused, handshakes, handshake_failures, requests, bytes_out, timeouts;
     counter subscribed, unsubscribed, dropped, events;
     struct api_stats apis[API_STATS_MAX + 1]; /* the last: everything that is not an api */
 };
@@ -22,6 +23,7 @@ struct stats_set {
     uint32_t loop_count;
     struct loop_stats **loops;
     const struct api_names *names;
+    const struct tls_server *tls; /* may be NULL */
 };
 /* Single writer: a plain load and store, no locked instruction. */
 static inline void counter_add(counter *c, uint64_t n)

@@ -1,6 +1,7 @@
 /* /health, /ready and /metrics out of the gate and the loops' counters; see stats.h. */
 #include "serve/out.h"
 #include "serve/rest.h"
+#include "serve/tls.h"
 
 #include <unistd.h>
 
@@ -210,6 +211,8 @@ static void loop_metrics(const struct stats_set *s, struct buf *b)
     };
     for (size_t k = 0; k < ARRAY_COUNT(rows); k++)
         single(b, rows[k].name, "counter", rows[k].help, (long long)loops_sum(s, rows[k].offset));
+    single(b, "penstock_tls_resumed_total", "counter", "TLS sessions taken up again from tickets.",
+           s->tls ? (long long)tls_server_resumed(s->tls) : 0);
     single(b, "penstock_connections", "gauge", "Connections open.",
            (long long)(loops_sum(s, offsetof(struct loop_stats, accepted)) -
                        loops_sum(s, offsetof(struct loop_stats, closed))));
