@@ -250,12 +250,25 @@ static struct expr *over_groups(void *context, const struct expr *e)
 
 /* ---- the aggregate ---- */
 
+/* An argument is computed only for rows that pass FILTER, as in PostgreSQL: sum(a / b) FILTER (WHERE b <> 0). */
+static struct expr *guarded_arg(struct bind *b, const struct bound_call *c)
+{
+    if (!c->filter || c->arg->kind == EX_COLUMN || c->arg->kind == EX_CONST)
+        return c->arg;
+    struct expr *e = expr_new(b->arena, EX_CASE, c->arg->type, 3);
+    e->args[0] = c->filter;
+    e->args[1] = c->arg;
+    e->args[2] = expr_new(b->arena, EX_CONST, c->arg->type, 0);
+    e->args[2]->u.konst.is_null = true;
+    return bind_at(b, e, (struct sql_pos){c->arg->line, c->arg->position});
+}
+
 static void put_calls(const struct grouping *g, struct map_builder *m, struct rel_call *out)
 {
     for (uint32_t i = 0; i < g->calls->count; i++) {
         const struct bound_call *c = &g->calls->items[i];
         out[i] = c->call;
-        out[i].arg = c->arg ? attr_for(m, c->arg, "arg") : REL_NO_ATTR;
+        out[i].arg = c->arg ? attr_for(m, guarded_arg(g->b, c), "arg") : REL_NO_ATTR;
         out[i].filter = c->filter ? attr_for(m, c->filter, "filter") : REL_NO_ATTR;
     }
 }

@@ -159,7 +159,8 @@ static void keys(void)
     check_key("SELECT e.id, a.name FROM core.e LEFT JOIN core.a ON a.id = e.a_id", "id");
     check_key("SELECT a.id, e.id AS e FROM core.a LEFT JOIN core.e ON a.id = e.a_id", "id,e");
     check_key("SELECT a.id, e.id AS e FROM core.a FULL JOIN core.e ON a.id = e.id", "id,e");
-    check_key("SELECT p.x, q.a_id FROM (SELECT DISTINCT x FROM core.a) p FULL JOIN (SELECT DISTINCT a_id FROM core.e) q "
+    check_key("SELECT p.x, q.a_id FROM (SELECT DISTINCT x FROM core.a) p FULL JOIN (SELECT DISTINCT a_id "
+              "FROM core.e) q "
               "ON p.x = q.a_id",
               ""); /* a row of NULL on either side would look the same */
     check_key("SELECT e.a_id, a.name FROM core.e JOIN core.a ON a.id = e.a_id JOIN core.a b ON b.id = e.id",
