@@ -4,7 +4,7 @@
  *     source_dump [OPTION...] CONFIG SOURCE
  *     --describe          print the tables and end
  *     --position FILE     resume from FILE if it exists, and keep the newest position there
- *     --count             print no rows, only how many and how fast
+ *     --count             print no rows, only how many and how fast; the position is kept at the end only
  *     --until STATE|N     end in state `streaming`, or after N commits on lane 0 that follow the snapshot
  *     --keep              refuse sink_rollback, as the pipeline does for very large transactions
  *     --not-durable       no position ever becomes durable
@@ -178,7 +178,8 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
     memcpy(s->position, position, position_len);
     s->position_len = position_len;
     pthread_mutex_unlock(&s->lock);
-    position_save(s);
+    if (!s->count_only)
+        position_save(s);
     if (s->until_commits && !s->in_snapshot && commit_us && --s->commits_left == 0)
         s->stopping = 1;
     return !s->stopping;
@@ -376,6 +377,8 @@ static void run(const struct source_kind *kind, void *conf, struct sink *s)
         wanted[i] = !unwanted(s, s->tables[i].name);
     double began = seconds();
     struct err *e = kind->run(conf, s, s->tables, s->table_count, wanted, resume, resume_len);
+    if (s->count_only && s->position_len)
+        position_save(s);
     uint64_t rows = 0;
     for (uint32_t i = 0; i < SOURCE_LANES_MAX; i++)
         rows += s->lanes[i].rows;
