@@ -167,7 +167,7 @@ class Subscriber:
             name, self.view, self.epochs, self.changes, self.resumed, self.resets))
 
 
-def wait_visible(box, connection, timeout_s=40, view=None, source="core"):
+def wait_visible(box, connection, timeout_s, view, source="core"):
     """Until what is committed now is visible through the API; returns the seconds it took."""
     from . import pg
     lsn = pg.lsn(connection)
