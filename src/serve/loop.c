@@ -101,6 +101,32 @@ static int timers_next_ms(const struct loop *l)
 
 /* ---- listening ---- */
 
+#define PORT_TRIES   20 /* a predecessor of ours may just be closing */
+#define PORT_WAIT_US 100000
+
+/* The first loop binds alone and lets the others in only then: otherwise another instance of the same user would
+ * silently get half of the connections. */
+static int bind_port(const struct loop *l, int fd, const struct addrinfo *ai)
+{
+    int on = 1, rc;
+    if (l->index > 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    for (int tries = 1; (rc = bind(fd, ai->ai_addr, ai->ai_addrlen)) != 0 && errno == EADDRINUSE && tries < PORT_TRIES;
+         tries++)
+        usleep(PORT_WAIT_US);
+    if (rc == 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    return rc;
+}
+
+static struct err *listen_failure(const struct loop *l)
+{
+    if (errno != EADDRINUSE)
+        return err_errno(ERR_IO, "listen on %s port %d", l->options->host, l->options->port);
+    return err_hint(err_new(ERR_IO, "port %d of %s is in use", l->options->port, l->options->host),
+                    "stop the other process or change server.listen");
+}
+
 static struct err *listen_bind(struct loop *l, const struct addrinfo *ai)
 {
     int on = 1, off = 0;
@@ -108,12 +134,11 @@ static struct err *listen_bind(struct loop *l, const struct addrinfo *ai)
     if (fd < 0)
         return err_errno(ERR_IO, "socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (ai->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 4096) != 0) {
-        struct err *e = err_errno(ERR_IO, "listen on %s port %d", l->options->host, l->options->port);
+    if (bind_port(l, fd, ai) != 0 || listen(fd, 4096) != 0) {
+        struct err *e = listen_failure(l);
         close(fd);
         return e;
     }
