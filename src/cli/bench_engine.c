@@ -276,5 +276,11 @@ struct err *bench_engine(uint32_t shards, const char *only, FILE *to)
         for (uint32_t n = 1; is_wanted(&bench_queries[i], only) && n <= shards; n = next_count(n, shards))
             err_append(&errors, bench_query(&bench_queries[i], n, place(n, &placement),
                                             seconds < RUN_SECONDS_MAX ? seconds : RUN_SECONDS_MAX, to));
+    fprintf(to,
+            "\nMedians of %d runs. Per core: events per CPU second of the shards' threads (operators, "
+            "exchange, epochs; in\n"
+            "memory there are no mirrors and no stored views). Source: events per CPU second of the "
+            "generator's thread.\n",
+            RUNS);
     return errors;
 }
