@@ -110,9 +110,9 @@ static struct err *update(struct bench *b, uint32_t batch, const char *way)
     b->dirty_bytes += store_dirty_bytes(b->store);
     double seconds = (double)(now_ns() - start) / 1e9, waited = (double)b->checkpoint_ns / 1e9;
     double busy = (double)(cpu_ns() - cpu - b->checkpoint_cpu_ns) / 1e9;
-    fprintf(b->out, "| %s, epochs of %u | %.0f k rows/s | %.0f k | %.0f k rows/s | %.1f | %.1f ms x %llu |\n", way,
-            batch, (double)rows / 1e3 / (seconds - waited), (double)rows / 1e3 / busy, (double)rows / 1e3 / seconds,
-            (double)b->dirty_bytes / ((double)rows * (ROW_BYTES + 8)),
+    fprintf(b->out, "| %s, epochs of %u | %.0f k rows/s | %.0f k | %.0f k rows/s | %.1f | %.1f ms x %llu |\n",
+            way, batch, (double)rows / 1e3 / (seconds - waited), (double)rows / 1e3 / busy,
+            (double)rows / 1e3 / seconds, (double)b->dirty_bytes / ((double)rows * (ROW_BYTES + 8)),
             b->checkpoints ? waited * 1e3 / (double)b->checkpoints : 0.0, (unsigned long long)b->checkpoints);
     return checkpoint(b);
 }
@@ -138,8 +138,9 @@ static struct err *read_points(struct bench *b, struct store_snapshot *s, bool r
     uint64_t ns = cpu_ns() - start;
     if (found != READS)
         return err_new(ERR_INTERNAL, "bench: rows are missing");
-    fprintf(b->out, "| point read, %s | %.2f M reads/s | %llu ns |\n", renewed ? "a snapshot each" : "one snapshot",
-            READS * 1e3 / (double)ns, (unsigned long long)(ns / READS));
+    fprintf(b->out, "| point read, %s | %.2f M reads/s | %llu ns |\n",
+            renewed ? "a snapshot each" : "one snapshot", READS * 1e3 / (double)ns,
+            (unsigned long long)(ns / READS));
     return NULL;
 }
 
@@ -184,7 +185,8 @@ static struct err *run(struct bench *b)
     TRY(fill(b));
     fprintf(b->out, "%u rows of %d bytes, %llu MiB\n", ROWS, ROW_BYTES + 8,
             (unsigned long long)(store_shard_bytes(b->shard) >> 20));
-    fprintf(b->out, "| update at random keys | commits alone | per CPU second | with checkpoints | written per byte changed | "
+    fprintf(b->out, "| update at random keys | commits alone | per CPU second | with checkpoints | written "
+                    "per byte changed | "
                     "checkpoint |\n| --- | --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < ARRAY_COUNT(batches); i++)
         for (int way = 0; way < 2; way++) {
@@ -199,8 +201,8 @@ static struct err *run(struct bench *b)
 
 static void remove_dir(const char *dir)
 {
-    static const char *const names[] = {"shard-000/data.mdb", "shard-000/lock.mdb", "shard-000", "checkpoint", "gate",
-                                        "lock"};
+    static const char *const names[] = {
+        "shard-000/data.mdb", "shard-000/lock.mdb", "shard-000", "checkpoint", "gate", "lock"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char *path = xprintf("%s/%s", dir, names[i]);
         (void)remove(path);
@@ -212,7 +214,8 @@ static void remove_dir(const char *dir)
 int store_bench(FILE *out)
 {
     const char *base = getenv("TMPDIR");
-    struct bench b = {.out = out, .dir = xprintf("%s/penstock-bench-XXXXXX", base ? base : "/var/tmp"), .random = 42};
+    struct bench b = {
+        .out = out, .dir = xprintf("%s/penstock-bench-XXXXXX", base ? base : "/var/tmp"), .random = 42};
     struct err *e = mkdtemp(b.dir) ? run(&b) : err_errno(ERR_IO, "cannot make %s", b.dir);
     if (e)
         err_print(stderr, e);

@@ -108,7 +108,7 @@ int mdbp_env_open(const char *dir, enum mdbp_role role, unsigned identity, size_
     static const unsigned flags_of[] = {
         [MDBP_WRITER] = MDB_NOTLS | MDB_NOSYNC | MDB_WRITEMAP,
         [MDBP_WRITER_PLAIN] = MDB_NOTLS | MDB_NOSYNC,
-        [MDBP_READER] = MDB_NOTLS | MDB_RDONLY | MDB_NORDAHEAD,
+        [MDBP_READER] = MDB_NOTLS | MDB_RDONLY,
     };
     int rc = env_open_once(dir, flags_of[role], identity, map_bytes, max_dbs, max_readers, out);
     size_t smaller = map_bytes ? map_bytes : (size_t)1 << 40;

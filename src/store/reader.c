@@ -39,7 +39,7 @@ struct store_reader {
     atomic_uint generation;           /* of the gate, when the environments were last looked at */
     struct reader_env *envs;          /* owned */
     struct store_snapshot *snapshots; /* borrowed: list */
-    pthread_mutex_t slots_lock;       /* first begin and end of transactions: LMDB's reader slots. Innermost */
+    pthread_mutex_t slots_lock; /* first begin and end of transactions: LMDB's reader slots. Innermost */
     pthread_mutex_t names_lock;
     uint32_t name_count;
     char *names[STORE_DBS_MAX]; /* owned; a handle is an index, and good for all shards */

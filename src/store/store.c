@@ -26,6 +26,8 @@ struct err *store_error(const struct store_shard *sh, int rc, const char *what)
 {
     enum err_code code = ERR_IO;
     const char *hint = NULL;
+    if (rc == MDB_MAP_FULL && sh->no_space)
+        rc = sh->no_space; /* LMDB was told that the map ends where the file does */
     switch (rc) {
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
@@ -37,6 +39,8 @@ struct err *store_error(const struct store_shard *sh, int rc, const char *what)
     case MDB_DBS_FULL:
     case MDB_READERS_FULL:
     case MDB_BAD_VALSIZE: code = ERR_LIMIT; break;
+    case EFBIG:
+    case EDQUOT:
     case ENOSPC: hint = "make room on the disk that holds the data directory"; break;
     case MDB_BAD_TXN:
     case MDB_BAD_DBI:
@@ -390,8 +394,8 @@ struct err *store_commit(struct store_shard *sh, uint64_t epoch)
 {
     ASSERT(sh->txn != NULL);
     commit_check(sh, epoch);
-    struct err *e =
-        store_put_u64(sh, sh->meta_db, (struct slice){(const uint8_t *)STORE_EPOCH_KEY, strlen(STORE_EPOCH_KEY)}, epoch);
+    struct err *e = store_put_u64(
+        sh, sh->meta_db, (struct slice){(const uint8_t *)STORE_EPOCH_KEY, strlen(STORE_EPOCH_KEY)}, epoch);
     if (!e)
         e = store_space_commit(sh);
     if (e) {

@@ -40,6 +40,7 @@ struct store_shard {
     uint64_t limit_pages; /* of the file, see store_space.c */
     size_t page_bytes;
     uint32_t own_scans;        /* scans open with a read transaction of their own */
+    int no_space;              /* errno of the last attempt to extend the file; 0: it has room */
     bool map_full;             /* the last transaction hit the map's end */
     atomic_bool check_readers; /* set by the checkpoint: reap the slots of dead readers at the next begin */
     struct store_pin *pins[STORE_PINS_MAX]; /* borrowed; this shard's part is ended by its owner */

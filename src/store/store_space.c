@@ -2,8 +2,9 @@
  *
  * LMDB writes through the map. A page that the file has no room for would be a SIGBUS on a full disk, so the file
  * is allocated ahead of use: before a transaction, before each change and before a commit there is room for more
- * pages than the step can take. When there is not, and the disk gives no more, the step fails with ERR_IO before
- * anything is touched. As a last guard LMDB is told to refuse pages behind the allocated end (limit_pages).
+ * pages than the step can take. When the disk gives no more, work goes on with the pages that are free inside the
+ * file, and LMDB is told to refuse those behind the allocated end (limit_pages): then the change fails with ERR_IO
+ * and the transaction is to be aborted.
  *
  * The map is address space only; it starts large and is doubled between transactions once half of it is used. */
 #ifndef _GNU_SOURCE
@@ -51,24 +52,24 @@ static int allocate(int fd, off_t from, off_t to)
     return rc == EOPNOTSUPP || rc == ENOSYS ? fill_with_zeros(fd, from, to) : rc;
 }
 
-static struct err *file_grow(struct store_shard *sh, size_t wanted)
+static void limit_to(struct store_shard *sh, off_t file_bytes)
 {
-    int fd = mdbp_env_fd(sh->env);
+    sh->limit_pages = (size_t)file_bytes / sh->page_bytes;
+    mdbp_env_limit_pages(sh->env, sh->limit_pages);
+}
+
+/* False, with sh->no_space set, when the disk has not that much more. */
+static bool file_grow(struct store_shard *sh, size_t wanted)
+{
+    int fd = mdbp_env_fd(sh->env), rc = 0;
     struct stat st;
     if (fstat(fd, &st))
-        return err_errno(ERR_IO, "shard %u: cannot look at its file", sh->index);
-    if ((size_t)st.st_size < wanted) {
-        int rc = allocate(fd, st.st_size, (off_t)wanted);
-        if (rc) {
-            struct err *e = err_new(ERR_IO, "shard %u: cannot extend its file to %zu MiB: %s", sh->index,
-                                    wanted >> 20, strerror(rc));
-            return rc == ENOSPC ? err_hint(e, "make room on the disk that holds %s", sh->store->dir) : e;
-        }
+        PANIC("shard %u: cannot look at its file: %s", sh->index, strerror(errno));
+    if ((size_t)st.st_size < wanted && (rc = allocate(fd, st.st_size, (off_t)wanted)) == 0)
         st.st_size = (off_t)wanted;
-    }
-    sh->limit_pages = (size_t)st.st_size / sh->page_bytes;
-    mdbp_env_limit_pages(sh->env, sh->limit_pages);
-    return NULL;
+    limit_to(sh, st.st_size);
+    sh->no_space = rc;
+    return rc == 0;
 }
 
 struct err *store_space_extend(struct store_shard *sh, uint64_t pages)
@@ -81,15 +82,15 @@ struct err *store_space_extend(struct store_shard *sh, uint64_t pages)
                                 sh->index, map >> 20),
                         "abort it; the map is enlarged before the next one");
     }
-    size_t wanted = least + grab_bytes(least);
-    wanted = (wanted + ROUND_BYTES - 1) & ~(ROUND_BYTES - 1);
-    if (wanted > map)
-        wanted = map;
-    struct err *e = file_grow(sh, wanted);
-    if (!e || wanted == least)
-        return e;
-    err_free(e); /* perhaps the little that is needed now is still to be had */
-    return file_grow(sh, least);
+    if (sh->no_space && sh->txn)
+        return NULL; /* tried in this transaction; LMDB refuses what does not fit */
+    size_t wanted = (least + grab_bytes(least) + ROUND_BYTES - 1) & ~(ROUND_BYTES - 1);
+    wanted = wanted < map ? wanted : map;
+    bool news = sh->no_space == 0;
+    if (!file_grow(sh, wanted) && !file_grow(sh, least) && news)
+        log_warn(STORE_COMPONENT, "no room to extend the file", "shard=%u to_mib=%zu error=\"%s\"", sh->index,
+                 least >> 20, strerror(sh->no_space));
+    return NULL;
 }
 
 struct err *store_space_commit(struct store_shard *sh)

@@ -12,11 +12,11 @@
 
 #include <stdlib.h>
 
-#define INDEX_PART_MAX   (KEY_STORED_MAX / 2)
-#define AGE_SAMPLES      64 /* the log's age is kept to within 1/64 of its limit */
-#define TRIM_BASE        64 /* entries trimmed per epoch: at most this and twice the appended ones */
-#define LOG_KEY_BYTES    12
-#define META_NAME_BYTES  32
+#define INDEX_PART_MAX  (KEY_STORED_MAX / 2)
+#define AGE_SAMPLES     64 /* the log's age is kept to within 1/64 of its limit */
+#define TRIM_BASE       64 /* entries trimmed per epoch: at most this and twice the appended ones */
+#define LOG_KEY_BYTES   12
+#define META_NAME_BYTES 32
 
 struct index_change { /* offsets into view_writer.index_keys */
     size_t old_at, old_len, new_at, new_len;
@@ -45,9 +45,9 @@ struct view_writer {
     struct age_sample samples[AGE_SAMPLES + 2];
     uint32_t sample_first, sample_count;
 
-    struct arena arena; /* of the change under way */
-    union val *vals;    /* owned: one row */
-    uint8_t *states;    /* owned */
+    struct arena arena;                 /* of the change under way */
+    union val *vals;                    /* owned: one row */
+    uint8_t *states;                    /* owned */
     struct index_change *index_changes; /* owned */
     struct buf key, value, index_keys, log_value;
 };
@@ -94,8 +94,8 @@ static uint64_t rows_stored(struct view_writer *w)
     return rows;
 }
 
-struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *v, int64_t log_rows, int64_t log_us,
-                             struct view_writer **out)
+struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *v, int64_t log_rows,
+                             int64_t log_us, struct view_writer **out)
 {
     struct view_writer *w = xcalloc(1, sizeof *w);
     w->shard = sh;
@@ -203,7 +203,8 @@ static struct err *index_keys_put(struct view_writer *w, struct slice row, bool 
     return NULL;
 }
 
-static struct err *indexes_encode(struct view_writer *w, const struct slice *old_row, const struct slice *new_row)
+static struct err *indexes_encode(struct view_writer *w, const struct slice *old_row,
+                                  const struct slice *new_row)
 {
     if (w->v->index_count == 0)
         return NULL;
@@ -295,7 +296,8 @@ static struct err *keyed_check(struct view_writer *w, const struct slice *old_ro
     return slices_equal(row, *old_row) ? NULL : lost_change(w, "a row is stored with another content");
 }
 
-static struct err *keyed_apply(struct view_writer *w, const struct slice *old_row, const struct slice *new_row)
+static struct err *keyed_apply(struct view_writer *w, const struct slice *old_row,
+                               const struct slice *new_row)
 {
     ASSERT(old_row || new_row);
     TRY(keyed_check(w, old_row));
@@ -327,7 +329,8 @@ static struct err *keyless_apply(struct view_writer *w, struct slice row, int64_
         return lost_change(w, "a row is stored with another content");
     bool adds = weight_delta > 0;
     uint64_t amount = adds ? (uint64_t)weight_delta : -(uint64_t)weight_delta;
-    if (adds ? __builtin_add_overflow(before, amount, &after) : __builtin_sub_overflow(before, amount, &after))
+    if (adds ? __builtin_add_overflow(before, amount, &after)
+             : __builtin_sub_overflow(before, amount, &after))
         return lost_change(w, "a multiplicity leaves its range");
     TRY(indexes_encode(w, before ? &row : NULL, after ? &row : NULL));
     log_encode(w, adds ? 'i' : 'd', amount, adds ? NULL : &row, adds ? &row : NULL);
@@ -341,8 +344,8 @@ static struct err *keyless_apply(struct view_writer *w, struct slice row, int64_
     return log_write(w);
 }
 
-struct err *view_writer_apply(struct view_writer *w, uint64_t epoch, struct slice key, const struct slice *old_row,
-                              const struct slice *new_row, int64_t weight_delta)
+struct err *view_writer_apply(struct view_writer *w, uint64_t epoch, struct slice key,
+                              const struct slice *old_row, const struct slice *new_row, int64_t weight_delta)
 {
     writer_enter(w, epoch, true);
     buf_reset(&w->key);

@@ -22,29 +22,27 @@
 #include <unistd.h>
 
 #define UNUSED __attribute__((unused))
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        struct err *ok_err_ = (call);                                                                        \
-        if (ok_err_) {                                                                                       \
-            printf("# %s:%d: %s: ", __FILE__, __LINE__, #call);                                              \
-            fflush(stdout);                                                                                  \
-            err_print(stdout, ok_err_);                                                                      \
-            fflush(stdout);                                                                                  \
-            _exit(3);                                                                                        \
-        }                                                                                                    \
+#define OK(call)                                                \
+    do {                                                        \
+        struct err *ok_err_ = (call);                           \
+        if (ok_err_) {                                          \
+            printf("# %s:%d: %s: ", __FILE__, __LINE__, #call); \
+            fflush(stdout);                                     \
+            err_print(stdout, ok_err_);                         \
+            fflush(stdout);                                     \
+            _exit(3);                                           \
+        }                                                       \
     } while (0)
-#define FAILS(call, want)                                                                                    \
-    do {                                                                                                     \
-        struct err *fails_err_ = (call);                                                                     \
-        CHECK(fails_err_ && fails_err_->code == (want));                                                     \
-        err_free(fails_err_);                                                                                \
+#define FAILS(call, want)                                \
+    do {                                                 \
+        struct err *fails_err_ = (call);                 \
+        CHECK(fails_err_ && fails_err_->code == (want)); \
+        err_free(fails_err_);                            \
     } while (0)
 
-static UNUSED struct slice S(const char *s)
-{
+static UNUSED struct slice S(const char *s) {
     return (struct slice){(const uint8_t *)s, strlen(s)};
-}
-static UNUSED bool slice_is(struct slice a, const char *s)
+} static UNUSED bool slice_is(struct slice a, const char *s)
 {
     return a.len == strlen(s) && memcmp(a.p, s, a.len) == 0;
 }
@@ -197,7 +195,8 @@ static UNUSED void model_write(struct store_shard *sh, store_db db, uint64_t e, 
         if (change_deletes(e, i))
             OK(store_del(sh, db, (struct slice){k, 4}));
         else
-            OK(store_put(sh, db, (struct slice){k, 4}, (struct slice){value, model_value(key, (uint32_t)e, value)}));
+            OK(store_put(sh, db, (struct slice){k, 4},
+                         (struct slice){value, model_value(key, (uint32_t)e, value)}));
     }
 }
 
@@ -213,7 +212,8 @@ static UNUSED int model_compare(const uint32_t model[KEYS], uint32_t shard, uint
             continue;
         key_bytes(key, k);
         size_t len = model_value(key, model[key], value);
-        if (!fetch(ctx, &gk, &gv) || gk.len != 4 || memcmp(gk.p, k, 4) || gv.len != len || memcmp(gv.p, value, len)) {
+        if (!fetch(ctx, &gk, &gv) || gk.len != 4 || memcmp(gk.p, k, 4) || gv.len != len ||
+            memcmp(gv.p, value, len)) {
             printf("# shard %u differs at key %u set at %u\n", shard, key, model[key]);
             return 1;
         }

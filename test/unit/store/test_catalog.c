@@ -18,13 +18,22 @@ static struct catalog_index indexes[] = {{"balances_sum", 2, index_columns}};
 
 static struct catalog sample(struct catalog_view views[2], struct catalog_api *api)
 {
-    views[0] = (struct catalog_view){.name = "balances", .view_index = 3, .schema = {4, columns}, .key_count = 1, .key = key,
-                                     .index_count = 1, .indexes = indexes, .comment = "All of them",
-                                     .definition = "SELECT 1", .fingerprint = UINT64_MAX - 1, .source_count = 2,
+    views[0] = (struct catalog_view){.name = "balances",
+                                     .view_index = 3,
+                                     .schema = {4, columns},
+                                     .key_count = 1,
+                                     .key = key,
+                                     .index_count = 1,
+                                     .indexes = indexes,
+                                     .comment = "All of them",
+                                     .definition = "SELECT 1",
+                                     .fingerprint = UINT64_MAX - 1,
+                                     .source_count = 2,
                                      .sources = sources};
     views[1] = (struct catalog_view){.name = "bag", .view_index = 4, .schema = {1, columns + 2}};
     *api = (struct catalog_api){"customers/top", 1};
-    return (struct catalog){.shard_count = 7, .version = 1, .view_count = 2, .views = views, .api_count = 1, .apis = api};
+    return (struct catalog){
+        .shard_count = 7, .version = 1, .view_count = 2, .views = views, .api_count = 1, .apis = api};
 }
 
 static void test_round_trip(void)
@@ -57,7 +66,8 @@ static void test_round_trip(void)
     CHECK(v->schema.columns[1].comment == NULL);
     CHECK(v->index_count == 1 && v->indexes[0].column_count == 2);
     CHECK_STR(v->indexes[0].name, "balances_sum");
-    CHECK(v->indexes[0].columns[0].column == 1 && v->indexes[0].columns[0].desc && v->indexes[0].columns[0].nulls_first);
+    CHECK(v->indexes[0].columns[0].column == 1 && v->indexes[0].columns[0].desc &&
+          v->indexes[0].columns[0].nulls_first);
     CHECK(v->indexes[0].columns[1].column == 2 && !v->indexes[0].columns[1].desc);
     CHECK(c->views[1].key_count == 0 && c->views[1].comment == NULL && c->views[1].definition == NULL);
     CHECK_STR(c->apis[0].path, "customers/top");
@@ -91,12 +101,16 @@ static void test_refusals(void)
     expect_refusal(dir, HEAD "\"views\":{},\"apis\":[]}");
     expect_refusal(dir, HEAD "\"views\":[],\"apis\":[{\"path\":\"x\",\"view\":1}]}");
     expect_refusal(dir, HEAD "\"views\":[7],\"apis\":[]}");
-    expect_refusal(dir, HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
-                             "\"type\":\"no such\",\"typmod\":-1,\"not_null\":true}],\"key\":[],\"sources\":[],"
-                             "\"indexes\":[]}],\"apis\":[]}");
-    expect_refusal(dir, HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
-                             "\"type\":\"bigint\",\"typmod\":-1,\"not_null\":true}],\"key\":[1],\"sources\":[],"
-                             "\"indexes\":[]}],\"apis\":[]}");
+    expect_refusal(
+        dir,
+        HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
+             "\"type\":\"no such\",\"typmod\":-1,\"not_null\":true}],\"key\":[],\"sources\":[],"
+             "\"indexes\":[]}],\"apis\":[]}");
+    expect_refusal(
+        dir,
+        HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
+             "\"type\":\"bigint\",\"typmod\":-1,\"not_null\":true}],\"key\":[1],\"sources\":[],"
+             "\"indexes\":[]}],\"apis\":[]}");
     drop_dir(dir);
 }
 

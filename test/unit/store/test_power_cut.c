@@ -14,6 +14,8 @@
 #endif
 #include "store_test.h"
 
+#include <sys/mman.h>
+
 #define SHARDS       3
 #define FILES        (SHARDS + 1) /* and the marker */
 #define PAGE         4096
@@ -22,7 +24,7 @@
 #define EPOCHS_MAX   4000
 
 struct page {
-    uint32_t count;   /* versions; 0: clean */
+    uint32_t count;    /* versions; 0: clean */
     uint8_t **version; /* [0] is what is durable */
 };
 struct file {
@@ -38,10 +40,10 @@ struct sim {
     struct file files[FILES];
     store_db dbs[SHARDS];
     uint64_t epoch, durable_epoch, pending_epoch; /* pending: its marker is written, not synced; 0 none */
-    uint32_t **models; /* by epoch */
+    uint32_t **models;                            /* by epoch */
     struct store_probe probe;
     int crashes, wanted, failures, adopted;
-    int one_in;       /* crash at one of so many opportunities */
+    int one_in; /* crash at one of so many opportunities */
     bool lying_disk;
 };
 
@@ -95,7 +97,6 @@ static void file_room(struct file *f, size_t size)
 
 static void file_observe(struct sim *s, struct file *f)
 {
-    static uint8_t chunk[64 * PAGE];
     char *path = xprintf("%s/%s", s->rig.dir, f->name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -103,17 +104,14 @@ static void file_observe(struct sim *s, struct file *f)
         PANIC("cannot look at %s", path);
     file_room(f, (size_t)st.st_size);
     f->size = (size_t)st.st_size;
-    for (size_t at = 0; at < f->size; at += sizeof chunk) {
-        ssize_t n = pread(fd, chunk, sizeof chunk, (off_t)at);
-        ASSERT(n > 0);
-        if (memcmp(chunk, f->now + at, (size_t)n) == 0)
-            continue;
-        for (size_t k = 0; k < (size_t)n; k += PAGE)
-            if (memcmp(chunk + k, f->now + at + k, PAGE) != 0) {
-                page_note(&f->pages[(at + k) / PAGE], f->now + at + k, chunk + k);
-                memcpy(f->now + at + k, chunk + k, PAGE);
-            }
-    }
+    const uint8_t *disk = mmap(NULL, f->size, PROT_READ, MAP_SHARED, fd, 0);
+    ASSERT(disk != MAP_FAILED && f->size % PAGE == 0);
+    for (size_t at = 0; at < f->size; at += PAGE)
+        if (memcmp(disk + at, f->now + at, PAGE) != 0) {
+            page_note(&f->pages[at / PAGE], f->now + at, disk + at);
+            memcpy(f->now + at, disk + at, PAGE);
+        }
+    munmap((void *)disk, f->size);
     close(fd);
     free(path);
 }
@@ -166,21 +164,25 @@ static size_t size_make_up(struct sim *s, const struct file *f)
 
 static void file_make_up(struct sim *s, const struct file *f)
 {
-    uint8_t page[PAGE], *image = xcalloc(1, f->size + PAGE);
+    static const uint8_t zeros[PAGE];
+    uint8_t made[PAGE];
     size_t size = size_make_up(s, f);
-    for (size_t at = 0; at < size; at += PAGE) {
-        const struct page *p = &f->pages[at / PAGE];
-        if (p->count)
-            page_make_up(s, p, page);
-        memcpy(image + at, p->count ? page : f->now + at, PAGE);
-    }
     char *path = xprintf("%s/%s", s->crash_dir, f->name);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, image, size) != (ssize_t)size)
+    if (fd < 0 || ftruncate(fd, (off_t)size))
         PANIC("cannot make %s", path);
+    for (size_t at = 0; at < size; at += PAGE) {
+        const struct page *p = &f->pages[at / PAGE];
+        const uint8_t *content = f->now + at;
+        if (p->count) {
+            page_make_up(s, p, made);
+            content = made;
+        }
+        if (memcmp(content, zeros, PAGE) != 0 && pwrite(fd, content, PAGE, (off_t)at) != PAGE)
+            PANIC("cannot write %s", path);
+    }
     close(fd);
     free(path);
-    free(image);
 }
 
 static void disk_make_up(struct sim *s)
@@ -250,7 +252,8 @@ static uint64_t recover(struct sim *s, bool use)
     uint64_t epoch = store_epoch(store);
     int bad = epoch != s->durable_epoch && epoch != s->pending_epoch;
     if (bad)
-        printf("# at epoch %llu, not %llu\n", (unsigned long long)epoch, (unsigned long long)s->durable_epoch);
+        printf("# at epoch %llu, not %llu\n", (unsigned long long)epoch,
+               (unsigned long long)s->durable_epoch);
     bad += check_at(s, store, epoch);
     if (!bad && use)
         bad += go_on(s, store);
@@ -376,9 +379,11 @@ static void live(struct sim *s)
     }
 }
 
-static int simulate(uint64_t seed, int wanted, bool early_release, bool lying_disk, bool write_map, struct sim *out)
+static int simulate(uint64_t seed, int wanted, bool early_release, bool lying_disk, bool write_map,
+                    struct sim *out)
 {
-    static char *const names[FILES] = {"shard-000/data.mdb", "shard-001/data.mdb", "shard-002/data.mdb", "checkpoint"};
+    static char *const names[FILES] = {"shard-000/data.mdb", "shard-001/data.mdb", "shard-002/data.mdb",
+                                       "checkpoint"};
     struct sim s = {.seed = seed, .random = seed, .wanted = wanted, .one_in = 10, .lying_disk = lying_disk};
     s.rig.dir = fresh_dir("power");
     s.rig.options = (struct store_options){
@@ -421,13 +426,13 @@ static uint64_t seed_of_run(void)
 static void test_power_cuts(void)
 {
     struct sim s;
-    CHECK(simulate(seed_of_run(), crash_points(350), false, false, true, &s) == 0);
+    CHECK(simulate(seed_of_run(), crash_points(220), false, false, true, &s) == 0);
     printf("# %d crash points, %d of them lived on\n", s.crashes, s.adopted);
 }
 
 static void test_power_cuts_without_write_map(void)
 {
-    CHECK(simulate(seed_of_run() + 1, crash_points(350) / 4, false, false, false, NULL) == 0);
+    CHECK(simulate(seed_of_run() + 1, crash_points(220) / 4, false, false, false, NULL) == 0);
 }
 
 /* In a process of its own: what a broken store does when it is read is anyone's guess. */
@@ -446,7 +451,8 @@ static bool caught(bool early_release, bool lying_disk)
     char *dir = fresh_dir("x"), *name = strrchr(dir, '/');
     waitpid(pid, &status, 0);
     name[1] = 0;
-    char *left = xprintf("%spenstock-test-%d-power", dir, (int)pid), *crashed = xprintf("%spenstock-test-%d-crashed", dir, (int)pid);
+    char *left = xprintf("%spenstock-test-%d-power", dir, (int)pid),
+         *crashed = xprintf("%spenstock-test-%d-crashed", dir, (int)pid);
     drop_dir(left);
     drop_dir(crashed);
     free(dir);

@@ -20,7 +20,7 @@ struct world {
     store_db dbs[SHARDS];
     struct store_reader *reader;
     uint64_t last;
-    atomic_ullong go;               /* the shards may commit this epoch */
+    atomic_ullong go; /* the shards may commit this epoch */
     atomic_ullong done[SHARDS];
     _Atomic(struct store_pin *) pin; /* for the checkpoint thread */
     atomic_bool stop;
@@ -140,7 +140,8 @@ static void coordinate(struct world *w)
 
 static void test_readers_and_writers(void)
 {
-    struct world w = {.rig = {.dir = fresh_dir("readers"), .options = {.shard_count = SHARDS, .map_bytes = (size_t)1 << 20}}};
+    struct world w = {.rig = {.dir = fresh_dir("readers"),
+                              .options = {.shard_count = SHARDS, .map_bytes = (size_t)1 << 20}}};
     pthread_t shards[SHARDS], readers[READERS], checkpointer;
     struct part parts[SHARDS];
     const char *env = getenv("STORE_EPOCHS");
@@ -167,7 +168,8 @@ static void test_readers_and_writers(void)
     CHECK(atomic_load(&w.failures) == 0);
     CHECK(atomic_load(&w.snapshots) > 0);
     CHECK(store_durable_epoch(w.rig.store) > 0);
-    printf("# %llu snapshots over %llu epochs\n", (unsigned long long)atomic_load(&w.snapshots), (unsigned long long)w.last);
+    printf("# %llu snapshots over %llu epochs\n", (unsigned long long)atomic_load(&w.snapshots),
+           (unsigned long long)w.last);
     store_reader_close(w.reader);
     rig_close(&w.rig);
     drop_dir(w.rig.dir);
@@ -176,7 +178,8 @@ static void test_readers_and_writers(void)
 /* Every moment between two shards' commits: the reader shows the last published epoch at once, on all shards. */
 static void test_reading_while_a_commit_is_under_way(void)
 {
-    struct rig r = {.dir = fresh_dir("underway"), .options = {.shard_count = SHARDS, .map_bytes = (size_t)16 << 20}};
+    struct rig r = {.dir = fresh_dir("underway"),
+                    .options = {.shard_count = SHARDS, .map_bytes = (size_t)16 << 20}};
     store_db dbs[SHARDS];
     uint32_t model[KEYS] = {0};
     struct store_reader *reader;
@@ -213,7 +216,8 @@ static void test_reading_while_a_commit_is_under_way(void)
 
 static void test_cursors(void)
 {
-    struct rig r = {.dir = fresh_dir("cursors"), .options = {.shard_count = 1, .map_bytes = (size_t)16 << 20}};
+    struct rig r = {.dir = fresh_dir("cursors"),
+                    .options = {.shard_count = 1, .map_bytes = (size_t)16 << 20}};
     struct store_reader *reader;
     struct store_snapshot *s;
     store_db db, rdb;
@@ -280,14 +284,16 @@ static void test_reader_follows(void)
             for (int i = 0; i < 30; i++) {
                 uint8_t value[3000] = {(uint8_t)i};
                 uint64_t key = e * 100 + (uint64_t)i;
-                OK(store_put(sh, db, (struct slice){(uint8_t *)&key, 8}, (struct slice){value, sizeof value}));
+                OK(store_put(sh, db, (struct slice){(uint8_t *)&key, 8},
+                             (struct slice){value, sizeof value}));
             }
             OK(store_commit(sh, e));
             gate_publish(gate, e);
             OK(store_snapshot_begin(e % 2 ? s : t, 0));
             CHECK(store_snapshot_db(e % 2 ? s : t, 0, "t", &rdb));
             uint64_t key = e * 100 + 29;
-            CHECK(store_snapshot_get(e % 2 ? s : t, 0, rdb, (struct slice){(uint8_t *)&key, 8}, &v) && v.p[0] == 29);
+            CHECK(store_snapshot_get(e % 2 ? s : t, 0, rdb, (struct slice){(uint8_t *)&key, 8}, &v) &&
+                  v.p[0] == 29);
             CHECK(store_snapshot_epoch(e % 2 ? s : t) == e);
             store_snapshot_end(e % 2 ? s : t);
         }

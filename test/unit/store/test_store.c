@@ -4,9 +4,12 @@
 #endif
 #include "store_test.h"
 
+#include <sys/resource.h>
+
 static struct rig rig_new(const char *name, uint32_t shards)
 {
-    struct rig r = {.dir = fresh_dir(name), .options = {.shard_count = shards, .map_bytes = (size_t)256 << 20}};
+    struct rig r = {.dir = fresh_dir(name),
+                    .options = {.shard_count = shards, .map_bytes = (size_t)256 << 20}};
     rig_open(&r);
     return r;
 }
@@ -136,7 +139,8 @@ static void test_sizes(void)
         OK(store_begin(sh));
         for (uint8_t i = 0; i < 3; i++) {
             key[0] = i;
-            OK(store_put(sh, db, (struct slice){key, STORE_KEY_MAX}, (struct slice){big + e, (10 << 20) - 10}));
+            OK(store_put(sh, db, (struct slice){key, STORE_KEY_MAX},
+                         (struct slice){big + e, (10 << 20) - 10}));
         }
         OK(store_commit(sh, e));
         gate_publish(r.gate, e);
@@ -195,7 +199,8 @@ static void test_map_growth(void)
         struct slice v;
         CHECK(store_snapshot_db(snap, 0, "t", &rdb));
         uint32_t last = n - 1, be = __builtin_bswap32(last);
-        CHECK(store_snapshot_get(snap, 0, rdb, (struct slice){(uint8_t *)&be, 4}, &v) && memcmp(v.p, &last, 4) == 0);
+        CHECK(store_snapshot_get(snap, 0, rdb, (struct slice){(uint8_t *)&be, 4}, &v) &&
+              memcmp(v.p, &last, 4) == 0);
         store_snapshot_end(snap);
     }
     CHECK(mdbp_env_map_bytes(sh->env) > 8 * first_map);
@@ -224,7 +229,8 @@ static void test_map_growth(void)
 
 static void test_big_epoch(void)
 {
-    struct rig r = {.dir = fresh_dir("bigepoch"), .options = {.shard_count = 1, .map_bytes = (size_t)4 << 30}};
+    struct rig r = {.dir = fresh_dir("bigepoch"),
+                    .options = {.shard_count = 1, .map_bytes = (size_t)4 << 30}};
     rig_open(&r);
     struct store_shard *sh = store_shard(r.store, 0);
     store_db db;
@@ -389,11 +395,66 @@ static void test_damage(void)
     drop_dir(r.dir);
 }
 
+/* The file cannot grow any more: a clean error, nothing lost, and on it goes when there is room again. */
+static void test_disk_full(void)
+{
+    struct rig r = rig_new("full", 1);
+    struct store_shard *sh = store_shard(r.store, 0);
+    struct rlimit was, now;
+    struct slice v;
+    store_db db;
+    uint8_t value[3000] = {9};
+    uint64_t e = 0, n = 0;
+    OK(store_db_open(sh, "t", &db));
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(getrlimit(RLIMIT_FSIZE, &was) == 0);
+    now = was;
+    now.rlim_cur = 6 << 20;
+    CHECK(setrlimit(RLIMIT_FSIZE, &now) == 0);
+    struct err *failed = NULL;
+    uint64_t committed = 0;
+    while (!failed && e < 1000) {
+        OK(store_begin(sh)); /* even then: there may be free pages in the file */
+        for (int i = 0; i < 50 && !failed; i++, n++)
+            failed = store_put(sh, db, (struct slice){(uint8_t *)&n, 8}, (struct slice){value, sizeof value});
+        if (failed)
+            store_abort(sh);
+        else
+            failed = store_commit(sh, ++e);
+        if (!failed) {
+            gate_publish(r.gate, e);
+            committed = n;
+        }
+    }
+    CHECK(failed && failed->code == ERR_IO);
+    err_free(failed);
+    CHECK(store_epoch(r.store) == atomic_load(&r.gate->epoch) && committed > 500);
+    CHECK(store_entries(sh, db) == committed);
+    for (int i = 0; i < 30;
+         i++) { /* what needs no more room still works: pages are free where rows are deleted */
+        OK(store_begin(sh));
+        uint64_t gone = (uint64_t)i;
+        OK(store_del(sh, db, (struct slice){(uint8_t *)&gone, 8}));
+        OK(store_commit(sh, store_epoch(r.store) + 1));
+        gate_publish(r.gate, store_epoch(r.store));
+        checkpoint(r.store);
+    }
+    CHECK(setrlimit(RLIMIT_FSIZE, &was) == 0);
+    OK(store_begin(sh));
+    uint64_t last = committed - 1;
+    CHECK(sh->no_space == 0);
+    CHECK(store_get(sh, db, (struct slice){(uint8_t *)&last, 8}, &v) && v.len == sizeof value);
+    OK(store_put(sh, db, S("again"), S("room")));
+    OK(store_commit(sh, store_epoch(r.store) + 1));
+    rig_drop(&r);
+}
+
 /* The making of a store is interrupted at various places: it comes up empty, on either kind of boot. */
 static void test_interrupted_creation(void)
 {
     for (int stage = 0; stage < 5; stage++) {
-        struct rig r = {.dir = fresh_dir("creation"), .options = {.shard_count = 2, .map_bytes = (size_t)1 << 24}};
+        struct rig r = {.dir = fresh_dir("creation"),
+                        .options = {.shard_count = 2, .map_bytes = (size_t)1 << 24}};
         struct store *s;
         OK(store_open(r.dir, NULL, true, &r.options, &s));
         store_close(s);
@@ -450,6 +511,7 @@ int main(void)
     RUN(test_checkpoint_restore);
     RUN(test_pins);
     RUN(test_damage);
+    RUN(test_disk_full);
     RUN(test_interrupted_creation);
     RUN(test_setup_when_ahead);
     TEST_END();

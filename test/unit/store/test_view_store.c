@@ -12,7 +12,8 @@ static struct column columns[] = {{.name = "id", .type = {T_INT8, -1}, .not_null
 static struct schema schema = {3, columns};
 static uint32_t key_columns[] = {0};
 static struct key_column key_of[] = {{0, false, false}, {1, false, false}, {2, false, false}};
-static struct key_column by_branch[] = {{1, false, false}, {2, true, true}}; /* branch, balance DESC NULLS FIRST */
+static struct key_column by_branch[] = {{1, false, false},
+                                        {2, true, true}}; /* branch, balance DESC NULLS FIRST */
 static struct key_column by_balance[] = {{2, false, false}};
 static struct catalog_index indexes[] = {{"a", 2, by_branch}, {"b", 1, by_balance}};
 
@@ -66,11 +67,17 @@ struct bench { /* a store of one shard with one view */
 
 static void bench_open(struct bench *b, const char *name, bool keyed, int64_t log_rows, int64_t log_us)
 {
-    *b = (struct bench){.rig = {.dir = fresh_dir(name), .options = {.shard_count = 1, .map_bytes = (size_t)64 << 20}}};
+    *b = (struct bench){
+        .rig = {.dir = fresh_dir(name), .options = {.shard_count = 1, .map_bytes = (size_t)64 << 20}}};
     rig_open(&b->rig);
     b->sh = store_shard(b->rig.store, 0);
-    b->view = (struct catalog_view){.name = "v", .view_index = 5, .schema = schema, .key_count = keyed ? 1 : 0,
-                                    .key = key_columns, .index_count = 2, .indexes = indexes};
+    b->view = (struct catalog_view){.name = "v",
+                                    .view_index = 5,
+                                    .schema = schema,
+                                    .key_count = keyed ? 1 : 0,
+                                    .key = key_columns,
+                                    .index_count = 2,
+                                    .indexes = indexes};
     OK(view_writer_open(b->sh, &b->view, log_rows, log_us, &b->w));
 }
 
@@ -141,7 +148,8 @@ static const char *ids(struct bench *b, const char *db_name)
         if (multiplicity == 1)
             snprintf(out + n, sizeof out - n, "%lld ", (long long)vals[0].i);
         else
-            snprintf(out + n, sizeof out - n, "%lldx%llu ", (long long)vals[0].i, (unsigned long long)multiplicity);
+            snprintf(out + n, sizeof out - n, "%lldx%llu ", (long long)vals[0].i,
+                     (unsigned long long)multiplicity);
     }
     store_scan_close(scan);
     store_abort(b->sh);
@@ -336,7 +344,7 @@ static void test_trimming(void)
     }
     CHECK(log_entries(&b) == 100);
     CHECK(meta_number(&b, "log:5") == 47); /* 48, 49, 50 are whole, 47 has lost 20 of 30 */
-    view_writer_close(b.w); /* a smaller limit: caught up in bounded steps */
+    view_writer_close(b.w);                /* a smaller limit: caught up in bounded steps */
     OK(view_writer_open(b.sh, &b.view, 5, 0, &b.w));
     begin(&b);
     change_many(&b, 1 /* the balance of row 0 only */);
@@ -389,7 +397,8 @@ static void test_malformed(void)
     struct view_change c;
     uint8_t key[12] = {0}, good[] = {'u', 1, 2, 'x', 'y', 1, 'z'};
     struct slice k = {key, 12};
-    CHECK(view_change_parse(k, (struct slice){good, sizeof good}, &c) && slice_is(c.old_row, "xy") && slice_is(c.new_row, "z"));
+    CHECK(view_change_parse(k, (struct slice){good, sizeof good}, &c) && slice_is(c.old_row, "xy") &&
+          slice_is(c.new_row, "z"));
     for (size_t n = 0; n < sizeof good; n++)
         CHECK(!view_change_parse(k, (struct slice){good, n}, &c));
     CHECK(!view_change_parse((struct slice){key, 11}, (struct slice){good, sizeof good}, &c));
