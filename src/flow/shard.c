@@ -422,6 +422,19 @@ static void pin(const struct shard *s)
         log_warn("shard", "cannot pin", "shard=%u cpu=%u", s->index, s->pipeline->o.cpus[s->index]);
 }
 
+/* An epoch that will not be committed. LMDB wants a transaction ended by the thread that began it. */
+static void give_up(struct shard *s)
+{
+    if (s->phase != SHARD_WORKING)
+        return;
+    for (uint32_t i = 0; i < s->graph->op_count; i++)
+        if (s->graph->ops[i].node->kind == PLAN_TABLE)
+            op_table_replay_end(&s->graph->ops[i]);
+    if (s->store)
+        store_abort(s->store);
+    s->phase = SHARD_IDLE;
+}
+
 void *shard_thread(void *arg)
 {
     struct shard *s = arg;
@@ -441,6 +454,7 @@ void *shard_thread(void *arg)
             wake_wait(&s->wake, ticket, SLEEP_US);
         empty = SPIN_STEPS / 2;
     }
+    give_up(s);
     return NULL;
 }
 
@@ -504,9 +518,8 @@ struct err *shard_open(struct shard *s, uint64_t epoch)
 
 void shard_fini(struct shard *s)
 {
-    graph_free(s->graph); /* first: it may hold a scan open inside the transaction */
-    if (s->store && s->phase == SHARD_WORKING)
-        store_abort(s->store);
+    give_up(s);
+    graph_free(s->graph);
     for (uint32_t i = 0; i < s->pipeline->o.shard_count; i++) {
         ring_fini(&s->in[i]);
         ring_fini(&s->returns[i]);

@@ -109,6 +109,8 @@ bool op_table_truncate(struct op *op, uint64_t rows);
 void op_table_move_out(struct op *op, const struct batch *old, struct batch *row);
 /* Emits the next `rows` rows of the mirror; true once every row was emitted. The mirror must not change meanwhile. */
 bool op_table_replay(struct op *op, uint64_t rows);
+/* Leaves off an unfinished replay; before its transaction ends. */
+void op_table_replay_end(struct op *op);
 /* Rows now stored of a published view in this shard. */
 uint64_t op_view_rows(const struct op *op);
 /* Rows received from another shard for a PLAN_EXCHANGE node. */

@@ -40,8 +40,6 @@ static void table_open(struct op *op)
 static void table_fini(struct op *op)
 {
     struct table_state *s = op->state;
-    if (s->replay)
-        store_scan_close(s->replay);
     free(s->key);
     buf_fini(&s->key_bytes);
     buf_fini(&s->new_row);
@@ -269,6 +267,13 @@ bool op_table_replay(struct op *op, uint64_t rows)
     store_scan_close(s->replay);
     s->replay = NULL;
     return true;
+}
+
+void op_table_replay_end(struct op *op)
+{
+    struct table_state *s = op->state;
+    store_scan_close(s->replay);
+    s->replay = NULL;
 }
 
 static void emit_all(struct op *op, int64_t sign)
