@@ -33,15 +33,16 @@ static void wait_ms(int ms)
 /* The data directory; the configuration is looked at only when it has to say. Its secrets are not needed. */
 static struct err *data_dir(const struct cli_args *a, char **out)
 {
-    struct config *c;
+    struct config *c = NULL;
     if (a->data) {
         *out = xstrdup(a->data);
         return NULL;
     }
-    TRY(config_load(a->config, false, &c));
-    *out = xstrdup(c->store_path);
+    struct err *e = config_load(a->config, false, &c);
+    if (!e)
+        *out = xstrdup(c->store_path);
     config_free(c);
-    return NULL;
+    return e;
 }
 
 static int print_down(const struct instance *i, bool json)

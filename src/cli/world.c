@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "types/datetime.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,35 +12,45 @@
 static struct err *unknown_kind(const struct config_source *s)
 {
     struct nearest n;
-    nearest_init(&n, s->kind);
     struct buf known = {0};
+    nearest_init(&n, s->kind);
     for (uint32_t i = 0; i < source_kind_count(); i++) {
         nearest_offer(&n, source_kind_at(i)->name);
         buf_printf(&known, "%s%s", i ? ", " : "", source_kind_at(i)->name);
     }
-    struct err *e = yaml_error(s->at, "source %s: unknown kind '%s'", s->name, s->kind);
+    struct err *e = yaml_error(s->kind_at, "source %s: unknown kind '%s'", s->name, s->kind);
     e = n.best ? err_hint(e, "did you mean '%s'?", n.best) : err_hint(e, "known kinds: %.*s", (int)known.len, known.p);
     buf_fini(&known);
     return e;
 }
 
+static struct err *configure_sources(struct app *a)
+{
+    struct err *errors = NULL;
+    for (uint32_t i = 0; i < a->config->source_count; i++) {
+        const struct config_source *s = &a->config->sources[i];
+        struct pipeline_source *p = &a->sources[i];
+        if (!s->kind || !s->node)
+            continue; /* reported as an error of the configuration */
+        p->name = s->name;
+        p->kind = source_kind_find(s->kind);
+        err_append(&errors, p->kind ? p->kind->configure(&a->arena, s->name, s->node, &p->conf) : unknown_kind(s));
+    }
+    return errors;
+}
+
 struct err *app_load(const char *file, struct app **out)
 {
-    struct config *config;
-    TRY(config_load(file, true, &config));
+    struct config *config = NULL;
+    struct err *errors = config_load(file, true, &config);
+    if (!config)
+        return errors;
     struct app *a = xcalloc(1, sizeof *a);
     arena_init(&a->arena);
     a->config = config;
     a->source_count = config->source_count;
     a->sources = ARENA_ARRAY(&a->arena, struct pipeline_source, config->source_count);
-    struct err *errors = NULL;
-    for (uint32_t i = 0; i < config->source_count; i++) {
-        const struct config_source *s = &config->sources[i];
-        struct pipeline_source *p = &a->sources[i];
-        p->name = s->name;
-        p->kind = source_kind_find(s->kind);
-        err_append(&errors, p->kind ? p->kind->configure(&a->arena, s->name, s->node, &p->conf) : unknown_kind(s));
-    }
+    err_append(&errors, configure_sources(a));
     if (errors) {
         app_free(a);
         return errors;
@@ -162,7 +173,7 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
     out->key = arena_memdup(arena, v->key, v->key_count * sizeof *v->key);
     out->comment = v->comment ? arena_strdup(arena, v->comment) : NULL;
     out->definition = arena_strdup(arena, v->definition ? v->definition : "");
-    out->fingerprint = v->fingerprint;
+    out->fingerprint = v->fingerprint ^ zone_data_hash(); /* other zones may make other rows */
     copy_indexes(arena, v, out);
     copy_sources(arena, a, v, out);
 }

@@ -151,12 +151,8 @@ struct err *config_load(const char *file, bool with_secrets, struct config **out
     c->dir = folder_of(&c->arena, file);
     struct err *errs = fill(c, text, len, with_secrets);
     free(text);
-    if (errs) {
-        config_free(c);
-        return errs;
-    }
-    *out = c;
-    return NULL;
+    *out = c; /* with errors too: what could be read of the sources may hold more of them */
+    return errs;
 }
 
 void config_free(struct config *c)

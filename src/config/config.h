@@ -10,6 +10,7 @@ struct config_source {
                                      by the caller */
     const struct yaml_node *node; /* the kind's own section, read by that source's configure() */
     const struct yaml_node *at;   /* the name's node, for error positions */
+    const struct yaml_node *kind_at; /* the kind's */
 };
 struct config_sql {
     const char *file; /* shown in errors; the YAML file itself for an inline block */
@@ -64,7 +65,8 @@ struct config {
     } limits;
 };
 
-/* Reads and checks; on failure all errors found. with_secrets false keeps ${...} unexpanded (serve process). */
+/* Reads and checks; on failure all errors found, and *out is what could be read all the same (or NULL), so that the caller
+ * can check the sources' own sections too and report everything at once; it is to be freed. with_secrets false keeps ${...} unexpanded (serve process). */
 NODISCARD struct err *config_load(const char *file, bool with_secrets, struct config **out);
 void config_free(struct config *c);
 /* The table of keys (name, type, default, range, help) printed as docs/configuration.md's reference section. */
