@@ -1,9 +1,9 @@
 # The program: every src/**/*.c (but libpq's TLS backend, which is compiled into libpq), the assets of the web console,
-# and midl.c of LMDB.
+# the time zones, and midl.c of LMDB.
 
 SOURCES := $(shell find src -name '*.c' -not -path 'src/source/pgtls/*' | sort)
 ASSETS := $(shell find src/serve/www -type f 2>/dev/null | sort)
-OBJECTS := $(SOURCES:src/%.c=$(B)/obj/%.o) $(B)/obj/lmdb/midl.o $(B)/obj/assets.o
+OBJECTS := $(SOURCES:src/%.c=$(B)/obj/%.o) $(B)/obj/lmdb/midl.o $(B)/obj/assets.o $(B)/obj/zones.o
 MAIN_OBJ := $(B)/obj/main.o
 LIB := $(B)/libpenstock.a
 
@@ -37,6 +37,15 @@ $(B)/gen/assets.h $(B)/gen/assets.c &: scripts/embed-assets $(ASSETS)
 	@scripts/embed-assets $(B)/gen $(ASSETS)
 
 $(B)/obj/assets.o: $(B)/gen/assets.c $(DEPS_MK)
+	@mkdir -p $(@D)
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -c $< -o $@
+
+# The build machine's time zones: the program has its own, whatever the machine that it runs on has.
+$(B)/gen/zones.c: scripts/embed-zones $(wildcard /usr/share/zoneinfo/tzdata.zi) $(DEPS_MK)
+	@mkdir -p $(@D)
+	@scripts/embed-zones $(B)/gen
+
+$(B)/obj/zones.o: $(B)/gen/zones.c src/types/zone_impl.h
 	@mkdir -p $(@D)
 	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -c $< -o $@
 

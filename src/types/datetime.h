@@ -1,7 +1,7 @@
 /* Dates, times, intervals, zones: PostgreSQL 15's arithmetic, input and output.
  *
- * Zones: UTC, fixed offsets and the named zones of the tz database compiled into the binary (rules generated
- * from Debian's tzdata at build time or read from /usr/share/zoneinfo when present; see datetime.c). */
+ * Zones: UTC, fixed offsets and the named zones of the tz database that is compiled into the program from Debian's
+ * tzdata (scripts/embed-zones). The system's files are not read: results are the same on every machine. */
 #ifndef PENSTOCK_TYPES_DATETIME_H
 #define PENSTOCK_TYPES_DATETIME_H
 
@@ -20,6 +20,8 @@ void date_to_civil(int64_t days, int64_t *year, int *month, int *day);
 __int128 interval_span(const struct interval *iv);
 /* Offset in seconds east of UTC of `zone` at a UTC instant; NULL zone is UTC. */
 const void *zone_find(const char *name, size_t len); /* NULL if unknown */
+/* Changes when the compiled-in zones do: stored rows may then have been made with other ones. */
+uint64_t zone_data_hash(void);
 int zone_offset_utc(const void *zone, int64_t utc_usecs);
 /* Timestamps as PostgREST/JSON prints them: "2026-01-02T03:04:05.678+00:00" for timestamptz, no zone for timestamp.
  * Result in ctx->arena. */

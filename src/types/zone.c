@@ -1,24 +1,21 @@
-/* Time zones: offsets at an instant or at a local time, from TZif files and POSIX rules.
+/* Time zones: offsets at an instant or at a local time, from the embedded tz database and POSIX rules.
  *
- * Sources, in order: the system's /usr/share/zoneinfo, then the name itself read as a POSIX rule ("EST5EDT",
- * "<+03>-3"), as PostgreSQL does. What a local time means when clocks change follows PostgreSQL: in a gap the
- * offset before, in an overlap the one after.
+ * Sources, in order: the zones that scripts/embed-zones put into the program, then the name itself read as a POSIX rule
+ * ("FOO5BAR", "<+03>-3"), as PostgreSQL does. The system's files are never read: a retraction must find the row that it
+ * takes back, so a zone has to mean the same on every machine, in every process and for as long as a program is not
+ * replaced (zone_data_hash then has views filled anew). What a local time means when clocks change follows PostgreSQL:
+ * in a gap the offset before, in an overlap the one after.
  *
  * Loaded zones are kept for ever in a hash of append-only lists: finding one takes no lock, loading one does. */
 #include "types/zone_impl.h"
+#include "base/hash.h"
 #include "types/datetime_impl.h"
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define ZONE_DIR            "/usr/share/zoneinfo"
-#define ZONE_NAME_MAX       255
-#define ZONE_FILE_MAX_BYTES (256 * 1024)
-#define ZONES_MAX           4096 /* names that come from data may not fill memory; beyond, a zone is unknown */
+#define ZONE_NAME_MAX 255
+#define ZONES_MAX     4096 /* names that come from data may not fill memory; beyond, a zone is unknown */
 
 /* ---- offsets ---- */
 
@@ -221,75 +218,36 @@ static const struct zone *cached_zone(const char *upper)
     return NULL;
 }
 
-/* The entry of `dir` that equals the name without regard to case; its spelling goes into `name`. */
-static bool find_in_dir(const char *dir, char *name, size_t len)
+static int compare_zone_name(const void *upper, const void *embedded)
 {
-    DIR *d = opendir(dir);
-    bool found = false;
-    if (!d)
-        return false;
-    for (struct dirent *e; !found && (e = readdir(d));) {
-        size_t i = 0;
-        while (i < len && e->d_name[i] && ascii_upper(e->d_name[i]) == ascii_upper(name[i]))
-            i++;
-        found = i == len && e->d_name[i] == '\0';
-        if (found)
-            memcpy(name, e->d_name, len);
-    }
-    closedir(d);
-    return found;
+    const char *a = upper, *b = ((const struct zone_embedded *)embedded)->name;
+    while (*a && *a == ascii_upper(*b))
+        a++, b++;
+    return (uint8_t)*a - (uint8_t)ascii_upper(*b);
 }
 
-/* Path of the zone's file. Names come from data: only what can be a zone name is looked for. */
-static bool zone_path(const char *upper, char *path, size_t size_bytes)
+/* Debian's tzdata has every zone under posix/ too. */
+static struct zone *zone_from_embedded(const char *upper)
 {
-    size_t at = sizeof ZONE_DIR - 1, len = strlen(upper);
-    if (at + 1 + len >= size_bytes || len == 0)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!ascii_alpha(upper[i]) && !ascii_digit(upper[i]) && !strchr("_+-/", upper[i]))
-            return false;
-    memcpy(path, ZONE_DIR, at + 1);
-    for (const char *part = upper; *part;) {
-        size_t part_len = strcspn(part, "/");
-        if (part_len == 0)
-            return false;
-        char *name = path + at + 1;
-        memcpy(name, part, part_len);
-        if (!find_in_dir(path, name, part_len))
-            return false;
-        path[at] = '/';
-        at += part_len + 1;
-        path[at] = '\0';
-        part += part_len + (part[part_len] == '/');
-    }
-    return upper[len - 1] != '/';
+    if (strncmp(upper, "POSIX/", 6) == 0)
+        upper += 6;
+    const struct zone_embedded *e = bsearch(upper, zones, zones_count, sizeof *zones, compare_zone_name);
+    return e ? zone_from_tzif_block(zones_data + e->at, e->size_bytes) : NULL;
 }
 
-static struct zone *zone_from_file(const char *upper)
+uint64_t zone_data_hash(void)
 {
-    char path[ZONE_NAME_MAX + sizeof ZONE_DIR + 2];
-    struct zone *z = NULL;
-    if (!zone_path(upper, path, sizeof path))
-        return NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return NULL;
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= ZONE_FILE_MAX_BYTES) {
-        size_t size = (size_t)st.st_size;
-        uint8_t *bytes = xmalloc(size);
-        if (read(fd, bytes, size) == (ssize_t)size)
-            z = zone_from_tzif(bytes, size);
-        free(bytes);
-    }
-    close(fd);
-    return z;
+    const struct zone_embedded *last = &zones[zones_count - 1];
+    uint64_t h = 0;
+    for (const struct zone_embedded *e = zones; e <= last; e++)
+        h = (h ^ hash_bytes(e->name, strlen(e->name)) ^ hash_bytes(zones_data + e->at, e->size_bytes)) *
+            UINT64_C(0x9E3779B97F4A7C15);
+    return h;
 }
 
 static struct zone *zone_load(const char *upper)
 {
-    struct zone *z = strcmp(upper, "GMT") == 0 ? zone_from_posix("GMT0") : zone_from_file(upper);
+    struct zone *z = strcmp(upper, "GMT") == 0 ? zone_from_posix("GMT0") : zone_from_embedded(upper);
     return z ? z : zone_from_posix(upper);
 }
 

@@ -1,4 +1,5 @@
-/* Reading zones: the TZif format (RFC 8536) and POSIX TZ rules ("CET-1CEST,M3.5.0,M10.5.0/3").
+/* Reading zones: the TZif format (RFC 8536), whole or the part of it that is embedded, and POSIX TZ rules
+ * ("CET-1CEST,M3.5.0,M10.5.0/3").
  *
  * Bytes are checked, never trusted: a malformed file gives no zone rather than a wrong one. */
 #include "types/datetime_impl.h"
@@ -229,16 +230,13 @@ static bool tzif_read_footer(struct zone *z, const uint8_t *p, const uint8_t *en
     return n == 0 || posix_rule_parse(rule, &z->rule);
 }
 
-struct zone *zone_from_tzif(const uint8_t *p, size_t len)
+struct zone *zone_from_tzif_block(const uint8_t *p, size_t len)
 {
     struct tzif_counts c;
     const uint8_t *end = p + len;
     if (!tzif_header(p, len, &c))
         return NULL;
-    size_t skip = TZIF_HEADER_BYTES + tzif_body_bytes(&c, 4);
-    if (skip > len || !tzif_header(p + skip, len - skip, &c))
-        return NULL;
-    p += skip + TZIF_HEADER_BYTES;
+    p += TZIF_HEADER_BYTES;
     size_t body = tzif_body_bytes(&c, 8);
     if (body > (size_t)(end - p))
         return NULL;
@@ -247,4 +245,13 @@ struct zone *zone_from_tzif(const uint8_t *p, size_t len)
         return z;
     zone_free(z);
     return NULL;
+}
+
+struct zone *zone_from_tzif(const uint8_t *p, size_t len)
+{
+    struct tzif_counts c;
+    if (!tzif_header(p, len, &c))
+        return NULL;
+    size_t skip = TZIF_HEADER_BYTES + tzif_body_bytes(&c, 4);
+    return skip > len ? NULL : zone_from_tzif_block(p + skip, len - skip);
 }

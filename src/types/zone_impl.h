@@ -1,4 +1,4 @@
-/* A loaded time zone: what TZif files and POSIX rules are turned into. */
+/* A loaded time zone: what TZif data and POSIX rules are turned into. */
 #ifndef PENSTOCK_TYPES_ZONE_IMPL_H
 #define PENSTOCK_TYPES_ZONE_IMPL_H
 
@@ -38,8 +38,20 @@ struct zone {
     struct posix_rule rule;
 };
 
+/* The zones in the program, written by scripts/embed-zones: sorted by name in upper case; several may share data. */
+struct zone_embedded {
+    const char *name;
+    uint32_t at, size_bytes; /* in zones_data: what zone_from_tzif_block takes */
+};
+extern const struct zone_embedded zones[];
+extern const uint32_t zones_count;
+extern const uint8_t zones_data[];
+extern const char zones_version[]; /* of the tz database: "2025b" */
+
 /* Each returns a new zone, or NULL when malformed or unknown. Names in upper case. */
 struct zone *zone_from_tzif(const uint8_t *p, size_t len);
+/* From the second header on: the 64-bit block and the footer. */
+struct zone *zone_from_tzif_block(const uint8_t *p, size_t len);
 struct zone *zone_from_posix(const char *spec);
 void zone_free(struct zone *z);
 bool posix_rule_parse(const char *spec, struct posix_rule *out);
