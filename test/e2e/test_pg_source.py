@@ -4,6 +4,7 @@ overlap, every type, replica identities, resuming, lost connections, changed tab
 changes add up to is compared with what the server says."""
 
 import collections
+import copy
 import json
 import os
 import platform
@@ -742,6 +743,52 @@ def tls_data(report, server, c):
         pg.script(c, "DELETE FROM tl WHERE id < 0")
 
 
+def failover(report, server, c):
+    """The server is replaced by a copy that was promoted: the slot is there, but history forked."""
+    fresh(c, "CREATE TABLE f (id int PRIMARY KEY); INSERT INTO f VALUES (1)")
+    config = {"url": server.url(), "tables": "[f]"}
+    d = Dump(config).streaming()
+    pg.script(c, "INSERT INTO f VALUES (2)")
+    d.until(pg.lsn(c)).stop()
+    for name, said, ahead in (("behind", "changed to another timeline", False),
+                              ("ahead", "lost changes that were already taken", True),
+                              ("restored", "log ends before the position", True)):
+        pg.script(c, "CHECKPOINT")
+        c.close()
+        server.stop(signal.SIGINT)
+        other = copy.copy(server)
+        other.data, other.port = "%s/copy-%s" % (server.dir, name), procs.free_port()
+        subprocess.run(["cp", "-a", server.data, other.data], check=True)
+        with open(other.data + "/postgresql.auto.conf", "a") as f:
+            f.write("port = %d\n" % other.port)
+        if name != "restored":
+            open(other.data + "/standby.signal", "w").close()
+        server.start()
+        c = server.connect()
+        if ahead:
+            d = Dump(config, before=d).streaming()
+            pg.script(c, "INSERT INTO f SELECT max(id) + generate_series(1, 5000) FROM f")
+            d.until(pg.lsn(c)).stop()
+        other.start()
+        k = other.connect()
+        if name != "restored":
+            pg.script(k, "SELECT pg_promote()")
+        pg.script(k, "INSERT INTO f VALUES (-3)")
+        d2 = Dump(dict(config, url=other.url()), before=d).streaming()
+        d2.until(pg.lsn(k))
+        same(report, "failover-" + name, k, d2, "f")
+        report.check("failover-%s-said" % name, said in open(d2.log).read(), d2.tail())
+        d2.stop()
+        k.close()
+        other.stop(signal.SIGQUIT)
+        d = Dump(config, before=d2).streaming()
+        if name != "restored":  # its log may have grown past the position since
+            report.check("failback-%s-said" % name, d.seen("snapshot_begin") == 1, d.tail())
+            same(report, "failback-" + name, c, d, "f")
+        d.stop()
+    return c
+
+
 def server_limits(report, server, c):
     fresh(c, "CREATE TABLE w (id int PRIMARY KEY)")
     pg.script(c, "GRANT SELECT ON w TO plain")
@@ -799,4 +846,5 @@ with Report("test_pg_source", 280) as report:
         Dump.stop_all()
         report.note("%s: %.1f s" % (test.__name__, time.monotonic() - began))
     c = report.section("server_restart", server_restart, report, server, c) or server.connect()
+    c = report.section("failover", failover, report, server, c) or server.connect()
     report.section("server_limits", server_limits, report, server, c)

@@ -23,6 +23,7 @@ struct pg_partial {
     uint32_t xid;
     pg_lsn lsn;
     uint64_t changes;
+    int64_t cut_us; /* when the connection was lost */
 };
 struct pg_run {
     const struct pg_conf *conf;
@@ -59,6 +60,7 @@ NODISCARD struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ct
 struct pg_identity {
     uint64_t system_identifier;
     uint32_t timeline;
+    pg_lsn wal_end;
 };
 struct pg_slot {
     bool exists, active, lost;

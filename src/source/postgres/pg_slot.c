@@ -131,6 +131,8 @@ struct err *pg_identify(struct pg_run *run, PGconn *replication, struct pg_ident
                 "IDENTIFY_SYSTEM", 0, NULL, &r));
     out->system_identifier = strtoull(PQgetvalue(r, 0, 0), NULL, 10);
     out->timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 1), NULL, 10);
+    if (!pg_lsn_parse(PQgetvalue(r, 0, 2), &out->wal_end))
+        out->wal_end = 0;
     PQclear(r);
     return NULL;
 }
@@ -195,7 +197,11 @@ struct err *pg_resume_check(struct pg_run *run, PGconn *replication, const struc
         *reason = "a table or column is read that the last snapshot did not hold";
     else if (run->snapshot_reason)
         *reason = run->snapshot_reason;
-    else if (p->timeline != id->timeline)
+    else if (p->timeline > id->timeline)
+        *reason = "the server went back to an older timeline";
+    else if (p->lsn > id->wal_end && p->timeline == id->timeline)
+        *reason = "the server's log ends before the position: was it put back from a backup?";
+    else if (p->timeline < id->timeline)
         return timeline_check(run, replication, id, reason);
     return NULL;
 }

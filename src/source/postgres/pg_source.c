@@ -8,6 +8,7 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
+#define PARTIAL_MOST_US  10000000
 
 int64_t pg_now_us(void)
 {
@@ -115,22 +116,13 @@ static bool is_final(const struct err *e)
            e->code == ERR_INTERNAL;
 }
 
-static void report(struct pg_run *run, enum source_state state, const struct err *e, int retry_ms)
+static void report(struct pg_run *run, enum source_state state, const struct err *e)
 {
     char *text = err_text(e);
     for (char *c = text; *c; c++)
         if (*c == '\n')
             *c = ' ';
     sink_set_state(run->sink, state, text);
-    /* A value in a log line ends at a quote that is followed by a blank. */
-    for (char *c = text; *c; c++)
-        if (*c == '"')
-            *c = '\'';
-    if (state == SOURCE_FAILED)
-        log_error("source", "source stopped", "source=%s error=\"%s\"", run->conf->source_name, text);
-    else
-        log_warn("source", "source lost, trying again", "source=%s retry_ms=%d error=\"%s\"",
-                 run->conf->source_name, retry_ms, text);
     free(text);
 }
 
@@ -150,6 +142,17 @@ static void back_off(struct pg_run *run, int ms)
     }
 }
 
+/* A very large transaction that was cut off and could not be taken back keeps the epoch open, and with it all other
+ * sources' changes from being seen. When the server does not come back soon, the pipeline starts over instead. */
+static bool stuck_in_transaction(struct pg_run *run)
+{
+    if (run->partial.changes == 0)
+        return false;
+    if (run->partial.cut_us == 0)
+        run->partial.cut_us = pg_now_us();
+    return pg_now_us() - run->partial.cut_us > PARTIAL_MOST_US;
+}
+
 static struct err *run_sessions(struct pg_run *run)
 {
     int backoff_ms = BACKOFF_FIRST_MS;
@@ -162,12 +165,14 @@ static struct err *run_sessions(struct pg_run *run)
             break;
         }
         if (is_final(e)) {
-            report(run, SOURCE_FAILED, e, 0);
+            report(run, SOURCE_FAILED, e);
             return e;
         }
         if (run->streamed)
             backoff_ms = BACKOFF_FIRST_MS;
-        report(run, SOURCE_RETRYING, e, backoff_ms);
+        if (stuck_in_transaction(run))
+            return e;
+        report(run, SOURCE_RETRYING, e);
         err_free(e);
         back_off(run, backoff_ms);
         backoff_ms = 2 * backoff_ms < BACKOFF_MOST_MS ? 2 * backoff_ms : BACKOFF_MOST_MS;
