@@ -196,6 +196,27 @@ static bool others_idle(const struct store_reader *r, const struct store_snapsho
     return true;
 }
 
+/* Yield at first, then sleep. False: the time is over. */
+static bool wait_a_little(unsigned *rounds, int64_t *deadline)
+{
+    if (*rounds == 0)
+        *deadline = steady_us() + WAIT_LIMIT_US;
+    if (++*rounds < 20)
+        sched_yield();
+    else
+        usleep(*rounds < 200 ? 20 : 500);
+    return steady_us() < *deadline;
+}
+
+/* A recovery takes milliseconds when only the pipeline was restarted: readers wait for its end, within bounds. */
+static struct err *enter(struct store_reader *r, int slot, unsigned *rounds, int64_t *deadline)
+{
+    while (!gate_read_enter(r->gate, slot))
+        if (!wait_a_little(rounds, deadline))
+            return err_new(ERR_STATE, "the store is being recovered");
+    return NULL;
+}
+
 static struct err *refresh_exclusively(struct store_snapshot *self)
 {
     struct store_reader *r = self->reader;
@@ -205,8 +226,9 @@ static struct err *refresh_exclusively(struct store_snapshot *self)
             return err_new(ERR_STATE, "a snapshot is held for too long");
         usleep(20);
     }
-    if (!gate_read_enter(r->gate, self->gate_slot))
-        return err_new(ERR_STATE, "the store is being recovered");
+    unsigned rounds = 0;
+    int64_t enter_deadline = 0;
+    TRY(enter(r, self->gate_slot, &rounds, &enter_deadline));
     unsigned generation = atomic_load(&r->gate->generation);
     struct err *e = NULL;
     for (uint32_t i = 0; i < r->shard_count && !e; i++)
@@ -346,18 +368,6 @@ static int shards_show(struct store_snapshot *s, uint64_t epoch)
     return 0;
 }
 
-/* Yield at first, then sleep. False: the time is over. */
-static bool wait_a_little(unsigned *rounds, int64_t *deadline)
-{
-    if (*rounds == 0)
-        *deadline = steady_us() + WAIT_LIMIT_US;
-    if (++*rounds < 20)
-        sched_yield();
-    else
-        usleep(*rounds < 200 ? 20 : 500);
-    return steady_us() < *deadline;
-}
-
 /* Inside gate_read_enter. *again: leave, refresh when told so, and call again. */
 static struct err *snapshot_show(struct store_snapshot *s, bool *again, bool *refresh)
 {
@@ -389,8 +399,7 @@ struct err *store_snapshot_begin(struct store_snapshot *s, int shard)
     int64_t deadline = 0;
     for (;;) {
         bool again, refresh;
-        if (!gate_read_enter(r->gate, s->gate_slot))
-            return err_new(ERR_STATE, "the store is being recovered");
+        TRY(enter(r, s->gate_slot, &rounds, &deadline));
         struct err *e = snapshot_show(s, &again, &refresh);
         if (LIKELY(!e && !again)) {
             s->open = true;
