@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 
-from lib import client, pg, procs
+from lib import client, procs
 from lib.penstock import Penstock
 from lib.report import Report
 
@@ -64,53 +64,49 @@ def bank(report):
     report.check("bank/clean-stop", box.stop() == 0, "exit status not 0")
 
 
+def shell(command, timeout_s=30):
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+
+
 def walk_through(report):
-    """Set up the example's database, start it against it, change a row with psql and see it in the API."""
-    server = pg.Postgres().start()
+    """README.md of examples/postgres, command by command, with other ports: its server, its program, its third terminal."""
     box, text = copy_example("postgres")
-    scripts = [f for f in sorted(glob.glob(box.dir + "/*.sql")) if os.path.basename(f) not in re.findall(r"[\w.]+\.sql", text)]
-    report.check("postgres/has-schema", scripts, "no SQL file that sets up the database: %s" % os.listdir(box.dir))
-    for f in scripts:
-        done = subprocess.run(server.psql("-f", f), capture_output=True, text=True, timeout=60)
-        report.check("postgres/psql/" + os.path.basename(f), done.returncode == 0, done.stderr)
-    changed = re.sub(r"(url: *).*", r"\g<1>" + server.url(), text)
+    port = procs.free_port()
+    text = text.replace(":54329/", ":%d/" % port)
     with open(box.config, "w") as f:
-        f.write(changed)
-    os.environ.setdefault("PGPASSWORD", "unused")
-    for name in re.findall(r"\$\{(\w+)\}", text):
-        os.environ.setdefault(name, "unused")
+        f.write(text)
+    log = box.dir + "/postgres.log"
+    server = procs.start([box.dir + "/start-postgres"], log, env=dict(os.environ, PGPORT=str(port)))
+    client.wait_for(lambda: "is ready" in open(log).read() or server.poll() is not None, 60, "start-postgres")
+    report.check("postgres/start-postgres", server.poll() is None, open(log).read()[-500:])
     code, out, err = box.command("check", "-c", box.config, "--data", box.data, cwd=box.dir)
     report.check("postgres/check", code == 0, "exit %d: %s" % (code, (out + err)[:500]))
     box.start(ready_s=30)
     http = box.client()
-    names = api_names(text)
-    report.check("postgres/has-apis", names, "no apis in its penstock.yaml")
-    for name in names:
+    for name in api_names(text):
         rows = client.wait_for(lambda: http.list(name, query="limit=5").rows(), 15, "rows of " + name)
         report.check("postgres/api/%s" % name, rows, "no rows")
-    c = server.connect()
-    readme = os.path.join(box.dir, "README.md")
-    told = re.findall(r"(?im)^[ \t$]*psql .*?-c *[\"']((?:update|insert|delete).*?)[\"'] *$", open(readme).read()) if os.path.exists(readme) else []
-    statement = told[0] if told else first_update(c)
-    before = {n: http.list(n).body for n in names}
-    done = subprocess.run(server.psql("-c", statement), capture_output=True, text=True, timeout=30)
-    report.check("postgres/psql-change", done.returncode == 0, "%s: %s" % (statement, done.stderr))
-    started = time.monotonic()
-    client.wait_for(lambda: any(http.list(n).body != before[n] for n in names), 5, "the API follows: " + statement)
-    report.ok("postgres/api-follows")
-    report.note("seen %.0f ms after psql ended" % ((time.monotonic() - started) * 1000))
-    report.check("postgres/clean-stop", box.stop() == 0, "exit status not 0")
-    server.stop()
-
-
-def first_update(c):
-    """An update of some numeric column of a published table, when the README names none."""
-    found = pg.rows(c, "SELECT format('UPDATE %I.%I SET %I = %I + 1', t.schemaname, t.tablename, c.column_name, c.column_name) "
-                       "FROM pg_publication_tables t JOIN information_schema.columns c ON c.table_schema = t.schemaname AND c.table_name = t.tablename "
-                       "WHERE c.data_type = 'numeric' ORDER BY 1")
-    if not found:
-        raise RuntimeError("no numeric column in a published table to change")
-    return found[0][0]
+    third = "\n".join(re.findall(r"(?s)```sh\n(.*?)```", open(box.dir + "/README.md").read())[2:])
+    commands = [c for c in third.replace("54329", str(port)).replace("8443", str(box.port)).splitlines() if c.strip()]
+    report.check("postgres/readme-has-commands", len(commands) >= 4 and any("UPDATE" in c for c in commands), commands)
+    seen, before = [], ""
+    for command in commands:
+        if "pg_drop_replication_slot" in command:
+            report.check("postgres/clean-stop", box.stop() == 0, "exit status not 0")
+        if "text/event-stream" in command:
+            command = command.replace("curl ", "curl --max-time 1 ")
+        done = shell(before + command)
+        good = done.returncode == 0 or (done.returncode == 28 and "event: epoch" in done.stdout)
+        report.check("postgres/command/%s" % command.split("'")[0].split('"')[0].strip().replace(" ", "-")[:60], good and "PENSTOCK_" not in done.stdout,
+                     "%s: exit %d: %s" % (command, done.returncode, (done.stdout + done.stderr)[:300]))
+        if re.match(r"\w+=\$", command):
+            before = command + "\n"  # a variable that the next command uses
+        elif command.startswith("curl"):
+            seen.append(done.stdout)
+    report.check("postgres/api-follows", len(seen) >= 2 and seen[0] and seen[0] != seen[1], "before %r, after %r" % (seen[:1], seen[1:2]))
+    box.stop()
+    server.terminate()
+    report.equal("postgres/server-ends", server.wait(20), 0)
 
 
 def told_commands(report):
