@@ -9,6 +9,15 @@
 
 static int test_failed_checks, test_failed_tests;
 
+/* Rounds of a random test: PENSTOCK_TEST_SCALE percent of n, at least 1. Slow machines (emulation) ask for fewer, soak
+ * tests for more. */
+static inline int test_rounds(int n)
+{
+    const char *scale = getenv("PENSTOCK_TEST_SCALE");
+    int scaled = scale ? n * atoi(scale) / 100 : n;
+    return scaled > 0 ? scaled : 1;
+}
+
 #define CHECK(cond)                                                                                          \
     do {                                                                                                     \
         if (!(cond)) {                                                                                       \

@@ -434,7 +434,7 @@ static void run_seed(uint64_t seed, uint32_t shards)
 static void same_views_with_any_shards_and_order(void)
 {
     static const uint32_t shards[] = {1, 2, 3, 7};
-    for (uint64_t seed = 1; seed <= 12; seed++)
+    for (uint64_t seed = 1; seed <= (uint64_t)test_rounds(12); seed++)
         run_seed(seed * 7919, shards[seed % 4]);
 }
 
