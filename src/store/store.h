@@ -37,7 +37,7 @@ struct store_options {
 
 /* Takes the writer's lock (DATA/lock; ERR_STATE with the holder's pid when taken), recovers, opens. dir is made
  * (0700) when absent. A store with another shard count or format is refused with a message that says what to do
- * (ERR_STATE); re-partitioning is the caller's: it reads the old one and writes a new one. */
+ * (ERR_STATE); re-partitioning is the caller's: it reads the old one, writes a new one and swaps them (swap.h). */
 NODISCARD struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot,
                                  const struct store_options *o, struct store **out);
 /* Looks at a store without opening it: its shard count, 0 when there is none, and the epoch of its last checkpoint. */
