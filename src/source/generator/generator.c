@@ -52,6 +52,17 @@ static struct err *rate_read(const struct yaml_node *node, uint64_t *out)
     return uint_read(node, "rate", 0, 1000000000, out);
 }
 
+/* The alphabet has 32 places (the vowels twice, and y), so that 5 bits pick a letter. */
+static char *letters_make(struct arena *arena)
+{
+    static const char alphabet[33] = "abcdefghijklmnopqrstuvwxyzaeiouy";
+    char *letters = arena_alloc(arena, GEN_LETTERS);
+    struct gen_rng r = gen_rng_at(0, 0);
+    for (size_t i = 0; i < GEN_LETTERS; i++)
+        letters[i] = alphabet[gen_next(&r) & 31];
+    return letters;
+}
+
 static struct err *generator_configure(struct arena *arena, const char *source_name,
                                        const struct yaml_node *node, void **out)
 {
@@ -72,6 +83,7 @@ static struct err *generator_configure(struct arena *arena, const char *source_n
     err_append(&errs, uint_read(node, "limit", 0, INT64_MAX, &conf->limit));
     if (yaml_get(node, "churn"))
         err_append(&errs, yaml_bool(yaml_get(node, "churn"), "churn", &conf->churn));
+    conf->letters = letters_make(arena);
     if (!conf->limit)
         conf->limit = UINT64_MAX;
     *out = conf;
@@ -141,6 +153,16 @@ static uint64_t u64_get(const uint8_t *p)
         v = v << 8 | p[i];
     return v;
 }
+/* Once per transaction: printf would cost more than the transaction's rows. */
+static const char *u64_text(uint64_t v, char out[24])
+{
+    char *p = out + 23;
+    *p = 0;
+    do
+        *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    return p;
+}
 static bool position_decode(const uint8_t *p, size_t len, struct position *out)
 {
     if (len != POSITION_BYTES || p[0] != POSITION_FORMAT)
@@ -180,8 +202,7 @@ static bool commit(struct gen_run *run)
     char text[24];
     u64_put(position + 1, run->recipe);
     u64_put(position + 9, run->unit);
-    snprintf(text, sizeof text, "%" PRIu64, run->unit);
-    return sink_commit(run->out.lane, position, sizeof position, text, run->now_us);
+    return sink_commit(run->out.lane, position, sizeof position, u64_text(run->unit, text), run->now_us);
 }
 
 /* Makes `count` units; a commit after each, or after every commit_units when nothing paces it. */

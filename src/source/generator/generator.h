@@ -7,6 +7,8 @@
 
 #include "source/source.h"
 
+#define GEN_LETTERS (65536 + 1024)
+
 struct gen_workload;
 struct gen_conf {
     const char *source_name;
@@ -16,6 +18,7 @@ struct gen_conf {
     uint64_t limit;    /* paced units to make, UINT64_MAX: no end */
     uint64_t accounts; /* bank: how many */
     bool churn;        /* bank: updates and deletes too */
+    char *letters; /* GEN_LETTERS random small letters, the same for every seed: texts are cut out of them */
 };
 
 /* What a workload writes to while it makes units. */

@@ -188,9 +188,24 @@ uint32_t pgo_truncate_relid(const struct pgo_message *m, uint32_t i)
     return take_u32(&r);
 }
 
+/* Once per transaction, hence without printf. */
+static char *put_hex(char *p, uint32_t v)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    int shift = 28;
+    while (shift > 0 && v >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        *p++ = digits[(v >> shift) & 15];
+    return p;
+}
+
 const char *pg_lsn_format(pg_lsn lsn, char out[PG_LSN_TEXT])
 {
-    snprintf(out, PG_LSN_TEXT, "%" PRIX32 "/%" PRIX32, (uint32_t)(lsn >> 32), (uint32_t)lsn);
+    char *p = put_hex(out, (uint32_t)(lsn >> 32));
+    *p++ = '/';
+    p = put_hex(p, (uint32_t)lsn);
+    *p = 0;
     return out;
 }
 
