@@ -85,7 +85,8 @@ static uint32_t *key_columns(struct join_draft *d, uint32_t side)
     for (uint32_t k = 0; k < d->key_count; k++) {
         struct expr *e = d->keys[side][k];
         columns[k] = total;
-        if (e->kind == EX_COLUMN) {
+        if (e->kind == EX_COLUMN &&
+            types_share_encoding(e->type, in->node->schema.columns[e->u.column].type)) {
             columns[k] = e->u.column;
             continue;
         }

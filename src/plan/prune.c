@@ -50,15 +50,25 @@ static struct rel *prune_filter(struct planner *p, struct rel *r, const struct a
     return narrow(p, rel_filter(p->s, in, r->u.filter), need);
 }
 
+/* One constant column: for readers that only count rows. What nobody reads must not be computed, for it may fail. */
+static struct rel *only_rows(struct planner *p, struct rel *in)
+{
+    static const char *const name[] = {"row"};
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, 1);
+    exprs[0] = expr_true(p->arena);
+    return rel_map(p->s, in, 1, exprs, name);
+}
+
 static struct rel *prune_map(struct planner *p, struct rel *r, const struct attrset *need)
 {
-    uint32_t n = needed_count(r, need);
-    struct rel *map = rel_new(p->s, REL_MAP, 1, n ? n : 1);
-    map->u.exprs = ARENA_ARRAY(p->arena, struct expr *, n + 1);
+    uint32_t n = needed_count(r, need), k = 0;
     struct attrset below = {0};
-    uint32_t k = 0;
+    if (n == 0)
+        return only_rows(p, prune(p, r->inputs[0], &below));
+    struct rel *map = rel_new(p->s, REL_MAP, 1, n);
+    map->u.exprs = ARENA_ARRAY(p->arena, struct expr *, n);
     for (uint32_t i = 0; i < r->attr_count; i++) {
-        if (!attrset_has(need, r->attrs[i]) && (n || i))
+        if (!attrset_has(need, r->attrs[i]))
             continue;
         map->attrs[k] = r->attrs[i];
         map->u.exprs[k++] = r->u.exprs[i];
@@ -125,25 +135,39 @@ static struct rel *pick(struct planner *p, struct rel *r, uint32_t count, const 
     return map;
 }
 
+static struct rel *prune_union_to_rows(struct planner *p, struct rel *r)
+{
+    struct rel *out = rel_new(p->s, REL_UNION_ALL, r->input_count, 1);
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        struct attrset below = {0};
+        out->inputs[i] = only_rows(p, prune(p, r->inputs[i], &below));
+    }
+    out->attrs[0] = attr_new(p->s, "row", (struct type){T_BOOL, -1});
+    rel_seal(out);
+    return out;
+}
+
 static struct rel *prune_union(struct planner *p, struct rel *r, const struct attrset *need)
 {
-    uint32_t n = needed_count(r, need), count = n ? n : 1;
-    struct rel *out = rel_new(p->s, REL_UNION_ALL, r->input_count, count);
-    uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, count + 1);
-    for (uint32_t i = 0, k = 0; i < r->attr_count; i++) {
-        if (!attrset_has(need, r->attrs[i]) && (n || i))
+    uint32_t n = needed_count(r, need), k = 0;
+    if (n == 0)
+        return prune_union_to_rows(p, r);
+    struct rel *out = rel_new(p->s, REL_UNION_ALL, r->input_count, n);
+    uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, n);
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        if (!attrset_has(need, r->attrs[i]))
             continue;
         columns[k] = i;
         out->attrs[k++] = r->attrs[i];
     }
     for (uint32_t i = 0; i < r->input_count; i++) {
         struct attrset below = {0};
-        uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, count + 1);
-        for (uint32_t k = 0; k < count; k++) {
+        uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, n);
+        for (k = 0; k < n; k++) {
             attrs[k] = r->inputs[i]->attrs[columns[k]];
             attrset_add(p, &below, attrs[k]);
         }
-        out->inputs[i] = pick(p, prune(p, r->inputs[i], &below), count, attrs);
+        out->inputs[i] = pick(p, prune(p, r->inputs[i], &below), n, attrs);
     }
     rel_seal(out);
     return out;

@@ -21,6 +21,7 @@ struct bind {
     bool broken;      /* the statement being bound has errors */
     uint32_t error_count;
     uint32_t reference_count;
+    const struct table_def *last_table; /* read most recently; NULL: none yet */
     const struct cte_scope *ctes;
     const struct ast_statements *statements;
     struct err **errs;

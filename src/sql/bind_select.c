@@ -185,10 +185,6 @@ static void put_result(struct bind *b, struct bound_query *out, const struct tar
 bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out)
 {
     struct scope scope = {0};
-    if (q->from_count == 0) {
-        bind_error(b, ERR_UNSUPPORTED, q->pos, NULL, "a SELECT without FROM is not supported yet");
-        return false;
-    }
     struct rel *input = bind_from(b, q, &scope);
     if (!input)
         return false; /* names cannot be judged without their tables */

@@ -1,6 +1,6 @@
 -- table core.a: id integer not null, x integer, y bigint, name text, at timestamptz; key id
 -- table core.e: id bigint not null, a_id integer, amount numeric(12:2), day date; key id
--- table core.bag: k integer, t varchar(10)
+-- table core.bag: k integer, t varchar(10), c bpchar(4)
 -- api sums
 -- api big_sums
 -- api union_distinct
@@ -13,6 +13,10 @@
 -- api guarded
 -- api prefilter
 -- api pushed_union
+-- api no_from
+-- api count_only
+-- api count_union
+-- api blank_padded
 -- api star view star key name, id
 CREATE VIEW sums AS SELECT a_id, count(*) AS n, sum(amount) AS total, avg(amount) FILTER (WHERE day > '2024-01-01') AS recent
   FROM core.e GROUP BY a_id;
@@ -31,3 +35,7 @@ CREATE VIEW prefilter AS SELECT * FROM (SELECT id, x + 1 AS x1, name FROM core.a
 CREATE VIEW pushed_union AS SELECT n FROM (SELECT id AS n, x FROM core.a UNION ALL SELECT k, 0 FROM core.bag) u WHERE n > 7;
 CREATE VIEW star AS SELECT a.*, e.amount FROM core.e RIGHT JOIN core.a a ON e.id = a.id AND e.day IS NOT NULL;
 CREATE VIEW unpublished AS SELECT id FROM core.a;
+CREATE VIEW no_from AS SELECT 1 AS one, 'x' AS x UNION ALL SELECT id, name FROM core.a;
+CREATE VIEW count_only AS SELECT count(*) AS n FROM (SELECT 100 / x AS q, y FROM core.a) s;
+CREATE VIEW count_union AS SELECT count(*) AS n FROM (SELECT 100 / x AS q FROM core.a UNION ALL SELECT k FROM core.bag) s;
+CREATE VIEW blank_padded AS SELECT p.k, q.k AS other FROM core.bag p JOIN core.bag q ON p.t = q.c;
