@@ -8,8 +8,8 @@ struct config_source {
     const char *name;
     const char *kind; /* "postgres", "generator": key of the section; checked against the source table
                                      by the caller */
-    const struct yaml_node *node; /* the kind's own section, read by that source's configure() */
-    const struct yaml_node *at;   /* the name's node, for error positions */
+    const struct yaml_node *node;    /* the kind's own section, read by that source's configure() */
+    const struct yaml_node *at;      /* the name's node, for error positions */
     const struct yaml_node *kind_at; /* the kind's */
 };
 struct config_sql {

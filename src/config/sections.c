@@ -35,7 +35,8 @@ static struct err *read_source(struct config *c, const struct yaml_pair *p)
     if (strcmp(kind->key->text, "ingest") == 0)
         return err_at(ERR_UNSUPPORTED, n->file, kind->key->line, kind->key->column,
                       "sources.%s.ingest is not supported yet", name);
-    c->sources[c->source_count++] = (struct config_source){name, kind->key->text, kind->value, p->key, kind->key};
+    c->sources[c->source_count++] =
+        (struct config_source){name, kind->key->text, kind->value, p->key, kind->key};
     return NULL;
 }
 
