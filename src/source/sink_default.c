@@ -8,3 +8,11 @@ __attribute__((weak)) bool sink_column_wanted(const struct sink *s, uint32_t tab
     (void)column;
     return true;
 }
+
+__attribute__((weak)) bool sink_table_stop(struct sink *s, uint32_t table_index, const char *reason)
+{
+    (void)s;
+    (void)table_index;
+    (void)reason;
+    return false;
+}

@@ -61,6 +61,11 @@ void sink_wait(struct sink *s, int timeout_ms);
  * VAL_NULL (key columns always come), and a change of theirs at the source does not stop it. The sources' own
  * definition, for sinks that keep everything, says true. */
 bool sink_column_wanted(const struct sink *s, uint32_t table_index, uint32_t column);
+/* The table can no longer be followed (its columns changed at the source): views that read it stop with the reason and go
+ * on serving what they have, the others go on. No more rows of it come, and the position says that it is not held, so
+ * that a restart takes it anew. False: not possible, then the source stops as a whole. The sources' own definition
+ * says false. */
+NODISCARD bool sink_table_stop(struct sink *s, uint32_t table_index, const char *reason);
 /* State, counters and error texts shown by status, metrics and the console. Never pass secrets. */
 struct gate_source *sink_status(struct sink *s);
 void sink_set_state(struct sink *s, enum source_state state, const char *error);

@@ -568,6 +568,30 @@ def schema_changes(report, server, c):
     d.stop()
 
 
+def table_stops(report, server, c):
+    """A changed table stops alone, while the others go on, also over a lost connection; a restart takes it anew."""
+    fresh(c, "CREATE TABLE t (id int PRIMARY KEY, b int); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO t VALUES (1, 1)")
+    config = {"url": server.url(), "tables": "[t, u]"}
+    d = Dump(config, "--stop-tables").streaming()
+    pg.script(c, "INSERT INTO u VALUES (1); ALTER TABLE t ALTER b TYPE bigint; INSERT INTO t VALUES (2, 2); INSERT INTO u VALUES (2)")
+    pg.script(c, "INSERT INTO t VALUES (3, 3); INSERT INTO u VALUES (3)")
+    d.until(pg.lsn(c))
+    stops = [e for e in d.events if e["op"] == "table_stop"]
+    report.check("table-stop", len(stops) == 1 and stops[0]["table"] == "t" and "another type" in stops[0]["reason"], repr(stops))
+    same(report, "table-stop-other-goes-on", c, d, "u")
+    pg.script(c, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots")
+    d.wait("streaming again", lambda x: sum(1 for s, _ in x.states if s == "streaming") == 2)
+    pg.script(c, "INSERT INTO t VALUES (4, 4); INSERT INTO u VALUES (4)")
+    d.until(pg.lsn(c))
+    same(report, "table-stop-after-reconnect", c, d, "u")
+    report.equal("table-stop-keeps", d.rows("t"), [("1", "1")])
+    d.stop()
+    d = Dump(config, before=d).streaming()
+    same(report, "table-stop-restart", c, d, "t")
+    report.check("table-stop-restart-said", "snapshot did not hold" in open(d.log).read(), d.tail())
+    d.stop()
+
+
 # ---- publications ----
 
 def publications(report, server, c):
@@ -832,7 +856,7 @@ def configuration(report):
 
 
 TESTS = [types, unsupported, toast, identities, truncate, names, resume, idle, snapshot_with_writers, lost_connection,
-         snapshot_again, snapshot_killed, schema_changes, publications, tls, tls_data]
+         snapshot_again, snapshot_killed, schema_changes, table_stops, publications, tls, tls_data]
 
 with Report("test_pg_source", 280) as report:
     TOOL = tool()

@@ -8,6 +8,7 @@
  *     --until STATE|N     end in state `streaming`, or after N commits on lane 0 that follow the snapshot
  *     --keep              refuse sink_rollback, as the pipeline does for very large transactions
  *     --not-durable       no position ever becomes durable
+ *     --stop-tables       stop a table alone when it has changed
  *     --unwanted T[,T]    tables, or T.COLUMN, that no view reads
  *
  * Ends on SIGTERM and SIGINT. Rows of lane 0 are printed at their commit. */
@@ -40,7 +41,7 @@ struct sink {
     size_t position_len;
     uint64_t commits_left;
     const char *position_file, *unwanted;
-    bool count_only, until_streaming, until_commits, keep, not_durable, in_snapshot;
+    bool count_only, until_streaming, until_commits, keep, not_durable, stop_tables, in_snapshot;
     volatile sig_atomic_t stopping;
 };
 static struct sink the_sink = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -256,6 +257,22 @@ void sink_set_state(struct sink *s, enum source_state state, const char *error)
         s->stopping = 1;
 }
 
+bool sink_table_stop(struct sink *s, uint32_t table_index, const char *reason)
+{
+    if (!s->stop_tables)
+        return false;
+    struct buf b = {0};
+    const char *name = s->tables[table_index].name;
+    buf_put_str(&b, ",\"table\":");
+    put_json(&b, (const uint8_t *)name, strlen(name));
+    buf_put_str(&b, ",\"reason\":");
+    put_json(&b, (const uint8_t *)reason, strlen(reason));
+    buf_put_u8(&b, 0);
+    print_event(s, "table_stop", (const char *)b.p);
+    buf_fini(&b);
+    return true;
+}
+
 /* Whether `name` is in the comma-separated --unwanted. */
 static bool unwanted(const struct sink *s, const char *name)
 {
@@ -336,11 +353,15 @@ static void until_set(struct sink *s, const char *text)
 
 static bool options_read(int argc, char **argv, struct sink *s)
 {
-    static const struct option options[] = {
-        {"describe", no_argument, NULL, 'd'},       {"position", required_argument, NULL, 'p'},
-        {"count", no_argument, NULL, 'c'},          {"until", required_argument, NULL, 'u'},
-        {"keep", no_argument, NULL, 'k'},           {"not-durable", no_argument, NULL, 'n'},
-        {"unwanted", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"describe", no_argument, NULL, 'd'},
+                                            {"position", required_argument, NULL, 'p'},
+                                            {"count", no_argument, NULL, 'c'},
+                                            {"until", required_argument, NULL, 'u'},
+                                            {"keep", no_argument, NULL, 'k'},
+                                            {"not-durable", no_argument, NULL, 'n'},
+                                            {"stop-tables", no_argument, NULL, 's'},
+                                            {"unwanted", required_argument, NULL, 'w'},
+                                            {NULL, 0, NULL, 0}};
     bool describe_only = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
@@ -350,6 +371,7 @@ static bool options_read(int argc, char **argv, struct sink *s)
         case 'u': until_set(s, optarg); break;
         case 'k': s->keep = true; break;
         case 'n': s->not_durable = true; break;
+        case 's': s->stop_tables = true; break;
         case 'w': s->unwanted = optarg; break;
         default: exit(2);
         }

@@ -164,17 +164,21 @@ static struct err *numbers_check(struct pg_run *run, const struct pg_table *t)
     return e;
 }
 
-struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m)
+/* A table that changed is stopped by itself where that can be done; from then on the position does not hold it. */
+static struct err *table_stop(struct pg_apply *a, struct relation *r, struct err *e)
 {
-    struct relation *r = relation_find(a, m->relid);
-    bool again = r != NULL;
-    if (!again) {
-        r = relation_add(a, m->relid);
-        r->table = pg_table_by_relid(a->run, m->relid);
-    }
+    if (!e || e->code != ERR_STATE)
+        return e;
+    TRY(pg_table_stop(a->run, r->table->index, e));
+    r->table = NULL;
+    pg_tables_record(a->run);
+    return NULL;
+}
+
+static struct err *relation_judge(struct pg_apply *a, struct relation *r, const struct pgo_message *m,
+                                  bool again)
+{
     const struct pg_table *t = r->table;
-    if (!t)
-        return NULL;
     if (strcmp(m->name, t->rel->name) != 0 || strcmp(m->schema, t->rel->schema) != 0)
         return changed(t, "it was renamed", NULL);
     if (t->def->key_count == 0 && m->replica_identity != 'f')
@@ -183,6 +187,17 @@ struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m)
     r->columns = xrealloc(r->columns, (m->column_count + 1) * sizeof *r->columns);
     TRY(fields_map(t, m, r->columns));
     return again ? numbers_check(a->run, t) : NULL;
+}
+
+struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m)
+{
+    struct relation *r = relation_find(a, m->relid);
+    bool again = r != NULL;
+    if (!again) {
+        r = relation_add(a, m->relid);
+        r->table = pg_table_by_relid(a->run, m->relid);
+    }
+    return r->table ? table_stop(a, r, relation_judge(a, r, m, again)) : NULL;
 }
 
 /* ---- rows ---- */
@@ -295,21 +310,26 @@ static struct err *apply_truncate(struct pg_apply *a, const struct pgo_message *
     return NULL;
 }
 
-struct err *pg_apply_change(struct pg_apply *a, const struct pgo_message *m)
+static struct err *apply_row(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
 {
-    if (m->kind == PGO_TRUNCATE)
-        return apply_truncate(a, m);
-    const struct relation *r = relation_find(a, m->relid);
-    if (!r)
-        return err_new(ERR_SOURCE, "a change came for a table that was not announced");
-    if (!r->table)
-        return NULL;
-    if (a->arena.used_bytes)
-        arena_reset(&a->arena);
     switch (m->kind) {
     case PGO_INSERT: return apply_insert(a, r, m);
     case PGO_UPDATE: return apply_update(a, r, m);
     case PGO_DELETE: return apply_delete(a, r, m);
     default: PANIC("not a change: %c", (char)m->kind);
     }
+}
+
+struct err *pg_apply_change(struct pg_apply *a, const struct pgo_message *m)
+{
+    if (m->kind == PGO_TRUNCATE)
+        return apply_truncate(a, m);
+    struct relation *r = relation_find(a, m->relid);
+    if (!r)
+        return err_new(ERR_SOURCE, "a change came for a table that was not announced");
+    if (!r->table)
+        return NULL;
+    if (a->arena.used_bytes)
+        arena_reset(&a->arena);
+    return table_stop(a, r, apply_row(a, r, m));
 }

@@ -39,6 +39,7 @@ struct pg_run {
     struct pg_partial partial;
     const char
         *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
+    bool *stopped;        /* owned, per def: changed at the server, no longer followed */
     bool streamed;        /* this session got as far as streaming */
     /* Of this session: */
     struct arena arena;
@@ -50,8 +51,12 @@ struct pg_run {
 /* pg_table.c: finds the wanted tables on the server; an error (ERR_STATE) when they are not what was planned on. */
 NODISCARD struct err *pg_tables_map(struct pg_run *run);
 const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t relid);
-/* The wanted tables' identities, for positions. */
-struct pg_position_table *pg_tables_identity(struct pg_run *run);
+/* Records which tables are held in the position, and whether a position holds them all. */
+void pg_tables_record(struct pg_run *run);
+bool pg_tables_covered(struct pg_run *run);
+/* A table that is no longer what was planned on, as `e` says: it alone is no longer followed (NULL) where the pipeline
+ * can do that and others remain; else e, which stops the source. Takes e. */
+NODISCARD struct err *pg_table_stop(struct pg_run *run, uint32_t index, struct err *e);
 /* One value as the server printed it; the error (ERR_STATE) names table and column. */
 NODISCARD struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column,
                                      const char *text, size_t len, union val *out);

@@ -193,7 +193,7 @@ struct err *pg_resume_check(struct pg_run *run, PGconn *replication, const struc
         *reason = "the server invalidated the replication slot (max_slot_wal_keep_size)";
     else if (slot->confirmed > p->lsn)
         *reason = "the replication slot was moved on past the position";
-    else if (!pg_position_covers(p, pg_tables_identity(run), run->table_count))
+    else if (!pg_tables_covered(run))
         *reason = "a table or column is read that the last snapshot did not hold";
     else if (run->snapshot_reason)
         *reason = run->snapshot_reason;

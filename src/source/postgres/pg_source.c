@@ -53,7 +53,7 @@ static struct err *snapshot(struct pg_run *run, PGconn *sql, PGconn *replication
                                          .timeline = id->timeline,
                                          .lsn = consistent};
     snprintf(run->position.slot, sizeof run->position.slot, "%s", run->conf->slot);
-    pg_position_set_tables(&run->position, pg_tables_identity(run), run->table_count);
+    pg_tables_record(run);
     run->has_position = true;
     run->snapshot_reason = NULL;
     sink_set_state(run->sink, SOURCE_SNAPSHOT, NULL);
@@ -82,7 +82,7 @@ static struct err *session_run(struct pg_run *run, PGconn *sql, PGconn *replicat
         TRY(snapshot(run, sql, replication, &slot, &id, reason));
     } else {
         run->position.timeline = id.timeline;
-        pg_position_set_tables(&run->position, pg_tables_identity(run), run->table_count);
+        pg_tables_record(run);
     }
     /* Also when going on after a restart: an earlier run may have ended between its last commit and this call. */
     sink_snapshot_end(run->sink);
@@ -192,6 +192,7 @@ static struct err *postgres_run(void *conf, struct sink *sink, const struct tabl
                          .def_count = table_count,
                          .wanted = wanted};
     run.stop = (struct pg_stop){run_stopped, &run};
+    run.stopped = xcalloc(table_count + 1, sizeof *run.stopped);
     arena_init(&run.arena);
     if (resume_len) {
         run.has_position = true;
@@ -204,6 +205,7 @@ static struct err *postgres_run(void *conf, struct sink *sink, const struct tabl
     atomic_store(&run.status->lag_bytes, -1);
     struct err *e = run_sessions(&run);
     arena_fini(&run.arena);
+    free(run.stopped);
     return e;
 }
 

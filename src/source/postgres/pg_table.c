@@ -1,6 +1,7 @@
 /* The pipeline's tables against the server's: matched by name, compared by type and key. */
 #include "source/postgres/pg_run.h"
 #include "source/postgres/pg_value.h"
+#include <stdlib.h>
 
 static NODISCARD struct err *changed(struct err *e)
 {
@@ -65,43 +66,88 @@ static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, st
     return NULL;
 }
 
+static struct err *table_find(struct pg_run *run, uint32_t index)
+{
+    uint32_t at = 0;
+    while (at < run->catalog->table_count && strcmp(run->catalog->tables[at].as, run->defs[index].name) != 0)
+        at++;
+    if (at == run->catalog->table_count)
+        return changed(err_new(ERR_STATE, "table %s is no longer in publication %s", run->defs[index].name,
+                               run->conf->publication));
+    TRY(table_map(run, at, index, &run->tables[run->table_count]));
+    run->table_count++;
+    return NULL;
+}
+
 struct err *pg_tables_map(struct pg_run *run)
 {
     run->tables = ARENA_ARRAY(&run->arena, struct pg_table, run->def_count + 1);
     run->table_count = 0;
     for (uint32_t i = 0; i < run->def_count; i++) {
-        if (!run->wanted[i])
+        if (!run->wanted[i] || run->stopped[i])
             continue;
-        uint32_t at = 0;
-        while (at < run->catalog->table_count && strcmp(run->catalog->tables[at].as, run->defs[i].name) != 0)
-            at++;
-        if (at == run->catalog->table_count)
-            return changed(err_new(ERR_STATE, "table %s is no longer in publication %s", run->defs[i].name,
-                                   run->conf->publication));
-        TRY(table_map(run, at, i, &run->tables[run->table_count++]));
+        struct err *e = table_find(run, i);
+        if (e)
+            TRY(pg_table_stop(run, i, e));
     }
+    return NULL;
+}
+
+struct err *pg_table_stop(struct pg_run *run, uint32_t index, struct err *e)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < run->def_count; i++)
+        left += run->wanted[i] && !run->stopped[i] && i != index;
+    if (e->code != ERR_STATE || !left)
+        return e;
+    char *text = err_text(e);
+    bool done = sink_table_stop(run->sink, index, text);
+    free(text);
+    if (!done)
+        return e;
+    err_free(e);
+    run->stopped[index] = true;
     return NULL;
 }
 
 const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t relid)
 {
     for (uint32_t i = 0; i < run->table_count; i++)
-        if (run->tables[i].rel->relid == relid)
+        if (run->tables[i].rel->relid == relid && !run->stopped[run->tables[i].index])
             return &run->tables[i];
     return NULL;
 }
 
-struct pg_position_table *pg_tables_identity(struct pg_run *run)
+static uint32_t identities(struct pg_run *run, struct pg_position_table **out)
 {
-    struct pg_position_table *out = ARENA_ARRAY(&run->arena, struct pg_position_table, run->table_count + 1);
+    struct pg_position_table *list = ARENA_ARRAY(&run->arena, struct pg_position_table, run->table_count + 1);
+    uint32_t count = 0;
     for (uint32_t i = 0; i < run->table_count; i++) {
         const struct pg_table *t = &run->tables[i];
-        out[i] = (struct pg_position_table){t->rel->relid, t->rel->attnum_max, 0};
+        if (run->stopped[t->index])
+            continue;
+        struct pg_position_table *id = &list[count++];
+        *id = (struct pg_position_table){t->rel->relid, t->rel->attnum_max, 0};
         for (uint32_t c = 0; c < t->def->schema.column_count; c++)
-            if (t->columns[c] && t->columns[c]->attnum > out[i].attnum_used)
-                out[i].attnum_used = t->columns[c]->attnum;
+            if (t->columns[c] && t->columns[c]->attnum > id->attnum_used)
+                id->attnum_used = t->columns[c]->attnum;
     }
-    return out;
+    *out = list;
+    return count;
+}
+
+void pg_tables_record(struct pg_run *run)
+{
+    struct pg_position_table *list;
+    uint32_t count = identities(run, &list);
+    pg_position_set_tables(&run->position, list, count);
+}
+
+bool pg_tables_covered(struct pg_run *run)
+{
+    struct pg_position_table *list;
+    uint32_t count = identities(run, &list);
+    return pg_position_covers(&run->position, list, count);
 }
 
 struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text,
