@@ -112,13 +112,12 @@ uint64_t store_pin_epoch(const struct store_pin *p)
 
 /* After a failed sync the kernel may have dropped pages and call them clean: no later sync proves anything. The
  * gate remembers it, so that the next start goes back to the marker as after a power cut. */
-static struct err *sync_failure(struct store *s, const char *what)
+static struct err *nothing_durable(struct store *s, struct err *e)
 {
-    struct err *e = err_errno(ERR_IO, "cannot sync %s", what);
     atomic_store(&s->sync_failed, true);
     if (s->gate)
         atomic_store(&s->gate->unrecovered, 1);
-    return err_hint(e, "nothing is durable any more until a restart; check the disk");
+    return err_hint(e, "nothing more becomes durable until a restart; check the disk");
 }
 
 struct err *store_sync(struct store *s, int shard)
@@ -127,8 +126,11 @@ struct err *store_sync(struct store *s, int shard)
     int fd = shard < 0 ? s->marker_fd : mdbp_env_fd(s->shards[shard].env);
     if (probe && probe->before_sync)
         probe->before_sync(probe->ctx, shard);
-    if (!s->options.no_sync && fdatasync(fd))
-        return sync_failure(s, shard < 0 ? "the checkpoint marker" : s->shards[shard].dir);
+    bool failed = probe && probe->sync_fails && probe->sync_fails(probe->ctx, shard);
+    errno = failed ? EIO : 0;
+    if (failed || (!s->options.no_sync && fdatasync(fd)))
+        return nothing_durable(s, err_errno(ERR_IO, "cannot sync %s",
+                                            shard < 0 ? "the checkpoint marker" : s->shards[shard].dir));
     if (probe && probe->after_sync)
         probe->after_sync(probe->ctx, shard);
     return NULL;
@@ -137,6 +139,8 @@ struct err *store_sync(struct store *s, int shard)
 /* The disk is given everything at once, and then waited for file by file. */
 static struct err *shards_sync(struct store *s)
 {
+    if (atomic_load(&s->sync_failed))
+        return err_new(ERR_IO, "an earlier checkpoint failed: no other one until a restart");
     for (uint32_t i = 0; i < s->shard_count && s->shard_count > 1 && !s->options.no_sync; i++)
         (void)sync_file_range(mdbp_env_fd(s->shards[i].env), 0, 0, SYNC_FILE_RANGE_WRITE);
     for (uint32_t i = 0; i < s->shard_count; i++)
@@ -144,11 +148,8 @@ static struct err *shards_sync(struct store *s)
     return NULL;
 }
 
-static struct err *checkpoint_write(struct store *s, const struct store_pin *pin)
+static struct err *marker_put(struct store *s, const struct store_pin *pin)
 {
-    if (atomic_load(&s->sync_failed))
-        return err_new(ERR_IO, "an earlier sync failed: no checkpoint until a restart");
-    TRY(shards_sync(s));
     struct marker *m = s->marker;
     m->sequence++;
     m->epoch = pin->epoch;
@@ -156,20 +157,19 @@ static struct err *checkpoint_write(struct store *s, const struct store_pin *pin
     for (uint32_t i = 0; i < s->shard_count; i++)
         m->shards[i] = pin->shards[i].meta;
     struct err *e = marker_write(s->marker_fd, m);
-    if (e) {
-        m->sequence--; /* the same slot again: it is not the one that counts */
-        return e;
-    }
-    return store_sync(s, -1);
+    return e ? nothing_durable(s, e) : store_sync(s, -1);
 }
 
+/* When the marker's write or sync fails, it may be on the disk or not. Both snapshots stay held then until the store
+ * is closed; the older pin alone would do, since it holds all that is newer too. */
 struct err *store_checkpoint(struct store *s, struct store_pin *pin)
 {
-    struct err *e = checkpoint_write(s, pin);
+    struct err *e = shards_sync(s);
     if (e) {
         store_pin_release(pin);
         return e;
     }
+    TRY(marker_put(s, pin));
     store_pin_release(s->durable_pin);
     s->durable_pin = pin;
     atomic_store_explicit(&s->durable_epoch, pin->epoch, memory_order_release);

@@ -362,8 +362,7 @@ static struct err *marker_adopt(struct store *s)
             return corrupt(s, "a shard is older than its last checkpoint");
     }
     TRY(marker_open(s->dir, &s->marker_fd));
-    if (!s->options.no_sync && fsync(s->marker_fd))
-        return err_errno(ERR_IO, "cannot sync the checkpoint marker");
+    TRY(store_sync(s, -1));
     atomic_store(&s->durable_epoch, s->marker->epoch);
     return store_pin_hold(s, s->marker->epoch, s->marker->shards, &s->durable_pin);
 }

@@ -171,14 +171,16 @@ static struct err *open_locked(struct store *s, bool fresh_boot)
     return NULL;
 }
 
-struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot, const struct store_options *o,
-                       struct store **out)
+struct err *store_open_probed(const char *dir, struct gate *gate, bool fresh_boot,
+                              const struct store_options *o, const struct store_probe *probe,
+                              struct store **out)
 {
     *out = NULL;
     if (o->shard_count == 0 || o->shard_count > GATE_SHARDS_MAX)
         return err_new(ERR_LIMIT, "a store has 1 to %d shards, not %u", GATE_SHARDS_MAX, o->shard_count);
     TRY(directory_make(dir));
     struct store *s = store_new(dir, gate, o);
+    s->probe = probe;
     struct err *e = store_lock_take(dir, &s->lock_fd);
     if (!e)
         e = open_locked(s, fresh_boot);
@@ -188,6 +190,12 @@ struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot, cons
     }
     *out = s;
     return NULL;
+}
+
+struct err *store_open(const char *dir, struct gate *gate, bool fresh_boot, const struct store_options *o,
+                       struct store **out)
+{
+    return store_open_probed(dir, gate, fresh_boot, o, NULL, out);
 }
 
 void store_close(struct store *s)
@@ -230,11 +238,6 @@ struct store_shard *store_shard(struct store *s, uint32_t shard)
 uint64_t store_txn_serial(const struct store_shard *sh)
 {
     return sh->txn_serial;
-}
-
-void store_probe_set(struct store *s, const struct store_probe *probe)
-{
-    s->probe = probe;
 }
 
 /* ---- named databases ---- */

@@ -25,6 +25,7 @@ struct store_probe {
     void (*before_sync)(void *ctx,
                         int shard); /* a shard's file, or -1: the marker, whose bytes are written */
     void (*after_sync)(void *ctx, int shard);
+    bool (*sync_fails)(void *ctx, int shard); /* the disk reports an error */
     bool release_pins_early; /* the planted bug: the snapshot that the marker names is not held */
 };
 
@@ -84,7 +85,10 @@ struct store {
 
 /* An LMDB result as an error; `what` names the operation. */
 NODISCARD struct err *store_error(const struct store_shard *sh, int rc, const char *what);
-void store_probe_set(struct store *s, const struct store_probe *probe);
+/* store_open with a probe (NULL: none). */
+NODISCARD struct err *store_open_probed(const char *dir, struct gate *gate, bool fresh_boot,
+                                        const struct store_options *o, const struct store_probe *probe,
+                                        struct store **out);
 /* +1 at every store_begin: tells whether memory about "this transaction" is still about this one. */
 uint64_t store_txn_serial(const struct store_shard *sh);
 
@@ -123,8 +127,8 @@ NODISCARD struct err *marker_write(int fd, const struct marker *m); /* into its 
 NODISCARD struct err *store_pin_hold(struct store *s, uint64_t epoch, const struct mdbp_meta *metas,
                                      struct store_pin **out); /* NULL metas: the newest snapshots */
 void store_pin_release(struct store_pin *pin);                /* any thread */
-void store_pins_reap(struct store_shard *sh, bool all); /* owner: ends its part of released (or all) pins */
 NODISCARD struct err *store_sync(struct store *s, int shard); /* -1: the marker */
+void store_pins_reap(struct store_shard *sh, bool all); /* owner: ends its part of released (or all) pins */
 
 /* recovery.c: opens every shard's environment at one snapshot, and the marker. */
 NODISCARD struct err *store_recover(struct store *s, bool fresh_boot);

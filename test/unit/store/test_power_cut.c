@@ -22,6 +22,8 @@
 #define SECTOR       512
 #define VERSIONS_MAX 64
 #define EPOCHS_MAX   4000
+#define OFTEN        6 /* crash at one of so many opportunities */
+#define SELDOM       20
 
 struct page {
     uint32_t count;    /* versions; 0: clean */
@@ -42,9 +44,12 @@ struct sim {
     uint64_t epoch, durable_epoch, pending_epoch; /* pending: its marker is written, not synced; 0 none */
     uint32_t **models;                            /* by epoch */
     struct store_probe probe;
-    int crashes, wanted, failures, adopted;
+    int crashes, wanted, failures, adopted, restarts, disk_failures;
     int one_in; /* crash at one of so many opportunities */
     bool lying_disk;
+    bool born; /* the creation is synced; that it may be interrupted is tested elsewhere */
+    bool opening;
+    bool disk_failed; /* a sync has reported an error: no checkpoints any more in this life */
 };
 
 static uint64_t rnd(struct sim *s, uint64_t below)
@@ -262,9 +267,9 @@ static uint64_t recover(struct sim *s, bool use)
     return epoch;
 }
 
-static void perhaps_crash(struct sim *s)
+static void perhaps_crash(struct sim *s, uint64_t one_in)
 {
-    if (s->crashes >= s->wanted || rnd(s, (uint64_t)s->one_in))
+    if (!s->born || s->crashes >= s->wanted || rnd(s, one_in))
         return;
     s->crashes++;
     disk_make_up(s);
@@ -276,10 +281,13 @@ static void perhaps_crash(struct sim *s)
 static void before_sync(void *ctx, int shard)
 {
     struct sim *s = ctx;
-    file_observe(s, &s->files[shard < 0 ? SHARDS : shard]);
-    if (shard < 0)
+    for (int i = 0; i < FILES; i++)
+        file_observe(s, &s->files[i]);
+    if (shard < 0 && !s->opening)
         s->pending_epoch = s->epoch;
-    perhaps_crash(s);
+    if (shard < 0 && s->opening && !s->pending_epoch)
+        s->pending_epoch = s->durable_epoch; /* the marker that was found is synced once more */
+    perhaps_crash(s, shard < 0 ? 2 : OFTEN);
 }
 
 static void after_sync(void *ctx, int shard)
@@ -290,7 +298,13 @@ static void after_sync(void *ctx, int shard)
         s->durable_epoch = s->pending_epoch;
         s->pending_epoch = 0;
     }
-    perhaps_crash(s);
+    perhaps_crash(s, OFTEN);
+}
+
+static bool sync_fails(void *ctx, int shard)
+{
+    struct sim *s = ctx;
+    return !s->opening && rnd(s, shard < 0 ? 12 : 150) == 0;
 }
 
 static void epoch_on_shard(struct sim *s, int i, uint64_t e)
@@ -300,7 +314,7 @@ static void epoch_on_shard(struct sim *s, int i, uint64_t e)
     model_write(sh, s->dbs[i], e, SHARDS);
     if (rnd(s, 8) == 0) { /* the kernel writes pages when it likes, also in the middle of a transaction */
         file_observe(s, &s->files[i]);
-        perhaps_crash(s);
+        perhaps_crash(s, s->disk_failed ? OFTEN : SELDOM);
     }
     if (rnd(s, 40) == 0) {
         store_abort(sh);
@@ -309,7 +323,7 @@ static void epoch_on_shard(struct sim *s, int i, uint64_t e)
     }
     OK(store_commit(sh, e));
     file_observe(s, &s->files[i]);
-    perhaps_crash(s);
+    perhaps_crash(s, s->disk_failed ? OFTEN : SELDOM);
 }
 
 static void epoch_everywhere(struct sim *s, uint64_t e)
@@ -326,27 +340,49 @@ static void checkpoint_somehow(struct sim *s, uint64_t *e)
     for (uint64_t more = rnd(s, 4); more > 0; more--) /* the work goes on while the checkpoint is made */
         epoch_everywhere(s, ++*e);
     s->epoch = pinned;
-    OK(store_checkpoint(s->rig.store, pin));
+    struct err *failed = store_checkpoint(s->rig.store, pin);
+    s->disk_failed =
+        failed != NULL; /* what is written of the marker may or may not count: pending_epoch stays */
+    s->disk_failures += failed != NULL;
+    err_free(failed);
 }
 
-static void life_begin(struct sim *s)
+static void life_begin(struct sim *s, bool fresh_boot)
 {
     struct rig *r = &s->rig;
-    OK(store_open(r->dir, NULL, true, &r->options, &r->store));
-    for (int i = 0; i < FILES; i++)
-        file_observe(s, &s->files[i]);
+    s->opening = true;
+    OK(store_open_probed(r->dir, NULL, fresh_boot, &r->options, &s->probe, &r->store));
+    s->opening = false;
+    s->disk_failed = false;
     model_dbs(r->store, s->dbs);
     for (int i = 0; i < FILES; i++)
         file_observe(s, &s->files[i]);
-    store_probe_set(r->store, &s->probe);
+}
+
+/* The process dies, the machine does not: what was written is there, and as little durable as before. */
+static uint64_t restart(struct sim *s, uint64_t e)
+{
+    for (int i = 0; i < SHARDS && rnd(s, 2); i++) /* some shards are ahead */
+        epoch_on_shard(s, i, e + 1);
+    bool failed = s->disk_failed; /* the gate would say so */
+    store_close(s->rig.store);
+    life_begin(s, failed);
+    uint64_t epoch = store_epoch(s->rig.store);
+    s->failures += failed ? epoch > e : epoch != e && epoch != e + 1;
+    s->failures += check_at(s, s->rig.store, epoch);
+    model_dbs(s->rig.store, s->dbs);
+    s->restarts++;
+    return epoch;
 }
 
 /* The recovered disk becomes the one that the simulation goes on with. All that is on it is durable. */
 static uint64_t adopt(struct sim *s)
 {
+    uint64_t random = s->random;
     disk_make_up(s);
     uint64_t epoch = recover(s, false);
-    disk_make_up(s); /* as it was, before that recovery has touched it: the next start does it again */
+    s->random = random;
+    disk_make_up(s); /* the same disk as before that recovery has touched it: the next start does it again */
     store_close(s->rig.store);
     for (int i = 0; i < FILES; i++)
         file_forget(&s->files[i]);
@@ -354,10 +390,9 @@ static uint64_t adopt(struct sim *s)
     CHECK(rename(s->crash_dir, s->rig.dir) == 0);
     for (int i = 0; i < FILES; i++)
         file_synced(s, &s->files[i]);
-    life_begin(s);
-    epoch = store_epoch(s->rig.store);
     s->durable_epoch = epoch;
     s->pending_epoch = 0;
+    life_begin(s, true);
     s->adopted++;
     return epoch;
 }
@@ -365,17 +400,20 @@ static uint64_t adopt(struct sim *s)
 static void live(struct sim *s)
 {
     uint64_t e = 0, until_checkpoint = 3;
-    life_begin(s);
+    life_begin(s, true);
     for (int i = 0; i < FILES; i++)
         file_synced(s, &s->files[i]);
+    s->born = true;
     while (s->crashes < s->wanted && !s->failures && e + 20 < EPOCHS_MAX) {
         epoch_everywhere(s, ++e);
-        if (--until_checkpoint == 0) {
+        if (!s->disk_failed && --until_checkpoint == 0) {
             checkpoint_somehow(s, &e);
             until_checkpoint = 1 + rnd(s, 15);
         }
         if (!s->lying_disk && rnd(s, 25) == 0)
             e = adopt(s);
+        if (!s->lying_disk && rnd(s, s->disk_failed ? 8 : 30) == 0)
+            e = restart(s, e);
     }
 }
 
@@ -384,14 +422,17 @@ static int simulate(uint64_t seed, int wanted, bool early_release, bool lying_di
 {
     static char *const names[FILES] = {"shard-000/data.mdb", "shard-001/data.mdb", "shard-002/data.mdb",
                                        "checkpoint"};
-    struct sim s = {.seed = seed, .random = seed, .wanted = wanted, .one_in = 10, .lying_disk = lying_disk};
+    struct sim s = {.seed = seed, .random = seed, .wanted = wanted, .lying_disk = lying_disk};
     s.rig.dir = fresh_dir("power");
     s.rig.options = (struct store_options){
         .shard_count = SHARDS, .no_sync = true, .map_bytes = (size_t)64 << 20, .no_write_map = !write_map};
     s.crash_dir = fresh_dir("crashed");
     s.models = xcalloc(EPOCHS_MAX, sizeof *s.models);
-    s.probe = (struct store_probe){
-        .ctx = &s, .before_sync = before_sync, .after_sync = after_sync, .release_pins_early = early_release};
+    s.probe = (struct store_probe){.ctx = &s,
+                                   .before_sync = before_sync,
+                                   .after_sync = after_sync,
+                                   .sync_fails = sync_fails,
+                                   .release_pins_early = early_release};
     for (int i = 0; i < FILES; i++)
         s.files[i].name = names[i];
     live(&s);
@@ -427,7 +468,8 @@ static void test_power_cuts(void)
 {
     struct sim s;
     CHECK(simulate(seed_of_run(), crash_points(220), false, false, true, &s) == 0);
-    printf("# %d crash points, %d of them lived on\n", s.crashes, s.adopted);
+    printf("# %d power cuts, %d of them lived through; %d restarts, %d disk errors\n", s.crashes, s.adopted,
+           s.restarts, s.disk_failures);
 }
 
 static void test_power_cuts_without_write_map(void)
