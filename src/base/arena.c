@@ -93,7 +93,8 @@ void *arena_memdup(struct arena *a, const void *p, size_t size_bytes)
 char *arena_strndup(struct arena *a, const char *s, size_t len)
 {
     char *q = arena_alloc(a, len + 1);
-    memcpy(q, s, len);
+    if (len)
+        memcpy(q, s, len);
     q[len] = 0;
     return q;
 }
