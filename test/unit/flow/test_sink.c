@@ -421,14 +421,14 @@ static void huge(uint32_t shards)
         ok = item(&b, ROW_INSERT, i, 1, 2, "small");
     CHECK(ok && commit(&b));
     CHECK(sink_barrier(pipeline_sink(b.pipeline, 0)));
-    for (int64_t i = 5; i < 3000 && ok; i++) /* enough to fill every ring with moves */
+    for (int64_t i = 5; i < 2000 && ok; i++) /* enough to fill every ring with moves */
         ok = item(&b, ROW_INSERT, i, 1, 2, "moved");
-    for (int64_t i = 5; i < 3000 && ok; i++)
+    for (int64_t i = 5; i < 2000 && ok; i++)
         ok = move(&b, i, i + 10000, 2, 3);
     CHECK(ok && commit(&b));
     CHECK(sink_barrier(pipeline_sink(b.pipeline, 0)));
     threads_end(&b);
-    snprintf(want, sizeof want, "1|5|10|small| 2|2995|%d|moved|", 2995 * 3);
+    snprintf(want, sizeof want, "1|5|10|small| 2|1995|%d|moved|", 1995 * 3);
     CHECK_STR(box_text(&b, "groups"), want);
     end(&b);
 }
