@@ -31,6 +31,7 @@ class Session:
             c.execute("SET lock_timeout = '30ms'")
         connection.commit()
         self.steps = None
+        self.locking = False  # a TRUNCATE keeps readers out: such a transaction is not left open
         self.counts = {}
 
     def step(self):
@@ -74,7 +75,9 @@ class Session:
                     depth -= 1
                 else:
                     self._change(c)
-                yield False
+                if not self.locking:
+                    yield False
+        self.locking = False
         if r.random() < 0.1:
             self.connection.rollback()
             self._count("rollback")
@@ -155,6 +158,7 @@ class Session:
         c.execute(t.insert(), row)
 
     def _truncate(self, c, t):
+        self.locking = True
         c.execute("TRUNCATE core.%s" % t.name)
 
     def _bulk(self, c, t):
