@@ -99,11 +99,45 @@ static bool view_complete(const struct pipeline *p, const struct catalog_view *v
            !p->o.view_fill[v->view_index]; /* stored rows are served while state is being rebuilt */
 }
 
+static bool has_node(const uint64_t *set, uint32_t node)
+{
+    return set[node / 64] >> (node % 64) & 1;
+}
+
+/* The sink whose stopped table the view reads; NULL if none. */
+static struct sink *stopped_sink(const struct pipeline *p, uint32_t v)
+{
+    if (!atomic_load_explicit(&p->any_stopped, memory_order_acquire) || !p->view_nodes[v])
+        return NULL;
+    for (uint32_t i = 0; i < p->o.source_count; i++)
+        for (uint32_t t = 0; t < p->o.sources[i].table_count; t++)
+            if (p->table_node[i][t] != UINT32_MAX && atomic_load(&p->sinks[i].stopped[t]) &&
+                has_node(p->view_nodes[v], p->table_node[i][t]))
+                return &p->sinks[i];
+    return NULL;
+}
+
+static void publish_stopped(struct pipeline *p, uint32_t v, struct sink *s)
+{
+    struct gate_view *view = &p->o.gate->views[v];
+    if (atomic_exchange(&view->state, VIEW_STOPPED) == VIEW_STOPPED)
+        return;
+    pthread_mutex_lock(&s->lock);
+    gate_text_set(view->error, sizeof view->error, &view->error_seq, s->stop_reason);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void publish_views(struct pipeline *p, bool complete)
 {
-    for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++)
-        if (view_complete(p, &p->o.catalog->views[v]) == complete)
+    for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++) {
+        if (view_complete(p, &p->o.catalog->views[v]) != complete)
+            continue;
+        struct sink *stopped = complete ? stopped_sink(p, v) : NULL;
+        if (stopped)
+            publish_stopped(p, v, stopped);
+        else
             atomic_store(&p->o.gate->views[v].state, complete ? VIEW_READY : VIEW_BUILDING);
+    }
 }
 
 void coordinator_publish_views(struct pipeline *p)
@@ -119,11 +153,6 @@ static void publish_source(struct pipeline *p, uint32_t i)
     gate_text_set(g->position, sizeof g->position, &g->position_seq, now->text);
     if (now->commit_us)
         atomic_store(&g->last_change_us, now->commit_us);
-}
-
-static bool has_node(const uint64_t *set, uint32_t node)
-{
-    return set[node / 64] >> (node % 64) & 1;
 }
 
 /* Error rows of a view: of every operator below it, over all shards. */
@@ -288,8 +317,10 @@ bool coordinator_step(struct pipeline *p)
         p->rebuilding = true;
     else if (!claim(p)) {
         atomic_store_explicit(&p->hungry, 1, memory_order_relaxed);
-        if (now - p->stats_us >= GATE_STATS_US)
+        if (now - p->stats_us >= GATE_STATS_US) {
             publish_stats(p, now);
+            coordinator_publish_views(p); /* a table may have stopped with nothing further to come */
+        }
         return false;
     }
     atomic_store_explicit(&p->hungry, 0, memory_order_relaxed);

@@ -73,6 +73,8 @@ struct sink {
     uint8_t resume[SOURCE_POSITION_MAX];
     size_t resume_len;
     bool *wanted;
+    atomic_bool *stopped;  /* per table: can no longer be followed; set by the source's threads, never taken back */
+    char *stop_reason;     /* owned, of the first stopped table; guarded by lock */
 };
 
 /* ---- shards ---- */
@@ -145,6 +147,7 @@ struct pipeline {
     uint64_t checkpointed_epoch;
     struct checkpointer checkpointer;
     atomic_uint stopping, halt; /* stop sources; stop shards */
+    atomic_bool any_stopped;    /* some source's table can no longer be followed */
     atomic_uint hungry;         /* the coordinator has nothing to do: chunks should end early */
     pthread_mutex_t failure_lock;
     pthread_cond_t failed;

@@ -59,6 +59,7 @@ static void map_tables(struct pipeline *p)
         const struct pipeline_source *src = &p->o.sources[i];
         p->table_node[i] = xcalloc(src->table_count, sizeof **p->table_node);
         p->sinks[i].wanted = xcalloc(src->table_count, sizeof(bool));
+        p->sinks[i].stopped = xcalloc(src->table_count, sizeof(atomic_bool));
         for (uint32_t t = 0; t < src->table_count; t++) {
             p->table_node[i][t] = find_table_node(p->o.plan, &src->tables[t]);
             p->sinks[i].wanted[t] = p->table_node[i][t] != UINT32_MAX;
@@ -319,6 +320,8 @@ void pipeline_free(struct pipeline *p)
     for (uint32_t i = 0; i < p->o.source_count; i++) {
         free(p->table_node[i]);
         free(p->sinks[i].wanted);
+        free(p->sinks[i].stopped);
+        free(p->sinks[i].stop_reason);
         pthread_mutex_destroy(&p->sinks[i].lock);
         pthread_cond_destroy(&p->sinks[i].changed);
     }

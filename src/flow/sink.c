@@ -181,6 +181,13 @@ static uint32_t node_of(const struct sink_lane *l, uint32_t table)
     return l->sink->pipeline->table_node[l->sink->source][table];
 }
 
+/* Rows of a table that no view reads, or that can no longer be followed, end here. */
+static bool is_ignored(const struct sink_lane *l, uint32_t table)
+{
+    return node_of(l, table) == UINT32_MAX ||
+           atomic_load_explicit(&l->sink->stopped[table], memory_order_relaxed);
+}
+
 static void queue_slot(struct sink_lane *l, uint32_t table, uint32_t shard)
 {
     struct lane_slot *slot = &l->slots[table * shard_count(l) + shard];
@@ -316,7 +323,7 @@ static const struct table_def *table_of(const struct sink_lane *l, uint32_t tabl
 bool sink_row(struct sink_lane *l, uint32_t table_index, enum row_op op, const union val *vals,
               const uint8_t *states)
 {
-    if (node_of(l, table_index) == UINT32_MAX)
+    if (is_ignored(l, table_index))
         return !sink_stopping(l->sink); /* no view reads it */
     l->in_transaction = true;
     const struct table_def *t = table_of(l, table_index);
@@ -369,7 +376,7 @@ static bool queue_move(struct sink_lane *l, uint32_t table, const struct table_d
 bool sink_move(struct sink_lane *l, uint32_t table_index, const union val *old_vals,
                const uint8_t *old_states, const union val *new_vals, const uint8_t *new_states)
 {
-    if (node_of(l, table_index) == UINT32_MAX)
+    if (is_ignored(l, table_index))
         return !sink_stopping(l->sink);
     const struct table_def *t = table_of(l, table_index);
     ASSERT(t->key_count);
@@ -384,7 +391,7 @@ bool sink_move(struct sink_lane *l, uint32_t table_index, const union val *old_v
 
 bool sink_truncate(struct sink_lane *l, uint32_t table_index)
 {
-    if (node_of(l, table_index) == UINT32_MAX)
+    if (is_ignored(l, table_index))
         return !sink_stopping(l->sink);
     l->in_transaction = true;
     for (uint32_t i = 0; i < shard_count(l); i++) {
@@ -530,6 +537,21 @@ void sink_snapshot_begin(struct sink *s)
 void sink_snapshot_end(struct sink *s)
 {
     announce_snapshot(s, 0);
+}
+
+bool sink_table_stop(struct sink *s, uint32_t table_index, const char *reason)
+{
+    const struct table_def *t = &s->pipeline->o.sources[s->source].tables[table_index];
+    pthread_mutex_lock(&s->lock);
+    if (!s->stop_reason)
+        s->stop_reason = xstrdup(reason);
+    pthread_mutex_unlock(&s->lock);
+    if (!atomic_exchange(&s->stopped[table_index], true))
+        log_warn("source", "a table can no longer be followed; its views stop, the others go on",
+                 "source=%s table=%s reason=\"%s\"", t->source, t->name, reason);
+    atomic_store(&s->pipeline->any_stopped, true);
+    wake_up(&s->pipeline->shards[0].wake);
+    return true;
 }
 
 size_t sink_durable_position(struct sink *s, void *out, size_t size_bytes)
