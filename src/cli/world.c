@@ -138,7 +138,8 @@ static void collect_sources(const struct plan_node *n, bool *set)
 static void copy_sources(struct arena *arena, const struct app *a, const struct plan_view *v, struct catalog_view *out)
 {
     bool *set = ARENA_ARRAY(arena, bool, a->source_count + 1);
-    collect_sources(v->output, set);
+    if (v->output) /* NULL: nothing published needs the view */
+        collect_sources(v->output, set);
     out->sources = ARENA_ARRAY(arena, uint32_t, a->source_count + 1);
     for (uint32_t i = 0; i < a->source_count; i++)
         if (set[i])
