@@ -143,14 +143,15 @@ static void follow(const char *dir)
     bool fresh;
     struct gate *g = open_gate(dir, &fresh);
     uint64_t seen = 0;
+    unsigned generation = atomic_load(&g->generation);
     while (seen < 2000) {
-        uint64_t now = gate_wait(g, seen, 5000);
+        uint64_t now = gate_wait(g, seen, 30000);
         if (now <= seen)
             _exit(1); /* a wake-up was lost */
         seen = now;
     }
-    unsigned generation = atomic_load(&g->generation);
-    gate_wait(g, seen, 5000); /* ended by the change of generation */
+    if (atomic_load(&g->generation) == generation)
+        gate_wait(g, seen, 60000); /* ended by the change of generation */
     _exit(atomic_load(&g->generation) == generation + 1 ? 0 : 2);
 }
 
