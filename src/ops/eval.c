@@ -59,9 +59,10 @@ static struct vec run_const(struct eval *ev, struct eval_node *n, const struct b
     return own(n); /* broadcast when the evaluator was made */
 }
 
-/* The hot path: a strict function with a vector kernel and no mask. Merges states, then one kernel call. */
+/* The hot path: a strict function with a vector kernel. Merges states, then one kernel call; it passes by the rows
+ * that are not wanted, as it does by NULLs. */
 static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct batch *in,
-                             const struct vec *args)
+                             const struct vec *args, const uint8_t *mask)
 {
     uint32_t rows = in->row_count;
     bool binary = n->arg_count == 2;
@@ -71,6 +72,8 @@ static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct 
             s = s > args[1].state[r] ? s : args[1].state[r];
         n->state[r] = s; /* VAL_ERROR > VAL_NULL > VAL_OK */
     }
+    for (uint32_t r = 0; mask && r < rows; r++)
+        n->state[r] = mask[r] ? n->state[r] : VAL_NULL;
     n->e->u.fn->eval_vec(&ev->ctx, rows, args[0].v, binary ? args[1].v : NULL, n->v, n->state);
     if (ev->ctx.error)
         note_error(ev);
@@ -113,8 +116,8 @@ static struct vec run_fn(struct eval *ev, struct eval_node *n, const struct batc
     struct vec args[EVAL_ARGS_MAX];
     for (uint32_t a = 0; a < n->arg_count; a++)
         args[a] = run_node(ev, n->args[a], in, mask);
-    if (!mask && n->e->u.fn->eval_vec && (n->e->u.fn->flags & FN_STRICT))
-        return run_fn_vec(ev, n, in, args);
+    if (n->e->u.fn->eval_vec && (n->e->u.fn->flags & FN_STRICT))
+        return run_fn_vec(ev, n, in, args, mask);
     for (uint32_t r = 0; r < in->row_count; r++)
         if (wanted(mask, r))
             run_fn_row(ev, n, args, r);
