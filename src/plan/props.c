@@ -158,6 +158,10 @@ static void derive_aggregate(struct planner *p, const struct plan_node *n, struc
         info->is_partitioned = true;
         info->part = l;
     }
+    /* A key of the input among the group's columns decides the group alone. */
+    for (uint32_t k = 0; k < in->key_count; k++)
+        if (list_through_group(p, n, &in->keys[k], &l))
+            put_key(info, l);
     put_key(info, list_of(p, n->u.agg.group_count, NULL));
 }
 
