@@ -73,8 +73,9 @@ struct sink {
     uint8_t resume[SOURCE_POSITION_MAX];
     size_t resume_len;
     bool *wanted;
-    atomic_bool *stopped;  /* per table: can no longer be followed; set by the source's threads, never taken back */
-    char *stop_reason;     /* owned, of the first stopped table; guarded by lock */
+    atomic_bool
+        *stopped; /* per table: can no longer be followed; set by the source's threads, never taken back */
+    char *stop_reason; /* owned, of the first stopped table; guarded by lock */
 };
 
 /* ---- shards ---- */

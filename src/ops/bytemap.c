@@ -23,7 +23,8 @@ struct bytemap_entry *bytemap_find(const struct bytemap *m, uint64_t hash, const
         return NULL;
     for (size_t i = hash & m->mask; m->slots[i].entry; i = (i + 1) & m->mask) {
         struct bytemap_entry *e = m->slots[i].entry;
-        if (m->slots[i].hash == hash && e->key_len == key_len && (!key_len || memcmp(e->key, key, key_len) == 0))
+        if (m->slots[i].hash == hash && e->key_len == key_len &&
+            (!key_len || memcmp(e->key, key, key_len) == 0))
             return e;
     }
     return NULL;

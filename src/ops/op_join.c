@@ -390,7 +390,8 @@ static void join_open(struct op *op)
         s->candidates = batch_new(op->node->schema.column_count);
         s->candidate_rows = xcalloc(BATCH_ROWS, sizeof(struct join_row *));
     }
-    (void)buf_room(&s->key, 1); /* a cross join's key is empty, but has an address; so has a row without columns */
+    (void)buf_room(&s->key,
+                   1); /* a cross join's key is empty, but has an address; so has a row without columns */
     (void)buf_room(&s->row, 1);
     op->state = s;
 }
