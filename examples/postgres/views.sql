@@ -1,7 +1,9 @@
 CREATE VIEW order_totals AS
-  SELECT o.id AS order_id, o.customer_id, c.name AS customer, o.placed_at, sum(l.quantity * l.price) AS total, count(*) AS lines
-  FROM shop.orders o JOIN shop.customers c ON c.id = o.customer_id JOIN shop.lines l ON l.order_id = o.id
-  GROUP BY o.id, c.id;
+  SELECT o.id AS order_id, o.customer_id, c.name AS customer, o.placed_at, l.total, l.lines
+  FROM shop.orders o
+  JOIN shop.customers c ON c.id = o.customer_id
+  JOIN (SELECT order_id, sum(quantity * price) AS total, count(*) AS lines FROM shop.lines GROUP BY order_id) l
+    ON l.order_id = o.id;
 CREATE INDEX ON order_totals (total DESC);
 CREATE INDEX ON order_totals (customer_id, placed_at DESC);
 COMMENT ON VIEW order_totals IS 'Orders with what they cost';
