@@ -53,6 +53,7 @@ class Run:
     def start_postgres(self):
         self.pg = pg.Postgres().start()
         self.admin = self.pg.connect()
+        pg.script(self.admin, "SET lock_timeout = '20s'")
         traffic.create(self.admin, self.tables)
         traffic.fill(self.admin, self.tables, self.seed)
         for name, text in self.views:
