@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define INDEX_PART_MAX (KEY_STORED_MAX / 2)
+#define INDEX_PART_MAX  (KEY_STORED_MAX / 2)
 #define HASH_TAIL_BYTES 17 /* what key_shorten puts after the kept part */
 
 struct chooser {
@@ -68,7 +68,8 @@ static uint32_t candidate_columns(const struct chooser *ch, int index, const str
     return ix->column_count;
 }
 
-static bool order_fits(const struct chooser *ch, const struct order_item *o, const struct key_column *k, bool reverse)
+static bool order_fits(const struct chooser *ch, const struct order_item *o, const struct key_column *k,
+                       bool reverse)
 {
     if (o->column != k->column || o->desc != (k->desc != reverse))
         return false;
@@ -76,8 +77,8 @@ static bool order_fits(const struct chooser *ch, const struct order_item *o, con
 }
 
 /* Whether walking the candidate (from column `from` on, the earlier ones being constant) gives the order. */
-static bool order_served(const struct chooser *ch, const struct key_column *cols, uint32_t count, uint32_t from,
-                         bool reverse)
+static bool order_served(const struct chooser *ch, const struct key_column *cols, uint32_t count,
+                         uint32_t from, bool reverse)
 {
     const struct query *q = ch->query;
     uint32_t at = from;
@@ -156,8 +157,8 @@ static void put_value(struct buf *b, const struct cond *c, uint32_t i, const str
     key_put(b, c->type, state == VAL_OK ? &c->vals[i] : &none, state, k->desc, k->nulls_first);
 }
 
-static struct slice edge(struct ranger *r, const struct cond *c, uint32_t i, const struct key_column *k, bool after,
-                         bool is_high)
+static struct slice edge(struct ranger *r, const struct cond *c, uint32_t i, const struct key_column *k,
+                         bool after, bool is_high)
 {
     buf_reset(&r->edge);
     buf_put(&r->edge, r->prefix.p, r->prefix.len);
@@ -182,8 +183,10 @@ static void make_range(struct ranger *r, const struct key_column *k)
     const struct cond *lt = find_op(r->ch, k->column, OP_LT, OP_LTE);
     const struct cond *low = k->desc ? lt : gt, *high = k->desc ? gt : lt;
     struct access_range *out = ARENA_NEW(r->ch->arena, struct access_range);
-    out->low = low ? edge(r, low, 0, k, low->op == OP_GT || low->op == OP_LT, false) : marker_edge(r, 0x02, false);
-    out->high = high ? edge(r, high, 0, k, high->op == OP_GTE || high->op == OP_LTE, true) : marker_edge(r, 0x03, true);
+    out->low =
+        low ? edge(r, low, 0, k, low->op == OP_GT || low->op == OP_LT, false) : marker_edge(r, 0x02, false);
+    out->high = high ? edge(r, high, 0, k, high->op == OP_GTE || high->op == OP_LTE, true)
+                     : marker_edge(r, 0x03, true);
     r->access->ranges = out;
     r->access->range_count = 1;
 }

@@ -11,15 +11,15 @@ struct access_range { /* stored keys: low <= key < high; high.len 0: to the end 
     struct slice low, high;
 };
 struct access {
-    int index;               /* -1: the rows by key; else number of the index */
-    uint32_t eq_count;       /* leading columns bound by equality */
-    bool has_range;          /* and the next one by a range or an in-list */
-    bool ordered, reverse;   /* walks in the order asked for; backwards */
-    bool whole_key;          /* every key column is bound: at most one row, on `shard` */
+    int index;             /* -1: the rows by key; else number of the index */
+    uint32_t eq_count;     /* leading columns bound by equality */
+    bool has_range;        /* and the next one by a range or an in-list */
+    bool ordered, reverse; /* walks in the order asked for; backwards */
+    bool whole_key;        /* every key column is bound: at most one row, on `shard` */
     uint32_t shard;
-    uint32_t range_count;    /* ascending, disjoint */
+    uint32_t range_count; /* ascending, disjoint */
     struct access_range *ranges;
-    uint32_t plain_bytes;    /* stored keys from this length on may be shortened: their order is not exact */
+    uint32_t plain_bytes; /* stored keys from this length on may be shortened: their order is not exact */
 };
 void access_choose(struct arena *a, const struct world_view *v, uint32_t shard_count, const struct query *q,
                    struct access *out);

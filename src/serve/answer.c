@@ -70,10 +70,11 @@ static void put_cors(const struct http_request *req, struct buf *out)
                  "Access-Control-Expose-Headers: Content-Range, ETag, Penstock-Epoch, Penstock-Lag-Ms, "
                  "Penstock-Stale\r\n");
     if (req->method == HTTP_M_OPTIONS)
-        OUT_LIT(out, "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
-                     "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, If-None-Match, "
-                     "Last-Event-ID, Penstock-Wait, Prefer, Range, Range-Unit, X-Client-Info, Accept-Profile\r\n"
-                     "Access-Control-Max-Age: 86400\r\n");
+        OUT_LIT(out,
+                "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
+                "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, If-None-Match, "
+                "Last-Event-ID, Penstock-Wait, Prefer, Range, Range-Unit, X-Client-Info, Accept-Profile\r\n"
+                "Access-Control-Max-Age: 86400\r\n");
 }
 
 static void put_status(int status, struct buf *out)

@@ -26,10 +26,14 @@ static const char *mime_of(const char *path)
     static const struct {
         const char *ending, *mime;
     } rows[] = {
-        {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-        {".css", "text/css; charset=utf-8"},   {".svg", "image/svg+xml"},
-        {".json", "application/json"},         {".png", "image/png"},
-        {".ico", "image/x-icon"},              {".woff2", "font/woff2"},
+        {".html", "text/html; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".svg", "image/svg+xml"},
+        {".json", "application/json"},
+        {".png", "image/png"},
+        {".ico", "image/x-icon"},
+        {".woff2", "font/woff2"},
         {".webmanifest", "application/manifest+json"},
     };
     size_t n = strlen(path);
@@ -51,7 +55,8 @@ static const struct asset *asset_find(const char *path)
     return NULL;
 }
 
-static int answer_json(struct mg_connection *c, int status, const char *allow, const char *code, const char *message)
+static int answer_json(struct mg_connection *c, int status, const char *allow, const char *code,
+                       const char *message)
 {
     struct buf b = {0};
     OUT_LIT(&b, "{\"code\":");
@@ -60,8 +65,8 @@ static int answer_json(struct mg_connection *c, int status, const char *allow, c
     out_json_cstr(&b, message);
     OUT_LIT(&b, ",\"details\":null,\"hint\":null}");
     bool head = strcmp(mg_get_request_info(c)->request_method, "HEAD") == 0;
-    mg_printf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n", status,
-              status_text(status), b.len);
+    mg_printf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n",
+              status, status_text(status), b.len);
     if (allow)
         mg_printf(c, "Allow: %s\r\n", allow);
     mg_printf(c, "Connection: close\r\n\r\n");
@@ -79,10 +84,12 @@ static int answer_asset(struct mg_connection *c, const struct asset *a)
     snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)hash_bytes(a->data, a->size_bytes));
     bool same = have && strstr(have, etag);
     int status = same ? 304 : 200;
-    mg_printf(c, "HTTP/1.1 %d %s\r\nETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
-                 "Content-Security-Policy: default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' "
-                 "'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n",
-              status, status_text(status), etag);
+    mg_printf(
+        c,
+        "HTTP/1.1 %d %s\r\nETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
+        "Content-Security-Policy: default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' "
+        "'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n",
+        status, status_text(status), etag);
     if (!same)
         mg_printf(c, "Content-Type: %s\r\nContent-Length: %zu\r\n", mime_of(a->path), a->size_bytes);
     mg_printf(c, "Connection: close\r\n\r\n");
@@ -145,7 +152,7 @@ struct err *back_start(const char *data_dir, struct back **out)
     }
     unlink(b->path);
     char *port = xprintf("x%s", b->path);
-    const char *options[] = {"listening_ports", port, "num_threads", "4", "request_timeout_ms", "30000",
+    const char *options[] = {"listening_ports",   port, "num_threads", "4", "request_timeout_ms", "30000",
                              "enable_keep_alive", "no", NULL};
     b->context = mg_start(&callbacks, b, options);
     free(port);

@@ -21,8 +21,9 @@ static void on_conn(struct loop *l, struct event_source *s, uint32_t events);
 
 static void peer_text(struct conn *c, const struct sockaddr_storage *ss)
 {
-    const void *address = ss->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)ss)->sin6_addr
-                                                    : (const void *)&((const struct sockaddr_in *)ss)->sin_addr;
+    const void *address = ss->ss_family == AF_INET6
+                              ? (const void *)&((const struct sockaddr_in6 *)ss)->sin6_addr
+                              : (const void *)&((const struct sockaddr_in *)ss)->sin_addr;
     if (!inet_ntop(ss->ss_family, address, c->peer, sizeof c->peer))
         c->peer[0] = 0;
 }
@@ -55,6 +56,12 @@ void conn_accept(struct loop *l, int fd, const struct sockaddr_storage *peer)
     timer_set(c, TIMER_HANDSHAKE);
 }
 
+static void wait_over(struct conn *c)
+{
+    c->mode = CONN_HTTP;
+    c->loop->waiting--;
+}
+
 void conn_close(struct conn *c)
 {
     struct loop *l = c->loop;
@@ -64,6 +71,8 @@ void conn_close(struct conn *c)
         live_end(c->sub);
     if (c->proxy)
         proxy_close(c);
+    if (c->mode == CONN_WAIT)
+        wait_over(c);
     if (c->mode != CONN_HANDSHAKE && c->mode != CONN_LINGER && conn_pending(c) == 0) {
         tls_wake(&c->tls);
         tls_goodbye(&c->tls);
@@ -223,8 +232,8 @@ void conn_watch(struct conn *c)
 {
     if (c->mode == CONN_DEAD)
         return;
-    uint32_t want = (c->close_after ? 0 : EPOLLRDHUP) | (wants_input(c) ? EPOLLIN : 0) |
-                    (conn_pending(c) ? EPOLLOUT : 0);
+    uint32_t want =
+        (c->close_after ? 0 : EPOLLRDHUP) | (wants_input(c) ? EPOLLIN : 0) | (conn_pending(c) ? EPOLLOUT : 0);
     if (c->mode == CONN_HANDSHAKE)
         want = c->watched;
     if (c->mode == CONN_LINGER)
@@ -278,6 +287,7 @@ static bool overloaded(const struct loop *l)
 static void put_off(struct conn *c)
 {
     c->mode = CONN_WAIT;
+    c->loop->waiting++;
     timer_set(c, TIMER_WAIT);
 }
 
@@ -305,15 +315,20 @@ static void run_request(struct conn *c, const struct http_request *req)
     bool close = !req->keep_alive || l->stopping || (c->in_body && req->expect_continue);
     answer_init(&a, &l->rest.arena, &l->body);
     if (overloaded(l)) {
-        conn_answer_problem(c, 503, "PENSTOCK_OVERLOADED", "too many answers are waiting for their clients", close);
+        conn_answer_problem(c, 503, "PENSTOCK_OVERLOADED", "too many answers are waiting for their clients",
+                            close);
         return;
     }
-    enum rest_next next = l->swapping && is_api(req) && !c->waited ? REST_WAIT
-                                                                   : rest_answer(&l->rest, req, c->waited, &a);
+    enum rest_next next =
+        l->swapping && is_api(req) && !c->waited ? REST_WAIT : rest_answer(&l->rest, req, c->waited, &a);
     if (next == REST_LIVE && live_start(l->live, c, req, &a))
         return;
     if (next == REST_LIVE)
         answer_problem(&a);
+    if (next == REST_WAIT && l->waiting >= LOOP_WAITING_MAX) {
+        conn_answer_problem(c, 503, "PENSTOCK_OVERLOADED", "too many reads are waiting already", close);
+        return;
+    }
     if (next == REST_WAIT) {
         put_off(c);
         return;
@@ -339,7 +354,8 @@ static void on_body(void *ctx, const uint8_t *p, size_t n)
 /* A body that cannot be read on: said if its request has no answer yet, and the connection ends either way. */
 static void body_refuse(struct conn *c, int status, const char *code, const char *why)
 {
-    bool answered = c->proxy ? proxy_answering(c) : true; /* reads are answered before their body is dropped */
+    bool answered =
+        c->proxy ? proxy_answering(c) : true; /* reads are answered before their body is dropped */
     proxy_close(c);
     c->mode = CONN_HTTP;
     c->in_body = false;
@@ -435,7 +451,8 @@ static size_t take_head(struct conn *c, const uint8_t *p, size_t head_len, size_
 static size_t take_request(struct conn *c, const uint8_t *p, size_t len)
 {
     size_t head_len = 0;
-    if (len >= 2 && p[0] == '\r' && p[1] == '\n') { /* an empty line before a request is let pass (RFC 9112, 2.2) */
+    if (len >= 2 && p[0] == '\r' &&
+        p[1] == '\n') { /* an empty line before a request is let pass (RFC 9112, 2.2) */
         c->head_seen = 0;
         return 2;
     }
@@ -584,9 +601,12 @@ static void on_writable(struct conn *c)
 static void on_conn(struct loop *l, struct event_source *s, uint32_t events)
 {
     struct conn *c = (struct conn *)s;
+    if (c->mode == CONN_HANDSHAKE && l->handshakes_left == 0)
+        return;
     l->out.len = 0;
     tls_wake(&c->tls);
     if (c->mode == CONN_HANDSHAKE) {
+        l->handshakes_left--;
         on_handshake(c);
         return;
     }
@@ -594,7 +614,8 @@ static void on_conn(struct loop *l, struct event_source *s, uint32_t events)
         on_linger(c);
         return;
     }
-    if ((events & (EPOLLERR | EPOLLHUP)) || ((events & EPOLLRDHUP) && !(events & EPOLLIN) && !conn_pending(c))) {
+    if ((events & (EPOLLERR | EPOLLHUP)) ||
+        ((events & EPOLLRDHUP) && !(events & EPOLLIN) && !conn_pending(c))) {
         conn_close(c);
         return;
     }
@@ -612,7 +633,7 @@ void loop_retry_waiting(struct loop *l)
     for (struct conn *c = l->timers[TIMER_WAIT].first, *next; c; c = next) {
         next = c == last ? NULL : c->timer_next;
         int64_t deadline = c->deadline_us;
-        c->mode = CONN_HTTP;
+        wait_over(c);
         conn_resume(c);
         if (c->mode == CONN_WAIT)
             c->deadline_us = deadline; /* not a new wait; the list's order bends a little, by design */
@@ -625,7 +646,7 @@ void conn_timeout(struct conn *c)
     switch (c->mode) {
     case CONN_WAIT:
         c->waited = true;
-        c->mode = CONN_HTTP;
+        wait_over(c);
         conn_resume(c);
         return;
     case CONN_LIVE: live_heartbeat(c); return;

@@ -82,7 +82,8 @@ static enum truth eval_test(struct fn_ctx *fn, const struct cond *c, const union
 }
 
 /* AND stops at the first false, OR at the first true; unknown wins over the rest. */
-static enum truth eval_list(struct fn_ctx *fn, const struct cond *c, const union val *vals, const uint8_t *states)
+static enum truth eval_list(struct fn_ctx *fn, const struct cond *c, const union val *vals,
+                            const uint8_t *states)
 {
     enum truth stop = c->kind == COND_AND ? IS_FALSE_ROW : IS_TRUE_ROW;
     enum truth result = truth_not(stop);

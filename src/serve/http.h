@@ -10,7 +10,16 @@
 
 #define HTTP_HEADERS_MAX 100
 
-enum http_method { HTTP_M_GET, HTTP_M_HEAD, HTTP_M_POST, HTTP_M_PUT, HTTP_M_DELETE, HTTP_M_PATCH, HTTP_M_OPTIONS, HTTP_M_OTHER };
+enum http_method {
+    HTTP_M_GET,
+    HTTP_M_HEAD,
+    HTTP_M_POST,
+    HTTP_M_PUT,
+    HTTP_M_DELETE,
+    HTTP_M_PATCH,
+    HTTP_M_OPTIONS,
+    HTTP_M_OTHER
+};
 struct http_header {
     struct slice name, value;
 };
@@ -36,7 +45,7 @@ struct http_parser {
     struct http_request *req; /* while a head is parsed */
     void (*on_body)(void *ctx, const uint8_t *p, size_t n);
     void *ctx;
-    bool head_done, done;     /* done: body complete */
+    bool head_done, done; /* done: body complete */
     int error_status;
     const char *error;
 };

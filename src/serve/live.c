@@ -106,7 +106,10 @@ static void key_as_filter(struct live_query *q, const struct world_view *v, cons
 
 static bool refuse_paging(const struct query *query, struct problem *p)
 {
-    const char *what = query->has_limit ? "limit" : query->has_offset ? "offset" : query->order_count ? "order" : NULL;
+    const char *what = query->has_limit     ? "limit"
+                       : query->has_offset  ? "offset"
+                       : query->order_count ? "order"
+                                            : NULL;
     if (!what)
         return true;
     problem_set(p, 400, "PENSTOCK_LIVE", "%s is not supported in live queries yet", what);
@@ -128,7 +131,8 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
     if (q->read.by_key) {
         key_as_filter(q, view, u->segments + (u->segment_count - view->key_count));
         return query_bind(&q->arena, &fn, q->read.api->path, view->schema, &q->read.query, p) &&
-               (projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection),
+               (projection_init(&q->arena, q->read.query.select, q->read.query.select_count,
+                                &q->read.projection),
                 true);
     }
     return true;
@@ -291,7 +295,8 @@ static void query_put(struct live *v, struct live_query *q) /* after a failed st
 
 static bool room(struct live *v, struct problem *p)
 {
-    int64_t most = v->loop->options->limits.subscribers / (v->loop->options->loop_count ? v->loop->options->loop_count : 1);
+    int64_t most = v->loop->options->limits.subscribers /
+                   (v->loop->options->loop_count ? v->loop->options->loop_count : 1);
     if (v->count < (uint64_t)(most ? most : 1))
         return true;
     problem_set(p, 429, "PENSTOCK_SUBSCRIBERS", "limits.subscribers live queries are open already");
@@ -304,7 +309,8 @@ static struct slice target_of(struct rest *r, struct slice target)
 {
     static const char name[] = "last_event_id=";
     for (size_t i = 1; i + sizeof name - 1 < target.len; i++) {
-        if ((target.p[i - 1] != '?' && target.p[i - 1] != '&') || memcmp(target.p + i, name, sizeof name - 1) != 0)
+        if ((target.p[i - 1] != '?' && target.p[i - 1] != '&') ||
+            memcmp(target.p + i, name, sizeof name - 1) != 0)
             continue;
         size_t end = i;
         while (end < target.len && target.p[end] != '&')
@@ -432,7 +438,8 @@ static bool adopt(struct live *v, struct live_query *q)
     }
     buf_reset(&v->rows);
     query_attach(v, q);
-    if (!rest_ready(&v->loop->rest, q->read.view, &p) || !live_first(v, q, false, 0, true, &v->rows, &epoch, &p)) {
+    if (!rest_ready(&v->loop->rest, q->read.view, &p) ||
+        !live_first(v, q, false, 0, true, &v->rows, &epoch, &p)) {
         query_detach(v, q);
         return false;
     }

@@ -11,24 +11,24 @@ struct subscriber {
     struct live *live;
     struct live_query *query;
     struct conn *conn;
-    uint64_t epoch;            /* has everything up to it */
+    uint64_t epoch; /* has everything up to it */
     struct subscriber *prev, *next;
 };
 struct live_query {
-    struct slice target;       /* what identifies it: the request target */
-    char *target_text;         /* owned */
-    struct arena arena;        /* of everything bound */
+    struct slice target; /* what identifies it: the request target */
+    char *target_text;   /* owned */
+    struct arena arena;  /* of everything bound */
     struct read read;
-    struct feed *feed;         /* NULL while orphaned */
-    struct live_query *next;   /* in the feed, or among the orphans */
+    struct feed *feed;       /* NULL while orphaned */
+    struct live_query *next; /* in the feed, or among the orphans */
     struct subscriber *subscribers;
-    struct buf events;         /* of the epoch being delivered */
-    bool in_delivery;          /* keep the query though its last subscriber went */
-    bool failed;               /* a cast failed for a changed row: its subscribers are dropped */
+    struct buf events; /* of the epoch being delivered */
+    bool in_delivery;  /* keep the query though its last subscriber went */
+    bool failed;       /* a cast failed for a changed row: its subscribers are dropped */
 };
 struct feed {
     const struct world_view *view;
-    uint64_t epoch;            /* changes up to it were delivered; UINT64_MAX: not started */
+    uint64_t epoch; /* changes up to it were delivered; UINT64_MAX: not started */
     struct live_query *queries;
     struct feed *next;
 };

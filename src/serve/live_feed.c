@@ -27,7 +27,8 @@ static void put_be64(uint8_t *p, uint64_t v)
         p[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
-static void accept_entry(struct log_reader *r, struct log_shard *s, bool found, struct slice k, struct slice v)
+static void accept_entry(struct log_reader *r, struct log_shard *s, bool found, struct slice k,
+                         struct slice v)
 {
     s->open = found;
     if (found && !view_change_parse(k, v, &s->change)) {
@@ -109,21 +110,25 @@ struct change_rows { /* decoded once for all queries */
     uint64_t multiplicity;
 };
 
-static bool decode(struct live *v, const struct world_view *view, const struct view_change *c, struct change_rows *out)
+static bool decode(struct live *v, const struct world_view *view, const struct view_change *c,
+                   struct change_rows *out)
 {
     struct rest *r = &v->loop->rest;
     arena_reset(&r->rows);
     *out = (struct change_rows){c->old_row.len > 0, c->new_row.len > 0, c->multiplicity};
     if (out->has_old && !row_decode(&r->rows, view->schema, c->old_row.p, c->old_row.len, v->vals, v->states))
         return false;
-    return !out->has_new || row_decode(&r->rows, view->schema, c->new_row.p, c->new_row.len, r->vals, r->states);
+    return !out->has_new ||
+           row_decode(&r->rows, view->schema, c->new_row.p, c->new_row.len, r->vals, r->states);
 }
 
 static bool repeat(struct live *v, struct live_query *q, const char *event, const union val *vals,
                    const uint8_t *states, uint64_t n)
 {
+    size_t most =
+        (size_t)v->loop->options->limits.answer_bytes; /* more in one epoch: the client starts over */
     for (; n; n--)
-        if (!live_row_event(v, q, event, vals, states, &q->events))
+        if (q->events.len > most || !live_row_event(v, q, event, vals, states, &q->events))
             return false;
     return true;
 }
@@ -134,7 +139,7 @@ static bool update(struct live *v, struct live_query *q)
     struct rest *r = &v->loop->rest;
     size_t from = q->events.len, before = v->scratch.len;
     if (!live_row_event(v, q, "update", v->vals, v->states, &v->scratch) ||
-        !live_row_event(v, q, "update", r->vals, r->states, &q->events))
+        !repeat(v, q, "update", r->vals, r->states, 1))
         return false;
     size_t n = q->events.len - from;
     if (v->scratch.len - before == n && memcmp(v->scratch.p + before, q->events.p + from, n) == 0)
@@ -300,8 +305,8 @@ static bool first_row(struct select_sink *sink, const union val *vals, const uin
         return problem_from_fn(s->problem, &s->live->loop->rest.fn);
     if (++s->rows < (uint64_t)m->page_rows && s->out->len <= (uint64_t)m->answer_bytes)
         return true;
-    problem_set(s->problem, 400, "PENSTOCK_ANSWER_LIMIT", "too many rows for a live query (limits.page_rows is %lld)",
-                (long long)m->page_rows);
+    problem_set(s->problem, 400, "PENSTOCK_ANSWER_LIMIT",
+                "too many rows for a live query (limits.page_rows is %lld)", (long long)m->page_rows);
     return problem_hint(s->problem, "Narrow the filter, or select fewer columns.");
 }
 
@@ -330,8 +335,8 @@ static bool first_changes(struct live *v, struct live_query *q, uint64_t from, u
     while ((epoch = log_epoch(&log, last)) != 0) {
         buf_reset(&q->events);
         while (log_next(&log, epoch, &change)) {
-            if (++n > (uint64_t)v->loop->options->limits.live_changes || !decode(v, q->read.view, &change, &rows) ||
-                !apply(v, q, &rows))
+            if (++n > (uint64_t)v->loop->options->limits.live_changes ||
+                !decode(v, q->read.view, &change, &rows) || !apply(v, q, &rows))
                 return false;
         }
         if (q->events.len) {
@@ -346,7 +351,8 @@ static bool first_changes(struct live *v, struct live_query *q, uint64_t from, u
 static bool first_in_snapshot(struct live *v, struct live_query *q, bool resume, uint64_t from, bool reset,
                               uint64_t epoch, struct buf *out, struct problem *p)
 {
-    if (resume && from <= epoch && log_trimmed(v, q->read.view) <= from && first_changes(v, q, from, epoch, out)) {
+    if (resume && from <= epoch && log_trimmed(v, q->read.view) <= from &&
+        first_changes(v, q, from, epoch, out)) {
         live_epoch_event(v, "epoch", epoch, out);
         return true;
     }

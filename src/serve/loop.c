@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS_MAX 128
-#define ACCEPTS_MAX 64      /* per event, so that a flood does not starve those who are in */
-#define TICK_MS 1000
+#define EVENTS_MAX    128
+#define ACCEPTS_MAX   64 /* per event, so that a flood does not starve those who are in */
+#define TICK_MS       1000
 #define STOP_GRACE_US INT64_C(5000000)
 
 static int64_t clock_us(clockid_t id)
@@ -111,7 +111,8 @@ static int bind_port(const struct loop *l, int fd, const struct addrinfo *ai)
     int on = 1, rc;
     if (l->index > 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    for (int tries = 1; (rc = bind(fd, ai->ai_addr, ai->ai_addrlen)) != 0 && errno == EADDRINUSE && tries < PORT_TRIES;
+    for (int tries = 1;
+         (rc = bind(fd, ai->ai_addr, ai->ai_addrlen)) != 0 && errno == EADDRINUSE && tries < PORT_TRIES;
          tries++)
         usleep(PORT_WAIT_US);
     if (rc == 0)
@@ -150,7 +151,8 @@ static struct err *listen_open(struct loop *l)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list;
     char port[16];
-    int wanted = l->options->bound_port && *l->options->bound_port ? *l->options->bound_port : l->options->port;
+    int wanted =
+        l->options->bound_port && *l->options->bound_port ? *l->options->bound_port : l->options->port;
     snprintf(port, sizeof port, "%d", wanted);
     int rc = getaddrinfo(l->options->host, port, &hints, &list);
     if (rc)
@@ -326,6 +328,7 @@ void loop_run(struct loop *l)
         int timeout = live_behind(l->live) ? 0 : l->stopping ? 20 : timers_next_ms(l);
         int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, timeout);
         loop_clock(l);
+        l->handshakes_left = LOOP_HANDSHAKES;
         for (int i = 0; i < n; i++) {
             struct event_source *s = events[i].data.ptr;
             if (s->on_event)

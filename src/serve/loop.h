@@ -22,7 +22,17 @@ struct event_source { /* first member of whatever epoll watches */
 };
 
 /* Deadlines: each kind has one length of time, so its list is in order by itself. */
-enum timer { TIMER_NONE, TIMER_HANDSHAKE, TIMER_HEADER, TIMER_IDLE, TIMER_WRITE, TIMER_WAIT, TIMER_LIVE, TIMER_PROXY, TIMER_KINDS };
+enum timer {
+    TIMER_NONE,
+    TIMER_HANDSHAKE,
+    TIMER_HEADER,
+    TIMER_IDLE,
+    TIMER_WRITE,
+    TIMER_WAIT,
+    TIMER_LIVE,
+    TIMER_PROXY,
+    TIMER_KINDS
+};
 struct timer_list {
     struct conn *first, *last;
     int64_t length_us;
@@ -34,25 +44,25 @@ struct conn {
     struct loop *loop;
     int fd;
     enum conn_mode mode;
-    uint32_t watched;        /* epoll events asked for */
-    bool close_after;        /* once everything is written */
-    bool linger;             /* the client may still be sending what was refused */
-    bool in_body;            /* between a head and the end of its body */
-    bool waited;             /* the request put off has waited long enough */
+    uint32_t watched; /* epoll events asked for */
+    bool close_after; /* once everything is written */
+    bool linger;      /* the client may still be sending what was refused */
+    bool in_body;     /* between a head and the end of its body */
+    bool waited;      /* the request put off has waited long enough */
     struct tls_conn tls;
     struct http_parser parser;
-    uint64_t body_bytes;     /* of the body under way */
-    struct buf in;           /* plaintext not parsed yet; empty while idle */
-    size_t head_seen;        /* of `in`: looked through for the end of a head */
-    struct buf out;          /* answers the client has not taken */
-    size_t out_at;           /* sent of it */
-    size_t write_len;        /* length of the write that TLS wants again, 0 none */
+    uint64_t body_bytes; /* of the body under way */
+    struct buf in;       /* plaintext not parsed yet; empty while idle */
+    size_t head_seen;    /* of `in`: looked through for the end of a head */
+    struct buf out;      /* answers the client has not taken */
+    size_t out_at;       /* sent of it */
+    size_t write_len;    /* length of the write that TLS wants again, 0 none */
     enum timer timer;
     int64_t deadline_us;
     struct conn *timer_prev, *timer_next;
     struct conn *prev, *next; /* all connections of the loop */
     struct subscriber *sub;
-    size_t live_allow;       /* bytes of the first rows, not counted against the queue's limit */
+    size_t live_allow; /* bytes of the first rows, not counted against the queue's limit */
     struct proxy *proxy;
     char peer[INET6_ADDRSTRLEN];
 };
@@ -61,7 +71,7 @@ struct loop {
     uint32_t index;
     const struct serve_options *options;
     const struct tls_server *tls;
-    const char *back_path;   /* civetweb's socket */
+    const char *back_path; /* civetweb's socket */
     struct gate *gate;
     int epoll_fd, wake_fd, spare_fd;
     struct event_source listener, waker;
@@ -70,29 +80,36 @@ struct loop {
     struct loop_stats *stats;
     struct tls_pool pool;
     struct live *live;
-    uint8_t *plain;          /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
-    struct buf out, body;    /* the answers under way */
+    uint8_t *plain;       /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
+    struct buf out, body; /* the answers under way */
     struct http_request req;
     struct timer_list timers[TIMER_KINDS];
     struct conn *conns, *dead;
     uint32_t conn_count, conn_max;
-    size_t pending_bytes;    /* sum of what connections have not taken */
-    int64_t now_us;          /* monotonic */
+    uint32_t waiting;     /* requests put off: each is tried again at every epoch, so they are few */
+    size_t pending_bytes; /* sum of what connections have not taken */
+    int64_t now_us;       /* monotonic */
     int64_t date_s;
     char date[32];
-    bool swapping;           /* the world is being replaced: requests wait */
+    uint32_t handshakes_left; /* TLS handshake steps that this round of events may still take */
+    bool swapping;            /* the world is being replaced: requests wait */
     bool stopping;
-    int64_t stop_us;         /* when stopping began */
+    int64_t stop_us; /* when stopping began */
     uint64_t epoch_seen;
     /* ---- from the notifier ---- */
-    _Alignas(CACHE_LINE_BYTES) atomic_int release;  /* 1: let go of the world */
-    _Atomic(struct world *) offered;                /* a new world to take up */
-    atomic_int holding;                             /* 1 while the loop uses a world; written by the loop */
-    atomic_int wants_epochs;                        /* 1: wake me at every epoch; written by the loop */
+    _Alignas(CACHE_LINE_BYTES) atomic_int release; /* 1: let go of the world */
+    _Atomic(struct world *) offered;               /* a new world to take up */
+    atomic_int holding;                            /* 1 while the loop uses a world; written by the loop */
+    atomic_int wants_epochs;                       /* 1: wake me at every epoch; written by the loop */
     atomic_int stop;
 };
+/* A handshake step costs milliseconds of CPU, an answer microseconds: a flood of new connections gets a share of each round,
+ * and those that are in keep their latency. The rest come up again at once (epoll is level-triggered). */
+#define LOOP_HANDSHAKES  2
+#define LOOP_WAITING_MAX 1000
 #define LOOP_PLAIN_BYTES (32u << 10)
-#define CONN_FLUSH_BYTES (256u << 10) /* answers collected before they are written; also the stop mark for reading on */
+#define CONN_FLUSH_BYTES \
+    (256u << 10) /* answers collected before they are written; also the stop mark for reading on */
 
 NODISCARD struct err *loop_open(struct loop *l);
 void loop_run(struct loop *l);
@@ -126,10 +143,10 @@ struct live *live_new(struct loop *l);
 void live_free(struct live *v);
 /* Starts a live query for the request in l->rest.url. False: a->problem says why. */
 bool live_start(struct live *v, struct conn *c, const struct http_request *req, struct answer *a);
-void live_end(struct subscriber *s); /* the connection is closing */
-void live_epoch(struct live *v);     /* a new epoch may be visible: deliver its changes */
-void live_release(struct live *v);   /* the world goes */
-void live_attach(struct live *v);    /* a new world came: everyone starts over */
+void live_end(struct subscriber *s);    /* the connection is closing */
+void live_epoch(struct live *v);        /* a new epoch may be visible: deliver its changes */
+void live_release(struct live *v);      /* the world goes */
+void live_attach(struct live *v);       /* a new world came: everyone starts over */
 bool live_busy(const struct live *v);   /* has subscribers */
 bool live_behind(const struct live *v); /* stopped in the middle: call live_epoch again soon */
 void live_heartbeat(struct conn *c);
@@ -138,8 +155,8 @@ void live_heartbeat(struct conn *c);
 bool proxy_start(struct conn *c, const struct http_request *req); /* false: not reachable */
 void proxy_body(struct conn *c, const uint8_t *p, size_t n);      /* decoded request body */
 void proxy_body_end(struct conn *c);
-bool proxy_full(const struct conn *c); /* stop reading from the client */
-void proxy_drained(struct conn *c);    /* the client took what there was */
+bool proxy_full(const struct conn *c);      /* stop reading from the client */
+void proxy_drained(struct conn *c);         /* the client took what there was */
 bool proxy_answering(const struct conn *c); /* part of the answer went to the client */
 void proxy_close(struct conn *c);
 

@@ -64,7 +64,8 @@ static void put_schema(struct buf *b, const struct world_view *v)
     OUT_LIT(b, "]}");
 }
 
-static void put_param(struct buf *b, const char *name, const char *where, bool required, const char *description)
+static void put_param(struct buf *b, const char *name, const char *where, bool required,
+                      const char *description)
 {
     OUT_LIT(b, "{\"name\":");
     out_json_cstr(b, name);
@@ -97,8 +98,9 @@ static void put_ref(struct buf *b, const char *what, const char *name)
 
 static void put_errors(struct buf *b)
 {
-    OUT_LIT(b, ",\"default\":{\"description\":\"What went wrong\",\"content\":{\"application/json\":{\"schema\":"
-               "{\"$ref\":\"#/components/schemas/Error\"}}}}}");
+    OUT_LIT(b,
+            ",\"default\":{\"description\":\"What went wrong\",\"content\":{\"application/json\":{\"schema\":"
+            "{\"$ref\":\"#/components/schemas/Error\"}}}}}");
 }
 
 static void put_operation_head(struct buf *b, const struct world_api *api, const char *summary)
@@ -141,8 +143,9 @@ static void put_list(struct buf *b, const struct world_api *api)
             OUT_LIT(b, ",");
         put_param(b, list_params[i].name, list_params[i].where, false, list_params[i].text);
     }
-    OUT_LIT(b, "],\"responses\":{\"200\":{\"description\":\"Rows\",\"content\":{\"application/json\":{\"schema\":"
-               "{\"type\":\"array\",\"items\":");
+    OUT_LIT(
+        b, "],\"responses\":{\"200\":{\"description\":\"Rows\",\"content\":{\"application/json\":{\"schema\":"
+           "{\"type\":\"array\",\"items\":");
     put_ref(b, "schemas", api->path);
     OUT_LIT(b, "}},\"text/csv\":{},\"application/x-ndjson\":{},\"text/event-stream\":{}}}");
     put_errors(b);
@@ -159,7 +162,8 @@ static void put_by_key(struct buf *b, const struct world_api *api)
             OUT_LIT(b, ",");
         put_param(b, c->name, "path", true, c->comment);
     }
-    OUT_LIT(b, "],\"responses\":{\"200\":{\"description\":\"The row\",\"content\":{\"application/json\":{\"schema\":");
+    OUT_LIT(b, "],\"responses\":{\"200\":{\"description\":\"The "
+               "row\",\"content\":{\"application/json\":{\"schema\":");
     put_ref(b, "schemas", api->path);
     OUT_LIT(b, "},\"text/event-stream\":{}}},\"404\":{\"description\":\"No row has this key\"}");
     put_errors(b);
@@ -192,11 +196,13 @@ static void put_api_paths(struct buf *b, const struct world_api *api)
 
 void openapi_write(const struct world *w, struct buf *b)
 {
-    buf_printf(b,
-               "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Penstock\",\"version\":\"%u\",\"description\":\"Views kept "
-               "up to date from live sources. The query grammar is PostgREST's.\"},\"servers\":[{\"url\":\"/\"}],"
-               "\"paths\":{",
-               w->catalog->version);
+    buf_printf(
+        b,
+        "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Penstock\",\"version\":\"%u\",\"description\":\"Views "
+        "kept "
+        "up to date from live sources. The query grammar is PostgREST's.\"},\"servers\":[{\"url\":\"/\"}],"
+        "\"paths\":{",
+        w->catalog->version);
     for (uint32_t i = 0; i < w->api_count; i++) {
         if (i)
             OUT_LIT(b, ",");

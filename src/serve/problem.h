@@ -6,11 +6,11 @@
 #include "base/buf.h"
 
 struct problem {
-    struct arena *arena; /* borrowed: the request's; texts live there */
-    int status;          /* HTTP status; 0: no problem yet */
-    const char *code;    /* SQLSTATE, PGRSTnnn or PENSTOCK_...; static */
+    struct arena *arena;                  /* borrowed: the request's; texts live there */
+    int status;                           /* HTTP status; 0: no problem yet */
+    const char *code;                     /* SQLSTATE, PGRSTnnn or PENSTOCK_...; static */
     const char *message, *details, *hint; /* details and hint may be NULL */
-    int retry_after_s;   /* > 0: sent as Retry-After */
+    int retry_after_s;                    /* > 0: sent as Retry-After */
 };
 
 static inline void problem_init(struct problem *p, struct arena *arena)

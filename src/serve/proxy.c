@@ -14,23 +14,23 @@
 #include <unistd.h>
 
 #define PROXY_BUFFER_BYTES (256u << 10) /* waiting in either direction; reading stops there */
-#define PROXY_HEAD_BYTES (32u << 10)    /* of civetweb's answer */
+#define PROXY_HEAD_BYTES   (32u << 10)  /* of civetweb's answer */
 
 struct proxy {
     struct event_source ev;
     struct conn *conn;
     int fd;
     uint32_t watched;
-    bool chunked;          /* the request body is sent on in chunks */
-    bool head_done;        /* of the answer */
-    bool head_only;        /* the request was HEAD */
-    bool close;            /* the answer ends with the connection */
+    bool chunked;   /* the request body is sent on in chunks */
+    bool head_done; /* of the answer */
+    bool head_only; /* the request was HEAD */
+    bool close;     /* the answer ends with the connection */
     bool request_done;
-    bool said_close;       /* the client was told that the connection ends */
-    uint64_t left;         /* of the answer's body, unless close */
-    struct buf to;         /* to civetweb */
+    bool said_close; /* the client was told that the connection ends */
+    uint64_t left;   /* of the answer's body, unless close */
+    struct buf to;   /* to civetweb */
     size_t to_at;
-    struct buf head;       /* of the answer, until complete */
+    struct buf head; /* of the answer, until complete */
 };
 
 static void proxy_free(struct proxy *p)
@@ -101,9 +101,11 @@ static void finish(struct proxy *p, bool ok)
 
 static bool hop_by_hop(struct slice name)
 {
-    static const char *const names[] = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-                                        "proxy-connection", "proxy-authorization", "content-length", "expect",
-                                        "x-forwarded-for", "x-forwarded-proto", "forwarded"};
+    static const char *const names[] = {"connection",       "keep-alive",          "te",
+                                        "trailer",          "transfer-encoding",   "upgrade",
+                                        "proxy-connection", "proxy-authorization", "content-length",
+                                        "expect",           "x-forwarded-for",     "x-forwarded-proto",
+                                        "forwarded"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (slice_is_nocase(name, names[i]))
             return true;
@@ -139,7 +141,8 @@ static void put_head(struct proxy *p, const struct http_request *req)
         OUT_LIT(b, "Transfer-Encoding: chunked\r\n");
     else if (req->has_length)
         buf_printf(b, "Content-Length: %llu\r\n", (unsigned long long)req->content_length);
-    buf_printf(b, "X-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n", p->conn->peer);
+    buf_printf(b, "X-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n",
+               p->conn->peer);
 }
 
 static bool push(struct proxy *p)
@@ -214,7 +217,8 @@ static void pass_head(struct proxy *p, size_t head_len)
     OUT_LIT(&out, "\r\n");
     while (rest.p && rest.len)
         pass_header(p, next_line(&rest), &out);
-    bool empty = status.len >= 12 && (memcmp(status.p + 9, "304", 3) == 0 || memcmp(status.p + 9, "204", 3) == 0);
+    bool empty =
+        status.len >= 12 && (memcmp(status.p + 9, "304", 3) == 0 || memcmp(status.p + 9, "204", 3) == 0);
     if (p->head_only || empty) {
         p->left = 0;
         p->close = false;

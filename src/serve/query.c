@@ -5,8 +5,8 @@
 struct parser {
     struct arena *arena;
     struct problem *problem;
-    const char *what;       /* "filter", "logic tree", "select parameter", "order" */
-    struct slice all;       /* the whole text, for messages */
+    const char *what; /* "filter", "logic tree", "select parameter", "order" */
+    struct slice all; /* the whole text, for messages */
     const uint8_t *p, *end;
     uint32_t conds, values; /* used up so far by the whole query */
 };
@@ -19,7 +19,8 @@ static bool fail(struct parser *ps, const char *expected)
         snprintf(near, sizeof near, "\"%.*s\"", (int)(n > 16 ? 16 : n), (const char *)ps->p);
     }
     problem_set(ps->problem, 400, "PGRST100", "\"failed to parse %s (%.*s)\" (line 1, column %d)", ps->what,
-                (int)(ps->all.len > 200 ? 200 : ps->all.len), (const char *)ps->all.p, (int)(ps->p - ps->all.p) + 1);
+                (int)(ps->all.len > 200 ? 200 : ps->all.len), (const char *)ps->all.p,
+                (int)(ps->p - ps->all.p) + 1);
     return problem_details(ps->problem, "unexpected %s expecting %s", near, expected);
 }
 
@@ -106,12 +107,20 @@ static const struct {
     const char *name;
     enum cond_op op;
 } operators[] = {
-    {"eq", OP_EQ},     {"neq", OP_NEQ},   {"gt", OP_GT},         {"gte", OP_GTE},
-    {"lt", OP_LT},     {"lte", OP_LTE},   {"like", OP_LIKE},     {"ilike", OP_ILIKE},
-    {"in", OP_IN},     {"is", OP_IS},     {"isdistinct", OP_ISDISTINCT},
+    {"eq", OP_EQ},
+    {"neq", OP_NEQ},
+    {"gt", OP_GT},
+    {"gte", OP_GTE},
+    {"lt", OP_LT},
+    {"lte", OP_LTE},
+    {"like", OP_LIKE},
+    {"ilike", OP_ILIKE},
+    {"in", OP_IN},
+    {"is", OP_IS},
+    {"isdistinct", OP_ISDISTINCT},
 };
-static const char *const later_operators[] = {"match", "imatch", "cs",  "cd",  "ov",  "fts", "plfts", "phfts",
-                                              "wfts",  "sl",     "sr",  "nxr", "nxl", "adj"};
+static const char *const later_operators[] = {"match", "imatch", "cs", "cd", "ov",  "fts", "plfts",
+                                              "phfts", "wfts",   "sl", "sr", "nxr", "nxl", "adj"};
 
 static bool operator_find(struct parser *ps, struct cond *c)
 {
@@ -136,8 +145,11 @@ static bool operator_find(struct parser *ps, struct cond *c)
 
 static bool is_value(struct parser *ps, struct cond *c, struct slice text)
 {
-    static const char *const names[] = {[IS_NULL] = "null", [IS_NOT_NULL] = "not_null", [IS_TRUE] = "true",
-                                        [IS_FALSE] = "false", [IS_UNKNOWN] = "unknown"};
+    static const char *const names[] = {[IS_NULL] = "null",
+                                        [IS_NOT_NULL] = "not_null",
+                                        [IS_TRUE] = "true",
+                                        [IS_FALSE] = "false",
+                                        [IS_UNKNOWN] = "unknown"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (slice_is_nocase(text, names[i])) {
             c->is = (enum is_what)i;
@@ -310,7 +322,8 @@ static struct cond *filter_param(struct parser *ps, const struct url_param *para
     return test(ps, c, false) ? c : NULL;
 }
 
-static struct cond *logic_param(struct parser *ps, const struct url_param *param, enum cond_kind kind, bool negate)
+static struct cond *logic_param(struct parser *ps, const struct url_param *param, enum cond_kind kind,
+                                bool negate)
 {
     start(ps, "logic tree", param->value);
     struct cond *c = tree(ps, kind, negate, 1);
@@ -335,7 +348,8 @@ static bool select_item(struct parser *ps, struct select_item *item)
     if (at(ps, '('))
         return not_supported(ps, "embedding", first);
     if (at(ps, '.'))
-        return not_supported(ps, "aggregate or nested name", (struct slice){ps->p, (size_t)(ps->end - ps->p)});
+        return not_supported(ps, "aggregate or nested name",
+                             (struct slice){ps->p, (size_t)(ps->end - ps->p)});
     if (take_word(ps, "::") && !word(ps, ",:.", &item->cast))
         return false;
     item->name = first;
@@ -357,8 +371,8 @@ static uint32_t comma_count(struct slice s)
 
 static bool items_room(struct parser *ps, uint32_t n)
 {
-    return n <= QUERY_ITEMS_MAX ||
-           problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "more than %d items in %s", QUERY_ITEMS_MAX, ps->what);
+    return n <= QUERY_ITEMS_MAX || problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "more than %d items in %s",
+                                               QUERY_ITEMS_MAX, ps->what);
 }
 
 static bool select_param(struct parser *ps, struct slice text, struct query *q)

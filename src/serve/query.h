@@ -11,10 +11,10 @@
 #include "serve/url.h"
 #include "types/func.h"
 
-#define QUERY_DEPTH_MAX 32      /* nested and/or */
-#define QUERY_CONDS_MAX 1000    /* conditions of one query */
-#define QUERY_VALUES_MAX 10000  /* values of all in.(...) lists of one query */
-#define QUERY_ITEMS_MAX 1600    /* of select or order */
+#define QUERY_DEPTH_MAX  32    /* nested and/or */
+#define QUERY_CONDS_MAX  1000  /* conditions of one query */
+#define QUERY_VALUES_MAX 10000 /* values of all in.(...) lists of one query */
+#define QUERY_ITEMS_MAX  1600  /* of select or order */
 
 enum cond_kind { COND_AND, COND_OR, COND_TEST };
 enum cond_op { OP_EQ, OP_NEQ, OP_GT, OP_GTE, OP_LT, OP_LTE, OP_LIKE, OP_ILIKE, OP_IN, OP_IS, OP_ISDISTINCT };
@@ -24,23 +24,23 @@ struct cond {
     enum cond_kind kind;
     bool negate;
     uint32_t arg_count;
-    struct cond **args;      /* COND_AND, COND_OR */
-    enum cond_op op;         /* COND_TEST from here on */
+    struct cond **args; /* COND_AND, COND_OR */
+    enum cond_op op;    /* COND_TEST from here on */
     struct slice name;
     uint32_t text_count;
-    struct slice *texts;     /* one; OP_IN: any number */
+    struct slice *texts; /* one; OP_IN: any number */
     enum is_what is;
-    uint32_t column;         /* bound */
+    uint32_t column; /* bound */
     enum type_id type;
-    union val *vals;         /* bound: text_count of them */
+    union val *vals; /* bound: text_count of them */
 };
 struct select_item {
     struct slice name, alias, cast; /* alias, cast: len 0 when absent */
     bool star;
-    uint32_t column;                /* bound from here on */
-    struct slice label;             /* the JSON key */
-    struct type type;               /* of the result */
-    const struct cast *conv;        /* NULL: none, or binary coercible */
+    uint32_t column;         /* bound from here on */
+    struct slice label;      /* the JSON key */
+    struct type type;        /* of the result */
+    const struct cast *conv; /* NULL: none, or binary coercible */
 };
 struct order_item {
     struct slice name;
@@ -48,20 +48,20 @@ struct order_item {
     uint32_t column;
 };
 struct query {
-    struct cond *filter;       /* NULL: every row */
-    uint32_t select_count;     /* after binding never 0: * is spelled out */
+    struct cond *filter;   /* NULL: every row */
+    uint32_t select_count; /* after binding never 0: * is spelled out */
     struct select_item *select;
     uint32_t order_count;
     struct order_item *order;
     bool has_limit, has_offset;
-    int64_t limit, offset;     /* limit -1: none */
+    int64_t limit, offset; /* limit -1: none */
 };
 
 /* Grammar alone. u's parameters that are no part of a read (last_event_id, apikey) are skipped. */
 bool query_parse(struct arena *a, const struct url *u, struct query *out, struct problem *p);
 /* Names and values against the schema; view is for messages. fn->arena must be `a`. */
-bool query_bind(struct arena *a, struct fn_ctx *fn, const char *view, const struct schema *schema, struct query *q,
-                struct problem *p);
+bool query_bind(struct arena *a, struct fn_ctx *fn, const char *view, const struct schema *schema,
+                struct query *q, struct problem *p);
 /* Index of a column by name; -1. */
 int schema_find(const struct schema *s, struct slice name);
 /* HTTP status that PostgREST gives a SQLSTATE. */

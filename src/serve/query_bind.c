@@ -50,7 +50,8 @@ static bool is_text(enum type_id t)
 
 static const char *operator_sql(enum cond_op op)
 {
-    static const char *const names[] = {"=", "<>", ">", ">=", "<", "<=", "~~", "~~*", "=", "IS", "IS DISTINCT FROM"};
+    static const char *const names[] = {
+        "=", "<>", ">", ">=", "<", "<=", "~~", "~~*", "=", "IS", "IS DISTINCT FROM"};
     return names[op];
 }
 
@@ -58,7 +59,8 @@ static bool no_operator(struct binder *b, const struct cond *c)
 {
     problem_set(b->problem, 404, "42883", "operator does not exist: %s %s unknown", type_info(c->type)->name,
                 operator_sql(c->op));
-    return problem_hint(b->problem, "No operator matches the given name and argument types. Cast it in a view.");
+    return problem_hint(b->problem,
+                        "No operator matches the given name and argument types. Cast it in a view.");
 }
 
 /* A LIKE pattern: PostgREST's * is SQL's %; a lone backslash at the end is SQL's error 22025. */
@@ -96,8 +98,8 @@ static bool bind_is(struct binder *b, const struct cond *c)
     static const char *const names[] = {[IS_TRUE] = "TRUE", [IS_FALSE] = "FALSE", [IS_UNKNOWN] = "UNKNOWN"};
     if (c->is == IS_NULL || c->is == IS_NOT_NULL || c->type == T_BOOL)
         return true;
-    return problem_set(b->problem, 400, "42804", "argument of IS %s must be type boolean, not type %s", names[c->is],
-                       type_info(c->type)->name);
+    return problem_set(b->problem, 400, "42804", "argument of IS %s must be type boolean, not type %s",
+                       names[c->is], type_info(c->type)->name);
 }
 
 static bool bind_test(struct binder *b, struct cond *c)
@@ -136,7 +138,8 @@ static bool bind_cast(struct binder *b, struct select_item *s, enum type_id from
         return true;
     const struct cast *cast = cast_find(from, to->id);
     if (!cast)
-        return problem_set(b->problem, 400, "42846", "cannot cast type %s to %s", type_info(from)->name, to->name);
+        return problem_set(b->problem, 400, "42846", "cannot cast type %s to %s", type_info(from)->name,
+                           to->name);
     s->conv = cast->eval ? cast : NULL;
     return true;
 }
@@ -187,14 +190,14 @@ static bool bind_order(struct binder *b, struct query *q)
             return false;
         enum type_id t = b->schema->columns[o->column].type.id;
         if (!type_info(t)->comparable)
-            return problem_set(b->problem, 404, "42883", "could not identify an ordering operator for type %s",
-                               type_info(t)->name);
+            return problem_set(b->problem, 404, "42883",
+                               "could not identify an ordering operator for type %s", type_info(t)->name);
     }
     return true;
 }
 
-bool query_bind(struct arena *a, struct fn_ctx *fn, const char *view, const struct schema *schema, struct query *q,
-                struct problem *p)
+bool query_bind(struct arena *a, struct fn_ctx *fn, const char *view, const struct schema *schema,
+                struct query *q, struct problem *p)
 {
     struct binder b = {.arena = a, .fn = fn, .view = view, .schema = schema, .problem = p};
     return (!q->filter || bind_cond(&b, q->filter)) && bind_select(&b, q) && bind_order(&b, q);

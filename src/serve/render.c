@@ -78,8 +78,8 @@ void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, st
 }
 
 /* The selected value of item i: the column itself or its cast. *null tells. False: the cast failed. */
-static bool item_value(struct fn_ctx *fn, const struct select_item *it, const union val *vals, const uint8_t *states,
-                       union val *out, bool *null)
+static bool item_value(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+                       const uint8_t *states, union val *out, bool *null)
 {
     *out = vals[it->column];
     *null = states[it->column] != VAL_OK;
@@ -89,8 +89,8 @@ static bool item_value(struct fn_ctx *fn, const struct select_item *it, const un
     return it->conv->eval(fn, &vals[it->column], &arg_null, 1, out, null);
 }
 
-bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
-                     struct buf *out)
+bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
+                     const uint8_t *states, struct buf *out)
 {
     if (p->count == 0)
         OUT_LIT(out, "{");
@@ -137,8 +137,8 @@ void render_csv_head(const struct projection *p, struct buf *out)
     }
 }
 
-bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
-                    struct buf *out)
+bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
+                    const uint8_t *states, struct buf *out)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         const struct select_item *it = &p->items[i];

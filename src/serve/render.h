@@ -12,15 +12,16 @@ struct projection {
     const struct select_item *items;
     struct slice *labels;
 };
-void projection_init(struct arena *a, const struct select_item *items, uint32_t count, struct projection *out);
+void projection_init(struct arena *a, const struct select_item *items, uint32_t count,
+                     struct projection *out);
 
 /* One value, not NULL. fn->arena gets scratch. */
 void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, struct buf *out);
 /* One row as a JSON object. False: a cast failed (fn says why). */
-bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
-                     struct buf *out);
+bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
+                     const uint8_t *states, struct buf *out);
 void render_csv_head(const struct projection *p, struct buf *out);
-bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals, const uint8_t *states,
-                    struct buf *out);
+bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
+                    const uint8_t *states, struct buf *out);
 
 #endif

@@ -193,7 +193,8 @@ static bool method_ok(const struct http_request *req, struct answer *a)
         return true;
     a->allow = "GET, HEAD, OPTIONS";
     problem_set(&a->problem, 405, "PENSTOCK_METHOD", "%.*s is not allowed here",
-                (int)(req->method_text.len > 30 ? 30 : req->method_text.len), (const char *)req->method_text.p);
+                (int)(req->method_text.len > 30 ? 30 : req->method_text.len),
+                (const char *)req->method_text.p);
     return problem_hint(&a->problem, "Apis are views: they are read with GET and HEAD.");
 }
 
@@ -223,7 +224,8 @@ static bool is_status(const struct rest *r, const char *name)
 
 typedef void (*status_fn)(struct rest *r, struct answer *a);
 
-static enum rest_next status_route(struct rest *r, const struct http_request *req, status_fn fn, struct answer *a)
+static enum rest_next status_route(struct rest *r, const struct http_request *req, status_fn fn,
+                                   struct answer *a)
 {
     if (method_ok(req, a) && req->method != HTTP_M_OPTIONS)
         fn(r, a);

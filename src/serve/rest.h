@@ -25,8 +25,8 @@ struct rest {
     uint8_t *states;
     struct buf key;
     struct url url;
-    int64_t now_us;                  /* Unix; set by the caller before each request */
-    const struct stats_set *stats;   /* for /metrics; may be NULL */
+    int64_t now_us;                /* Unix; set by the caller before each request */
+    const struct stats_set *stats; /* for /metrics; may be NULL */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
 void rest_fini(struct rest *r);
@@ -40,16 +40,16 @@ struct answer {
     bool head_only;           /* HEAD: length without body */
     bool api;                 /* answer of an api: epoch, lag and so on are sent */
     uint64_t epoch;
-    int64_t lag_ms;           /* -1 unknown */
-    int64_t stale_s;          /* -1: the pipeline lives */
+    int64_t lag_ms;  /* -1 unknown */
+    int64_t stale_s; /* -1: the pipeline lives */
     bool has_etag;
     uint64_t etag;
-    const char *etag_text;    /* instead of etag, quoted */
-    const char *allow;        /* Allow header */
-    const char *content_range;/* in the request's arena */
+    const char *etag_text;     /* instead of etag, quoted */
+    const char *allow;         /* Allow header */
+    const char *content_range; /* in the request's arena */
     int retry_after_s;
-    uint32_t stat;            /* api number for counters, API_STATS_MAX: none */
-    struct buf *body;         /* borrowed from the loop */
+    uint32_t stat;    /* api number for counters, API_STATS_MAX: none */
+    struct buf *body; /* borrowed from the loop */
     struct problem problem;
 };
 /* waited: the request has waited long enough for Penstock-Wait (then 504 instead of REST_WAIT). */
@@ -68,7 +68,7 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
 struct read { /* one bound read of an api */
     const struct world_api *api;
     const struct world_view *view;
-    bool by_key;               /* one row by key */
+    bool by_key; /* one row by key */
     struct query query;
     struct projection projection;
 };
@@ -84,13 +84,14 @@ void rest_mark(const struct rest *r, const struct world_view *v, struct answer *
 
 /* select.c: runs a list read in the open snapshot. */
 struct select_result {
-    uint64_t total;     /* rows that match, when has_total */
+    uint64_t total; /* rows that match, when has_total */
     bool has_total;
     uint64_t row_count; /* emitted */
     int64_t offset;
 };
 struct select_sink {
-    bool (*row)(struct select_sink *s, const union val *vals, const uint8_t *states); /* false: stops, with a problem */
+    bool (*row)(struct select_sink *s, const union val *vals,
+                const uint8_t *states);   /* false: stops, with a problem */
     void (*reset)(struct select_sink *s); /* forget the rows so far: they come again in another order */
 };
 bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct select_sink *sink,

@@ -104,8 +104,8 @@ static const char *media_type(enum media m)
     return names[m];
 }
 
-bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments, uint32_t *shard,
-                       struct problem *p)
+bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments,
+                       uint32_t *shard, struct problem *p)
 {
     buf_reset(&r->key);
     for (uint32_t i = 0; i < v->key_count; i++) {
@@ -153,7 +153,8 @@ bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct rea
     struct fn_ctx fn = {.arena = a};
     const struct world_api *api = rest_find_api(r, u, &used, p);
     if (!api)
-        return p->status ? false : problem_set(p, 400, "PENSTOCK_LIVE", "the list of apis is not a live query");
+        return p->status ? false
+                         : problem_set(p, 400, "PENSTOCK_LIVE", "the list of apis is not a live query");
     *out = (struct read){.api = api, .view = api->view, .by_key = u->segment_count > used};
     if (out->by_key && !key_shape(u, used, api, p))
         return false;
@@ -218,8 +219,8 @@ static void not_found(enum media media, struct answer *a)
     }
 }
 
-static void read_key(struct rest *r, const struct http_request *req, const struct read *rd, const struct slice *key,
-                     enum media media, struct answer *a)
+static void read_key(struct rest *r, const struct http_request *req, const struct read *rd,
+                     const struct slice *key, enum media media, struct answer *a)
 {
     uint32_t shard;
     if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
@@ -270,7 +271,8 @@ static bool list_row(struct select_sink *sink, const union val *vals, const uint
         return true;
     problem_set(&s->answer->problem, 400, "PENSTOCK_ANSWER_LIMIT", "the answer is larger than %lld bytes",
                 (long long)s->rest->limits->answer_bytes);
-    return problem_hint(&s->answer->problem, "Ask for fewer rows with limit, or for fewer columns with select.");
+    return problem_hint(&s->answer->problem,
+                        "Ask for fewer rows with limit, or for fewer columns with select.");
 }
 
 static void list_reset(struct select_sink *sink)
@@ -292,12 +294,14 @@ static bool range_apply(const struct http_request *req, struct query *q, struct 
         high.p += 6, high.len -= 6;
     struct slice low = slice_cut(&high, '-');
     uint64_t from, to;
-    if (!high.p || !slice_u64(low, INT64_MAX / 2, &from) || (high.len && !slice_u64(high, INT64_MAX / 2, &to)))
+    if (!high.p || !slice_u64(low, INT64_MAX / 2, &from) ||
+        (high.len && !slice_u64(high, INT64_MAX / 2, &to)))
         return true; /* bytes=0-99 or nonsense: ignored, as RFC 9110 asks for */
     if (high.len && to < from) {
         problem_set(p, 416, "PGRST103", "Requested range not satisfiable");
-        return problem_details(p, "The lower boundary must be lower than or equal to the upper boundary in the "
-                                  "Range header.");
+        return problem_details(p,
+                               "The lower boundary must be lower than or equal to the upper boundary in the "
+                               "Range header.");
     }
     if (!q->has_offset)
         q->offset = (int64_t)from;
@@ -310,7 +314,8 @@ static bool wants_count(struct slice prefer)
 {
     while (prefer.p) {
         struct slice one = slice_trim(slice_cut(&prefer, ','));
-        if (slice_is(one, "count=exact") || slice_is(one, "count=planned") || slice_is(one, "count=estimated"))
+        if (slice_is(one, "count=exact") || slice_is(one, "count=planned") ||
+            slice_is(one, "count=estimated"))
             return true;
     }
     return false;
@@ -377,27 +382,30 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
 /* The hot path: a row by key without parameters needs no query. */
 static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used, struct read *rd)
 {
-    if (r->url.param_count || r->url.segment_count == used || r->url.segment_count - used != api->view->key_count)
+    if (r->url.param_count || r->url.segment_count == used ||
+        r->url.segment_count - used != api->view->key_count)
         return false;
     *rd = (struct read){.api = api, .view = api->view, .by_key = true, .projection = api->view->all};
     return true;
 }
 
-static enum rest_next wait_or_go(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
+static enum rest_next wait_or_go(struct rest *r, const struct http_request *req, bool waited,
+                                 struct answer *a)
 {
     int ready = wait_check(r, req->wait, &a->problem);
     if (ready == 0 && !waited)
         return REST_WAIT;
     if (ready == 0) {
-        problem_set(&a->problem, 504, "PENSTOCK_WAIT_TIMEOUT", "the view does not include the position asked for yet");
+        problem_set(&a->problem, 504, "PENSTOCK_WAIT_TIMEOUT",
+                    "the view does not include the position asked for yet");
         problem_hint(&a->problem, "Ask again, or without Penstock-Wait to get the present state.");
         a->problem.retry_after_s = 1;
     }
     return REST_DONE;
 }
 
-enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api, uint32_t used,
-                           bool waited, struct answer *a)
+enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api,
+                           uint32_t used, bool waited, struct answer *a)
 {
     struct read rd;
     enum media media = media_choose(req->accept);

@@ -5,14 +5,14 @@
 #include "base/hash.h"
 #include "serve/rest.h"
 
-enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api, uint32_t used,
-                           bool waited, struct answer *a);
+enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api,
+                           uint32_t used, bool waited, struct answer *a);
 /* Sets the answer's ETag; turns it into 304 when the client has it already. */
 void etag_check(struct answer *a, const struct http_request *req, uint64_t etag);
 /* Penstock-Wait: 1 satisfied (or none), 0 not yet, -1 problem set. */
 int wait_check(struct rest *r, struct slice wait, struct problem *p);
 /* The last `count` segments as the key's encoding in r->key, its shard in *shard. */
-bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments, uint32_t *shard,
-                       struct problem *p);
+bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments,
+                       uint32_t *shard, struct problem *p);
 
 #endif

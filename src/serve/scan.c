@@ -77,7 +77,8 @@ static void shard_open(struct scan *s, uint32_t shard)
     struct scan_shard *sh = &s->shards[s->live_count];
     uint32_t db = s->access->index < 0 ? WORLD_DB_ROWS : WORLD_DB_INDEX + (uint32_t)s->access->index;
     *sh = (struct scan_shard){.shard = shard};
-    if (!rest_db(s->rest, s->view, db, shard, &sh->db) || !rest_db(s->rest, s->view, WORLD_DB_ROWS, shard, &sh->rows))
+    if (!rest_db(s->rest, s->view, db, shard, &sh->db) ||
+        !rest_db(s->rest, s->view, WORLD_DB_ROWS, shard, &sh->rows))
         return;
     sh->cursor = store_cursor_open(s->rest->snapshot, shard, sh->db);
     if (shard_advance(s->access, sh))
@@ -101,7 +102,8 @@ static bool entry_fill(struct scan *s, const struct scan_shard *sh, struct scan_
 {
     struct slice value = sh->value;
     out->key = sh->key;
-    if (s->access->index >= 0 && !store_snapshot_get(s->rest->snapshot, sh->shard, sh->rows, sh->value, &value))
+    if (s->access->index >= 0 &&
+        !store_snapshot_get(s->rest->snapshot, sh->shard, sh->rows, sh->value, &value))
         return false;
     s->inexact |= sh->key.len >= s->access->plain_bytes;
     return view_row_parse(value, &out->multiplicity, &out->row);

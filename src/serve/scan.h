@@ -17,8 +17,8 @@ struct scan_shard {
     uint32_t shard;
     store_db db, rows; /* order walked; rows (the same when walking by key) */
     struct store_cursor *cursor;
-    uint32_t range;    /* being walked, counted in walking direction */
-    bool open;         /* cursor stands inside a range */
+    uint32_t range; /* being walked, counted in walking direction */
+    bool open;      /* cursor stands inside a range */
     struct slice key, value;
 };
 struct scan {
@@ -28,8 +28,8 @@ struct scan {
     uint32_t live_count; /* shards with entries left: a heap by key, next first */
     struct scan_shard *shards;
     struct scan_shard **heap;
-    bool inexact;        /* met a shortened key: byte order may not be SQL order there */
-    bool broken;         /* an entry without its row, or a malformed one: the scan ended early */
+    bool inexact; /* met a shortened key: byte order may not be SQL order there */
+    bool broken;  /* an entry without its row, or a malformed one: the scan ended early */
 };
 void scan_open(struct rest *r, const struct world_view *v, const struct access *a, struct scan *out);
 /* False at the end, and when the store is found broken (out->broken). */

@@ -21,14 +21,14 @@ struct run {
     struct select_result *out;
     struct problem *problem;
     struct access access;
-    uint64_t view_rows;  /* stored entries */
+    uint64_t view_rows; /* stored entries */
     uint64_t examined, examined_max;
     uint64_t skip, left; /* rows still to skip, rows that may still go out */
     uint64_t matched;
     bool count_all;      /* go on past the limit to count */
     struct sorted *rows; /* heap or list of the sort */
     uint32_t row_count, row_room;
-    uint64_t row_max;    /* offset + limit */
+    uint64_t row_max; /* offset + limit */
 };
 
 static bool refuse_scan(struct run *run)
@@ -40,7 +40,8 @@ static bool refuse_scan(struct run *run)
                 (long long)r->limits->scan_rows);
     if (line)
         return problem_hint(run->problem, "%s", line);
-    return problem_hint(run->problem, "Bind an indexed column with eq, in or a range, or use a smaller offset.");
+    return problem_hint(run->problem,
+                        "Bind an indexed column with eq, in or a range, or use a smaller offset.");
 }
 
 static bool broken(struct run *run)
@@ -176,7 +177,8 @@ static struct key_column *sort_key(struct run *run, uint32_t *count)
 {
     const struct query *q = &run->read->query;
     const struct world_view *v = run->read->view;
-    struct key_column *k = ARENA_ARRAY(&run->rest->arena, struct key_column, q->order_count + v->row_key_count);
+    struct key_column *k =
+        ARENA_ARRAY(&run->rest->arena, struct key_column, q->order_count + v->row_key_count);
     for (uint32_t i = 0; i < q->order_count; i++)
         k[i] = (struct key_column){q->order[i].column, q->order[i].desc, q->order[i].nulls_first};
     memcpy(k + q->order_count, v->row_key, v->row_key_count * sizeof *k);

@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WATCH_MS 100                  /* how often stop and generation are looked at while no epochs come */
+#define WATCH_MS         100          /* how often stop and generation are looked at while no epochs come */
 #define LOOP_STACK_BYTES (512u << 10) /* musl's default of 128 KiB is small for mbedTLS's handshakes */
-#define FDS_SPARE 128                 /* files, LMDB, civetweb: beside connections */
+#define FDS_SPARE        128          /* files, LMDB, civetweb: beside connections */
 
 struct serve {
     const struct serve_options *options;
@@ -24,7 +24,7 @@ struct serve {
     struct tls_server *tls;
     struct back *back;
     struct world *world;
-    bool has_generation;  /* `generation` was looked at, whether it had a catalog or not */
+    bool has_generation; /* `generation` was looked at, whether it had a catalog or not */
     unsigned generation;
     struct api_names names;
     struct stats_set stats;
@@ -63,8 +63,8 @@ static void pin(const struct serve_options *o, uint32_t index)
     CPU_ZERO(&set);
     CPU_SET(o->cpus[index % o->cpu_count], &set);
     if (sched_setaffinity(0, sizeof set, &set) != 0)
-        log_warn("serve", "cannot pin the loop", "loop=%u cpu=%u error=\"%s\"", index, o->cpus[index % o->cpu_count],
-                 strerror(errno));
+        log_warn("serve", "cannot pin the loop", "loop=%u cpu=%u error=\"%s\"", index,
+                 o->cpus[index % o->cpu_count], strerror(errno));
 }
 
 static void *loop_main(void *arg)
@@ -267,8 +267,8 @@ struct err *serve_run(const struct serve_options *o)
     if (!e)
         e = loops_start(s);
     if (!e) {
-        log_info("serve", "listening", "host=%s port=%d loops=%u", o->host, o->bound_port ? *o->bound_port : o->port,
-                 s->loop_count);
+        log_info("serve", "listening", "host=%s port=%d loops=%u", o->host,
+                 o->bound_port ? *o->bound_port : o->port, s->loop_count);
         watch(s);
         log_info("serve", "stopping", "loops=%u", s->loop_count);
     }

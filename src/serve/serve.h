@@ -25,21 +25,23 @@ struct serve_limits {
     int64_t heartbeat_us;      /* comment line on a silent live query */
     int64_t live_queue_bytes;  /* a subscriber with more than this unsent is dropped */
     int64_t subscribers;       /* per process */
-    int64_t live_changes;      /* changes that a resumed subscriber may be behind before it is told to start over */
+    int64_t
+        live_changes; /* changes that a resumed subscriber may be behind before it is told to start over */
 };
 void serve_limits_default(struct serve_limits *l);
 
 struct serve_options {
     const char *data_dir;
-    const char *host; /* address to bind */
-    int port;         /* 0: any free one, see bound_port */
+    const char *host;              /* address to bind */
+    int port;                      /* 0: any free one, see bound_port */
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
     bool anonymous_read;           /* false: reads of views answer 401 */
     struct serve_limits limits;
     uint32_t loop_count;  /* 0: one */
     uint32_t cpu_count;   /* 0: not pinned; else loop i runs on cpus[i % cpu_count] */
     const uint32_t *cpus; /* borrowed until serve_run returns */
-    atomic_int *stop;     /* set to non-zero by anyone (a signal handler): finish answers under way, close, return */
+    atomic_int
+        *stop; /* set to non-zero by anyone (a signal handler): finish answers under way, close, return */
     atomic_int *bound_port; /* may be NULL; the port once listening */
 };
 

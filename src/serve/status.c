@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 static const char *const pipeline_names[] = {"down", "recovering", "rebuilding", "running", "paused"};
-static const char *const source_names[] = {"off", "connecting", "snapshot", "streaming", "retrying", "failed"};
+static const char *const source_names[] = {"off",       "connecting", "snapshot",
+                                           "streaming", "retrying",   "failed"};
 static const char *const view_names[] = {"building", "ready", "stopped"};
 
 #define NAME_OF(names, i) ((i) < ARRAY_COUNT(names) ? (names)[i] : "unknown")
@@ -29,7 +30,8 @@ static const char *pipeline_now(const struct rest *r)
 void status_health(struct rest *r, struct answer *a)
 {
     a->content_type = "application/json; charset=utf-8";
-    buf_printf(a->body, "{\"status\":\"ok\",\"pipeline\":\"%s\",\"epoch\":%llu,\"apis\":%u,\"stale_seconds\":%lld}",
+    buf_printf(a->body,
+               "{\"status\":\"ok\",\"pipeline\":\"%s\",\"epoch\":%llu,\"apis\":%u,\"stale_seconds\":%lld}",
                pipeline_now(r), (unsigned long long)r->gate->epoch, r->world ? r->world->api_count : 0,
                (long long)(rest_stale_s(r) < 0 ? 0 : rest_stale_s(r)));
 }
@@ -131,7 +133,8 @@ static void source_metrics(struct rest *r, struct buf *b)
         sample(b, "penstock_source_rows_total", "source", g->sources[i].name, (long long)g->sources[i].rows);
     metric_head(b, "penstock_source_streaming", "gauge", "1 while the source's changes are followed.");
     for (uint32_t i = 0; i < n; i++)
-        sample(b, "penstock_source_streaming", "source", g->sources[i].name, g->sources[i].state == SOURCE_STREAMING);
+        sample(b, "penstock_source_streaming", "source", g->sources[i].name,
+               g->sources[i].state == SOURCE_STREAMING);
     metric_head(b, "penstock_source_lag_bytes", "gauge", "Behind the source's log; -1 unknown.");
     for (uint32_t i = 0; i < n; i++)
         sample(b, "penstock_source_lag_bytes", "source", g->sources[i].name, g->sources[i].lag_bytes);
@@ -145,7 +148,8 @@ static void source_metrics(struct rest *r, struct buf *b)
 
 static void view_metrics(struct rest *r, struct buf *b)
 {
-    static const char *const names[] = {"penstock_view_rows", "penstock_view_error_rows", "penstock_view_ready"};
+    static const char *const names[] = {"penstock_view_rows", "penstock_view_error_rows",
+                                        "penstock_view_ready"};
     static const char *const help[] = {"Rows stored.", "Rows left out because an expression fails.",
                                        "1 when the view is complete."};
     for (size_t k = 0; k < ARRAY_COUNT(names); k++) {
@@ -167,12 +171,17 @@ static void shard_metrics(struct rest *r, struct buf *b)
         const char *name, *kind, *help;
         size_t offset;
     } rows[] = {
-        {"penstock_shard_rows_total", "counter", "Changes that came in.", offsetof(struct gate_shard, rows_in)},
-        {"penstock_shard_busy_us_total", "counter", "Time spent working.", offsetof(struct gate_shard, busy_us)},
-        {"penstock_shard_commit_us_total", "counter", "Time spent committing.", offsetof(struct gate_shard, commit_us)},
+        {"penstock_shard_rows_total", "counter", "Changes that came in.",
+         offsetof(struct gate_shard, rows_in)},
+        {"penstock_shard_busy_us_total", "counter", "Time spent working.",
+         offsetof(struct gate_shard, busy_us)},
+        {"penstock_shard_commit_us_total", "counter", "Time spent committing.",
+         offsetof(struct gate_shard, commit_us)},
         {"penstock_shard_epochs_total", "counter", "Epochs committed.", offsetof(struct gate_shard, epochs)},
-        {"penstock_shard_state_bytes", "gauge", "Memory of operator state.", offsetof(struct gate_shard, state_bytes)},
-        {"penstock_shard_dirty_bytes", "gauge", "Written and not durable.", offsetof(struct gate_shard, dirty_bytes)},
+        {"penstock_shard_state_bytes", "gauge", "Memory of operator state.",
+         offsetof(struct gate_shard, state_bytes)},
+        {"penstock_shard_dirty_bytes", "gauge", "Written and not durable.",
+         offsetof(struct gate_shard, dirty_bytes)},
     };
     for (size_t k = 0; k < ARRAY_COUNT(rows); k++) {
         metric_head(b, rows[k].name, rows[k].kind, rows[k].help);
@@ -180,7 +189,8 @@ static void shard_metrics(struct rest *r, struct buf *b)
             const char *base = (const char *)&r->gate->shards[i];
             char number[16];
             snprintf(number, sizeof number, "%u", i);
-            sample(b, rows[k].name, "shard", number, (long long)*(const atomic_ullong *)(base + rows[k].offset));
+            sample(b, rows[k].name, "shard", number,
+                   (long long)*(const atomic_ullong *)(base + rows[k].offset));
         }
     }
 }
@@ -189,7 +199,8 @@ static unsigned long long loops_sum(const struct stats_set *s, size_t offset)
 {
     unsigned long long sum = 0;
     for (uint32_t i = 0; i < s->loop_count; i++)
-        sum += atomic_load_explicit((const counter *)((const char *)s->loops[i] + offset), memory_order_relaxed);
+        sum +=
+            atomic_load_explicit((const counter *)((const char *)s->loops[i] + offset), memory_order_relaxed);
     return sum;
 }
 
@@ -200,11 +211,14 @@ static void loop_metrics(const struct stats_set *s, struct buf *b)
         size_t offset;
     } rows[] = {
         {"penstock_connections_total", "Connections taken.", offsetof(struct loop_stats, accepted)},
-        {"penstock_connections_refused_total", "Connections refused at a limit.", offsetof(struct loop_stats, refused)},
+        {"penstock_connections_refused_total", "Connections refused at a limit.",
+         offsetof(struct loop_stats, refused)},
         {"penstock_tls_handshakes_total", "TLS handshakes done.", offsetof(struct loop_stats, handshakes)},
-        {"penstock_tls_failures_total", "TLS handshakes failed.", offsetof(struct loop_stats, handshake_failures)},
+        {"penstock_tls_failures_total", "TLS handshakes failed.",
+         offsetof(struct loop_stats, handshake_failures)},
         {"penstock_http_bytes_total", "Bytes of answers.", offsetof(struct loop_stats, bytes_out)},
-        {"penstock_http_timeouts_total", "Connections closed at a deadline.", offsetof(struct loop_stats, timeouts)},
+        {"penstock_http_timeouts_total", "Connections closed at a deadline.",
+         offsetof(struct loop_stats, timeouts)},
         {"penstock_live_events_total", "Events sent to live queries.", offsetof(struct loop_stats, events)},
         {"penstock_live_dropped_total", "Live queries dropped because their client was slow.",
          offsetof(struct loop_stats, dropped)},
@@ -270,7 +284,8 @@ static void api_metrics(const struct stats_set *s, struct buf *b)
     metric_head(b, "penstock_http_requests_total", "counter", "Answers by api and status class.");
     for (uint32_t i = 0; i <= n; i++)
         api_requests(s, i < n ? i : API_STATS_MAX, b);
-    metric_head(b, "penstock_http_request_seconds", "histogram", "Time from complete request to written answer.");
+    metric_head(b, "penstock_http_request_seconds", "histogram",
+                "Time from complete request to written answer.");
     for (uint32_t i = 0; i <= n; i++)
         api_latency(s, i < n ? i : API_STATS_MAX, b);
 }

@@ -97,8 +97,8 @@ static struct err *configure(struct tls_server *s)
         return tls_err(rc, "TLS protocols", NULL);
     if ((rc = mbedtls_ssl_conf_own_cert(c, &s->chain, &s->key)) != 0)
         return tls_err(rc, "TLS certificate", NULL);
-    rc = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random, MBEDTLS_CIPHER_AES_256_GCM,
-                                  TICKET_SECONDS);
+    rc = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random,
+                                  MBEDTLS_CIPHER_AES_256_GCM, TICKET_SECONDS);
     if (rc)
         return tls_err(rc, "TLS session tickets", NULL);
     mbedtls_ssl_conf_session_tickets_cb(c, ticket_write, ticket_parse, s);
@@ -115,11 +115,13 @@ static void server_init(struct tls_server *s)
     mbedtls_ssl_ticket_init(&s->tickets);
 }
 
-static struct err *server_fill(struct tls_server *s, const char *data_dir, const char *certificate, const char *key)
+static struct err *server_fill(struct tls_server *s, const char *data_dir, const char *certificate,
+                               const char *key)
 {
     int rc = psa_crypto_init() == PSA_SUCCESS ? 0 : MBEDTLS_ERR_ERROR_GENERIC_ERROR;
     if (!rc)
-        rc = mbedtls_ctr_drbg_seed(&s->random, mbedtls_entropy_func, &s->entropy, (const uint8_t *)"penstock", 8);
+        rc = mbedtls_ctr_drbg_seed(&s->random, mbedtls_entropy_func, &s->entropy, (const uint8_t *)"penstock",
+                                   8);
     if (rc)
         return tls_err(rc, "random numbers", NULL);
     if (certificate) {
@@ -134,7 +136,8 @@ static struct err *server_fill(struct tls_server *s, const char *data_dir, const
     return e ? e : configure(s);
 }
 
-struct err *tls_server_new(const char *data_dir, const char *certificate, const char *key, struct tls_server **out)
+struct err *tls_server_new(const char *data_dir, const char *certificate, const char *key,
+                           struct tls_server **out)
 {
     struct tls_server *s = xcalloc(1, sizeof *s);
     server_init(s);

@@ -14,13 +14,14 @@ NODISCARD struct err *tls_server_new(const char *data_dir, const char *certifica
                                      struct tls_server **out);
 void tls_server_free(struct tls_server *s);
 const mbedtls_ssl_config *tls_server_config(const struct tls_server *s);
-uint64_t tls_server_resumed(const struct tls_server *s); /* sessions taken up again from tickets; any thread */
+uint64_t
+tls_server_resumed(const struct tls_server *s); /* sessions taken up again from tickets; any thread */
 
 /* Self-signed pair in dir/tls, made when absent. Paths are malloc'ed. */
 NODISCARD struct err *tls_self_signed(const char *data_dir, char **certificate, char **key);
 
 #define TLS_READ_BYTES (64u << 10) /* taken from a socket at a time */
-struct tls_pool { /* of one loop */
+struct tls_pool {                  /* of one loop */
     uint32_t free_count, free_room;
     uint8_t **free_in, **free_out;
     size_t in_bytes, out_bytes; /* of every pooled buffer; 0 until the first one comes */
@@ -34,12 +35,12 @@ struct tls_conn {
     struct tls_pool *pool;
     int fd;
     bool parked;
-    bool drained;      /* the socket gave less than was asked for: nothing more until the next event */
+    bool drained; /* the socket gave less than was asked for: nothing more until the next event */
     bool eof;
     uint8_t in_counter[8]; /* while parked */
-    const uint8_t *rx; /* in pool->rx during an event, in kept between events */
+    const uint8_t *rx;     /* in pool->rx during an event, in kept between events */
     size_t rx_len;
-    uint8_t *kept;     /* owned: bytes read but not taken up before the event ended (rare) */
+    uint8_t *kept; /* owned: bytes read but not taken up before the event ended (rare) */
     uint64_t bytes_out;
 };
 NODISCARD bool tls_open(struct tls_conn *t, const struct tls_server *s, struct tls_pool *pool, int fd);

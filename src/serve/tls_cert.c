@@ -96,11 +96,13 @@ static int set_serial(struct maker *m)
 
 static int make(struct maker *m)
 {
-    int rc = mbedtls_ctr_drbg_seed(&m->random, mbedtls_entropy_func, &m->entropy, (const uint8_t *)"penstock-cert", 13);
+    int rc = mbedtls_ctr_drbg_seed(&m->random, mbedtls_entropy_func, &m->entropy,
+                                   (const uint8_t *)"penstock-cert", 13);
     if (!rc)
         rc = mbedtls_pk_setup(&m->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
     if (!rc)
-        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(m->key), mbedtls_ctr_drbg_random, &m->random);
+        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(m->key), mbedtls_ctr_drbg_random,
+                                 &m->random);
     if (rc)
         return rc;
     mbedtls_x509write_crt_set_version(&m->cert, MBEDTLS_X509_CRT_VERSION_3);
@@ -138,8 +140,9 @@ static struct err *make_and_store(const char *certificate, const char *key)
     mbedtls_pk_init(&m.key);
     mbedtls_x509write_crt_init(&m.cert);
     int rc = make(&m);
-    struct err *e = rc ? err_new(ERR_INTERNAL, "cannot make a TLS certificate (mbedTLS -0x%04x)", (unsigned)-rc)
-                       : store(&m, certificate, key);
+    struct err *e =
+        rc ? err_new(ERR_INTERNAL, "cannot make a TLS certificate (mbedTLS -0x%04x)", (unsigned)-rc)
+           : store(&m, certificate, key);
     mbedtls_x509write_crt_free(&m.cert);
     mbedtls_pk_free(&m.key);
     mbedtls_ctr_drbg_free(&m.random);

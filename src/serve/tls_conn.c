@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-_Static_assert(MBEDTLS_VERSION_MAJOR == 3 && MBEDTLS_VERSION_MINOR == 6, "tls_park knows mbedTLS 3.6's context");
+_Static_assert(MBEDTLS_VERSION_MAJOR == 3 && MBEDTLS_VERSION_MINOR == 6,
+               "tls_park knows mbedTLS 3.6's context");
 
 /* ---- socket ---- */
 
@@ -27,7 +28,7 @@ static int bio_send(void *ctx, const unsigned char *p, size_t len)
         return (int)n;
     }
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_WRITE
-                                                                       : MBEDTLS_ERR_SSL_CONN_EOF;
+                                                                     : MBEDTLS_ERR_SSL_CONN_EOF;
 }
 
 /* Fills the loop's read buffer: mbedTLS asks for 5 bytes and then the rest, which would be two calls a record. */
@@ -43,7 +44,7 @@ static int bio_fill(struct tls_conn *t)
     if (n < 0) {
         t->drained = true;
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_READ
-                                                                           : MBEDTLS_ERR_SSL_CONN_EOF;
+                                                                         : MBEDTLS_ERR_SSL_CONN_EOF;
     }
     t->drained = (size_t)n < TLS_READ_BYTES;
     t->eof = n == 0;
@@ -146,8 +147,9 @@ static void out_move(mbedtls_ssl_context *ssl, unsigned char *to)
 static bool can_park(const struct tls_conn *t)
 {
     const mbedtls_ssl_context *ssl = &t->ssl;
-    return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER && !ssl->handshake && ssl->in_left == 0 && ssl->in_offt == NULL &&
-           ssl->in_msglen == 0 && ssl->in_hslen == 0 && ssl->out_left == 0 && !ssl->keep_current_message;
+    return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER && !ssl->handshake && ssl->in_left == 0 &&
+           ssl->in_offt == NULL && ssl->in_msglen == 0 && ssl->in_hslen == 0 && ssl->out_left == 0 &&
+           !ssl->keep_current_message;
 }
 
 static bool pool_fits(struct tls_pool *p, const mbedtls_ssl_context *ssl)

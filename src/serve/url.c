@@ -104,6 +104,8 @@ static const char *parse_params(struct arena *a, struct slice query, struct url 
         if (value.len == 0)
             continue;
         struct slice name = slice_cut(&value, '=');
+        if (!value.p)
+            value = slice_of("");
         if (out->param_count == URL_PARAMS_MAX)
             return "too many query parameters";
         struct url_param *p = &out->params[out->param_count++];

@@ -9,7 +9,7 @@
 #include "store/store.h"
 
 #define URL_SEGMENTS_MAX 64
-#define URL_PARAMS_MAX 256
+#define URL_PARAMS_MAX   256
 
 struct url_param {
     struct slice name, value;

@@ -12,11 +12,11 @@
 struct world_view {
     const struct catalog_view *cv;
     const struct schema *schema;
-    uint32_t key_count;             /* keyless: 0 */
-    uint32_t row_key_count;         /* keyless: every column */
-    struct key_column *row_key;     /* ASC NULLS LAST */
-    struct projection all;          /* select=* */
-    uint32_t db_first;              /* number of its first database: rows, change log, then the indexes */
+    uint32_t key_count;         /* keyless: 0 */
+    uint32_t row_key_count;     /* keyless: every column */
+    struct key_column *row_key; /* ASC NULLS LAST */
+    struct projection all;      /* select=* */
+    uint32_t db_first;          /* number of its first database: rows, change log, then the indexes */
 };
 enum world_db { WORLD_DB_ROWS, WORLD_DB_LOG, WORLD_DB_INDEX };
 struct world_api {
@@ -27,15 +27,15 @@ struct world_api {
 };
 struct world {
     unsigned generation;
-    uint64_t tag;                   /* of this timeline of epochs: boot and generation */
-    struct catalog *catalog;        /* owned */
-    struct store_reader *reader;    /* owned */
-    struct gate *gate;              /* borrowed */
+    uint64_t tag;                /* of this timeline of epochs: boot and generation */
+    struct catalog *catalog;     /* owned */
+    struct store_reader *reader; /* owned */
+    struct gate *gate;           /* borrowed */
     uint32_t shard_count, view_count, api_count, db_count;
     struct world_view *views;
     struct world_api *apis;
     uint32_t slot_mask;
-    uint32_t *slots;                /* hash of path -> api + 1 */
+    uint32_t *slots; /* hash of path -> api + 1 */
     struct buf openapi;
     char openapi_etag[24];
     struct arena arena;

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 static const struct column columns[] = {
-    {"id", {T_INT8, -1}, true, NULL},       {"name", {T_TEXT, -1}, false, NULL},
+    {"id", {T_INT8, -1}, true, NULL},        {"name", {T_TEXT, -1}, false, NULL},
     {"price", {T_NUMERIC, -1}, false, NULL}, {"at", {T_TIMESTAMPTZ, -1}, false, NULL},
-    {"ok", {T_BOOL, -1}, false, NULL},      {"doc", {T_JSONB, -1}, false, NULL},
+    {"ok", {T_BOOL, -1}, false, NULL},       {"doc", {T_JSONB, -1}, false, NULL},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -6,9 +6,11 @@
 static struct key_column key_columns[] = {{0, false, false}};
 static struct key_column by_name[] = {{1, false, false}};
 static struct key_column by_ok_price[] = {{3, false, false}, {2, true, true}};
-static struct catalog_index indexes[] = {{(char *)"by_name", 1, by_name}, {(char *)"by_ok_price", 2, by_ok_price}};
+static struct catalog_index indexes[] = {{(char *)"by_name", 1, by_name},
+                                         {(char *)"by_ok_price", 2, by_ok_price}};
 static struct catalog_view cv = {.name = (char *)"x", .key_count = 1, .index_count = 2, .indexes = indexes};
-static struct world_view view = {.cv = &cv, .schema = &test_schema, .key_count = 1, .row_key_count = 1, .row_key = key_columns};
+static struct world_view view = {
+    .cv = &cv, .schema = &test_schema, .key_count = 1, .row_key_count = 1, .row_key = key_columns};
 
 static struct access choose(const char *text)
 {
@@ -101,8 +103,9 @@ static void test_ranges(void)
         const char *query;
         bool in[5]; /* ids 1, 4, 5, 6, 9 */
     } rows[] = {
-        {"id=gt.5", {0, 0, 0, 1, 1}},         {"id=gte.5", {0, 0, 1, 1, 1}},       {"id=lt.5", {1, 1, 0, 0, 0}},
-        {"id=lte.5", {1, 1, 1, 0, 0}},        {"id=eq.5", {0, 0, 1, 0, 0}},        {"id=in.(9,4)", {0, 1, 0, 0, 1}},
+        {"id=gt.5", {0, 0, 0, 1, 1}},          {"id=gte.5", {0, 0, 1, 1, 1}},
+        {"id=lt.5", {1, 1, 0, 0, 0}},          {"id=lte.5", {1, 1, 1, 0, 0}},
+        {"id=eq.5", {0, 0, 1, 0, 0}},          {"id=in.(9,4)", {0, 1, 0, 0, 1}},
         {"id=gt.4&id=lte.6", {0, 0, 1, 1, 0}}, {"id=neq.5", {1, 1, 1, 1, 1}},
     };
     static const char *const ids[] = {"1", "4", "5", "6", "9"};
@@ -121,7 +124,8 @@ static void test_long_keys(void)
     char text[1300] = "name=eq.";
     memset(text + 8, 'c', 1200);
     struct access a = choose(text);
-    CHECK(a.index == 0 && a.ranges[0].low.len < KEY_STORED_MAX / 2 && a.ranges[0].high.len < KEY_STORED_MAX / 2);
+    CHECK(a.index == 0 && a.ranges[0].low.len < KEY_STORED_MAX / 2 &&
+          a.ranges[0].high.len < KEY_STORED_MAX / 2);
     CHECK(a.ranges[0].low.len > 100 && memcmp(a.ranges[0].low.p, a.ranges[0].high.p, 100) == 0);
 }
 

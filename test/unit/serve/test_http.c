@@ -17,7 +17,8 @@ static void test_head(void)
 {
     CHECK(head("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept:  text/csv \r\nIF-NONE-MATCH: \"1\"\r\n\r\n") == 0);
     CHECK(req.method == HTTP_M_GET && slice_is(req.target, "/a?b") && req.keep_alive && !req.chunked);
-    CHECK(slice_is(slice_trim(req.accept), "text/csv") && slice_is(req.if_none_match, "\"1\"") && !req.prefer.p);
+    CHECK(slice_is(slice_trim(req.accept), "text/csv") && slice_is(req.if_none_match, "\"1\"") &&
+          !req.prefer.p);
     CHECK(head("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") == 0 && !req.keep_alive);
     CHECK(head("GET / HTTP/1.0\r\n\r\n") == 0 && !req.keep_alive);
     CHECK(head("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n") == 0 && req.content_length == 7);
@@ -76,7 +77,8 @@ static void test_head_end(void)
     size_t seen = 0, len = 0, whole = strlen(text) - 4;
     for (size_t n = 0; n < whole; n++)
         CHECK(http_head_end((const uint8_t *)text, n, &seen, &len) == HTTP_SCAN_MORE);
-    CHECK(http_head_end((const uint8_t *)text, sizeof text - 1, &seen, &len) == HTTP_SCAN_HEAD && len == whole);
+    CHECK(http_head_end((const uint8_t *)text, sizeof text - 1, &seen, &len) == HTTP_SCAN_HEAD &&
+          len == whole);
     seen = 0;
     CHECK(http_head_end((const uint8_t *)"GET /\n", 6, &seen, &len) == HTTP_SCAN_BAD);
     seen = 0;
@@ -111,7 +113,8 @@ static void test_bodies(void)
 
 static void test_bad_chunks(void)
 {
-    static const char *const bad[] = {"Z\r\n", "3\r\nabcd", "3\nabc", "FFFFFFFFFFFFFFFFF\r\n", "-1\r\n", " 3\r\nabc\r\n"};
+    static const char *const bad[] = {"Z\r\n",  "3\r\nabcd",    "3\nabc", "FFFFFFFFFFFFFFFFF\r\n",
+                                      "-1\r\n", " 3\r\nabc\r\n"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         size_t used;
         CHECK(head("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") == 0);

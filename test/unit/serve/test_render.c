@@ -62,7 +62,8 @@ static void test_problem_json(void)
     problem_hint(&test_problem, "do this");
     problem_json(&test_problem, &b);
     buf_put_u8(&b, 0);
-    CHECK_STR((char *)b.p, "{\"code\":\"22P02\",\"message\":\"bad \\\"x\\\"\",\"details\":null,\"hint\":\"do this\"}");
+    CHECK_STR((char *)b.p,
+              "{\"code\":\"22P02\",\"message\":\"bad \\\"x\\\"\",\"details\":null,\"hint\":\"do this\"}");
     buf_fini(&b);
 }
 
@@ -79,9 +80,10 @@ static void test_head(void)
     a.etag = 0xab;
     answer_head(&a, NULL, slice_of("Thu"), true, &out);
     buf_put_u8(&out, 0);
-    CHECK_STR((char *)out.p, "HTTP/1.1 200 OK\r\nDate: Thu\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-                             "Penstock-Epoch: 7\r\nPenstock-Lag-Ms: 0\r\nCache-Control: no-cache\r\nVary: Accept\r\n"
-                             "ETag: \"00000000000000ab\"\r\nConnection: close\r\n\r\n");
+    CHECK_STR((char *)out.p,
+              "HTTP/1.1 200 OK\r\nDate: Thu\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+              "Penstock-Epoch: 7\r\nPenstock-Lag-Ms: 0\r\nCache-Control: no-cache\r\nVary: Accept\r\n"
+              "ETag: \"00000000000000ab\"\r\nConnection: close\r\n\r\n");
     buf_fini(&body);
     buf_fini(&out);
 }
