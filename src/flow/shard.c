@@ -480,6 +480,7 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
     struct graph_env env = {.shard = index,
                             .shard_count = shards,
                             .store = s->store,
+                            .gate = p->o.gate,
                             .catalog = p->o.catalog,
                             .view_fill = p->o.view_fill,
                             .log_rows = p->o.log_rows,

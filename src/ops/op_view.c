@@ -25,6 +25,9 @@ struct view_sink {
     struct view_writer *writer; /* NULL without a store */
     struct key_column *key;
     struct bytemap pending;
+    struct bytemap_entry *
+        *order; /* owned: pending entries as they came; often sorted already, which sorting likes */
+    size_t order_capacity;
     struct arena arena; /* entries and rows of the epoch */
     struct buf key_bytes, row;
 };
@@ -57,6 +60,7 @@ static void view_fini(struct op *op)
     if (s->writer)
         view_writer_close(s->writer);
     bytemap_fini(&s->pending);
+    free(s->order);
     arena_fini(&s->arena);
     buf_fini(&s->key_bytes);
     buf_fini(&s->row);
@@ -82,6 +86,11 @@ static struct net_key *pending_key(struct view_sink *s)
     k = ARENA_NEW(&s->arena, struct net_key);
     uint8_t *key = arena_memdup(&s->arena, s->key_bytes.p, s->key_bytes.len);
     k->map = (struct bytemap_entry){hash, key, (uint32_t)s->key_bytes.len};
+    if (s->pending.count == s->order_capacity) {
+        s->order_capacity = s->order_capacity ? s->order_capacity * 2 : 64;
+        s->order = xrealloc(s->order, s->order_capacity * sizeof(struct bytemap_entry *));
+    }
+    s->order[s->pending.count] = &k->map;
     bytemap_insert(&s->pending, &k->map);
     return k;
 }
@@ -157,17 +166,21 @@ static int by_key(const void *a, const void *b)
 
 static struct err *write_pending(struct op *op, struct view_sink *s)
 {
-    struct bytemap_entry **sorted = arena_alloc(&s->arena, s->pending.count * sizeof(struct bytemap_entry *));
-    struct bytemap_entry *e;
-    size_t n = 0;
-    for (size_t at = 0; (e = bytemap_next(&s->pending, &at));)
-        sorted[n++] = e;
-    qsort(sorted, n, sizeof(struct bytemap_entry *), by_key);
+    size_t n = s->pending.count;
+    if (n > 1)
+        qsort(s->order, n, sizeof(struct bytemap_entry *), by_key);
     for (size_t i = 0; i < n; i++) {
-        const struct net_key *k = (const struct net_key *)sorted[i];
+        const struct net_key *k = (const struct net_key *)s->order[i];
         TRY(s->view->key_count ? write_keyed(op, s, k) : write_keyless(op, s, k));
     }
     return NULL;
+}
+
+/* Nobody can follow a view that is being built: its changes need no log. */
+static bool is_followed(const struct op *op, const struct view_sink *s)
+{
+    const struct gate *gate = op->graph->env.gate;
+    return !op->graph->rebuilding && (!gate || gate->views[s->view->view_index].state != VIEW_BUILDING);
 }
 
 static void view_close(struct op *op)
@@ -175,6 +188,7 @@ static void view_close(struct op *op)
     struct view_sink *s = op->state;
     if (!s->writer || op->graph->failure)
         return;
+    view_writer_log(s->writer, is_followed(op, s));
     struct err *e = s->pending.count ? write_pending(op, s) : NULL;
     if (!e)
         e = view_writer_end_epoch(s->writer, op->graph->epoch, op->graph->now_us);

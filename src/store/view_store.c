@@ -31,7 +31,8 @@ struct view_writer {
     store_db rows_db, log_db, meta_db;
     store_db *index_dbs; /* owned */
     char log_name[META_NAME_BYTES], rows_name[META_NAME_BYTES];
-    int64_t log_rows, log_us;
+    int64_t log_rows, log_us; /* log_rows 0: nothing is logged now */
+    int64_t log_rows_configured;
 
     uint64_t serial; /* the transaction that the following belong to */
     uint64_t epoch;
@@ -100,7 +101,7 @@ struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *
     struct view_writer *w = xcalloc(1, sizeof *w);
     w->shard = sh;
     w->v = v;
-    w->log_rows = log_rows;
+    w->log_rows = w->log_rows_configured = log_rows;
     w->log_us = log_us;
     w->index_dbs = xcalloc(v->index_count + 1, sizeof *w->index_dbs);
     w->index_changes = xcalloc(v->index_count + 1, sizeof *w->index_changes);
@@ -117,6 +118,11 @@ struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *
     w->rows = rows_stored(w);
     *out = w;
     return NULL;
+}
+
+void view_writer_log(struct view_writer *w, bool on)
+{
+    w->log_rows = on ? w->log_rows_configured : 0;
 }
 
 void view_writer_close(struct view_writer *w)

@@ -29,6 +29,9 @@ struct view_writer; /* one per (shard, view); owner thread */
 NODISCARD struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *v, int64_t log_rows,
                                        int64_t log_us, struct view_writer **out);
 void view_writer_close(struct view_writer *w);
+/* Off between epochs while nobody can follow the view (it is being built): changes are then not logged, and the log says
+ * that it is not complete up to those epochs. */
+void view_writer_log(struct view_writer *w, bool on);
 /* Drop all stored rows, indexes and log of the view in this shard (before a rebuild). */
 NODISCARD struct err *view_writer_clear(struct view_writer *w);
 /* One net change, inside the epoch's transaction. Keyed: weight_delta is ignored; old_row absent = insert,
