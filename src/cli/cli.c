@@ -8,21 +8,23 @@
 #include <string.h>
 
 const struct command commands[] = {
-    {"init", "[DIR]", "write a commented penstock.yaml and views.sql that run as they are", 0, 1, cmd_init, false, NULL},
-    {"check", "[-c F]", "validate everything, connect to each source, print the contracts", TAKES_CONFIG | TAKES_DATA, 0,
-     cmd_check, false, NULL},
+    {"init", "[DIR]", "write a commented penstock.yaml and views.sql that run as they are", 0, 1, cmd_init,
+     false, NULL},
+    {"check", "[-c F]", "validate everything, connect to each source, print the contracts",
+     TAKES_CONFIG | TAKES_DATA, 0, cmd_check, false, NULL},
     {"run", "[-c F] [--data D] [--shards N]", "run pipeline and APIs in the foreground",
      TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0, cmd_run, false, NULL},
-    {"explain", "[-c F] [VIEW] [--dot]", "show the dataflow: operators, keys, exchanges", TAKES_CONFIG | TAKES_DOT, 1,
-     cmd_explain, false, NULL},
-    {"status", "[-c F] [--data D] [--json] [--watch]", "sources, lag, epochs, shards, views of the running instance",
+    {"explain", "[-c F] [VIEW] [--dot]", "show the dataflow: operators, keys, exchanges",
+     TAKES_CONFIG | TAKES_DOT, 1, cmd_explain, false, NULL},
+    {"status", "[-c F] [--data D] [--json] [--watch]",
+     "sources, lag, epochs, shards, views of the running instance",
      TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_WATCH, 0, cmd_status, false, NULL},
-    {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0, cmd_openapi, false,
-     NULL},
+    {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
+     cmd_openapi, false, NULL},
     {"bench", "NAME", "run a built-in benchmark: engine, store", TAKES_SHARDS, 2, cmd_bench, false, NULL},
     {"docs", "configuration|sql|limits", "print a reference section as Markdown", 0, 1, cmd_docs, true, NULL},
-    {"pipeline-process", "", "the pipeline of `penstock run`", TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0, cmd_pipeline,
-     true, NULL},
+    {"pipeline-process", "", "the pipeline of `penstock run`", TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0,
+     cmd_pipeline, true, NULL},
     {"serve-process", "", "the server of `penstock run`", TAKES_DATA | TAKES_SET, 0, cmd_serve, true, NULL},
 };
 const uint32_t command_count = ARRAY_COUNT(commands);
@@ -99,7 +101,8 @@ static bool is_option(const struct parse *p, const char *name, unsigned flag)
 {
     const char *arg = p->argv[p->at];
     size_t len = strlen(name);
-    return (p->command->accepts & flag || !flag) && strncmp(arg, name, len) == 0 && (!arg[len] || arg[len] == '=');
+    return (p->command->accepts & flag || !flag) && strncmp(arg, name, len) == 0 &&
+           (!arg[len] || arg[len] == '=');
 }
 
 static bool parse_shards(struct parse *p)
@@ -179,7 +182,8 @@ static int unknown_command(const char *name)
 
 int cli_main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_DONE;
     }
@@ -198,7 +202,8 @@ int cli_main(int argc, char **argv)
     if (status == EXIT_DONE && p.help)
         command_usage(c, stdout);
     else if (status == EXIT_DONE) {
-        log_setup(args.verbose ? LOG_DEBUG : LOG_INFO, args.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT, c->name);
+        log_setup(args.verbose ? LOG_DEBUG : LOG_INFO, args.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+                  c->name);
         status = c->run(&args);
     }
     free(args.words);

@@ -20,8 +20,15 @@ struct cli_args {
     uint32_t option_count; /* NAME=VALUE pairs of internal processes (--set NAME=VALUE) */
     const char **options;
 };
-enum cli_accepts { TAKES_CONFIG = 1, TAKES_DATA = 2, TAKES_SHARDS = 4, TAKES_JSON = 8, TAKES_WATCH = 16, TAKES_DOT = 32,
-                   TAKES_SET = 64 };
+enum cli_accepts {
+    TAKES_CONFIG = 1,
+    TAKES_DATA = 2,
+    TAKES_SHARDS = 4,
+    TAKES_JSON = 8,
+    TAKES_WATCH = 16,
+    TAKES_DOT = 32,
+    TAKES_SET = 64
+};
 struct command {
     const char *name;
     const char *synopsis; /* after the name */
@@ -29,8 +36,8 @@ struct command {
     unsigned accepts;     /* enum cli_accepts */
     uint32_t most_words;
     int (*run)(const struct cli_args *a);
-    bool hidden;          /* processes of penstock run */
-    const char *details;  /* further help text, may be NULL */
+    bool hidden;         /* processes of penstock run */
+    const char *details; /* further help text, may be NULL */
 };
 extern const struct command commands[];
 extern const uint32_t command_count;

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define RETRY_FIRST_MS 200
-#define RETRY_MOST_MS 10000
+#define RETRY_MOST_MS  10000
 
 static volatile sig_atomic_t stop_requested;
 
@@ -161,7 +161,8 @@ static bool tell_progress(void *ctx, uint64_t rows, uint64_t total)
 }
 
 /* The tables with which the mirrors were written. */
-static struct err *load_tables(const struct run *r, struct arena *arena, struct table_def **out, uint32_t *count)
+static struct err *load_tables(const struct run *r, struct arena *arena, struct table_def **out,
+                               uint32_t *count)
 {
     *out = NULL;
     *count = 0;
@@ -185,7 +186,8 @@ static struct err *copy_store(struct run *r, bool *done)
     struct progress p = {.run = r};
     struct arena arena;
     struct table_def *tables;
-    struct repartition o = {.data = r->data, .shard_count = r->shard_count, .progress = tell_progress, .ctx = &p};
+    struct repartition o = {
+        .data = r->data, .shard_count = r->shard_count, .progress = tell_progress, .ctx = &p};
     arena_init(&arena);
     *done = false;
     struct err *e = load_tables(r, &arena, &tables, &o.table_count);
@@ -205,7 +207,8 @@ static struct err *fit_store(struct run *r)
 {
     if (!r->stored_shards || r->stored_shards == r->shard_count)
         return NULL;
-    log_info("repartition", "the store gets another number of shards", "from=%u to=%u", r->stored_shards, r->shard_count);
+    log_info("repartition", "the store gets another number of shards", "from=%u to=%u", r->stored_shards,
+             r->shard_count);
     bool done;
     TRY(copy_store(r, &done));
     if (!done)
@@ -274,7 +277,8 @@ static void compare_tables(struct run *r, struct store_shard *sh, store_db meta)
 
 /* ---- the set-up epoch: what of the store is not this plan's goes ---- */
 
-static struct err *forget_source(struct run *r, uint32_t shard, struct store_shard *sh, store_db meta, uint32_t source)
+static struct err *forget_source(struct run *r, uint32_t shard, struct store_shard *sh, store_db meta,
+                                 uint32_t source)
 {
     const struct pipeline_source *s = &r->app->sources[source];
     struct err *e = NULL;
@@ -306,7 +310,8 @@ static struct err *record_tables(struct run *r, struct store_shard *sh, store_db
         const struct table_def *t = r->app->plan->tables[i];
         uint64_t now = table_fingerprint(t);
         char *key = xprintf("mirror:%s.%s", t->source, t->name);
-        struct err *e = store_put(sh, meta, text_slice(key), (struct slice){(const uint8_t *)&now, sizeof now});
+        struct err *e =
+            store_put(sh, meta, text_slice(key), (struct slice){(const uint8_t *)&now, sizeof now});
         free(key);
         if (e)
             return e;
@@ -438,7 +443,8 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
         return NULL;
     TRY(app_plan(r->app));
     if (r->app->plan->view_count > GATE_VIEWS_MAX)
-        return err_new(ERR_LIMIT, "%u views; at most %u are possible", r->app->plan->view_count, GATE_VIEWS_MAX);
+        return err_new(ERR_LIMIT, "%u views; at most %u are possible", r->app->plan->view_count,
+                       GATE_VIEWS_MAX);
     app_catalog(r->app, r->shard_count);
     r->view_fill = xcalloc(r->app->catalog->view_count, sizeof *r->view_fill);
     TRY(compare_store(r));
@@ -450,13 +456,22 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
 static struct err *run(struct run *r)
 {
     const struct config *c = r->app->config;
-    struct pipeline_options o = {
-        .plan = r->app->plan, .catalog = r->app->catalog, .store = r->store, .gate = r->gate,
-        .view_fill = r->view_fill, .shard_count = r->shard_count,
-        .cpus = r->placement.shared ? NULL : r->placement.shards, .sources = r->app->sources,
-        .source_count = r->app->source_count, .epoch_us = c->epoch_us, .checkpoint_us = c->checkpoint_us,
-        .checkpoint_bytes = c->checkpoint_bytes, .log_us = c->change_log_us, .log_rows = c->change_log_rows,
-        .setup = setup_shard, .setup_ctx = r};
+    struct pipeline_options o = {.plan = r->app->plan,
+                                 .catalog = r->app->catalog,
+                                 .store = r->store,
+                                 .gate = r->gate,
+                                 .view_fill = r->view_fill,
+                                 .shard_count = r->shard_count,
+                                 .cpus = r->placement.shared ? NULL : r->placement.shards,
+                                 .sources = r->app->sources,
+                                 .source_count = r->app->source_count,
+                                 .epoch_us = c->epoch_us,
+                                 .checkpoint_us = c->checkpoint_us,
+                                 .checkpoint_bytes = c->checkpoint_bytes,
+                                 .log_us = c->change_log_us,
+                                 .log_rows = c->change_log_rows,
+                                 .setup = setup_shard,
+                                 .setup_ctx = r};
     r->pipeline = pipeline_new(&o);
     TRY(pipeline_open(r->pipeline));
     pipeline_start(r->pipeline);

@@ -25,17 +25,17 @@
 #include <unistd.h>
 
 #define BACKOFF_FIRST_MS 50
-#define BACKOFF_MOST_MS 5000
-#define STEADY_MS 10000   /* a process that ran so long starts over with the first delay */
-#define STOP_WAIT_MS 10000
-#define ARGS_MAX 64
+#define BACKOFF_MOST_MS  5000
+#define STEADY_MS        10000 /* a process that ran so long starts over with the first delay */
+#define STOP_WAIT_MS     10000
+#define ARGS_MAX         64
 
 struct child {
     const char *name;
     char *argv[ARGS_MAX];
     int argc;
     bool clean_environment;
-    pid_t pid;            /* 0: not running */
+    pid_t pid; /* 0: not running */
     int64_t started_ms, start_at_ms;
     int backoff_ms;
     uint32_t starts;
@@ -203,8 +203,8 @@ static int reap(struct supervisor *s)
         if (!c)
             continue;
         ended(s, c, status);
-        bool wrong_config = c == &s->pipeline && !s->was_running && WIFEXITED(status) &&
-                            WEXITSTATUS(status) == EXIT_USAGE;
+        bool wrong_config =
+            c == &s->pipeline && !s->was_running && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
         if (wrong_config && !stop_requested)
             return EXIT_USAGE;
     }
@@ -261,7 +261,8 @@ static struct err *claim_directory(const char *data)
         e = err_errno(ERR_IO, "cannot write %s", path);
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = read(fd, text, sizeof text - 1);
-        e = err_hint(err_new(ERR_STATE, "another penstock runs on %s (process %ld)", data, n > 0 ? strtol(text, NULL, 10) : 0L),
+        e = err_hint(err_new(ERR_STATE, "another penstock runs on %s (process %ld)", data,
+                             n > 0 ? strtol(text, NULL, 10) : 0L),
                      "stop it first, or use another --data directory");
         close(fd);
     } else if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
@@ -276,16 +277,19 @@ static struct err *claim_directory(const char *data)
 static void greet(const struct app *a)
 {
     const struct config *c = a->config;
-    const char *host = strcmp(c->listen_host, "0.0.0.0") == 0 || strcmp(c->listen_host, "::") == 0 ? "localhost"
-                                                                                                 : c->listen_host;
-    printf("penstock: console https://%s:%d/  APIs https://%s:%d/api/", host, c->listen_port, host, c->listen_port);
+    const char *host = strcmp(c->listen_host, "0.0.0.0") == 0 || strcmp(c->listen_host, "::") == 0
+                           ? "localhost"
+                           : c->listen_host;
+    printf("penstock: console https://%s:%d/  APIs https://%s:%d/api/", host, c->listen_port, host,
+           c->listen_port);
     if (c->api_count)
         printf("  try: curl -k 'https://%s:%d/api/%s?limit=5'", host, c->listen_port, c->apis[0].path);
     putchar('\n');
     fflush(stdout);
 }
 
-static struct err *place(const struct cli_args *a, const struct config *c, const char *data, struct placement *out)
+static struct err *place(const struct cli_args *a, const struct config *c, const char *data,
+                         struct placement *out)
 {
     static struct topology t;
     struct catalog *old = NULL;

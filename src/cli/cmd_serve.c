@@ -55,11 +55,18 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
 {
     int64_t port = o->port, anonymous = o->anonymous_read, loops = o->loop_count;
     const struct setting settings[] = {
-        {"port", &port}, {"anonymous", &anonymous}, {"loops", &loops}, {"scan_rows", &o->limits.scan_rows},
-        {"page_rows", &o->limits.page_rows}, {"connections", &o->limits.connections},
-        {"header_bytes", &o->limits.header_bytes}, {"body_bytes", &o->limits.body_bytes},
-        {"idle_timeout_us", &o->limits.idle_timeout_us}, {"header_timeout_us", &o->limits.header_timeout_us},
-        {"live_queue_bytes", &o->limits.live_queue_bytes}, {"subscribers", &o->limits.subscribers},
+        {"port", &port},
+        {"anonymous", &anonymous},
+        {"loops", &loops},
+        {"scan_rows", &o->limits.scan_rows},
+        {"page_rows", &o->limits.page_rows},
+        {"connections", &o->limits.connections},
+        {"header_bytes", &o->limits.header_bytes},
+        {"body_bytes", &o->limits.body_bytes},
+        {"idle_timeout_us", &o->limits.idle_timeout_us},
+        {"header_timeout_us", &o->limits.header_timeout_us},
+        {"live_queue_bytes", &o->limits.live_queue_bytes},
+        {"subscribers", &o->limits.subscribers},
     };
     const char *text;
     if ((text = text_of(option, "host")))

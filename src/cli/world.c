@@ -19,7 +19,8 @@ static struct err *unknown_kind(const struct config_source *s)
         buf_printf(&known, "%s%s", i ? ", " : "", source_kind_at(i)->name);
     }
     struct err *e = yaml_error(s->kind_at, "source %s: unknown kind '%s'", s->name, s->kind);
-    e = n.best ? err_hint(e, "did you mean '%s'?", n.best) : err_hint(e, "known kinds: %.*s", (int)known.len, known.p);
+    e = n.best ? err_hint(e, "did you mean '%s'?", n.best)
+               : err_hint(e, "known kinds: %.*s", (int)known.len, known.p);
     buf_fini(&known);
     return e;
 }
@@ -34,7 +35,8 @@ static struct err *configure_sources(struct app *a)
             continue; /* reported as an error of the configuration */
         p->name = s->name;
         p->kind = source_kind_find(s->kind);
-        err_append(&errors, p->kind ? p->kind->configure(&a->arena, s->name, s->node, &p->conf) : unknown_kind(s));
+        err_append(&errors,
+                   p->kind ? p->kind->configure(&a->arena, s->name, s->node, &p->conf) : unknown_kind(s));
     }
     return errors;
 }
@@ -70,7 +72,8 @@ static struct err *describe_one(struct app *a, uint32_t i, const char *cache_dir
         struct err *cache_error = table_cache_load(cache_dir, &a->arena, s->name, &tables, &count);
         if (!cache_error && count) {
             char *text = err_text(e);
-            log_warn("source", "away; going on with its tables as last seen", "source=%s error=\"%s\"", s->name, text);
+            log_warn("source", "away; going on with its tables as last seen", "source=%s error=\"%s\"",
+                     s->name, text);
             free(text);
             err_free(e);
             e = NULL;
@@ -116,8 +119,12 @@ struct err *app_plan(struct app *a)
     struct api_request *apis = ARENA_ARRAY(&a->arena, struct api_request, c->api_count);
     for (uint32_t i = 0; i < c->api_count; i++) {
         const struct config_api *api = &c->apis[i];
-        apis[i] = (struct api_request){.path = api->path, .view = api->view, .key_count = api->key_count,
-                                       .key = api->key, .file = api->at->file, .line = api->at->line,
+        apis[i] = (struct api_request){.path = api->path,
+                                       .view = api->view,
+                                       .key_count = api->key_count,
+                                       .key = api->key,
+                                       .file = api->at->file,
+                                       .line = api->at->line,
                                        .column = api->at->column};
     }
     plan_free(a->plan);
@@ -135,7 +142,8 @@ static void collect_sources(const struct plan_node *n, bool *set)
         collect_sources(n->inputs[i], set);
 }
 
-static void copy_sources(struct arena *arena, const struct app *a, const struct plan_view *v, struct catalog_view *out)
+static void copy_sources(struct arena *arena, const struct app *a, const struct plan_view *v,
+                         struct catalog_view *out)
 {
     bool *set = ARENA_ARRAY(arena, bool, a->source_count + 1);
     if (v->output) /* NULL: nothing published needs the view */
@@ -164,7 +172,8 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
     out->name = arena_strdup(arena, v->name);
     out->view_index = index;
     out->schema.column_count = v->schema.column_count;
-    out->schema.columns = arena_memdup(arena, v->schema.columns, v->schema.column_count * sizeof *v->schema.columns);
+    out->schema.columns =
+        arena_memdup(arena, v->schema.columns, v->schema.column_count * sizeof *v->schema.columns);
     for (uint32_t c = 0; c < out->schema.column_count; c++) {
         struct column *col = &out->schema.columns[c];
         col->name = arena_strdup(arena, col->name);
@@ -217,7 +226,8 @@ uint64_t table_fingerprint(const struct table_def *t)
     struct buf b = {0};
     char type[64];
     for (uint32_t c = 0; c < t->schema.column_count; c++)
-        buf_printf(&b, "%s %s,", t->schema.columns[c].name, type_format(t->schema.columns[c].type, type, sizeof type));
+        buf_printf(&b, "%s %s,", t->schema.columns[c].name,
+                   type_format(t->schema.columns[c].type, type, sizeof type));
     for (uint32_t k = 0; k < t->key_count; k++)
         buf_printf(&b, " %u", t->key[k]);
     uint64_t hash = hash_bytes(b.p, b.len);

@@ -14,10 +14,10 @@ struct app {
     struct config *config;           /* owned */
     struct pipeline_source *sources; /* by source index */
     uint32_t source_count;
-    struct table_def *tables;        /* of all sources, source by source */
+    struct table_def *tables; /* of all sources, source by source */
     uint32_t table_count;
-    struct plan *plan;               /* owned */
-    struct catalog *catalog;         /* owned */
+    struct plan *plan;       /* owned */
+    struct catalog *catalog; /* owned */
 };
 
 /* Reads the configuration and each source's section; nothing is connected. */
@@ -31,7 +31,8 @@ struct catalog *app_catalog(struct app *a, uint32_t shard_count);
 void app_free(struct app *a);
 
 /* tables.json in the data directory. */
-NODISCARD struct err *table_cache_save(const char *dir, const struct pipeline_source *sources, uint32_t count);
+NODISCARD struct err *table_cache_save(const char *dir, const struct pipeline_source *sources,
+                                       uint32_t count);
 /* The tables of one source as last seen; *count 0 when unknown. */
 NODISCARD struct err *table_cache_load(const char *dir, struct arena *arena, const char *source,
                                        struct table_def **tables, uint32_t *count);

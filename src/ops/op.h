@@ -49,7 +49,7 @@ struct op {
 struct graph_env {
     uint32_t shard, shard_count;
     struct store_shard *store;     /* NULL: operators in memory only (benchmarks, unit tests) */
-    const struct gate *gate;        /* tells which views are being built; may be NULL */
+    const struct gate *gate;       /* tells which views are being built; may be NULL */
     const struct catalog *catalog; /* of the published views, by view_index; NULL without store */
     bool *view_fill;               /* by view_index: rebuild writes its rows (new or changed view) */
     int64_t log_rows, log_us;      /* change log retention */

@@ -15,8 +15,8 @@
 #include "data/table.h"
 #include "store/gate.h"
 
-struct sink;       /* one source's way into the pipeline (flow/sink.c) */
-struct sink_lane;  /* one producer thread of it */
+struct sink;      /* one source's way into the pipeline (flow/sink.c) */
+struct sink_lane; /* one producer thread of it */
 
 /* Lane 0 belongs to the thread that runs source_kind.run; lanes 1.. to snapshot workers, each used by one thread at
  * a time. */
@@ -38,8 +38,8 @@ NODISCARD bool sink_truncate(struct sink_lane *l, uint32_t table_index);
  * same epoch as the rows. position_text is shown to people and compared by Penstock-Wait (an LSN), may be NULL.
  * commit_us: commit time at the source, Unix us; 0 unknown. */
 #define SOURCE_POSITION_MAX 256
-NODISCARD bool sink_commit(struct sink_lane *l, const void *position, size_t position_len, const char *position_text,
-                           int64_t commit_us);
+NODISCARD bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
+                           const char *position_text, int64_t commit_us);
 /* The connection was lost inside a transaction: forget the rows since the last sink_commit of this lane (the source will
  * send them again). False when that is no longer possible, because a very large transaction was already being
  * worked on: the source must return an error, and the pipeline restarts from its last epoch. */
@@ -74,7 +74,8 @@ struct source_kind {
     const char *name; /* the key of its section in penstock.yaml */
     const char *help;
     /* Checks the section, without connecting. *conf lives in arena. */
-    struct err *(*configure)(struct arena *arena, const char *source_name, const struct yaml_node *node, void **conf);
+    struct err *(*configure)(struct arena *arena, const char *source_name, const struct yaml_node *node,
+                             void **conf);
     /* The tables it offers, with types and keys; connects if it must, bounded by timeout_ms. May return the same tables
      * as at an earlier start from `DATA` knowledge only through the caller (catalogue cache), never by guessing.
      * table_def.source_index is set by the caller. Tables live in arena. */

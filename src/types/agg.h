@@ -11,12 +11,12 @@
 
 enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX, AGG_BOOL_AND, AGG_BOOL_OR };
 struct agg {
-    const char *name;    /* "sum" */
+    const char *name; /* "sum" */
     enum agg_kind kind;
-    uint8_t arg_count;   /* 0 for count(*) */
-    uint8_t arg;         /* enum type_id; T_UNKNOWN: any type (count) */
-    uint8_t result;      /* enum type_id; for min/max the argument's */
-    bool ordered;        /* needs the ordered multiset of values */
+    uint8_t arg_count; /* 0 for count(*) */
+    uint8_t arg;       /* enum type_id; T_UNKNOWN: any type (count) */
+    uint8_t result;    /* enum type_id; for min/max the argument's */
+    bool ordered;      /* needs the ordered multiset of values */
     const char *doc;
 };
 uint32_t agg_count(void);
@@ -25,14 +25,16 @@ const struct agg *agg_at(uint32_t i);
 /* Accumulator for COUNT, SUM, AVG, BOOL_*: fixed size, plus memory it allocates with malloc when it must
  * (numeric beyond 128 bits, float expansions, several scales). */
 struct agg_state {
-    int64_t count;  /* non-NULL values present */
+    int64_t count; /* non-NULL values present */
     union {
-        __int128 isum;        /* int sums; numeric sums scaled by `scale` while they fit */
-        struct { int64_t trues; } b;
+        __int128 isum; /* int sums; numeric sums scaled by `scale` while they fit */
+        struct {
+            int64_t trues;
+        } b;
     } u;
-    uint16_t scale;           /* numeric: scale of isum */
-    uint8_t big;              /* 1: ext holds the sum instead of isum */
-    void *ext;                /* owned: see agg.c */
+    uint16_t scale; /* numeric: scale of isum */
+    uint8_t big;    /* 1: ext holds the sum instead of isum */
+    void *ext;      /* owned: see agg.c */
 };
 void agg_state_init(struct agg_state *s);
 void agg_state_fini(struct agg_state *s);
@@ -40,6 +42,7 @@ size_t agg_state_ext_bytes(const struct agg_state *s);
 /* v is never NULL. For AGG_COUNT* only s->count changes. */
 void agg_update(const struct agg *a, struct agg_state *s, const union val *v, int64_t weight);
 /* The aggregate's value now; *out_null as SQL says (sum of nothing). Overflow: false after fn_fail. */
-bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *ctx, union val *out, bool *out_null);
+bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *ctx, union val *out,
+                bool *out_null);
 
 #endif

@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "types/func.h"
 
-#define NUM_DSCALE_MAX 16383   /* as in PostgreSQL 15 */
-#define NUM_DIGITS_MAX 131072  /* digits before the point */
+#define NUM_DSCALE_MAX 16383  /* as in PostgreSQL 15 */
+#define NUM_DIGITS_MAX 131072 /* digits before the point */
 
 struct num num_from_i64(int64_t v);
 struct num num_zero(void);
@@ -18,7 +18,8 @@ int num_cmp(const struct num *a, const struct num *b);
 bool num_add(struct fn_ctx *ctx, const struct num *a, const struct num *b, struct num *out);
 bool num_sub(struct fn_ctx *ctx, const struct num *a, const struct num *b, struct num *out);
 bool num_mul(struct fn_ctx *ctx, const struct num *a, const struct num *b, struct num *out);
-bool num_div(struct fn_ctx *ctx, const struct num *a, const struct num *b, struct num *out); /* select_div_scale */
+bool num_div(struct fn_ctx *ctx, const struct num *a, const struct num *b,
+             struct num *out); /* select_div_scale */
 bool num_mod(struct fn_ctx *ctx, const struct num *a, const struct num *b, struct num *out);
 void num_neg(const struct num *a, struct num *out);
 /* Rounds half away from zero to `scale` digits after the point (may be negative); display scale max(scale, 0). */
@@ -27,7 +28,8 @@ bool num_trunc(struct fn_ctx *ctx, const struct num *a, int scale, struct num *o
 /* Sets the display scale, which must not lose digits (a larger dscale, or only zeros cut). */
 bool num_set_dscale(struct fn_ctx *ctx, const struct num *a, uint16_t dscale, struct num *out);
 bool num_to_i64(struct fn_ctx *ctx, const struct num *a, int64_t *out); /* rounds; fails out of range */
-bool num_from_f64(struct fn_ctx *ctx, double f, int digits, struct num *out); /* digits: 15 for float8, 6 float4 */
+bool num_from_f64(struct fn_ctx *ctx, double f, int digits,
+                  struct num *out); /* digits: 15 for float8, 6 float4 */
 bool num_to_f64(struct fn_ctx *ctx, const struct num *a, double *out);
 bool num_parse(struct fn_ctx *ctx, const char *text, size_t len, struct num *out);
 struct str num_format(struct fn_ctx *ctx, const struct num *a);

@@ -215,15 +215,16 @@ static bool asked_to_serve(void)
 }
 
 /* One run of everything: generator, views over views, store, TLS. The total is 0 in every epoch. */
-static const char box_config[] = "penstock: 1\n"
-                                 "sources: { bank: { generator: { workload: bank, rate: 200, accounts: 50 } } }\n"
-                                 "sql: |\n"
-                                 "  CREATE VIEW balances AS SELECT a.id, a.owner, sum(e.amount) AS balance\n"
-                                 "    FROM bank.accounts a JOIN bank.entries e ON e.account_id = a.id GROUP BY a.id;\n"
-                                 "  CREATE VIEW total AS SELECT sum(balance) AS total, count(*) AS accounts FROM balances;\n"
-                                 "apis: { balances: , total: }\n"
-                                 "access: { anonymous: read }\n"
-                                 "server: { listen: \"0.0.0.0:8443\" }\n";
+static const char box_config[] =
+    "penstock: 1\n"
+    "sources: { bank: { generator: { workload: bank, rate: 200, accounts: 50 } } }\n"
+    "sql: |\n"
+    "  CREATE VIEW balances AS SELECT a.id, a.owner, sum(e.amount) AS balance\n"
+    "    FROM bank.accounts a JOIN bank.entries e ON e.account_id = a.id GROUP BY a.id;\n"
+    "  CREATE VIEW total AS SELECT sum(balance) AS total, count(*) AS accounts FROM balances;\n"
+    "apis: { balances: , total: }\n"
+    "access: { anonymous: read }\n"
+    "server: { listen: \"0.0.0.0:8443\" }\n";
 
 static bool write_config(void)
 {
@@ -242,8 +243,9 @@ static void serve(void)
         printf("not ok the configuration cannot be written\n");
         return;
     }
-    char *const serve_args[] = {"/bin/penstock", "run",         "-c", "/data/box/penstock.yaml",
-                                "--data",        "/data/store", "--shards", "2", NULL};
+    char *const serve_args[] = {
+        "/bin/penstock", "run", "-c", "/data/box/penstock.yaml", "--data", "/data/store",
+        "--shards",      "2",   NULL};
     pid_t pid = start(serve_args, -1);
     printf("QEMU-SERVING\n");
     for (int s = 0; s < SERVE_LIMIT_S; s++) {

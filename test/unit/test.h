@@ -18,29 +18,29 @@ static inline int test_rounds(int n)
     return scaled > 0 ? scaled : 1;
 }
 
-#define CHECK(cond)                                                                                          \
-    do {                                                                                                     \
-        if (!(cond)) {                                                                                       \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond);                                              \
-            test_failed_checks++;                                                                            \
-        }                                                                                                    \
+#define CHECK(cond)                                             \
+    do {                                                        \
+        if (!(cond)) {                                          \
+            printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+            test_failed_checks++;                               \
+        }                                                       \
     } while (0)
-#define CHECK_STR(got, want)                                                                                 \
-    do {                                                                                                     \
-        const char *got_ = (got), *want_ = (want);                                                           \
-        if (!got_ || strcmp(got_, want_) != 0) {                                                             \
-            printf("# %s:%d: %s\n#   got:  %s\n#   want: %s\n", __FILE__, __LINE__, #got,                    \
-                   got_ ? got_ : "(null)", want_);                                                           \
-            test_failed_checks++;                                                                            \
-        }                                                                                                    \
+#define CHECK_STR(got, want)                                                              \
+    do {                                                                                  \
+        const char *got_ = (got), *want_ = (want);                                        \
+        if (!got_ || strcmp(got_, want_) != 0) {                                          \
+            printf("# %s:%d: %s\n#   got:  %s\n#   want: %s\n", __FILE__, __LINE__, #got, \
+                   got_ ? got_ : "(null)", want_);                                        \
+            test_failed_checks++;                                                         \
+        }                                                                                 \
     } while (0)
-#define RUN(test)                                                                                            \
-    do {                                                                                                     \
-        test_failed_checks = 0;                                                                              \
-        test();                                                                                              \
-        printf("%s %s\n", test_failed_checks ? "not ok" : "ok", #test);                                      \
-        fflush(stdout);                                                                                      \
-        test_failed_tests += test_failed_checks != 0;                                                        \
+#define RUN(test)                                                       \
+    do {                                                                \
+        test_failed_checks = 0;                                         \
+        test();                                                         \
+        printf("%s %s\n", test_failed_checks ? "not ok" : "ok", #test); \
+        fflush(stdout);                                                 \
+        test_failed_tests += test_failed_checks != 0;                   \
     } while (0)
 #define TEST_END() return test_failed_tests ? 1 : 0
 
