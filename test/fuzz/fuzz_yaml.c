@@ -1,4 +1,7 @@
 /* Any bytes as YAML: the tree is read or refused, and the typed reads take whatever they are given. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "config/yaml.h"
 
 #include <stdlib.h>
