@@ -144,12 +144,12 @@ static void out_move(mbedtls_ssl_context *ssl, unsigned char *to)
     ssl->out_buf = to;
 }
 
+/* TLS 1.3 keeps ssl->handshake for the connection's life; it points to neither buffer. */
 static bool can_park(const struct tls_conn *t)
 {
     const mbedtls_ssl_context *ssl = &t->ssl;
-    return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER && !ssl->handshake && ssl->in_left == 0 &&
-           ssl->in_offt == NULL && ssl->in_msglen == 0 && ssl->in_hslen == 0 && ssl->out_left == 0 &&
-           !ssl->keep_current_message;
+    return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER && ssl->in_left == 0 && ssl->in_offt == NULL &&
+           ssl->in_msglen == 0 && ssl->in_hslen == 0 && ssl->out_left == 0 && !ssl->keep_current_message;
 }
 
 static bool pool_fits(struct tls_pool *p, const mbedtls_ssl_context *ssl)
