@@ -408,7 +408,7 @@ def resume(report, server, c):
         d = Dump(config, before=d).streaming()
         d.until(pg.lsn(c))
         same(report, "resume-%d" % i, c, d, "r")
-        report.check("resume-%d-no-snapshot" % i, d.seen("snapshot_begin") == 0 and d.seen("snapshot_end") == 1)
+        report.check("resume-%d-no-snapshot" % i, d.seen("snapshot_begin") == 0 and d.seen("snapshot_end") >= 1)
     d.stop()
 
 
