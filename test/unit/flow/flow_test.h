@@ -2,6 +2,7 @@
 #ifndef PENSTOCK_FLOW_TEST_H
 #define PENSTOCK_FLOW_TEST_H
 
+#include "test/unit/remove_dir.h"
 #include "test/unit/test.h"
 
 #include "base/log.h"
@@ -108,9 +109,7 @@ static inline void box_make(struct box *b, uint32_t shards)
 
 static inline void box_remove(struct box *b)
 {
-    char *cmd = xprintf("rm -rf '%s'", b->dir);
-    CHECK(system(cmd) == 0);
-    free(cmd);
+    CHECK(test_remove_dir(b->dir));
 }
 
 /* Steps all shards in turn until nothing is left to do. */

@@ -5,6 +5,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "test/unit/remove_dir.h"
 #include "test/unit/test.h"
 
 #include "flow/internal.h"
@@ -429,9 +430,7 @@ static bool compare(struct box *b, const char *when)
 
 static void remove_dir(const char *dir)
 {
-    char *cmd = xprintf("rm -rf '%s'", dir);
-    CHECK(system(cmd) == 0);
-    free(cmd);
+    CHECK(test_remove_dir(dir));
 }
 
 /* The process dies between two steps, some shards having committed and some not; the next one goes on from what is
