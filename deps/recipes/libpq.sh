@@ -39,7 +39,8 @@ build() {
     if [ "$(cat copt 2>/dev/null)" != "$copt" ]; then rm -f src/interfaces/libpq/*.o; fi
     echo "$copt" >copt
     rm -f src/interfaces/libpq/libpq.a
-    make -j"$JOBS" -C src/interfaces/libpq libpq.a with_ssl=$tls COPT="$copt" OBJS_STATIC="fe-auth-oauth.o $extra"
+    # Its two helper libraries were made above, without these flags: with them they would want OpenSSL's headers.
+    make -j"$JOBS" -C src/interfaces/libpq libpq.a SHLIB_PREREQS= with_ssl=$tls COPT="$copt" OBJS_STATIC="fe-auth-oauth.o $extra"
     # One object in which only the public functions stay global: 45 other names clash with libpg_query.
     # pg_char_to_encoding and the like are listed in exports.txt too, but libpg_query has its own.
     awk '/^(PQ|lo_)/ {print $1}' src/interfaces/libpq/exports.txt >keep.txt

@@ -156,12 +156,16 @@ bool sink_truncate(struct sink_lane *l, uint32_t table)
     return !l->sink->stopping;
 }
 
+/* By rename: a kill between two calls must leave the old position or the new one, as the store does. */
 static void position_save(struct sink *s)
 {
     if (!s->position_file)
         return;
-    FILE *f = fopen(s->position_file, "wb");
-    if (!f || fwrite(s->position, 1, s->position_len, f) != s->position_len || fclose(f) != 0)
+    char path[4096];
+    snprintf(path, sizeof path, "%s.new", s->position_file);
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(s->position, 1, s->position_len, f) != s->position_len || fclose(f) != 0 ||
+        rename(path, s->position_file) != 0)
         PANIC("cannot write %s: %s", s->position_file, strerror(errno));
 }
 
