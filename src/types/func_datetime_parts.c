@@ -284,7 +284,7 @@ static bool part_of_interval(struct fn_ctx *ctx, const struct unit_arg *u, const
 static bool date_part(struct fn_ctx *ctx, const union val *args, part_fn part, union val *out, bool *out_null)
 {
     struct unit_arg u;
-    struct part p;
+    struct part p = {.kind = PART_NULL};
     unit_arg_read(&args[0].s, true, &u);
     if (!part(ctx, &u, &args[1], &p))
         return false;
@@ -340,7 +340,7 @@ static bool num_of_part(struct fn_ctx *ctx, const struct part *p, struct num *ou
 static bool extract(struct fn_ctx *ctx, const union val *args, part_fn part, union val *out, bool *out_null)
 {
     struct unit_arg u;
-    struct part p;
+    struct part p = {.kind = PART_NULL};
     unit_arg_read(&args[0].s, true, &u);
     if (!part(ctx, &u, &args[1], &p))
         return false;
