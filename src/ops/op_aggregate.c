@@ -42,7 +42,8 @@ struct aggregate_state {
     struct key_column *key;
     struct schema key_schema;    /* of the key part of the output */
     struct vec *key_vecs;        /* scratch: the key columns of a batch */
-    struct schema *value_schema; /* per call: one column, its argument */
+    struct schema *value_schema; /* per call: its arguments */
+    bool *looks;                 /* per call: some argument's type allows several looks of one value */
     bool key_looks;              /* some key column's type allows several looks of one value */
     struct bytemap groups;
     struct bytemap distinct;
@@ -90,16 +91,15 @@ static void put_be64(struct buf *b, uint64_t v)
     buf_put(b, &v, 8);
 }
 
-/* Key of a value in the multisets: group, call, value. */
-static void value_key(struct aggregate_state *s, const struct group *g, uint32_t call, enum type_id t,
-                      const union val *v)
+/* Key of a value (all arguments) in the multisets: group, call, value. */
+static void value_key(struct aggregate_state *s, const struct group *g, uint32_t call, const union val *v)
 {
     buf_reset(&s->value_bytes);
     put_be64(&s->value_bytes, g->number);
     buf_put_u8(&s->value_bytes, (uint8_t)(call >> 8));
     buf_put_u8(&s->value_bytes, (uint8_t)call);
-    if (v)
-        key_put(&s->value_bytes, t, v, VAL_OK, false, false);
+    for (uint32_t i = 0; v && i < s->value_schema[call].column_count; i++)
+        key_put(&s->value_bytes, s->value_schema[call].columns[i].type.id, &v[i], VAL_OK, false, false);
 }
 
 /* Counts a look (row bytes in s->row) under the prefix in s->value_bytes, which is left as it is. */
@@ -126,7 +126,7 @@ static void key_row(struct aggregate_state *s, const struct batch *b, uint32_t r
 static void count_key_look(struct aggregate_state *s, struct group *g, const struct batch *b, uint32_t r)
 {
     key_row(s, b, r);
-    value_key(s, g, LOOKS_OF_KEY, T_UNKNOWN, NULL);
+    value_key(s, g, LOOKS_OF_KEY, NULL);
     count_look(s, b->weight[r]);
     const struct ordmap_node *n = ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len);
     if (!n ||
@@ -179,11 +179,12 @@ static void mark_dirty(struct aggregate_state *s, struct group *g)
 
 static void value_row(struct aggregate_state *s, uint32_t call, const union val *v)
 {
-    const uint8_t state = VAL_OK;
+    static const uint8_t states[AGG_ARGS_MAX] = {VAL_OK};
     buf_reset(&s->row);
-    row_encode(&s->row, &s->value_schema[call], v, &state);
+    row_encode(&s->row, &s->value_schema[call], v, states);
 }
 
+/* v: the call's arguments */
 static void apply_value(struct aggregate_state *s, struct group *g, const struct plan_call *call,
                         uint32_t index, const union val *v, int64_t weight)
 {
@@ -191,7 +192,7 @@ static void apply_value(struct aggregate_state *s, struct group *g, const struct
         agg_update(call->agg, &g->calls[index], v, weight);
         return;
     }
-    value_key(s, g, index, call->arg_type.id, v);
+    value_key(s, g, index, v);
     value_row(s, index, v);
     count_look(s, weight);
     g->calls[index].count += weight;
@@ -219,21 +220,22 @@ static void distinct_drop(struct aggregate_state *s, struct distinct_value *d)
 }
 
 /* The smallest look under the prefix in s->value_bytes that is present; copied, as counting may free it. */
-static void smallest_look(struct aggregate_state *s, uint32_t index, union val *out, uint8_t *state)
+static bool smallest_look(struct aggregate_state *s, uint32_t index, union val *out)
 {
+    uint8_t states[AGG_ARGS_MAX];
     const struct ordmap_node *n = ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len);
-    *state = VAL_NULL;
     if (!n || n->count <= 0)
-        return;
+        return false;
     const uint8_t *copy = arena_memdup(&s->arena, ordmap_payload(n), n->payload_len);
-    ASSERT(row_decode(&s->arena, &s->value_schema[index], copy, n->payload_len, out, state));
+    ASSERT(row_decode(&s->arena, &s->value_schema[index], copy, n->payload_len, out, states));
+    return true;
 }
 
 /* DISTINCT: the accumulator sees a value when its first copy comes and when its last one goes. */
 static void apply_distinct(struct aggregate_state *s, struct group *g, const struct plan_call *call,
                            uint32_t index, const union val *v, int64_t weight)
 {
-    value_key(s, g, index, call->arg_type.id, v);
+    value_key(s, g, index, v);
     uint64_t hash = hash_bytes(s->value_bytes.p, s->value_bytes.len);
     struct distinct_value *d =
         (struct distinct_value *)bytemap_find(&s->distinct, hash, s->value_bytes.p, s->value_bytes.len);
@@ -242,10 +244,10 @@ static void apply_distinct(struct aggregate_state *s, struct group *g, const str
     int64_t before = d->count;
     weight_add(&d->count, weight);
     if ((before > 0) != (d->count > 0)) {
-        union val first;
-        uint8_t state;
-        ASSERT(row_decode(&s->arena, &s->value_schema[index], d->value.p, d->value.len, &first, &state));
-        apply_value(s, g, call, index, &first, d->count > 0 ? 1 : -1);
+        union val first[AGG_ARGS_MAX];
+        uint8_t states[AGG_ARGS_MAX];
+        ASSERT(row_decode(&s->arena, &s->value_schema[index], d->value.p, d->value.len, first, states));
+        apply_value(s, g, call, index, first, d->count > 0 ? 1 : -1);
     }
     if (d->count == 0)
         distinct_drop(s, d);
@@ -255,17 +257,16 @@ static void apply_distinct(struct aggregate_state *s, struct group *g, const str
 static void apply_distinct_look(struct aggregate_state *s, struct group *g, const struct plan_call *call,
                                 uint32_t index, const union val *v, int64_t weight)
 {
-    union val before, after;
-    uint8_t had, has;
-    value_key(s, g, index, call->arg_type.id, v);
+    union val before[AGG_ARGS_MAX], after[AGG_ARGS_MAX];
+    value_key(s, g, index, v);
     value_row(s, index, v);
-    smallest_look(s, index, &before, &had);
+    bool had = smallest_look(s, index, before);
     count_look(s, weight);
-    smallest_look(s, index, &after, &has);
-    if (had == VAL_OK)
-        agg_update(call->agg, &g->calls[index], &before, -1);
-    if (has == VAL_OK)
-        agg_update(call->agg, &g->calls[index], &after, 1);
+    bool has = smallest_look(s, index, after);
+    if (had)
+        agg_update(call->agg, &g->calls[index], before, -1);
+    if (has)
+        agg_update(call->agg, &g->calls[index], after, 1);
 }
 
 static void apply_call(struct aggregate_state *s, struct group *g, const struct plan_call *call,
@@ -283,7 +284,16 @@ static void apply_call(struct aggregate_state *s, struct group *g, const struct 
     if (b->cols[call->arg].state[r] != VAL_OK)
         return;
     const union val *v = &b->cols[call->arg].v[r];
-    if (call->distinct && !call->agg->ordered && has_looks(call->arg_type.id))
+    union val pair[AGG_ARGS_MAX];
+    if (call->more_count) {
+        const struct vec *second = &b->cols[call->more[0]];
+        if (second->state[r] != VAL_OK)
+            return;
+        pair[0] = *v;
+        pair[1] = second->v[r];
+        v = pair;
+    }
+    if (call->distinct && !call->agg->ordered && s->looks[index])
         apply_distinct_look(s, g, call, index, v, b->weight[r]);
     else if (call->distinct && !call->agg->ordered)
         apply_distinct(s, g, call, index, v, b->weight[r]);
@@ -318,7 +328,7 @@ static void aggregate_push(struct op *op, uint32_t input, const struct batch *b)
 static bool extreme_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call,
                            uint32_t index, union val *out, uint8_t *state)
 {
-    value_key(s, g, index, call->arg_type.id, NULL);
+    value_key(s, g, index, NULL);
     const struct ordmap_node *n = call->agg->kind == AGG_MIN
                                       ? ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len)
                                       : ordmap_last(&s->ordered, s->value_bytes.p, s->value_bytes.len);
@@ -445,17 +455,31 @@ static void aggregate_close(struct op *op)
         free(s->old_rows[--s->old_count].p);
 }
 
+static void make_value_schema(struct op *op, struct aggregate_state *s, uint32_t index)
+{
+    const struct plan_call *call = &op->node->u.agg.calls[index];
+    const struct column *in = op->node->inputs[0]->schema.columns;
+    if (call->arg == PLAN_NO_COLUMN)
+        return;
+    ASSERT(call->more_count < AGG_ARGS_MAX);
+    struct schema *v = &s->value_schema[index];
+    v->columns = xcalloc(call->more_count + 1, sizeof *v->columns);
+    v->columns[v->column_count++] = in[call->arg];
+    for (uint32_t i = 0; i < call->more_count; i++)
+        v->columns[v->column_count++] = in[call->more[i]];
+    for (uint32_t i = 0; i < v->column_count; i++)
+        s->looks[index] |= has_looks(v->columns[i].type.id);
+}
+
 static void make_schemas(struct op *op, struct aggregate_state *s)
 {
     s->key_schema = (struct schema){s->key_count, op->node->schema.columns};
     for (uint32_t k = 0; k < s->key_count; k++)
         s->key_looks |= has_looks(s->key_schema.columns[k].type.id);
     s->value_schema = xcalloc(s->call_count, sizeof *s->value_schema);
-    for (uint32_t c = 0; c < s->call_count; c++) {
-        const struct plan_call *call = &op->node->u.agg.calls[c];
-        if (call->arg != PLAN_NO_COLUMN)
-            s->value_schema[c] = (struct schema){1, &op->node->inputs[0]->schema.columns[call->arg]};
-    }
+    s->looks = xcalloc(s->call_count, sizeof *s->looks);
+    for (uint32_t c = 0; c < s->call_count; c++)
+        make_value_schema(op, s, c);
 }
 
 static void aggregate_open(struct op *op)
@@ -495,7 +519,10 @@ static void aggregate_fini(struct op *op)
     buf_fini(&s->row);
     free(s->key);
     free(s->key_vecs);
+    for (uint32_t c = 0; c < s->call_count; c++)
+        free(s->value_schema[c].columns);
     free(s->value_schema);
+    free(s->looks);
     free(s->dirty);
     free(s->old_rows);
     free(s);

@@ -65,8 +65,11 @@ static void put_join(struct buf *b, const struct plan_node *n)
 
 static void put_call(struct buf *b, const struct plan_call *c, const struct schema *in)
 {
-    buf_printf(b, "%s(%s%s)", c->agg->name, c->distinct ? "DISTINCT " : "",
+    buf_printf(b, "%s(%s%s", c->agg->name, c->distinct ? "DISTINCT " : "",
                c->arg == PLAN_NO_COLUMN ? "*" : column_label(in, c->arg));
+    for (uint32_t i = 0; i < c->more_count; i++)
+        buf_printf(b, ", %s", column_label(in, c->more[i]));
+    buf_put_u8(b, ')');
     if (c->filter != PLAN_NO_COLUMN)
         buf_printf(b, " FILTER (WHERE %s)", column_label(in, c->filter));
 }

@@ -126,6 +126,8 @@ static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_n
         buf_printf(b, " %s/%u %d", c->agg->name, (unsigned)c->agg->kind, c->distinct);
         if (c->arg != PLAN_NO_COLUMN)
             put_hash(b, in->column_hash[c->arg]);
+        for (uint32_t k = 0; k < c->more_count; k++)
+            put_hash(b, in->column_hash[c->more[k]]);
         if (c->filter != PLAN_NO_COLUMN) {
             buf_put_str(b, " filter");
             put_hash(b, in->column_hash[c->filter]);

@@ -30,6 +30,8 @@ static void put_calls(struct buf *b, const struct plan_node *n)
         const struct plan_call *c = &n->u.agg.calls[i];
         buf_printf(b, " %s/%u/%u(%u,%u,%d)", c->agg->name, (unsigned)c->agg->arg, (unsigned)c->agg->kind,
                    (unsigned)c->arg, (unsigned)c->filter, c->distinct);
+        if (c->more_count)
+            put_u32s(b, "more", c->more_count, c->more);
     }
 }
 

@@ -180,6 +180,15 @@ static struct type call_type(const struct plan_call *c)
     return (struct type){(enum type_id)c->agg->result, -1};
 }
 
+static const uint32_t *port_columns(struct planner *p, const struct port *in, uint32_t count,
+                                    const uint32_t *attrs)
+{
+    uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        columns[i] = port_column(in, attrs[i]);
+    return columns;
+}
+
 static void put_calls(struct planner *p, struct plan_node *n, const struct rel *r, const struct port *in)
 {
     n->u.agg.call_count = r->u.agg.call_count;
@@ -195,6 +204,8 @@ static void put_calls(struct planner *p, struct plan_node *n, const struct rel *
         }
         if (c->filter != REL_NO_ATTR)
             out->filter = port_column(in, c->filter);
+        out->more_count = c->more_count;
+        out->more = port_columns(p, in, c->more_count, c->more);
     }
 }
 

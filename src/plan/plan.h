@@ -32,6 +32,8 @@ struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     uint32_t filter; /* boolean column, or PLAN_NO_COLUMN */
     bool distinct;
     struct type arg_type;
+    uint32_t more_count; /* further arguments' columns */
+    const uint32_t *more;
 };
 
 struct plan_node {

@@ -110,6 +110,8 @@ static struct rel *prune_aggregate(struct planner *p, struct rel *r, const struc
         agg->u.agg.calls[calls++] = *c;
         if (c->arg != REL_NO_ATTR)
             attrset_add(p, &below, c->arg);
+        for (uint32_t k = 0; k < c->more_count; k++)
+            attrset_add(p, &below, c->more[k]);
         if (c->filter != REL_NO_ATTR)
             attrset_add(p, &below, c->filter);
     }

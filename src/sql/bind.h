@@ -46,7 +46,8 @@ struct scope {
 struct bound_call { /* an aggregate found in an expression */
     struct rel_call call;
     struct expr *arg, *filter;
-    uint32_t attr; /* what stands for its result */
+    struct expr **more; /* call.more_count further arguments */
+    uint32_t attr;      /* what stands for its result */
 };
 struct bound_calls {
     uint32_t count, cap;

@@ -33,39 +33,8 @@ static const char *const window_only[] = {
     "lag",        "lead", "first_value", "last_value",   "nth_value",
 };
 static const char *const other_aggregates[] = {
-    "string_agg",
-    "array_agg",
-    "json_agg",
-    "jsonb_agg",
-    "json_object_agg",
-    "jsonb_object_agg",
-    "xmlagg",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "variance",
-    "var_pop",
-    "var_samp",
-    "corr",
-    "covar_pop",
-    "covar_samp",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_count",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "range_agg",
-    "range_intersect_agg",
+    "string_agg", "array_agg", "json_agg",        "jsonb_agg",       "json_object_agg", "jsonb_object_agg",
+    "xmlagg",     "mode",      "percentile_cont", "percentile_disc", "range_agg",       "range_intersect_agg",
     "any_value",
 };
 static const char *const set_returning[] = {"generate_series",
@@ -94,7 +63,7 @@ static const char *refusal(const struct ast *a)
     if (IS_IN(a->name, window_only))
         return "it is a window function";
     if (IS_IN(a->name, other_aggregates))
-        return "of the aggregates there are count, sum, avg, min, max, bool_and, bool_or and every";
+        return "the documentation lists the aggregates that are";
     if (IS_IN(a->name, set_returning))
         return "it returns a set of rows";
     return NULL;
@@ -115,6 +84,11 @@ static bool calls_equal(const struct bound_call *x, const struct bound_call *y)
     if (x->call.agg != y->call.agg || x->call.distinct != y->call.distinct || !x->arg != !y->arg ||
         !x->filter != !y->filter)
         return false;
+    if (x->call.more_count != y->call.more_count)
+        return false;
+    for (uint32_t i = 0; i < x->call.more_count; i++)
+        if (!expr_equal(x->more[i], y->more[i]))
+            return false;
     return (!x->arg || expr_equal(x->arg, y->arg)) && (!x->filter || expr_equal(x->filter, y->filter));
 }
 
@@ -149,6 +123,23 @@ static bool check_place(struct expr_env *env, const struct ast *a)
     return false;
 }
 
+static bool check_comparable(struct expr_env *env, const struct ast *a, const struct expr *arg)
+{
+    if (type_info(arg->type.id)->comparable)
+        return true;
+    bind_error(env->b, ERR_CONFIG, a->pos, NULL, "could not identify an equality operator for type %s",
+               type_info(arg->type.id)->name);
+    return false;
+}
+
+static bool check_more_comparable(struct expr_env *env, const struct ast *a, const struct bound_call *call)
+{
+    for (uint32_t i = 0; i < call->call.more_count; i++)
+        if (!check_comparable(env, a, call->more[i]))
+            return false;
+    return true;
+}
+
 static bool check_distinct(struct expr_env *env, const struct ast *a, const struct bound_call *call)
 {
     if (!call->call.distinct)
@@ -156,11 +147,8 @@ static bool check_distinct(struct expr_env *env, const struct ast *a, const stru
     if (!call->arg)
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "DISTINCT specified, but %s(*) has no argument",
                    a->name);
-    else if (!type_info(call->arg->type.id)->comparable)
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "could not identify an equality operator for type %s",
-                   type_info(call->arg->type.id)->name);
     else
-        return true;
+        return check_comparable(env, a, call->arg) && check_more_comparable(env, a, call);
     return false;
 }
 
@@ -180,8 +168,11 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
         return NULL;
     struct bound_call call = {
         .call = {.agg = agg, .distinct = a->distinct}, .arg = a->star ? NULL : args[0], .filter = filter};
-    if (call.arg)
+    if (call.arg) {
         call.call.arg_type = call.arg->type;
+        call.call.more_count = a->arg_count - 1;
+        call.more = args + 1;
+    }
     if (!check_distinct(env, a, &call))
         return NULL;
     uint32_t attr = put_call(env->b, env->calls, call);

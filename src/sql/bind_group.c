@@ -251,16 +251,33 @@ static struct expr *over_groups(void *context, const struct expr *e)
 /* ---- the aggregate ---- */
 
 /* An argument is computed only for rows that pass FILTER, as in PostgreSQL: sum(a / b) FILTER (WHERE b <> 0). */
-static struct expr *guarded_arg(struct bind *b, const struct bound_call *c)
+static struct expr *guarded_arg(struct bind *b, const struct bound_call *c, struct expr *arg)
 {
-    if (!c->filter || c->arg->kind == EX_COLUMN || c->arg->kind == EX_CONST)
-        return c->arg;
-    struct expr *e = expr_new(b->arena, EX_CASE, c->arg->type, 3);
+    if (!c->filter || arg->kind == EX_COLUMN || arg->kind == EX_CONST)
+        return arg;
+    struct expr *e = expr_new(b->arena, EX_CASE, arg->type, 3);
     e->args[0] = c->filter;
-    e->args[1] = c->arg;
-    e->args[2] = expr_new(b->arena, EX_CONST, c->arg->type, 0);
+    e->args[1] = arg;
+    e->args[2] = expr_new(b->arena, EX_CONST, arg->type, 0);
     e->args[2]->u.konst.is_null = true;
-    return bind_at(b, e, (struct sql_pos){c->arg->line, c->arg->position});
+    return bind_at(b, e, (struct sql_pos){arg->line, arg->position});
+}
+
+static const uint32_t *attrs_for(const struct grouping *g, struct map_builder *m, const struct bound_call *c)
+{
+    uint32_t *attrs = ARENA_ARRAY(g->b->arena, uint32_t, c->call.more_count + 1);
+    for (uint32_t i = 0; i < c->call.more_count; i++)
+        attrs[i] = attr_for(m, guarded_arg(g->b, c, c->more[i]), "arg");
+    return attrs;
+}
+
+/* Most columns that the calls may need computed. */
+static uint32_t computed_max(const struct bound_calls *calls)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < calls->count; i++)
+        n += 2 + calls->items[i].call.more_count;
+    return n;
 }
 
 static void put_calls(const struct grouping *g, struct map_builder *m, struct rel_call *out)
@@ -268,7 +285,8 @@ static void put_calls(const struct grouping *g, struct map_builder *m, struct re
     for (uint32_t i = 0; i < g->calls->count; i++) {
         const struct bound_call *c = &g->calls->items[i];
         out[i] = c->call;
-        out[i].arg = c->arg ? attr_for(m, guarded_arg(g->b, c), "arg") : REL_NO_ATTR;
+        out[i].arg = c->arg ? attr_for(m, guarded_arg(g->b, c, c->arg), "arg") : REL_NO_ATTR;
+        out[i].more = attrs_for(g, m, c);
         out[i].filter = c->filter ? attr_for(m, c->filter, "filter") : REL_NO_ATTR;
     }
 }
@@ -298,7 +316,7 @@ bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope 
     if (!g.ok)
         return false;
     struct map_builder m;
-    start_map(&m, b, input, g.count + 2 * calls->count);
+    start_map(&m, b, input, g.count + computed_max(calls));
     for (uint32_t i = 0; i < g.count; i++)
         g.attrs[i] = attr_for(&m, g.exprs[i], "group");
     struct rel_call *rel_calls = ARENA_ARRAY(b->arena, struct rel_call, calls->count + 1);

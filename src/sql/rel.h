@@ -30,6 +30,8 @@ struct rel_call { /* one aggregate */
     uint32_t arg, filter; /* attributes of the input or REL_NO_ATTR */
     bool distinct;
     struct type arg_type;
+    uint32_t more_count; /* further arguments' attributes */
+    const uint32_t *more;
 };
 struct sql_view;
 struct rel {

@@ -385,7 +385,7 @@ static void function_missing(struct bind *b, const char *name, uint32_t count, s
     const char *hint =
         "No function matches the given name and argument types. You might need to add explicit type casts.";
     const struct fn *row;
-    if (fn_find(name, false, &row, 1) == 0) {
+    if (fn_find(name, false, &row, 1) == 0 && !is_aggregate_name(name)) {
         struct nearest near;
         nearest_init(&near, name);
         for (uint32_t s = 0; s < fn_section_count(); s++) {
@@ -455,14 +455,19 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
 {
     struct candidates cs = {0};
     struct call_types t;
+    uint8_t types[CANDIDATES_MAX][AGG_ARGS_MAX];
     for (uint32_t i = 0; i < agg_count() && cs.count < CANDIDATES_MAX; i++) {
         const struct agg *a = agg_at(i);
         if (strcmp(a->name, agg_name(name)) != 0)
             continue;
         if (star && a->kind == AGG_COUNT_STAR)
             return a;
-        if (!star && a->kind != AGG_COUNT_STAR && a->arg_count == count && count == 1)
-            cs.items[cs.count++] = (struct candidate){&a->arg, 1, a};
+        if (star || a->kind == AGG_COUNT_STAR || a->arg_count != count)
+            continue;
+        types[cs.count][0] = a->arg;
+        types[cs.count][1] = a->arg2;
+        cs.items[cs.count] = (struct candidate){types[cs.count], count, a};
+        cs.count++;
     }
     if (star || count > CALL_ARGS_MAX) {
         bind_error(b, ERR_CONFIG, pos, NULL, "%s(*) specified, but %s is not a function that takes *", name,
@@ -475,10 +480,14 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
         function_missing(b, name, count, args, pos, found);
         return NULL;
     }
-    struct type want = {arg_type(&cs.items[0], 0), -1};
-    if (want.id == T_UNKNOWN)
-        args[0] = coerce_unknown_to_text(b, args[0]);
-    else if (args[0]->type.id != want.id)
-        args[0] = coerce(b, args[0], want, CAST_IMPLICIT, pos);
-    return args[0] ? cs.items[0].row : NULL;
+    bool ok = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct type want = {arg_type(&cs.items[0], i), -1};
+        if (want.id == T_UNKNOWN)
+            args[i] = coerce_unknown_to_text(b, args[i]);
+        else if (args[i]->type.id != want.id)
+            args[i] = coerce(b, args[i], want, CAST_IMPLICIT, pos);
+        ok &= args[i] != NULL;
+    }
+    return ok ? cs.items[0].row : NULL;
 }

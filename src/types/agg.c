@@ -3,37 +3,78 @@
  *
  * Within an epoch retractions may come before the insertions they belong to, so counts may be negative for a
  * while and nothing is given up because the count is 0: memory is returned when all of it is zero. */
-#include "types/agg.h"
+#include "types/agg_impl.h"
 #include "types/float_sum.h"
-#include "types/numeric_impl.h"
 #include <math.h>
 #include <stdlib.h>
 
-#define MINMAX(type_id, what)                                       \
-    {"min", AGG_MIN, 1, type_id, type_id, true, "Least " what},     \
-    {                                                               \
-        "max", AGG_MAX, 1, type_id, type_id, true, "Greatest " what \
+#define MINMAX(type_id, what)                                                  \
+    {"min", AGG_MIN, 1, type_id, type_id, true, "Least " what, T_UNKNOWN},     \
+    {                                                                          \
+        "max", AGG_MAX, 1, type_id, type_id, true, "Greatest " what, T_UNKNOWN \
+    }
+#define BITS(type_id)                                                                                        \
+    {"bit_and", AGG_BIT_AND, 1, type_id, type_id, false, "Bits set in every value", T_UNKNOWN},              \
+        {"bit_or", AGG_BIT_OR, 1, type_id, type_id, false, "Bits set in any value", T_UNKNOWN},              \
+    {                                                                                                        \
+        "bit_xor", AGG_BIT_XOR, 1, type_id, type_id, false, "Bits set in an odd number of values", T_UNKNOWN \
+    }
+#define DEVIATIONS(type_id, result, how)                                                              \
+    {"variance", AGG_VAR_SAMP, 1, type_id, result, false, "Same as var_samp", T_UNKNOWN},             \
+        {"var_samp", AGG_VAR_SAMP, 1, type_id, result, false, "Sample variance" how, T_UNKNOWN},      \
+        {"var_pop", AGG_VAR_POP, 1, type_id, result, false, "Population variance" how, T_UNKNOWN},    \
+        {"stddev", AGG_STDDEV_SAMP, 1, type_id, result, false, "Same as stddev_samp", T_UNKNOWN},     \
+        {"stddev_samp", AGG_STDDEV_SAMP, 1, type_id, result, false, "Sample standard deviation" how,  \
+         T_UNKNOWN},                                                                                  \
+    {                                                                                                 \
+        "stddev_pop", AGG_STDDEV_POP, 1, type_id, result, false, "Population standard deviation" how, \
+            T_UNKNOWN                                                                                 \
+    }
+#define PAIRS(name, kind, result, doc)                        \
+    {                                                         \
+        name, kind, 2, T_FLOAT8, result, false, doc, T_FLOAT8 \
     }
 static const struct agg aggs[] = {
-    {"count", AGG_COUNT_STAR, 0, T_UNKNOWN, T_INT8, false, "Number of rows"},
-    {"count", AGG_COUNT, 1, T_UNKNOWN, T_INT8, false, "Number of values that are not NULL"},
-    {"sum", AGG_SUM, 1, T_INT2, T_INT8, false, "Sum"},
-    {"sum", AGG_SUM, 1, T_INT4, T_INT8, false, "Sum"},
-    {"sum", AGG_SUM, 1, T_INT8, T_NUMERIC, false, "Sum"},
-    {"sum", AGG_SUM, 1, T_NUMERIC, T_NUMERIC, false, "Sum"},
-    {"sum", AGG_SUM, 1, T_FLOAT4, T_FLOAT4, false, "Sum, exact and rounded once"},
-    {"sum", AGG_SUM, 1, T_FLOAT8, T_FLOAT8, false, "Sum, exact and rounded once"},
-    {"sum", AGG_SUM, 1, T_INTERVAL, T_INTERVAL, false, "Sum"},
-    {"avg", AGG_AVG, 1, T_INT2, T_NUMERIC, false, "Average"},
-    {"avg", AGG_AVG, 1, T_INT4, T_NUMERIC, false, "Average"},
-    {"avg", AGG_AVG, 1, T_INT8, T_NUMERIC, false, "Average"},
-    {"avg", AGG_AVG, 1, T_NUMERIC, T_NUMERIC, false, "Average"},
-    {"avg", AGG_AVG, 1, T_FLOAT4, T_FLOAT8, false, "Average: the exact sum divided by the count"},
-    {"avg", AGG_AVG, 1, T_FLOAT8, T_FLOAT8, false, "Average: the exact sum divided by the count"},
-    {"avg", AGG_AVG, 1, T_INTERVAL, T_INTERVAL, false, "Average"},
-    {"bool_and", AGG_BOOL_AND, 1, T_BOOL, T_BOOL, false, "True if no value is false"},
-    {"bool_or", AGG_BOOL_OR, 1, T_BOOL, T_BOOL, false, "True if any value is true"},
-    {"every", AGG_BOOL_AND, 1, T_BOOL, T_BOOL, false, "True if no value is false"},
+    {"count", AGG_COUNT_STAR, 0, T_UNKNOWN, T_INT8, false, "Number of rows", T_UNKNOWN},
+    {"count", AGG_COUNT, 1, T_UNKNOWN, T_INT8, false, "Number of values that are not NULL", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_INT2, T_INT8, false, "Sum", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_INT4, T_INT8, false, "Sum", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_INT8, T_NUMERIC, false, "Sum", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_NUMERIC, T_NUMERIC, false, "Sum", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_FLOAT4, T_FLOAT4, false, "Sum, exact and rounded once", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_FLOAT8, T_FLOAT8, false, "Sum, exact and rounded once", T_UNKNOWN},
+    {"sum", AGG_SUM, 1, T_INTERVAL, T_INTERVAL, false, "Sum", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_INT2, T_NUMERIC, false, "Average", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_INT4, T_NUMERIC, false, "Average", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_INT8, T_NUMERIC, false, "Average", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_NUMERIC, T_NUMERIC, false, "Average", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_FLOAT4, T_FLOAT8, false, "Average: the exact sum divided by the count", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_FLOAT8, T_FLOAT8, false, "Average: the exact sum divided by the count", T_UNKNOWN},
+    {"avg", AGG_AVG, 1, T_INTERVAL, T_INTERVAL, false, "Average", T_UNKNOWN},
+    {"bool_and", AGG_BOOL_AND, 1, T_BOOL, T_BOOL, false, "True if no value is false", T_UNKNOWN},
+    {"bool_or", AGG_BOOL_OR, 1, T_BOOL, T_BOOL, false, "True if any value is true", T_UNKNOWN},
+    {"every", AGG_BOOL_AND, 1, T_BOOL, T_BOOL, false, "True if no value is false", T_UNKNOWN},
+    BITS(T_INT2),
+    BITS(T_INT4),
+    BITS(T_INT8),
+    DEVIATIONS(T_INT2, T_NUMERIC, ""),
+    DEVIATIONS(T_INT4, T_NUMERIC, ""),
+    DEVIATIONS(T_INT8, T_NUMERIC, ""),
+    DEVIATIONS(T_NUMERIC, T_NUMERIC, ""),
+    DEVIATIONS(T_FLOAT4, T_FLOAT8, ", from exact sums"),
+    DEVIATIONS(T_FLOAT8, T_FLOAT8, ", from exact sums"),
+    PAIRS("covar_pop", AGG_COVAR_POP, T_FLOAT8, "Population covariance, from exact sums"),
+    PAIRS("covar_samp", AGG_COVAR_SAMP, T_FLOAT8, "Sample covariance, from exact sums"),
+    PAIRS("corr", AGG_CORR, T_FLOAT8, "Correlation coefficient, from exact sums"),
+    PAIRS("regr_count", AGG_REGR_COUNT, T_INT8, "Number of pairs (y, x) without NULL"),
+    PAIRS("regr_avgx", AGG_REGR_AVGX, T_FLOAT8, "Average of x"),
+    PAIRS("regr_avgy", AGG_REGR_AVGY, T_FLOAT8, "Average of y"),
+    PAIRS("regr_sxx", AGG_REGR_SXX, T_FLOAT8, "sum(x^2) - sum(x)^2 / N"),
+    PAIRS("regr_syy", AGG_REGR_SYY, T_FLOAT8, "sum(y^2) - sum(y)^2 / N"),
+    PAIRS("regr_sxy", AGG_REGR_SXY, T_FLOAT8, "sum(x*y) - sum(x) * sum(y) / N"),
+    PAIRS("regr_slope", AGG_REGR_SLOPE, T_FLOAT8, "Slope of the least-squares line through (x, y)"),
+    PAIRS("regr_intercept", AGG_REGR_INTERCEPT, T_FLOAT8, "Where that line meets the y axis"),
+    PAIRS("regr_r2", AGG_REGR_R2, T_FLOAT8, "Square of the correlation coefficient"),
     MINMAX(T_INT2, "value"),
     MINMAX(T_INT4, "value"),
     MINMAX(T_INT8, "value"),
@@ -60,8 +101,6 @@ const struct agg *agg_at(uint32_t i)
     return &aggs[i];
 }
 
-/* What `ext` points to, by the first word. */
-enum ext_kind { EXT_NUMERIC, EXT_FLOAT, EXT_INTERVAL };
 struct specials { /* values outside the sum: how many of each are present */
     int64_t nan, pos_inf, neg_inf;
 };
@@ -86,6 +125,11 @@ struct interval_ext {
     enum ext_kind kind;
     __int128 usecs, days, months;
 };
+struct bits_ext {
+    enum ext_kind kind;
+    uint32_t width; /* of the type: 16, 32, 64 */
+    int64_t ones[]; /* per bit: values that have it */
+};
 
 void agg_state_init(struct agg_state *s)
 {
@@ -105,6 +149,8 @@ void agg_state_fini(struct agg_state *s)
     enum ext_kind *kind = s->ext;
     if (kind && *kind == EXT_NUMERIC) {
         numeric_ext_free(s->ext);
+    } else if (kind && (*kind == EXT_MOMENTS || *kind == EXT_PAIRS)) {
+        stat_ext_free(s->ext);
     } else if (kind) {
         if (*kind == EXT_FLOAT)
             free(((struct float_ext *)s->ext)->wide);
@@ -123,6 +169,10 @@ size_t agg_state_ext_bytes(const struct agg_state *s)
                (((const struct float_ext *)s->ext)->wide ? sizeof(struct float_wide) : 0);
     if (*kind == EXT_INTERVAL)
         return sizeof(struct interval_ext);
+    if (*kind == EXT_BITS)
+        return sizeof(struct bits_ext) + ((const struct bits_ext *)s->ext)->width * sizeof(int64_t);
+    if (*kind != EXT_NUMERIC)
+        return stat_ext_bytes(s->ext);
     const struct numeric_ext *x = s->ext;
     size_t bytes = sizeof *x + x->scale_cap * sizeof *x->scales;
     return bytes + (x->sum ? sizeof(mpd_t) + (size_t)x->sum->alloc * sizeof(mpd_uint_t) : 0);
@@ -170,18 +220,18 @@ static u128 magnitude(__int128 v)
     return v < 0 ? -(u128)v : (u128)v;
 }
 
-/* isum += n * weight at a common scale; false when that leaves 126 bits. */
-static bool numeric_add_small(struct agg_state *s, const struct num *n, int64_t weight)
+/* isum += term * weight at a common scale; false when that leaves 126 bits. */
+static bool numeric_add_small(struct agg_state *s, u128 term, uint16_t dscale, bool neg, int64_t weight)
 {
-    u128 term = num_small(n), sum = magnitude(s->u.isum);
-    uint16_t scale = s->scale > n->dscale ? s->scale : n->dscale;
-    if (!u128_scale_up(term, (unsigned)(scale - n->dscale), &term) ||
+    u128 sum = magnitude(s->u.isum);
+    uint16_t scale = s->scale > dscale ? s->scale : dscale;
+    if (!u128_scale_up(term, (unsigned)(scale - dscale), &term) ||
         !u128_scale_up(sum, (unsigned)(scale - s->scale), &sum) ||
         __builtin_mul_overflow(term, (u128)(weight < 0 ? -(uint64_t)weight : (uint64_t)weight), &term) ||
         term >> 126 || sum >> 126)
         return false;
     __int128 signed_sum = s->u.isum < 0 ? -(__int128)sum : (__int128)sum;
-    signed_sum += (n->neg != (weight < 0)) ? -(__int128)term : (__int128)term;
+    signed_sum += (neg != (weight < 0)) ? -(__int128)term : (__int128)term;
     if (magnitude(signed_sum) >> 126)
         return false;
     s->u.isum = signed_sum;
@@ -197,7 +247,8 @@ static struct num isum_num(struct arena *arena, const struct agg_state *s)
     return n;
 }
 
-static void numeric_add_big(struct agg_state *s, struct numeric_ext *x, const struct num *n, int64_t weight)
+static void numeric_add_big(struct agg_state *s, struct numeric_ext *x, const struct num *n, bool square,
+                            int64_t weight)
 {
     mpd_context_t c;
     uint32_t status = 0;
@@ -212,6 +263,8 @@ static void numeric_add_big(struct agg_state *s, struct numeric_ext *x, const st
         s->big = 1;
     }
     mpd_t *term = big_mpd(n), *factor = big_new();
+    if (square)
+        mpd_qmul(term, term, term, &c, &status);
     mpd_qset_i64(factor, weight, &c, &status);
     mpd_qmul(term, term, factor, &c, &status);
     mpd_qadd(x->sum, x->sum, term, &c, &status);
@@ -221,30 +274,83 @@ static void numeric_add_big(struct agg_state *s, struct numeric_ext *x, const st
         PANIC("out of memory in a sum");
 }
 
-static void numeric_update(struct agg_state *s, const struct num *n, int64_t weight)
+static bool numeric_clear(const struct agg_state *s)
+{
+    const struct numeric_ext *x = s->ext;
+    return s->count == 0 && s->u.isum == 0 &&
+           (!x ||
+            (x->scale_count == 0 && !specials_any(&x->specials) && (!x->sum || mpd_iszerocoeff(x->sum))));
+}
+
+static inline void numeric_update(struct agg_state *s, const struct num *n, bool square, int64_t weight)
 {
     int64_t before = s->count;
+    uint16_t dscale = (uint16_t)(square ? n->dscale * 2 : n->dscale);
     s->count += weight;
     if (before == 0 && s->u.isum == 0 && !s->ext && !num_is_special(n))
-        s->scale = n->dscale;
+        s->scale = dscale;
     struct numeric_ext *x = s->ext;
-    if (num_is_special(n) || (!x && n->dscale != s->scale))
+    if (num_is_special(n) || (!x && dscale != s->scale))
         x = numeric_ext_get(s, before);
     if (num_is_special(n)) {
         *(n->kind == NUM_NAN    ? &x->specials.nan
           : n->kind == NUM_PINF ? &x->specials.pos_inf
                                 : &x->specials.neg_inf) += weight;
     } else {
-        if (s->big || n->kind != NUM_SMALL || !numeric_add_small(s, n, weight)) {
+        u128 m = num_small(n);
+        bool small = !s->big && n->kind == NUM_SMALL && (!square || m >> 63 == 0);
+        if (!small || !numeric_add_small(s, square ? m * m : m, dscale, n->neg && !square, weight)) {
             x = numeric_ext_get(s, before);
-            numeric_add_big(s, x, n, weight);
+            numeric_add_big(s, x, n, square, weight);
         }
         if (x)
-            scales_add(x, n->dscale, weight);
+            scales_add(x, dscale, weight);
     }
-    if (x && s->count == 0 && x->scale_count == 0 && !specials_any(&x->specials) && s->u.isum == 0 &&
-        (!x->sum || mpd_iszerocoeff(x->sum)))
+    if (x && s->count == 0 && numeric_clear(s))
         agg_state_fini(s);
+}
+
+void numeric_state_add(struct agg_state *s, const struct num *n, bool square, int64_t weight)
+{
+    numeric_update(s, n, square, weight);
+}
+
+bool numeric_state_is_special(const struct agg_state *s)
+{
+    const struct numeric_ext *x = s->ext;
+    return x && specials_any(&x->specials);
+}
+
+bool numeric_state_is_clear(const struct agg_state *s)
+{
+    return numeric_clear(s);
+}
+
+uint16_t numeric_state_dscale(const struct agg_state *s)
+{
+    const struct numeric_ext *x = s->ext;
+    uint16_t dscale = x ? 0 : s->scale;
+    for (uint32_t i = 0; x && i < x->scale_count; i++)
+        if (x->scales[i].dscale > dscale)
+            dscale = x->scales[i].dscale;
+    return dscale;
+}
+
+mpd_t *numeric_state_mpd(const struct agg_state *s)
+{
+    const struct numeric_ext *x = s->ext;
+    if (s->big) {
+        mpd_t *copy = mpd_qncopy(x->sum);
+        if (!copy)
+            PANIC("out of memory in a sum");
+        return copy;
+    }
+    struct arena arena;
+    arena_init(&arena);
+    struct num n = isum_num(&arena, s);
+    mpd_t *m = big_mpd(&n);
+    arena_fini(&arena);
+    return m;
 }
 
 static bool special_num(const struct specials *c, struct num *out)
@@ -265,10 +371,7 @@ static bool numeric_sum(const struct agg_state *s, struct fn_ctx *ctx, struct nu
     }
     if (special_num(&x->specials, out))
         return true;
-    uint16_t dscale = 0;
-    for (uint32_t i = 0; i < x->scale_count; i++)
-        if (x->scales[i].dscale > dscale)
-            dscale = x->scales[i].dscale;
+    uint16_t dscale = numeric_state_dscale(s);
     if (!s->big) {
         struct num n = isum_num(ctx->arena, s);
         return num_set_dscale(ctx, &n, dscale, out);
@@ -276,9 +379,7 @@ static bool numeric_sum(const struct agg_state *s, struct fn_ctx *ctx, struct nu
     mpd_context_t c;
     uint32_t status = 0;
     big_context(&c, 0);
-    mpd_t *copy = mpd_qncopy(x->sum);
-    if (!copy)
-        PANIC("out of memory in a sum");
+    mpd_t *copy = numeric_state_mpd(s);
     mpd_qplus(copy, copy, &c, &status);
     return big_from_mpd(ctx, copy, dscale, out);
 }
@@ -383,6 +484,53 @@ static bool interval_avg(const struct agg_state *s, struct fn_ctx *ctx, union va
     return fn_fail(ctx, FN_UNSUPPORTED, "no division of intervals");
 }
 
+/* --- bits --- */
+
+static unsigned bit_width(const struct agg *a)
+{
+    return a->arg == T_INT2 ? 16 : a->arg == T_INT4 ? 32 : 64;
+}
+
+static void bits_update(const struct agg *a, struct agg_state *s, uint64_t v, int64_t weight)
+{
+    s->count += weight;
+    if (a->kind == AGG_BIT_XOR) {
+        s->u.bits ^= weight & 1 ? v : 0;
+        return;
+    }
+    struct bits_ext *x = s->ext;
+    uint32_t width = bit_width(a);
+    if (!x) {
+        x = xcalloc(1, sizeof *x + width * sizeof x->ones[0]);
+        x->kind = EXT_BITS;
+        x->width = width;
+        s->ext = x;
+    }
+    int64_t any = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        x->ones[i] += v >> i & 1 ? weight : 0;
+        any |= x->ones[i];
+    }
+    if (s->count == 0 && any == 0)
+        agg_state_fini(s);
+}
+
+/* Sign-extends a value of `width` bits. */
+static int64_t bits_value(uint64_t bits, unsigned width)
+{
+    return (int64_t)(bits << (64 - width)) >> (64 - width);
+}
+
+static int64_t bits_result(const struct agg *a, const struct agg_state *s)
+{
+    const struct bits_ext *x = s->ext;
+    uint64_t bits = a->kind == AGG_BIT_XOR ? s->u.bits : 0;
+    for (uint32_t i = 0; x && i < x->width; i++)
+        if (a->kind == AGG_BIT_AND ? x->ones[i] == s->count : x->ones[i] != 0)
+            bits |= UINT64_C(1) << i;
+    return bits_value(bits, bit_width(a));
+}
+
 /* --- all --- */
 
 void agg_update(const struct agg *a, struct agg_state *s, const union val *v, int64_t weight)
@@ -396,6 +544,14 @@ void agg_update(const struct agg *a, struct agg_state *s, const union val *v, in
         s->u.b.trues += v->i ? weight : 0;
         return;
     }
+    if (agg_is_stat(a->kind)) {
+        stat_update(a, s, v, weight);
+        return;
+    }
+    if (a->kind >= AGG_BIT_AND) {
+        bits_update(a, s, (uint64_t)v->i, weight);
+        return;
+    }
     ASSERT(a->kind == AGG_SUM || a->kind == AGG_AVG);
     switch (a->arg) {
     case T_INT2:
@@ -404,7 +560,7 @@ void agg_update(const struct agg *a, struct agg_state *s, const union val *v, in
         s->count += weight;
         s->u.isum += (__int128)v->i * weight;
         break;
-    case T_NUMERIC: numeric_update(s, &v->n, weight); break;
+    case T_NUMERIC: numeric_update(s, &v->n, false, weight); break;
     case T_FLOAT4:
     case T_FLOAT8: float_update(s, v->f, weight); break;
     case T_INTERVAL: interval_update(s, &v->iv, weight); break;
@@ -457,7 +613,7 @@ bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *c
                 bool *out_null)
 {
     *out_null = false;
-    if (a->kind == AGG_COUNT_STAR || a->kind == AGG_COUNT) {
+    if (a->kind == AGG_COUNT_STAR || a->kind == AGG_COUNT || a->kind == AGG_REGR_COUNT) {
         out->i = s->count;
         return true;
     }
@@ -469,6 +625,12 @@ bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *c
     case AGG_BOOL_OR: out->i = s->u.b.trues > 0; return true;
     case AGG_SUM: return sum_result(a, s, ctx, out);
     case AGG_AVG: return avg_result(a, s, ctx, out);
-    default: PANIC("%s is kept by its operator", a->name);
+    case AGG_BIT_AND:
+    case AGG_BIT_OR:
+    case AGG_BIT_XOR: out->i = bits_result(a, s); return true;
+    default:
+        if (agg_is_stat(a->kind))
+            return stat_result(a, s, ctx, out, out_null);
+        PANIC("%s is kept by its operator", a->name);
     }
 }

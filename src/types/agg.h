@@ -9,7 +9,36 @@
 
 #include "types/func.h"
 
-enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX, AGG_BOOL_AND, AGG_BOOL_OR };
+enum agg_kind {
+    AGG_COUNT_STAR,
+    AGG_COUNT,
+    AGG_SUM,
+    AGG_AVG,
+    AGG_MIN,
+    AGG_MAX,
+    AGG_BOOL_AND,
+    AGG_BOOL_OR,
+    AGG_BIT_AND,
+    AGG_BIT_OR,
+    AGG_BIT_XOR,
+    AGG_VAR_POP,
+    AGG_VAR_SAMP,
+    AGG_STDDEV_POP,
+    AGG_STDDEV_SAMP,
+    AGG_COVAR_POP, /* from here on of pairs (y, x) */
+    AGG_COVAR_SAMP,
+    AGG_CORR,
+    AGG_REGR_COUNT,
+    AGG_REGR_AVGX,
+    AGG_REGR_AVGY,
+    AGG_REGR_SXX,
+    AGG_REGR_SYY,
+    AGG_REGR_SXY,
+    AGG_REGR_SLOPE,
+    AGG_REGR_INTERCEPT,
+    AGG_REGR_R2
+};
+#define AGG_ARGS_MAX 2
 struct agg {
     const char *name; /* "sum" */
     enum agg_kind kind;
@@ -18,12 +47,13 @@ struct agg {
     uint8_t result;    /* enum type_id; for min/max the argument's */
     bool ordered;      /* needs the ordered multiset of values */
     const char *doc;
+    uint8_t arg2; /* enum type_id of the second of two arguments */
 };
 uint32_t agg_count(void);
 const struct agg *agg_at(uint32_t i);
 
-/* Accumulator for COUNT, SUM, AVG, BOOL_*: fixed size, plus memory it allocates with malloc when it must
- * (numeric beyond 128 bits, float expansions, several scales). */
+/* Accumulator of all that are not ordered: fixed size, plus memory it allocates with malloc when it must
+ * (numeric beyond 128 bits, wide float sums, several scales, sums of squares, counts of bits). */
 struct agg_state {
     int64_t count; /* non-NULL values present */
     union {
@@ -31,6 +61,7 @@ struct agg_state {
         struct {
             int64_t trues;
         } b;
+        uint64_t bits; /* BIT_XOR */
     } u;
     uint16_t scale; /* numeric: scale of isum */
     uint8_t big;    /* 1: ext holds the sum instead of isum */
@@ -39,7 +70,7 @@ struct agg_state {
 void agg_state_init(struct agg_state *s);
 void agg_state_fini(struct agg_state *s);
 size_t agg_state_ext_bytes(const struct agg_state *s);
-/* v is never NULL. For AGG_COUNT* only s->count changes. */
+/* v: the arguments, none of them NULL. For AGG_COUNT* only s->count changes. */
 void agg_update(const struct agg *a, struct agg_state *s, const union val *v, int64_t weight);
 /* The aggregate's value now; *out_null as SQL says (sum of nothing). Overflow: false after fn_fail. */
 bool agg_result(const struct agg *a, const struct agg_state *s, struct fn_ctx *ctx, union val *out,

@@ -86,6 +86,8 @@ bool num_div_rounded(struct fn_ctx *ctx, const struct num *a, const struct num *
                      struct num *out);
 /* numeric_math.c */
 bool num_sqrt(struct fn_ctx *ctx, const struct num *a, struct num *out);
+/* The same to rscale digits after the point; a is finite and not negative. */
+bool num_sqrt_scaled(struct fn_ctx *ctx, const struct num *a, int rscale, struct num *out);
 bool num_exp(struct fn_ctx *ctx, const struct num *a, struct num *out);
 bool num_ln(struct fn_ctx *ctx, const struct num *a, struct num *out);
 bool num_log(struct fn_ctx *ctx, const struct num *base, const struct num *a, struct num *out);

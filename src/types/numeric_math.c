@@ -39,6 +39,19 @@ static bool set_zero(struct num *out, int dscale)
     return true;
 }
 
+/* mpdecimal rounds a root to nearest; one that lies below an integer by less than the guard digits show comes out as it. */
+static void correct_root(mpd_t *r, const mpd_t *x)
+{
+    mpd_context_t c;
+    uint32_t status = 0;
+    big_context(&c, 0);
+    mpd_t *square = big_new();
+    mpd_qmul(square, r, r, &c, &status);
+    if (mpd_qcmp(square, x, &status) > 0)
+        mpd_qsub_u32(r, r, 1, &c, &status);
+    mpd_del(square);
+}
+
 bool num_sqrt(struct fn_ctx *ctx, const struct num *a, struct num *out)
 {
     if (a->kind == NUM_NAN || a->kind == NUM_PINF) {
@@ -47,7 +60,12 @@ bool num_sqrt(struct fn_ctx *ctx, const struct num *a, struct num *out)
     }
     if (num_sign(a) < 0)
         return fn_fail(ctx, FN_BAD_POWER, "cannot take square root of a negative number");
-    int rscale = clamp_scale(NUM_MIN_SIG_DIGITS - (num_weight(a) * 2 + 1), a->dscale, 0);
+    return num_sqrt_scaled(ctx, a, clamp_scale(NUM_MIN_SIG_DIGITS - (num_weight(a) * 2 + 1), a->dscale, 0),
+                           out);
+}
+
+bool num_sqrt_scaled(struct fn_ctx *ctx, const struct num *a, int rscale, struct num *out)
+{
     mpd_context_t c;
     uint32_t status = 0;
     /* the integer square root of a * 10^(2 * (rscale + 1)) is the root cut off one digit later than wanted */
@@ -63,6 +81,7 @@ bool num_sqrt(struct fn_ctx *ctx, const struct num *a, struct num *out)
     big_context(&c, 0);
     c.round = MPD_ROUND_DOWN;
     mpd_qrescale(r, r, 0, &c, &status);
+    correct_root(r, x);
     r->exp = -(mpd_ssize_t)rscale - 1;
     mpd_del(x);
     return big_from_mpd(ctx, r, rscale, out);

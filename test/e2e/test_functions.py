@@ -171,6 +171,8 @@ def agg_cases(rng, row):
     out = []
     if ordered == "1" or t == "":
         return out
+    if "," in t:
+        return pair_cases(rng, name, t.split(","))
     source = AGG_VALUES.get(t) or (VALUES["int4"] if t == "unknown" else VALUES[t])
     for _ in range(CASES):
         kept = [rng.choice(source + [None]) for _ in range(rng.choice((0, 1, 1, 2, 3, 6)))]
@@ -186,6 +188,29 @@ def agg_cases(rng, row):
         rows = ", ".join("(%d, %s)" % (i, literal(v, sql_type)) for i, v in enumerate(kept)) or "(0, NULL::%s)" % sql_type
         text = "(SELECT %s(v ORDER BY i) FROM (VALUES %s) t (i, v)%s)" % (name, rows, "" if kept else " WHERE false")
         out.append(("aggregate %s(%s)" % (name, t), "\t".join(["agg", name, t] + [escape(s) for s in steps]), text))
+    return out
+
+
+def pair_cases(rng, name, types):
+    """The same for aggregates of two arguments."""
+    out = []
+    sources = [AGG_VALUES.get(t) or VALUES[t] for t in types]
+    draw = lambda: tuple(rng.choice(s + [None]) for s in sources)
+    step = lambda n, pair: "%d*%s" % (n, ";".join("NULL" if v is None else v for v in pair))
+    for _ in range(CASES):
+        kept = [draw() for _ in range(rng.choice((0, 1, 2, 3, 6)))]
+        if rng.random() < 0.3 and kept:
+            kept = [(kept[0][0], rng.choice(sources[1])) for _ in range(rng.choice((2, 5)))]
+        steps = [step(1, pair) for pair in kept]
+        for pair in [draw() for _ in range(rng.choice((0, 1, 4)))]:
+            n = rng.choice((1, 2, 1000000))
+            steps.insert(rng.randrange(len(steps) + 1), step(n, pair))
+            steps.insert(rng.randrange(len(steps) + 1), step(-n, pair))
+        rows = ", ".join("(%d, %s, %s)" % (i, literal(a, types[0]), literal(b, types[1])) for i, (a, b) in enumerate(kept))
+        text = "(SELECT %s(a, b ORDER BY i) FROM (VALUES %s) t (i, a, b)%s)" % (
+            name, rows or "(0, NULL::%s, NULL::%s)" % tuple(types), "" if kept else " WHERE false")
+        args = ",".join(types)
+        out.append(("aggregate %s(%s)" % (name, args), "\t".join(["agg", name, args] + [escape(s) for s in steps]), text))
     return out
 
 

@@ -98,6 +98,17 @@ AGGREGATES = [
     ("c_days", "SELECT date_trunc('month', at) AS month, sum(qty * price) AS total, count(*) AS n FROM core.c GROUP BY 1"),
 ]
 
+# Deviations and regressions of floats come from exact sums, PostgreSQL's from rounded ones: compared to 6 digits.
+STATISTICS = [
+    ("bit_aggs", "SELECT g, bit_and(i2) AS a2, bit_or(i4) AS o4, bit_xor(i8) AS x8, bit_and(n4) FILTER (WHERE b) AS f, bit_xor(DISTINCT s2) AS d, every(b) AS e FROM core.a GROUP BY g"),
+    ("bit_global", "SELECT bit_and(i4) AS a, bit_or(i8) AS o, bit_xor(i2) AS x FROM core.a WHERE n4 > 10"),
+    ("stddev_int", "SELECT g, stddev(i2) AS a, stddev_pop(i4) AS b, stddev_samp(i8) AS c, variance(n4) AS d, var_pop(n8) AS e, var_samp(DISTINCT s2) AS f FROM core.a GROUP BY g"),
+    ("stddev_num", "SELECT g, stddev(num) AS a, var_pop(num) AS b, variance(dec) AS c, stddev_pop(dec) FILTER (WHERE b) AS d, stddev_samp(DISTINCT dec) AS e FROM core.a GROUP BY g"),
+    ("stddev_float", "SELECT g, round(stddev(q8)::numeric, 6) AS a, round(var_pop(q4)::numeric, 6) AS b, var_samp(q8) IS NULL AS n, var_pop(f8) FILTER (WHERE f8 IN ('NaN', 'Infinity', 1)) AS i FROM core.a GROUP BY g"),
+    ("regression", "SELECT g, regr_count(q8, n4) AS n, round(corr(q8, q4)::numeric, 6) AS c, round(covar_pop(n4, q8)::numeric, 4) AS cp, round(covar_samp(n4, q8) FILTER (WHERE b)::numeric, 4) AS cs, round(regr_avgx(q8, q4)::numeric, 6) AS ax, round(regr_avgy(q8, q4)::numeric, 6) AS ay, round(regr_sxx(q8, q4)::numeric, 4) AS sxx, round(regr_syy(q8, q4)::numeric, 3) AS syy, round(regr_sxy(q8, q4)::numeric, 4) AS sxy, round(regr_slope(q8, q4)::numeric, 6) AS s, round(regr_intercept(q8, q4)::numeric, 6) AS i, round(regr_r2(q8, q4)::numeric, 6) AS r2 FROM core.a GROUP BY g"),
+    ("stat_global", "SELECT stddev(dec) AS s, regr_count(dec, n4) AS n, variance(n4) AS v FROM core.a WHERE n4 > 1000"),
+]
+
 JOINS = [
     ("inner_join", "SELECT c.id, a.t, c.qty FROM core.c c JOIN core.a a ON a.id = c.a_id"),
     ("inner_where", "SELECT c.id, a.id AS aid FROM core.c c, core.a a WHERE a.id = c.a_id AND a.n4 > 0 AND c.qty < 10"),
@@ -201,7 +212,7 @@ GUARDED = [
     ("guard_cast", "SELECT id, CASE WHEN t IN ('0', '1', '42') THEN t::int END AS n FROM core.a"),
 ]
 
-FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + JOINS + SETS + GUARDED
+FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + STATISTICS + JOINS + SETS + GUARDED
 
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {"json_path": "#> and #>> take a text[], and arrays are not supported yet"}

@@ -185,23 +185,33 @@ static void eval_cast(struct fn_ctx *ctx, struct field *f)
     }
 }
 
-/* "3*text" adds text 3 times, "-2*text" takes it away twice. */
+/* "3*text" adds text 3 times, "-2*text" takes it away twice. Two arguments are separated by a semicolon. */
 static bool weighted(struct fn_ctx *ctx, const struct agg *a, struct agg_state *s, struct field *f)
 {
     char *text;
     long weight = strtol(f->p, &text, 10);
-    union val v = {.i = 0};
-    bool null = strcmp(text + 1, "\\N") == 0 || strcmp(text + 1, "NULL") == 0;
-    struct field value = {text + 1, f->len - (size_t)(text + 1 - f->p), null};
-    if (a->arg_count && a->kind != AGG_COUNT && !read_value(ctx, a->arg, &value, &v))
-        return false;
-    if (a->kind == AGG_COUNT_STAR || !null)
-        agg_update(a, s, &v, weight);
+    union val v[AGG_ARGS_MAX] = {{.i = 0}};
+    bool any_null = false;
+    for (uint32_t i = 0; i < a->arg_count; i++) {
+        char *end = i + 1 < a->arg_count ? strchr(text + 1, ';') : f->p + f->len;
+        *end = '\0';
+        bool null = strcmp(text + 1, "\\N") == 0 || strcmp(text + 1, "NULL") == 0;
+        struct field value = {text + 1, (size_t)(end - text - 1), null};
+        if (a->kind != AGG_COUNT && !read_value(ctx, i ? a->arg2 : a->arg, &value, &v[i]))
+            return false;
+        any_null |= null;
+        text = end;
+    }
+    if (a->kind == AGG_COUNT_STAR || !any_null)
+        agg_update(a, s, v, weight);
     return true;
 }
 
 static void eval_agg(struct fn_ctx *ctx, struct field *f, unsigned n)
 {
+    char *comma = strchr(f[2].p, ',');
+    if (comma)
+        *comma = '\0';
     enum type_id t = type_named(f[2].p);
     const struct agg *a = NULL;
     for (uint32_t i = 0; i < agg_count() && !a; i++)
@@ -286,8 +296,10 @@ static void list_tables(void)
                type_info(c->to)->pg_name);
     }
     for (uint32_t i = 0; i < agg_count(); i++)
-        printf("agg\t%s\t%u\t%s\t%s\n", agg_at(i)->name, agg_at(i)->ordered,
+        printf("agg\t%s\t%u\t%s%s%s\t%s\n", agg_at(i)->name, agg_at(i)->ordered,
                agg_at(i)->arg_count ? type_info(agg_at(i)->arg)->pg_name : "",
+               agg_at(i)->arg_count == 2 ? "," : "",
+               agg_at(i)->arg_count == 2 ? type_info(agg_at(i)->arg2)->pg_name : "",
                type_info(agg_at(i)->result)->pg_name);
     for (int t = 0; t < T_COUNT; t++)
         printf("type\t%s\t%u\t%c\t%s\n", type_info((enum type_id)t)->pg_name, type_info((enum type_id)t)->oid,

@@ -233,6 +233,115 @@ static void interval_sums(void)
     agg_state_fini(&s);
 }
 
+/* ---- every accumulator: what is left after insertions and deletions in any order is all that counts ---- */
+
+static const char *const int_texts[] = {"0", "1", "-1", "7", "-32768", "32767", "12"};
+static const char *const int8_texts[] = {"0", "9223372036854775807", "-9223372036854775808", "3",
+                                         "-1000000007"};
+static const char *const numeric_texts[] = {"0",    "1.50",   "-2.250",   "NaN",
+                                            "1e60", "-1e-30", "Infinity", "99999999999999999999.5"};
+static const char *const float_texts[] = {"0",     "-0",        "1.1", "-2.25e-300", "NaN",
+                                          "1e150", "-Infinity", "3",   "5e-324"};
+static const char *const float4_texts[] = {"0", "1.5", "-2.25e-30", "NaN", "1e30", "-Infinity", "3"};
+static const char *const bool_texts[] = {"t", "f"};
+static const char *const interval_texts[] = {"1 day", "-00:00:00.5", "1 mon"};
+struct texts {
+    const char *const *text;
+    uint32_t count;
+};
+#define TEXTS(list) ((struct texts){list, ARRAY_COUNT(list)})
+
+static struct texts texts_of(enum type_id t)
+{
+    switch (t) {
+    case T_BOOL: return TEXTS(bool_texts);
+    case T_INT8: return TEXTS(int8_texts);
+    case T_NUMERIC: return TEXTS(numeric_texts);
+    case T_FLOAT4: return TEXTS(float4_texts);
+    case T_FLOAT8: return TEXTS(float_texts);
+    case T_INTERVAL: return TEXTS(interval_texts);
+    default: return TEXTS(int_texts);
+    }
+}
+
+static void random_args(const struct agg *a, union val *v)
+{
+    for (uint32_t i = 0; i < a->arg_count; i++) {
+        struct type t = {(enum type_id)(i ? a->arg2 : a->arg), -1};
+        struct texts texts = texts_of(t.id);
+        const char *text = texts.text[next_random() % texts.count];
+        CHECK(type_input(&ctx, t, text, strlen(text), &v[i]));
+    }
+}
+
+#define STEPS 24
+static void one_random_history(const struct agg *a)
+{
+    union val v[STEPS][AGG_ARGS_MAX];
+    int64_t kept[STEPS], given[STEPS] = {0};
+    struct agg_state s, plain;
+    agg_state_init(&s);
+    agg_state_init(&plain);
+    for (int i = 0; i < STEPS; i++) {
+        random_args(a, v[i]);
+        kept[i] = (int64_t)(next_random() % 3) * (next_random() % 2 ? 1 : 0);
+        agg_update(a, &plain, v[i], kept[i]);
+    }
+    for (int round = 0; round < 100; round++) { /* counts may be negative meanwhile */
+        int i = (int)(next_random() % STEPS);
+        int64_t weight = (int64_t)(next_random() % 7) - 3;
+        agg_update(a, &s, v[i], weight);
+        given[i] += weight;
+    }
+    for (int i = STEPS - 1; i >= 0; i--)
+        agg_update(a, &s, v[i], kept[i] - given[i]);
+    CHECK(s.count == plain.count);
+    CHECK_STR(result(a, &s), result(a, &plain));
+    for (int i = 0; i < STEPS; i++)
+        agg_update(a, &s, v[i], -kept[i]);
+    CHECK(s.count == 0 && s.ext == NULL);
+    agg_state_fini(&s);
+    agg_state_fini(&plain);
+}
+
+static void any_history_gives_the_same(void)
+{
+    for (uint32_t i = 0; i < agg_count(); i++)
+        for (int n = 0; n < 40 && !agg_at(i)->ordered; n++) {
+            one_random_history(agg_at(i));
+            arena_reset(&arena);
+        }
+}
+
+static void deviations(void)
+{
+    const struct agg *samp = find("stddev", T_INT4), *pop = find("var_pop", T_NUMERIC),
+                     *f = find("var_pop", T_FLOAT8);
+    struct agg_state s;
+    agg_state_init(&s);
+    add_text(samp, &s, "1", 1);
+    CHECK_STR(result(samp, &s), "NULL");
+    for (int i = 2; i <= 5; i++)
+        add_text(samp, &s, (char[]){(char)('0' + i), 0}, 1);
+    CHECK_STR(result(samp, &s), "1.5811388300841897");
+    agg_state_fini(&s);
+    agg_state_init(&s);
+    add_text(pop, &s, "0.10", 3);
+    CHECK_STR(result(pop, &s), "0");
+    add_text(pop, &s, "0.4", 1);
+    CHECK_STR(result(pop, &s), "0.01687500000000000000");
+    add_text(pop, &s, "Infinity", 1);
+    CHECK_STR(result(pop, &s), "NaN");
+    agg_state_fini(&s);
+    agg_state_init(&s);
+    add_text(f, &s, "1e16", 1); /* no digit of the difference is lost */
+    add_text(f, &s, "10000000000000002", 1);
+    CHECK_STR(result(f, &s), "1");
+    add_text(f, &s, "1.7e308", 1);
+    CHECK_STR(result(f, &s), "value out of range: overflow");
+    agg_state_fini(&s);
+}
+
 int main(void)
 {
     arena_init(&arena);
@@ -244,6 +353,8 @@ int main(void)
     RUN(integer_sums);
     RUN(booleans_and_counts);
     RUN(interval_sums);
+    RUN(any_history_gives_the_same);
+    RUN(deviations);
     arena_fini(&arena);
     TEST_END();
 }

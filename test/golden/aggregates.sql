@@ -1,0 +1,7 @@
+-- table core.a: id integer not null, x integer, y bigint, name text, at timestamptz, f float8, g float4, n numeric; key id
+-- api bits
+-- api deviations
+-- api pairs
+CREATE VIEW bits AS SELECT x, bit_and(y) AS a, bit_or(x) AS o, bit_xor(DISTINCT y) FILTER (WHERE y > 0) AS e, every(y > 0) FROM core.a GROUP BY x;
+CREATE VIEW deviations AS SELECT stddev(x) AS s, variance(n) AS v, var_pop(f) AS p, stddev_samp(DISTINCT g) AS d, stddev_pop(y + 1) AS q FROM core.a;
+CREATE VIEW pairs AS SELECT name, corr(f, g) AS c, regr_slope(x, y) FILTER (WHERE x > 0) AS s, regr_count(DISTINCT x, f) AS n, covar_pop(f, g) AS v FROM core.a GROUP BY name;
