@@ -18,6 +18,7 @@
 #include "store/gate.h"
 #include "store/store.h"
 #include "types/numeric.h"
+#include "types/regex.h"
 #include "types/sql_doc.h"
 
 #include <inttypes.h>
@@ -42,6 +43,11 @@ static const struct limit configuration_limits[] = {
     LIMIT(YAML_DEPTH_MAX, COUNT, "nesting of penstock.yaml; deeper is refused"),
     LIMIT(EXPR_DEPTH_MAX, COUNT, "nesting of an SQL expression; deeper is refused with its position"),
     LIMIT(PLAN_STACK_BYTES, BYTES, "stack of the thread that parses and plans SQL"),
+    LIMIT(REGEX_DEPTH_MAX, COUNT,
+          "nesting of a regular expression, and groups of a branch; more is too complex"),
+    LIMIT(REGEX_STATES_MAX, COUNT, "states of a compiled regular expression; more is too complex"),
+    LIMIT(REGEX_STEPS_MAX, COUNT,
+          "states that one search of a regular expression visits; more is an error of the row"),
     LIMIT(COLUMNS_MAX, COUNT, "columns of a table or view"),
     LIMIT(NUM_DIGITS_MAX, COUNT,
           "digits of a numeric before its point, as in PostgreSQL; more is an error of the row"),

@@ -30,6 +30,8 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_TOO_LARGE,      /* 54000: requested length too large */
                 FN_INTERVAL_RANGE, /* 22015: interval field value out of range */
                 FN_ZONE_RANGE,     /* 22009: time zone displacement out of range */
+                FN_BAD_REGEX,      /* 2201B: invalid regular expression */
+                FN_BAD_ESCAPE_USE, /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
                 FN_BAD_UNICODE,    /* 22P05: \u0000 where text must hold it */
                 FN_ERROR_COUNT
 };

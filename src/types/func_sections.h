@@ -10,6 +10,7 @@ extern const struct fn_list fn_float;   /* func_float.c: float4 and float8 arith
 extern const struct fn_list fn_numeric; /* func_numeric.c: numeric arithmetic and functions */
 extern const struct fn_list fn_text;    /* func_text.c: strings */
 extern const struct fn_list fn_like;    /* func_like.c: LIKE and ILIKE */
+extern const struct fn_list fn_regex;   /* func_regex.c: regular expressions and SIMILAR TO */
 extern const struct fn_list fn_bytea;   /* func_bytea.c: bytea, encode and decode, digests */
 extern const struct fn_list
     fn_datetime;                     /* func_datetime.c: dates and times, their operators and comparisons */

@@ -1,5 +1,7 @@
 """The values that test_functions.py feeds to every function: edges of each type, and spellings that must be refused."""
 
+from . import regex_values
+
 _LONG = "abc" * 40 + "äöü€"
 
 _FLOATS = ["0", "-0", "1", "-1", "0.5", "1.5", "2.5", "-2.5", "0.1", "3.14159265358979", "100", "-123.456", "1e10", "-1e10",
@@ -172,6 +174,8 @@ for _t in ("json", "jsonb"):
         SPECIAL["%s(%s,text)" % (_op, _t)] = [VALUES[_t], _KEYS]
         SPECIAL["%s(%s,int4)" % (_op, _t)] = [VALUES[_t], _INDEXES]
     SPECIAL["%s_extract_path(%s,text)" % (_t, _t)] = SPECIAL["%s_extract_path_text(%s,text)" % (_t, _t)] = [VALUES[_t], _KEYS]
+
+SPECIAL.update(regex_values.SPECIAL)
 
 # Rows whose result is not a function of the arguments alone.
 SKIP = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "gen_random_uuid", "random", "timeofday"}

@@ -31,6 +31,8 @@ EXPRESSIONS = [
     ("arith_numeric", "SELECT id, dec + 1 AS p, dec * dec AS sq, dec - n4 AS m, dec / 3 AS third, -dec AS neg, dec % 1.7 AS md, num * 2 AS twice FROM core.a"),
     ("arith_float", "SELECT id, q8 + q4 AS p, q8 * 0.5::float8 AS h, q8 - n4 AS m, -f8 AS neg, f4 * 1 AS same, abs(f8) AS ab FROM core.a"),
     ("bits", "SELECT id, n4 & 7 AS a, n4 | 8 AS o, n4 # 5 AS x, ~n4 AS n, n8 << 3 AS l, n8 >> 2 AS r FROM core.a"),
+    ("regex", "SELECT id, t ~ '^[a-c]+$' AS m, vc !~* 'Z' AS n, regexp_replace(t, '(.)(.?)', '<\\2\\1>', 'g') AS r, substring(vc from '([a-z]+)$') AS s, regexp_count(t, '\\w') AS c, t SIMILAR TO '(a|_b)%' AS sim, substring(t similar '%#\"_#\"' escape '#') AS part FROM core.a"),
+    ("regex_where", "SELECT id, t FROM core.a WHERE t ~ '(?i)(.)\\1' OR vc NOT SIMILAR TO '%[a-m]%'"),
     ("compare", "SELECT id, n4 = s2 AS eq, n4 <> s2 AS ne, n4 < n8 AS lt, dec <= n4 AS le, q8 > dec AS gt, f8 >= f4 AS ge, t < vc AS tl, ch = 'ab' AS ce, d < ts AS dt, tz > ts AS tt FROM core.a"),
     ("three_valued", "SELECT id, b AND g = 1 AS a, b OR g = 1 AS o, NOT b AS n, b IS TRUE AS t, b IS NOT TRUE AS nt, b IS FALSE AS f, b IS NOT FALSE AS nf, b IS UNKNOWN AS u, (g = 1) IS NULL AS x FROM core.a"),
     ("case_when", "SELECT id, CASE WHEN n4 > 5 THEN 'big' WHEN n4 < -5 THEN 'small' ELSE 'mid' END AS c, CASE g WHEN 1 THEN 1.5 WHEN 2 THEN 2 END AS s, CASE WHEN n4 = 0 THEN 0 ELSE 100 / n4 END AS guarded FROM core.a"),
