@@ -24,10 +24,9 @@ CREATE TABLE core.lineitem (l_orderkey int NOT NULL, l_partkey int NOT NULL, l_s
 """
 TABLES = ("region", "nation", "part", "supplier", "partsupp", "customer", "orders", "lineitem")
 
-NATIONS = (("ALGERIA", 0), ("ARGENTINA", 1), ("BRAZIL", 1), ("CANADA", 1), ("CHINA", 2), ("FRANCE", 3), ("GERMANY", 3), ("INDIA", 2),
-           ("JAPAN", 2), ("SAUDI ARABIA", 4), ("UNITED STATES", 1), ("VIETNAM", 2))
+NATIONS = (("ALGERIA", 0), ("ARGENTINA", 1), ("BRAZIL", 1), ("FRANCE", 3), ("GERMANY", 3), ("INDIA", 2), ("JAPAN", 2))
 REGIONS = ("AFRICA", "AMERICA", "ASIA", "EUROPE", "MIDDLE EAST")
-PARTS, SUPPLIERS, CUSTOMERS, ORDERS = 40, 14, 30, 150
+PARTS, SUPPLIERS, CUSTOMERS, ORDERS = 40, 14, 30, 300
 DAY = datetime.timedelta(days=1)
 START = datetime.date(1992, 1, 1)
 
@@ -54,11 +53,10 @@ def nation(key, r):
 
 def part(key, r):
     name = " ".join(r.sample(("forest", "green", "almond", "ivory", "lemon", "plum"), 3))
-    kind = " ".join((r.choice(("STANDARD", "SMALL", "MEDIUM", "ECONOMY", "PROMO")), r.choice(("ANODIZED", "POLISHED", "PLATED")),
-                     r.choice(("TIN", "STEEL", "BRASS"))))
+    kind = " ".join((r.choice(("MEDIUM", "ECONOMY", "PROMO")), r.choice(("ANODIZED", "POLISHED")), r.choice(("STEEL", "BRASS"))))
     maker = r.randint(1, 2)
     box = "%s %s" % (r.choice(("SM", "LG", "MED")), r.choice(("CASE", "BOX", "BAG", "PKG", "PACK")))
-    return (key, name, "Manufacturer#%d" % maker, "Brand#%d%d" % (maker, r.randint(2, 3)), kind, r.choice((1, 3, 5, 9, 14, 15, 23, 36, 45, 49)), box,
+    return (key, name, "Manufacturer#%d" % maker, "Brand#%d%d" % (maker, r.randint(2, 3)), kind, r.choice((1, 5, 9, 15, 15, 23, 36)), box,
             _money(r, 900, 2000), "part")
 
 
@@ -78,15 +76,23 @@ def customer(key, r):
             r.choice(("BUILDING", "AUTOMOBILE", "MACHINERY")), _comment(r, "special"))
 
 
+# Days that queries look at: rows are there more often than elsewhere.
+HOT = tuple(datetime.date(*d) for d in ((1993, 7, 10), (1993, 10, 5), (1994, 1, 3), (1994, 5, 1), (1995, 2, 20), (1995, 8, 20), (1996, 1, 10), (1996, 9, 1)))
+
+
+def _day(n):
+    return HOT[n % 8] + DAY * (n // 8 % 60) if n % 3 else START + DAY * (n * 37 % 2400)
+
+
 def orders(key, r):
-    day = START + DAY * r.randrange(2400)
+    day = _day(key if r.random() < 0.7 else r.randrange(1000))
     return (key, r.randint(1, CUSTOMERS * 2 // 3), r.choice("OFP"), _money(r, 1000, 400000), day,
             r.choice(("1-URGENT", "2-HIGH", "3-MEDIUM", "4-NOT SPECIFIED", "5-LOW")), "Clerk#%09d" % r.randint(1, 9), 0,
             _comment(r, "special", "requests"))
 
 
 def lineitem(key, r):
-    order_day = START + DAY * (key[0] * 37 % 2400)
+    order_day = _day(key[0])
     ship = order_day + DAY * r.randint(1, 121)
     commit = order_day + DAY * r.randint(30, 90)
     receipt = ship + DAY * r.randint(1, 30)
