@@ -192,7 +192,8 @@ static void apply_value(struct aggregate_state *s, struct group *g, const struct
         agg_update(call->agg, &g->calls[index], v, weight);
         return;
     }
-    value_key(s, g, index, v);
+    bool by_look = call->agg->kind == AGG_SINGLE_VALUE; /* its type may have no order */
+    value_key(s, g, index, by_look ? NULL : v);
     value_row(s, index, v);
     count_look(s, weight);
     g->calls[index].count += weight;
@@ -329,9 +330,9 @@ static bool extreme_result(struct aggregate_state *s, const struct group *g, con
                            uint32_t index, union val *out, uint8_t *state)
 {
     value_key(s, g, index, NULL);
-    const struct ordmap_node *n = call->agg->kind == AGG_MIN
-                                      ? ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len)
-                                      : ordmap_last(&s->ordered, s->value_bytes.p, s->value_bytes.len);
+    const struct ordmap_node *n = call->agg->kind == AGG_MAX
+                                      ? ordmap_last(&s->ordered, s->value_bytes.p, s->value_bytes.len)
+                                      : ordmap_first(&s->ordered, s->value_bytes.p, s->value_bytes.len);
     *state = VAL_NULL;
     return !n ||
            row_decode(&s->arena, &s->value_schema[index], ordmap_payload(n), n->payload_len, out, state);

@@ -5,7 +5,11 @@
  *
  * Outer joins keep for every row of a preserved side the weight of its matches (those that pass the residual):
  * when it becomes positive the NULL-padded row is taken back, when it falls to zero it is put out again. Rows with a
- * NULL in the key match nothing: inner sides drop them, preserved sides pass them padded, stateless. */
+ * NULL in the key match nothing (but where the key is compared with IS NOT DISTINCT FROM): inner sides drop them,
+ * preserved sides pass them padded, stateless.
+ *
+ * Semi, anti and mark joins put out rows of the left side alone, by whether they have matches; these counts are all that they keep
+ * of the matching. A mark may have three values: it is NULL while no pair matches but the residual is NULL for some. */
 #include "base/hash.h"
 #include "ops/bytemap.h"
 #include "ops/eval.h"
@@ -17,6 +21,7 @@
 struct join_row {
     int64_t weight;
     int64_t matches; /* weight of the other side's rows that match; kept only on preserved sides */
+    int64_t unknown; /* and of those for which the residual is NULL; kept for a mark of three values */
     uint32_t hash;   /* of the row bytes */
     uint32_t len;
     uint32_t position; /* in its key's array */
@@ -37,12 +42,15 @@ struct join_side {
     uint32_t key_count;
     struct key_column *key;
     const uint32_t *columns;
-    bool preserved;  /* its unmatched rows are put out padded */
+    const bool *null_safe; /* by key */
+    bool preserved;  /* its unmatched rows are put out padded, or (left only) its rows alone are put out */
     uint32_t offset; /* of its first column in the output */
     size_t bytes;    /* of rows and keys */
 };
 struct join_state {
     struct join_side side[2];
+    enum join_kind kind;
+    bool left_only;                   /* semi, anti or mark join */
     struct eval *residual;            /* NULL: none */
     struct batch *candidates;         /* pairs under test of the residual: left ++ right columns */
     struct join_row **candidate_rows; /* the other side's row of each candidate */
@@ -60,11 +68,13 @@ static void side_init(struct join_side *s, struct op *op, uint32_t which)
     bytemap_init(&s->keys);
     s->key_count = n->u.join.key_count;
     s->columns = which ? n->u.join.right_keys : n->u.join.left_keys;
+    s->null_safe = n->u.join.null_safe;
     s->key = xcalloc(s->key_count, sizeof *s->key);
     for (uint32_t i = 0; i < s->key_count; i++)
         s->key[i].column = s->columns[i];
     enum join_kind k = n->u.join.kind;
-    s->preserved = k == JOIN_FULL || k == (which ? JOIN_RIGHT : JOIN_LEFT);
+    s->preserved =
+        k == JOIN_FULL || k == (which ? JOIN_RIGHT : JOIN_LEFT) || (!which && join_outputs_left(k));
     s->offset = which ? n->inputs[0]->schema.column_count : 0;
 }
 
@@ -253,6 +263,68 @@ static void emit_pair(struct op *op, struct join_side *mine, struct join_side *o
     put_state_row(op->out, n, other, row);
 }
 
+/* ---- semi, anti and mark joins ---- */
+
+struct match { /* what a left row has met */
+    int64_t matches, unknown;
+};
+enum verdict { OUT, IN_FALSE, IN_NULL, IN_TRUE }; /* put out or not, and under which mark */
+
+static enum verdict verdict_of(const struct join_state *s, struct match m)
+{
+    switch (s->kind) {
+    case JOIN_SEMI: return m.matches > 0 ? IN_TRUE : OUT;
+    case JOIN_ANTI: return m.matches > 0 ? OUT : IN_TRUE;
+    default: return m.matches > 0 ? IN_TRUE : m.unknown > 0 ? IN_NULL : IN_FALSE;
+    }
+}
+
+static void put_mark(struct op *op, uint32_t r, const struct join_side *left, enum verdict v)
+{
+    const struct join_state *s = op->state;
+    if (s->kind != JOIN_MARK)
+        return;
+    struct vec *mark = &op->out->cols[left->schema->column_count];
+    mark->state[r] = v == IN_NULL ? VAL_NULL : VAL_OK;
+    mark->v[r].i = v == IN_TRUE;
+}
+
+static void emit_left_batch_row(struct op *op, struct join_side *left, const struct batch *b, uint32_t r,
+                                struct match m)
+{
+    enum verdict v = verdict_of(op->state, m);
+    if (v == OUT)
+        return;
+    uint32_t n = op_out_row(op, b->weight[r]);
+    put_batch_row(op->out, n, left, b, r);
+    put_mark(op, n, left, v);
+}
+
+static void emit_left_state_row(struct op *op, struct join_side *left, const struct join_row *row,
+                                enum verdict v, int64_t weight)
+{
+    if (v == OUT)
+        return;
+    uint32_t n = op_out_row(op, weight);
+    put_state_row(op->out, n, left, row);
+    put_mark(op, n, left, v);
+}
+
+/* A left row gains matches, or pairs that are unknown. */
+static void meet_left_row(struct op *op, struct join_side *left, struct join_row *row, struct match more)
+{
+    enum verdict before = verdict_of(op->state, (struct match){row->matches, row->unknown});
+    weight_add(&row->matches, more.matches);
+    weight_add(&row->unknown, more.unknown);
+    enum verdict after = verdict_of(op->state, (struct match){row->matches, row->unknown});
+    if (before == after)
+        return;
+    emit_left_state_row(op, left, row, before, -row->weight);
+    emit_left_state_row(op, left, row, after, row->weight);
+}
+
+/* ---- pairs ---- */
+
 /* The other side's row gains w in matches; says so when it crosses zero. */
 static void match_state_row(struct op *op, struct join_side *mine, struct join_side *other,
                             struct join_row *row, int64_t w)
@@ -269,71 +341,86 @@ static void match_state_row(struct op *op, struct join_side *mine, struct join_s
 static void join_pair(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
                       uint32_t r, struct join_row *row)
 {
+    const struct join_state *s = op->state;
     int64_t w = b->weight[r];
+    if (s->left_only) {
+        if (other->preserved)
+            meet_left_row(op, other, row, (struct match){w, 0});
+        return;
+    }
     emit_pair(op, mine, other, b, r, row, weight_product(w, row->weight));
     if (other->preserved)
         match_state_row(op, mine, other, row, w);
 }
 
-/* Tests the residual for up to BATCH_ROWS candidates; returns the weight of those that pass. */
-static int64_t test_candidates(struct op *op, struct join_side *mine, struct join_side *other,
-                               const struct batch *b, uint32_t r)
+/* The residual is NULL for a pair. */
+static void unknown_pair(struct op *op, struct join_side *other, const struct batch *b, uint32_t r,
+                         struct join_row *row, struct match *sum)
+{
+    if (!op->node->u.join.three_valued)
+        return;
+    weight_add(&sum->unknown, row->weight);
+    if (other->preserved)
+        meet_left_row(op, other, row, (struct match){0, b->weight[r]});
+}
+
+/* Tests the residual for up to BATCH_ROWS candidates; adds up the weight of those that pass. */
+static void test_candidates(struct op *op, struct join_side *mine, struct join_side *other,
+                            const struct batch *b, uint32_t r, struct match *sum)
 {
     struct join_state *s = op->state;
     struct vec pass = eval_run(s->residual, s->candidates);
-    int64_t weight = 0;
     for (uint32_t i = 0; i < s->candidates->row_count; i++) {
         struct join_row *row = s->candidate_rows[i];
         if (pass.state[i] == VAL_ERROR) {
             op_row_error(op, weight_product(b->weight[r], row->weight), eval_error_text(s->residual));
         } else if (pass.state[i] == VAL_OK && pass.v[i].i) {
-            weight_add(&weight, row->weight);
+            weight_add(&sum->matches, row->weight);
             join_pair(op, mine, other, b, r, row);
+        } else if (pass.state[i] == VAL_NULL) {
+            unknown_pair(op, other, b, r, row, sum);
         }
     }
     batch_reset(s->candidates, s->candidates->column_count);
-    return weight;
 }
 
-static int64_t join_row_residual(struct op *op, struct join_side *mine, struct join_side *other,
-                                 const struct batch *b, uint32_t r, struct join_key *k)
+static struct match join_row_residual(struct op *op, struct join_side *mine, struct join_side *other,
+                                      const struct batch *b, uint32_t r, struct join_key *k)
 {
     struct join_state *s = op->state;
-    int64_t weight = 0;
+    struct match sum = {0, 0};
     for (uint32_t i = 0; i < k->count; i++) {
         uint32_t n = s->candidates->row_count++;
         put_batch_row(s->candidates, n, mine, b, r);
         put_state_row(s->candidates, n, other, k->rows[i]);
         s->candidate_rows[n] = k->rows[i];
         if (batch_full(s->candidates))
-            weight_add(&weight, test_candidates(op, mine, other, b, r));
+            test_candidates(op, mine, other, b, r, &sum);
     }
     if (s->candidates->row_count)
-        weight_add(&weight, test_candidates(op, mine, other, b, r));
-    return weight;
+        test_candidates(op, mine, other, b, r, &sum);
+    return sum;
 }
 
 /* Joins row r of the change with the other side; returns the weight of its matches. */
-static int64_t join_with_other(struct op *op, struct join_side *mine, struct join_side *other,
-                               const struct batch *b, uint32_t r, uint64_t hash)
+static struct match join_with_other(struct op *op, struct join_side *mine, struct join_side *other,
+                                    const struct batch *b, uint32_t r, uint64_t hash)
 {
     struct join_state *s = op->state;
     struct join_key *k = side_key(other, hash, &s->key, false);
-    if (!k)
-        return 0;
-    if (s->residual)
+    struct match sum = {0, 0};
+    if (k && s->residual)
         return join_row_residual(op, mine, other, b, r, k);
-    int64_t weight = 0;
-    for (uint32_t i = 0; i < k->count; i++) {
-        weight_add(&weight, k->rows[i]->weight);
+    for (uint32_t i = 0; k && i < k->count; i++) {
+        weight_add(&sum.matches, k->rows[i]->weight);
         join_pair(op, mine, other, b, r, k->rows[i]);
     }
-    return weight;
+    return sum;
 }
 
 /* Row r becomes part of (or leaves) its own side. */
 static void keep_row(struct join_state *s, struct join_side *mine, const struct batch *b, uint32_t r,
-                     uint64_t hash, int64_t matches)
+                     uint64_t hash, struct match met)
 {
     struct join_key *k = side_key(mine, hash, &s->key, true);
     buf_reset(&s->row);
@@ -342,7 +429,8 @@ static void keep_row(struct join_state *s, struct join_side *mine, const struct 
     struct join_row *row = key_find_row(k, row_hash, &s->row);
     if (!row) {
         row = key_add_row(mine, k, row_hash, &s->row);
-        row->matches = matches;
+        row->matches = met.matches;
+        row->unknown = met.unknown;
     }
     weight_add(&row->weight, b->weight[r]);
     if (row->weight == 0)
@@ -352,9 +440,20 @@ static void keep_row(struct join_state *s, struct join_side *mine, const struct 
 static bool key_has_null(const struct join_side *s, const struct batch *b, uint32_t r)
 {
     for (uint32_t i = 0; i < s->key_count; i++)
-        if (b->cols[s->columns[i]].state[r] == VAL_NULL)
+        if (b->cols[s->columns[i]].state[r] == VAL_NULL && !s->null_safe[i])
             return true;
     return false;
+}
+
+/* What a preserved side's row puts out for itself. */
+static void emit_own(struct op *op, struct join_side *mine, struct join_side *other, const struct batch *b,
+                     uint32_t r, struct match met)
+{
+    const struct join_state *s = op->state;
+    if (s->left_only)
+        emit_left_batch_row(op, mine, b, r, met);
+    else if (met.matches <= 0)
+        emit_padded_batch_row(op, mine, other, b, r, b->weight[r]);
 }
 
 static void join_push(struct op *op, uint32_t input, const struct batch *b)
@@ -364,16 +463,16 @@ static void join_push(struct op *op, uint32_t input, const struct batch *b)
     for (uint32_t r = 0; r < b->row_count; r++) {
         if (key_has_null(mine, b, r)) {
             if (mine->preserved)
-                emit_padded_batch_row(op, mine, other, b, r, b->weight[r]);
+                emit_own(op, mine, other, b, r, (struct match){0, 0});
             continue;
         }
         buf_reset(&s->key);
         key_encode_vecs(&s->key, mine->schema, b->cols, r, mine->key, mine->key_count);
         uint64_t hash = hash_bytes(s->key.p, s->key.len);
-        int64_t matches = join_with_other(op, mine, other, b, r, hash);
-        if (mine->preserved && matches <= 0)
-            emit_padded_batch_row(op, mine, other, b, r, b->weight[r]);
-        keep_row(s, mine, b, r, hash, matches);
+        struct match met = join_with_other(op, mine, other, b, r, hash);
+        if (mine->preserved)
+            emit_own(op, mine, other, b, r, met);
+        keep_row(s, mine, b, r, hash, met);
     }
     op_flush(op);
     while (s->grave_count)
@@ -383,11 +482,13 @@ static void join_push(struct op *op, uint32_t input, const struct batch *b)
 static void join_open(struct op *op)
 {
     struct join_state *s = xcalloc(1, sizeof *s);
+    s->kind = op->node->u.join.kind;
+    s->left_only = join_outputs_left(s->kind);
     side_init(&s->side[0], op, 0);
     side_init(&s->side[1], op, 1);
     if (op->node->u.join.residual) {
         s->residual = eval_new(op->node->u.join.residual);
-        s->candidates = batch_new(op->node->schema.column_count);
+        s->candidates = batch_new(s->side[1].offset + s->side[1].schema->column_count);
         s->candidate_rows = xcalloc(BATCH_ROWS, sizeof(struct join_row *));
     }
     (void)buf_room(&s->key,

@@ -48,19 +48,35 @@ static void put_map(struct buf *b, const struct plan_node *n)
     }
 }
 
+/* The columns that a residual may mention; columns to be freed. */
+static struct schema both_sides(const struct plan_node *n)
+{
+    const struct schema *l = &n->inputs[0]->schema, *r = &n->inputs[1]->schema;
+    struct schema s = {l->column_count + r->column_count, NULL};
+    s.columns = xcalloc(s.column_count + 1, sizeof(*s.columns));
+    memcpy(s.columns, l->columns, l->column_count * sizeof(*s.columns));
+    memcpy(s.columns + l->column_count, r->columns, r->column_count * sizeof(*s.columns));
+    return s;
+}
+
 static void put_join(struct buf *b, const struct plan_node *n)
 {
     static const char *const kinds[] = {
-        [JOIN_INNER] = "inner", [JOIN_LEFT] = "left", [JOIN_RIGHT] = "right", [JOIN_FULL] = "full"};
-    buf_printf(b, " %s", n->u.join.key_count || n->u.join.residual ? kinds[n->u.join.kind] : "cross");
+        [JOIN_INNER] = "inner", [JOIN_LEFT] = "left", [JOIN_RIGHT] = "right", [JOIN_FULL] = "full",
+        [JOIN_SEMI] = "semi",   [JOIN_ANTI] = "anti", [JOIN_MARK] = "mark"};
+    bool all = !n->u.join.key_count && !n->u.join.residual && !join_outputs_left(n->u.join.kind);
+    buf_printf(b, " %s", all ? "cross" : kinds[n->u.join.kind]);
     for (uint32_t i = 0; i < n->u.join.key_count; i++)
-        buf_printf(b, "%s %s = %s", i ? "," : " on",
+        buf_printf(b, "%s %s %s %s", i ? "," : " on",
                    column_label(&n->inputs[0]->schema, n->u.join.left_keys[i]),
+                   n->u.join.null_safe[i] ? "IS NOT DISTINCT FROM" : "=",
                    column_label(&n->inputs[1]->schema, n->u.join.right_keys[i]));
     if (!n->u.join.residual)
         return;
     buf_put_str(b, n->u.join.key_count ? " and " : " on ");
-    expr_print(b, n->u.join.residual, column_label, &n->schema);
+    struct schema both = both_sides(n);
+    expr_print(b, n->u.join.residual, column_label, &both);
+    free(both.columns);
 }
 
 static void put_call(struct buf *b, const struct plan_call *c, const struct schema *in)

@@ -89,24 +89,37 @@ static void hash_filter(struct planner *p, struct buf *b, const struct plan_node
 static void hash_join(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
 {
     const struct node_info *in[2] = {node_info(p, n->inputs[0]), node_info(p, n->inputs[1])};
-    uint32_t left = n->inputs[0]->schema.column_count;
-    for (uint32_t i = 0; i < n->schema.column_count; i++) { /* a self-join's sides differ */
+    uint32_t left = n->inputs[0]->schema.column_count, count = left + n->inputs[1]->schema.column_count;
+    uint64_t *columns =
+        ARENA_ARRAY(p->arena, uint64_t, count + 1); /* of both sides, which the residual may mention */
+    for (uint32_t i = 0; i < count; i++) {          /* a self-join's sides differ */
         uint32_t side = i >= left;
         buf_printf(b, "side %u", (unsigned)side);
         put_hash(b, in[side]->column_hash[side ? i - left : i]);
-        info->column_hash[i] = finish(b);
+        columns[i] = finish(b);
     }
     buf_printf(b, "join %d", (int)n->u.join.kind);
     for (uint32_t i = 0; i < 2; i++)
         put_hash(b, in[i]->row_hash);
     for (uint32_t i = 0; i < n->u.join.key_count; i++) {
-        put_hash(b, info->column_hash[n->u.join.left_keys[i]]);
-        put_hash(b, info->column_hash[left + n->u.join.right_keys[i]]);
+        put_hash(b, columns[n->u.join.left_keys[i]]);
+        put_hash(b, columns[left + n->u.join.right_keys[i]]);
+        if (n->u.join.null_safe[i])
+            buf_put_str(b, " null safe");
     }
-    struct names names = names_of(p, n->schema.column_count, info->column_hash);
+    if (n->u.join.three_valued)
+        buf_put_str(b, " three values");
+    struct names names = names_of(p, count, columns);
     if (n->u.join.residual)
         expr_canonical(b, n->u.join.residual, column_name, &names);
     info->row_hash = finish(b);
+    for (uint32_t i = 0; i < n->schema.column_count; i++)
+        info->column_hash[i] = i < count ? columns[i] : 0;
+    if (n->u.join.kind != JOIN_MARK)
+        return;
+    buf_put_str(b, "mark");
+    put_hash(b, info->row_hash);
+    info->column_hash[left] = finish(b);
 }
 
 static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_node *n,

@@ -51,6 +51,9 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         buf_printf(b, " %d", (int)n->u.join.kind);
         put_u32s(b, "l", n->u.join.key_count, n->u.join.left_keys);
         put_u32s(b, "r", n->u.join.key_count, n->u.join.right_keys);
+        for (uint32_t i = 0; i < n->u.join.key_count; i++)
+            buf_put_str(b, n->u.join.null_safe[i] ? "n" : "-");
+        buf_put_str(b, n->u.join.three_valued ? " three" : "");
         put_expr(b, n->u.join.residual);
         return;
     case PLAN_AGGREGATE:

@@ -221,8 +221,8 @@ static void put_schema(struct planner *p, struct plan_node *n, const struct rel 
         }
         const struct plan_call *call = &n->u.agg.calls[i - n->u.agg.key_count];
         bool is_count = call->agg->kind == AGG_COUNT || call->agg->kind == AGG_COUNT_STAR;
-        *c = (struct column){
-            .name = p->s->attrs[r->attrs[i]].name, .type = call_type(call), .not_null = is_count};
+        struct type type = call->agg->kind == AGG_SINGLE_VALUE ? call->arg_type : call_type(call);
+        *c = (struct column){.name = p->s->attrs[r->attrs[i]].name, .type = type, .not_null = is_count};
     }
 }
 
@@ -243,12 +243,32 @@ static bool is_distinct_already(struct planner *p, const struct plan_node *in, c
     return false;
 }
 
-static struct port only_keys(struct planner *p, const struct rel *r, const struct port *in,
-                             const uint32_t *keys)
+/* Of a group with one row the calls are that row: a scalar subquery that finds by a key. */
+static bool is_plain_row(const struct plan_node *n)
+{
+    for (uint32_t i = 0; i < n->u.agg.call_count; i++) {
+        enum agg_kind kind = n->u.agg.calls[i].agg->kind;
+        if (n->u.agg.calls[i].filter != PLAN_NO_COLUMN ||
+            (kind != AGG_SINGLE_VALUE && kind != AGG_COUNT_STAR))
+            return false;
+    }
+    return true;
+}
+
+static struct port only_row(struct planner *p, const struct rel *r, const struct port *in,
+                            const struct plan_node *n)
 {
     struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, r->attr_count + 1);
-    for (uint32_t i = 0; i < r->attr_count; i++)
-        exprs[i] = expr_column(p->arena, keys[i], in->node->schema.columns[keys[i]].type);
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        bool is_key = i < n->u.agg.key_count;
+        uint32_t c = is_key ? n->u.agg.keys[i] : n->u.agg.calls[i - n->u.agg.key_count].arg;
+        if (c != PLAN_NO_COLUMN) {
+            exprs[i] = expr_column(p->arena, c, in->node->schema.columns[c].type);
+            continue;
+        }
+        exprs[i] = expr_new(p->arena, EX_CONST, (struct type){T_INT8, -1}, 0);
+        exprs[i]->u.konst.v.i = 1;
+    }
     return port_map(p, *in, r->attr_count, exprs, r->attrs, attr_names(p, r->attr_count, r->attrs));
 }
 
@@ -263,8 +283,8 @@ static struct port physical_aggregate(struct planner *p, struct rel *r)
     for (uint32_t i = 0; i < n.u.agg.key_count; i++)
         n.u.agg.keys[i] = port_column(&in, r->attrs[i]);
     put_calls(p, &n, r, &in);
-    if (n.u.agg.call_count == 0 && groups && is_distinct_already(p, in.node, &n))
-        return only_keys(p, r, &in, n.u.agg.keys);
+    if (groups && is_plain_row(&n) && is_distinct_already(p, in.node, &n))
+        return only_row(p, r, &in, &n);
     put_schema(p, &n, r, &in.node->schema);
     if (!is_partitioned_within(p, in.node, groups, n.u.agg.keys))
         in.node = node_exchange(p, in.node, groups, n.u.agg.keys);
@@ -301,6 +321,7 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_FILTER: return physical_filter(p, r);
     case REL_MAP: return physical_map(p, r);
     case REL_JOIN: return physical_join(p, r);
+    case REL_APPLY: break; /* unnested by the binder */
     case REL_AGGREGATE: return physical_aggregate(p, r);
     case REL_UNION_ALL: return physical_union(p, r);
     }

@@ -8,6 +8,7 @@ struct join_draft {
     uint32_t column_counts[2]; /* before helper columns */
     uint32_t key_count;
     struct expr **keys[2]; /* over each side's columns */
+    bool *null_safe;       /* by key: stated with IS NOT DISTINCT FROM */
     struct expr *residual; /* over attributes */
 };
 
@@ -46,22 +47,35 @@ static bool meet(struct planner *p, struct expr **l, struct expr **r)
     return false;
 }
 
+/* Where NULL is not false, a condition of the subquery's own must not say NULL. */
+static struct expr *for_mark(struct join_draft *d, const struct rel *r, struct expr *c, bool is_equality)
+{
+    if (!r->u.join.three_valued || !is_equality)
+        return c;
+    struct expr *e = expr_new(d->p->arena, EX_IS_TRUE, (struct type){T_BOOL, -1}, 1);
+    e->args[0] = c;
+    return e;
+}
+
 static void split(struct join_draft *d, const struct rel *r)
 {
     struct attrset sets[2] = {{0}, {0}};
     const struct expr *on = r->u.join.on;
     uint32_t n = conjunct_count(on);
+    d->null_safe = ARENA_ARRAY(d->p->arena, bool, n + 1);
     for (uint32_t i = 0; i < 2; i++) {
         attrset_add_rel(d->p, &sets[i], r->inputs[i]);
         d->keys[i] = ARENA_ARRAY(d->p->arena, struct expr *, n + 1);
     }
     for (uint32_t i = 0; i < n; i++) {
         struct expr *c = conjunct_at(on, i), *left, *right;
-        if (equi_condition(c, &sets[0], &sets[1], &left, &right) && meet(d->p, &left, &right)) {
+        bool equality = equi_condition(c, &sets[0], &sets[1], &left, &right);
+        if (equality && meet(d->p, &left, &right)) {
+            d->null_safe[d->key_count] = c->kind == EX_NOT_DISTINCT;
             d->keys[0][d->key_count] = port_expr(d->p, &d->sides[0], left);
             d->keys[1][d->key_count++] = port_expr(d->p, &d->sides[1], right);
         } else {
-            d->residual = expr_and(d->p->arena, d->residual, c);
+            d->residual = expr_and(d->p->arena, d->residual, for_mark(d, r, c, equality));
         }
     }
 }
@@ -164,18 +178,47 @@ static void keys_not_null(struct plan_node *n)
 {
     uint32_t left = n->inputs[0]->schema.column_count;
     for (uint32_t i = 0; n->u.join.kind == JOIN_INNER && i < n->u.join.key_count; i++) {
+        if (n->u.join.null_safe[i])
+            continue;
         n->schema.columns[n->u.join.left_keys[i]].not_null = true;
         n->schema.columns[left + n->u.join.right_keys[i]].not_null = true;
     }
+}
+
+/* NULL need not equal NULL where one side has none. */
+static void only_nullable(struct join_draft *d, uint32_t *const columns[2])
+{
+    for (uint32_t i = 0; i < d->key_count; i++)
+        for (uint32_t s = 0; s < 2; s++)
+            d->null_safe[i] &= !d->sides[s].node->schema.columns[columns[s][i]].not_null;
+}
+
+static struct schema both_schemas(struct planner *p, const struct plan_node *l, const struct plan_node *r)
+{
+    uint32_t n = l->schema.column_count, m = r->schema.column_count;
+    struct schema s = {n + m, ARENA_ARRAY(p->arena, struct column, n + m + 1)};
+    memcpy(s.columns, l->schema.columns, n * sizeof(*s.columns));
+    memcpy(s.columns + n, r->schema.columns, m * sizeof(*s.columns));
+    return s;
+}
+
+/* Of a semi, anti or mark join. */
+static struct schema left_schema(struct planner *p, const struct plan_node *l, const struct rel *r)
+{
+    uint32_t n = l->schema.column_count, more = r->u.join.kind == REL_MARK;
+    struct schema s = {n + more, ARENA_ARRAY(p->arena, struct column, n + more + 1)};
+    memcpy(s.columns, l->schema.columns, n * sizeof(*s.columns));
+    if (more)
+        s.columns[n] =
+            (struct column){.name = "mark", .type = {T_BOOL, -1}, .not_null = !r->u.join.three_valued};
+    return s;
 }
 
 static struct schema join_schema(struct planner *p, const struct plan_node *l, const struct plan_node *r,
                                  enum join_kind kind)
 {
     uint32_t n = l->schema.column_count, m = r->schema.column_count;
-    struct schema s = {n + m, ARENA_ARRAY(p->arena, struct column, n + m + 1)};
-    memcpy(s.columns, l->schema.columns, n * sizeof(*s.columns));
-    memcpy(s.columns + n, r->schema.columns, m * sizeof(*s.columns));
+    struct schema s = both_schemas(p, l, r);
     for (uint32_t i = 0; i < n; i++)
         s.columns[i].not_null &= kind != JOIN_FULL && kind != JOIN_RIGHT;
     for (uint32_t i = n; i < n + m; i++)
@@ -196,7 +239,7 @@ static struct port join_port(struct join_draft *d, struct plan_node *node)
 static struct port without_helpers(struct join_draft *d, struct port in, const struct rel *r)
 {
     struct planner *p = d->p;
-    if (in.node->schema.column_count == d->column_counts[0] + d->column_counts[1])
+    if (in.node->schema.column_count == r->attr_count)
         return in;
     struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, r->attr_count + 1);
     const char **names = ARENA_ARRAY(p->arena, const char *, r->attr_count + 1);
@@ -208,17 +251,119 @@ static struct port without_helpers(struct join_draft *d, struct port in, const s
     return port_map(p, in, r->attr_count, exprs, r->attrs, names);
 }
 
+/* ---- semi, anti and mark joins ---- */
+
+static bool is_false(const struct expr *e)
+{
+    return e->kind == EX_CONST && e->type.id == T_BOOL && (e->u.konst.is_null || !e->u.konst.v.i);
+}
+
+/* x IS NULL of a column that never is, or false */
+static bool never_holds(const struct expr *e, const struct schema *s)
+{
+    if (e->kind == EX_IS_NULL && e->args[0]->kind == EX_COLUMN)
+        return s->columns[e->args[0]->u.column].not_null;
+    return is_false(e);
+}
+
+static bool some_never_holds(const struct expr *filter, const struct schema *s)
+{
+    for (uint32_t i = 0; i < conjunct_count(filter); i++)
+        if (never_holds(conjunct_at(filter, i), s))
+            return true;
+    return false;
+}
+
+/* No row can come out of it, whatever the tables hold. */
+static bool is_empty(const struct plan_node *n)
+{
+    for (;; n = n->inputs[0]) {
+        if (n->kind == PLAN_FILTER && some_never_holds(n->u.filter, &n->schema))
+            return true;
+        if (n->kind != PLAN_FILTER && n->kind != PLAN_MAP && n->kind != PLAN_EXCHANGE)
+            return false;
+    }
+}
+
+static struct expr *constant(struct planner *p, bool value)
+{
+    struct expr *e = expr_true(p->arena);
+    e->u.konst.v.i = value;
+    return e;
+}
+
+/* What is left of the join when nothing matches. */
+static struct port without_match(struct planner *p, struct port left, const struct rel *r)
+{
+    if (r->u.join.kind == REL_ANTI)
+        return left;
+    if (r->u.join.kind == REL_SEMI) {
+        left.node = node_filter(p, left.node, constant(p, false));
+        return left;
+    }
+    const char **names = ARENA_ARRAY(p->arena, const char *, r->attr_count);
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, r->attr_count);
+    for (uint32_t i = 0; i + 1 < r->attr_count; i++) {
+        uint32_t c = port_column(&left, r->attrs[i]);
+        exprs[i] = expr_column(p->arena, c, left.node->schema.columns[c].type);
+        names[i] = left.node->schema.columns[c].name;
+    }
+    exprs[r->attr_count - 1] = constant(p, false);
+    names[r->attr_count - 1] = "mark";
+    return port_map(p, left, r->attr_count, exprs, r->attrs, names);
+}
+
+static bool never_matches(struct join_draft *d, const struct rel *r)
+{
+    if (is_empty(d->sides[1].node))
+        return true;
+    struct plan_node both = {.schema = both_schemas(d->p, d->sides[0].node, d->sides[1].node)};
+    struct port in = join_port(d, &both);
+    for (uint32_t i = 0; i < conjunct_count(r->u.join.on); i++)
+        if (never_holds(port_expr(d->p, &in, conjunct_at(r->u.join.on, i)), &both.schema))
+            return true;
+    return false;
+}
+
+/* The left side's attributes, and the mark's. */
+static struct port left_port(struct join_draft *d, struct plan_node *node, const struct rel *r)
+{
+    uint32_t n = d->sides[0].node->schema.column_count;
+    struct port out = {node, ARENA_ARRAY(d->p->arena, uint32_t, n + 2)};
+    memcpy(out.attrs, d->sides[0].attrs, n * sizeof(*out.attrs));
+    out.attrs[n] = r->attrs[r->attr_count - 1];
+    return out;
+}
+
+static struct port physical_left_only(struct join_draft *d, struct plan_node n, const struct rel *r)
+{
+    struct planner *p = d->p;
+    struct plan_node both = {.schema = both_schemas(p, n.inputs[0], n.inputs[1])};
+    struct port in = join_port(d, &both);
+    n.u.join.residual = d->residual ? port_expr(p, &in, d->residual) : NULL;
+    n.u.join.three_valued = r->u.join.three_valued;
+    n.schema = left_schema(p, n.inputs[0], r);
+    return without_helpers(d, left_port(d, node_get(p, n), r), r);
+}
+
+/* ---- the whole ---- */
+
 struct port physical_join(struct planner *p, struct rel *r)
 {
     static const enum join_kind kinds[] = {
-        [REL_INNER] = JOIN_INNER, [REL_LEFT] = JOIN_LEFT, [REL_RIGHT] = JOIN_RIGHT, [REL_FULL] = JOIN_FULL};
+        [REL_INNER] = JOIN_INNER, [REL_LEFT] = JOIN_LEFT, [REL_RIGHT] = JOIN_RIGHT, [REL_FULL] = JOIN_FULL,
+        [REL_SEMI] = JOIN_SEMI,   [REL_ANTI] = JOIN_ANTI, [REL_MARK] = JOIN_MARK};
     struct join_draft d = {.p = p};
     for (uint32_t i = 0; i < 2; i++)
         d.sides[i] = physical(p, r->inputs[i]);
+    bool left_only = join_keeps_left_only(r->u.join.kind);
+    if (left_only && never_matches(&d, r))
+        return without_match(p, d.sides[0], r);
     split(&d, r);
     uint32_t *columns[2];
     for (uint32_t i = 0; i < 2; i++)
         columns[i] = key_columns(&d, i);
+    only_nullable(&d, columns);
     place(&d, columns);
     struct plan_node n = {.kind = PLAN_JOIN, .input_count = 2};
     n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, 2);
@@ -228,6 +373,9 @@ struct port physical_join(struct planner *p, struct rel *r)
     n.u.join.key_count = d.key_count;
     n.u.join.left_keys = columns[0];
     n.u.join.right_keys = columns[1];
+    n.u.join.null_safe = d.null_safe;
+    if (left_only)
+        return physical_left_only(&d, n, r);
     n.schema = join_schema(p, n.inputs[0], n.inputs[1], n.u.join.kind);
     keys_not_null(&n);
     struct port both = join_port(&d, NULL);

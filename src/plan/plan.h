@@ -23,7 +23,19 @@ enum plan_kind {
     PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
     PLAN_VIEW      /* sink: a published view */
 };
-enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL };
+enum join_kind {
+    JOIN_INNER,
+    JOIN_LEFT,
+    JOIN_RIGHT,
+    JOIN_FULL,
+    JOIN_SEMI, /* output: the left columns of rows that match */
+    JOIN_ANTI, /* of those that do not */
+    JOIN_MARK  /* of all, and whether they match */
+};
+static inline bool join_outputs_left(enum join_kind kind) /* and not the right columns */
+{
+    return kind >= JOIN_SEMI;
+}
 #define PLAN_NO_COLUMN UINT32_MAX
 
 struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
@@ -48,10 +60,14 @@ struct plan_node {
         const struct table_def *table; /* PLAN_TABLE */
         struct expr *filter;           /* PLAN_FILTER */
         struct expr **exprs;           /* PLAN_MAP: schema.column_count of them */
-        struct { /* PLAN_JOIN: inputs[0] left, inputs[1] right; output left ++ right columns */
+        struct
+        { /* PLAN_JOIN: inputs[0] left, inputs[1] right; output left ++ right columns, or see the kind */
             enum join_kind kind;
             uint32_t key_count; /* 0: cross join, both sides on one shard */
             uint32_t *left_keys, *right_keys;
+            bool *null_safe;       /* by key: NULL equals NULL */
+            bool three_valued;     /* JOIN_MARK: the mark is NULL where nothing matches but the residual was
+                                      NULL for some pair */
             struct expr *residual; /* over left ++ right; NULL if none. Part of the ON condition */
         } join;
         struct { /* PLAN_AGGREGATE: output key columns ++ calls */

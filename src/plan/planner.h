@@ -64,12 +64,15 @@ bool attrset_meets(const struct attrset *s, const struct expr *e);  /* some colu
 /* push.c, push_join.c: the same relation with `filter` (may be NULL) applied as far down as it goes */
 struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter);
 struct rel *push_join(struct planner *p, struct rel *r, struct expr *filter);
+/* The join with other inputs, condition and (unless it is a mark join) kind. */
+struct rel *rejoin(struct planner *p, const struct rel *r, enum rel_join_kind kind, struct rel *left,
+                   struct rel *right, struct expr *on);
 /* True for a view that is planned once and read, rather than put into its readers. */
 bool view_is_shared(const struct planner *p, const struct sql_view *v);
 /* The i-th of the conjuncts of e (an AND or a single condition). */
 uint32_t conjunct_count(const struct expr *e);
 struct expr *conjunct_at(const struct expr *e, uint32_t i);
-/* An equality with one side from `left` and the other from `right`, sides in that order. */
+/* An equality, or IS NOT DISTINCT FROM, with one side from `left` and the other from `right`, sides in that order. */
 bool equi_condition(const struct expr *e, const struct attrset *left, const struct attrset *right,
                     struct expr **l, struct expr **r);
 

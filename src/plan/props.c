@@ -299,6 +299,10 @@ static void derive_join(struct planner *p, const struct plan_node *n, struct nod
         info->is_partitioned = true;
         info->part = lift(p, n, &l->part, 0, inner);
     }
+    if (join_outputs_left(kind)) { /* rows of the left side, as they are */
+        put_side_keys(p, n, info, 0, false);
+        return;
+    }
     if (is_unique_on_keys(p, n, 1) && kind != JOIN_FULL)
         put_side_keys(p, n, info, 0, inner);
     if (inner && is_unique_on_keys(p, n, 0))

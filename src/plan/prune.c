@@ -81,9 +81,11 @@ static struct rel *prune_map(struct planner *p, struct rel *r, const struct attr
 
 static struct rel *prune_join(struct planner *p, struct rel *r, const struct attrset *need)
 {
+    if (r->u.join.kind == REL_MARK && !attrset_has(need, r->attrs[r->attr_count - 1]))
+        return prune(p, r->inputs[0], need); /* nobody asks */
     struct attrset below = union_of(p, need, r->u.join.on);
     struct rel *left = prune(p, r->inputs[0], &below), *right = prune(p, r->inputs[1], &below);
-    return narrow(p, rel_join(p->s, r->u.join.kind, left, right, r->u.join.on), need);
+    return narrow(p, rejoin(p, r, r->u.join.kind, left, right, r->u.join.on), need);
 }
 
 /* Keys that depend on others and aggregates stay only if someone reads them. */
@@ -183,6 +185,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_FILTER: return prune_filter(p, r, need);
     case REL_MAP: return prune_map(p, r, need);
     case REL_JOIN: return prune_join(p, r, need);
+    case REL_APPLY: break; /* unnested by the binder */
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
     }

@@ -145,6 +145,7 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
     case REL_UNION_ALL: return push_union(p, r, filter);
     case REL_AGGREGATE: return push_aggregate(p, r, filter);
     case REL_JOIN: return push_join(p, r, filter);
+    case REL_APPLY: break; /* unnested by the binder */
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

@@ -25,6 +25,9 @@ static bool is_null_with(const struct expr *e, const struct attrset *nulls)
                 return true;
         return false;
     case EX_IN: return is_null_with(e->args[0], nulls);
+    case EX_CASE: /* a scalar subquery's value */
+        return e->arg_count == 3 && is_null_with(e->args[1], nulls) && e->args[2]->kind == EX_CONST &&
+               e->args[2]->u.konst.is_null;
     default: return false;
     }
 }
@@ -72,7 +75,8 @@ static enum rel_join_kind reduced_kind(enum rel_join_kind kind, const struct exp
 bool equi_condition(const struct expr *e, const struct attrset *left, const struct attrset *right,
                     struct expr **l, struct expr **r)
 {
-    if (e->kind != EX_FN || e->arg_count != 2 || strcmp(e->u.fn->name, "=") != 0)
+    bool equality = e->kind == EX_FN && e->arg_count == 2 && strcmp(e->u.fn->name, "=") == 0;
+    if (!equality && e->kind != EX_NOT_DISTINCT)
         return false;
     for (uint32_t i = 0; i < 2; i++) {
         struct expr *x = e->args[i], *y = e->args[1 - i];
@@ -210,6 +214,41 @@ static struct rel *push_inner(struct planner *p, struct rel *r, struct expr *fil
     return all;
 }
 
+/* ---- semi, anti and mark joins ---- */
+
+struct rel *rejoin(struct planner *p, const struct rel *r, enum rel_join_kind kind, struct rel *left,
+                   struct rel *right, struct expr *on)
+{
+    if (kind == REL_MARK)
+        return rel_mark(p->s, REL_JOIN, left, right, on, r->u.join.three_valued, r->attrs[r->attr_count - 1]);
+    return rel_join(p->s, kind, left, right, on);
+}
+
+/* Their rows are the left side's: what a filter says of it holds before. Conditions of ON about the right side alone
+ * filter it, but where NULL is not false; about the left side alone, they are a filter of a semi join. */
+static struct rel *push_left_only(struct planner *p, struct rel *r, struct expr *filter,
+                                  const struct attrset sets[2])
+{
+    struct expr *below[2] = {NULL, NULL}, *on = NULL, *above = NULL;
+    bool semi = r->u.join.kind == REL_SEMI;
+    for (uint32_t i = 0; i < conjunct_count(filter); i++) {
+        struct expr *c = conjunct_at(filter, i), **to = attrset_covers(&sets[0], c) ? &below[0] : &above;
+        *to = expr_and(p->arena, *to, c);
+    }
+    for (uint32_t i = 0; i < conjunct_count(r->u.join.on); i++) {
+        struct expr *c = conjunct_at(r->u.join.on, i), **to = &on;
+        if (!r->u.join.three_valued && attrset_meets(&sets[1], c) && attrset_covers(&sets[1], c))
+            to = &below[1];
+        else if (semi && attrset_meets(&sets[0], c) && attrset_covers(&sets[0], c))
+            to = &below[0];
+        *to = expr_and(p->arena, *to, c);
+    }
+    struct rel *left = push_filter(p, r->inputs[0], below[0]),
+               *right = push_filter(p, r->inputs[1], below[1]);
+    struct rel *join = rejoin(p, r, r->u.join.kind, left, right, on);
+    return above ? rel_filter(p->s, join, above) : join;
+}
+
 /* ---- outer joins ---- */
 
 struct outer {
@@ -246,6 +285,8 @@ struct rel *push_join(struct planner *p, struct rel *r, struct expr *filter)
     struct attrset sets[2] = {{0}, {0}};
     attrset_add_rel(p, &sets[0], sides[0]);
     attrset_add_rel(p, &sets[1], sides[1]);
+    if (join_keeps_left_only(r->u.join.kind))
+        return push_left_only(p, r, filter, sets);
     enum rel_join_kind kind = reduced_kind(r->u.join.kind, filter, &sets[0], &sets[1]);
     if (kind == REL_INNER) {
         struct rel *inner =

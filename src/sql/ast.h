@@ -12,6 +12,7 @@ struct sql_pos { /* in the user's file, 1-based; column in characters */
     int line, column;
 };
 
+struct ast_query;
 struct ast_type {
     struct sql_pos pos;
     const char *name; /* pg_type.typname as the grammar spells it ("int4"), or the user's word */
@@ -49,8 +50,12 @@ enum ast_kind {
     AST_GREATEST,
     AST_LEAST,
     AST_NULLIF,
-    AST_IN,     /* args[0] IN (args[1..]); flag: NOT IN */
-    AST_BETWEEN /* args[0] BETWEEN args[1] AND args[2]; flag: NOT; symmetric */
+    AST_IN,      /* args[0] IN (args[1..]); flag: NOT IN */
+    AST_BETWEEN, /* args[0] BETWEEN args[1] AND args[2]; flag: NOT; symmetric */
+    AST_EXISTS,  /* query */
+    AST_SCALAR,  /* query: its one column of its one row */
+    AST_ANY,     /* args name ANY (query): one arg, or as many as a row value has */
+    AST_ALL
 };
 struct ast {
     enum ast_kind kind;
@@ -62,6 +67,7 @@ struct ast {
     struct ast **args;
     struct ast *filter;
     struct ast_type *type;
+    struct ast_query *query;
 };
 
 struct ast_target {
@@ -72,12 +78,12 @@ struct ast_target {
 
 enum ast_from_kind { AST_FROM_TABLE, AST_FROM_QUERY, AST_FROM_JOIN };
 enum ast_join_kind { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_RIGHT, AST_JOIN_FULL };
-struct ast_query;
 struct ast_from {
     enum ast_from_kind kind;
     struct sql_pos pos;
     const char *source, *table; /* AST_FROM_TABLE; source NULL: a view or CTE */
     struct ast_query *query;    /* AST_FROM_QUERY */
+    bool lateral;               /* it sees what stands left of it */
     enum ast_join_kind join;    /* AST_FROM_JOIN */
     bool natural;
     struct ast_from *left, *right;

@@ -1,5 +1,6 @@
 /* Statements: CREATE VIEW, CREATE INDEX, COMMENT ON, in the order they are written. */
 #include "sql/bind.h"
+#include "sql/unnest.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -71,7 +72,9 @@ static bool bind_view_query(struct bind *b, const struct ast_statement *s, struc
     for (uint32_t i = 0; i < q.column_count; i++)
         v->columns[i] = q.names[i] = i < s->column_count ? s->columns[i] : q.names[i];
     check_column_names(b, s, q.column_count, v->columns);
-    v->rel = bind_query_rel(b, &q);
+    v->rel = unnest(b, bind_query_rel(b, &q));
+    if (!v->rel)
+        return false;
     v->column_count = q.column_count;
     v->column_comments = ARENA_ARRAY(b->arena, const char *, q.column_count + 1);
     v->types = ARENA_ARRAY(b->arena, struct type, q.column_count + 1);
@@ -226,6 +229,8 @@ static void bind_statement(struct bind *b, const struct ast_statement *s)
     b->file = s->file;
     b->broken = false;
     b->ctes = NULL;
+    b->outer = NULL;
+    b->has_apply = false;
     if (s->kind == AST_CREATE_VIEW)
         create_view(b, s);
     else if (s->broken)

@@ -19,10 +19,12 @@ struct bind {
     uint32_t table_count;
     const char *file; /* of the statement being bound */
     bool broken;      /* the statement being bound has errors */
+    bool has_apply;   /* it has subqueries to unnest */
     uint32_t error_count;
     uint32_t reference_count;
     const struct table_def *last_table; /* read most recently; NULL: none yet */
     const struct cte_scope *ctes;
+    const struct scope *outer; /* names that the query being bound sees beyond its own FROM; NULL: none */
     const struct ast_statements *statements;
     struct err **errs;
 };
@@ -41,6 +43,7 @@ struct scope_item {            /* one name in FROM */
 struct scope {
     uint32_t count, cap;
     struct scope_item *items;
+    const struct scope *outer; /* of the query around; NULL: none */
 };
 
 struct bound_call { /* an aggregate found in an expression */
@@ -53,12 +56,30 @@ struct bound_calls {
     uint32_t count, cap;
     struct bound_call *items;
 };
+/* A subquery found in an expression. The expression refers to its result by an attribute; whoever takes the
+ * expression joins the subquery to the rows that it is evaluated for (bind_subquery.c). */
+struct sublink {
+    enum rel_join_kind
+        kind; /* REL_ONE, REL_MARK; REL_SEMI and REL_ANTI once a condition turned out to be that */
+    struct rel *rel;
+    struct expr *on; /* REL_MARK: the comparison, NULL for EXISTS */
+    bool three_valued;
+    uint32_t mark;     /* REL_MARK */
+    bool in_aggregate; /* stands in the arguments of an aggregate */
+    bool placed;
+    struct sql_pos pos;
+};
+struct sublinks {
+    uint32_t count, cap;
+    struct sublink *items;
+};
 struct expr_env { /* where an expression stands */
     struct bind *b;
     const struct scope *scope;
     const char *clause;        /* "WHERE", for messages */
     struct bound_calls *calls; /* NULL: aggregates are not allowed here */
     bool in_aggregate;
+    struct sublinks *links; /* NULL: subqueries are not allowed here */
     uint32_t depth;
 };
 
@@ -99,7 +120,8 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
 struct rel *bind_distinct(struct bind *b, struct rel *input); /* the distinct rows of input */
 /* bind_group.c */
 bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
-                  struct bound_calls *calls, struct bound_query *out, struct expr *having);
+                  struct bound_calls *calls, struct sublinks *links, struct bound_query *out,
+                  struct expr *having);
 
 /* bind_expr.c */
 struct expr *bind_expr(struct expr_env *env, const struct ast *a);
@@ -107,6 +129,24 @@ struct expr *bind_boolean(struct expr_env *env, const struct ast *a,
                           const char *what); /* coerced to boolean */
 /* bind_special.c */
 struct expr *bind_special(struct expr_env *env, const struct ast *a);
+/* bind_subquery.c */
+struct expr *bind_subquery(struct expr_env *env, const struct ast *a);
+/* The column's attribute is one that a query around this one has. */
+bool is_outer_attr(const struct scope *s, uint32_t attr);
+/* The input with the subquery joined to it. */
+struct rel *place_link(struct bind *b, struct rel *input, struct sublink *l);
+struct rel *place_links(struct bind *b, struct rel *input, struct sublinks *links);
+/* Those that e mentions. */
+void place_mentioned(struct bind *b, struct rel **input, const struct expr *e, struct sublinks *links);
+/* The rows of input for which e is true; links are e's subqueries. */
+struct rel *filter_with_links(struct bind *b, struct rel *input, struct expr *e, struct sublinks *links);
+/* A join whose condition may hold subqueries; NULL after reporting. */
+struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                            struct expr *on, struct sublinks *links);
+/* The right side of a join in FROM, which may mention attributes of the left. */
+struct rel *join_lateral(struct bind *b, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                         struct expr *on, struct sublinks *links, struct sql_pos pos);
+
 /* bind_call.c */
 struct expr *bind_call(struct expr_env *env, const struct ast *a);
 

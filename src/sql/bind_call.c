@@ -152,6 +152,33 @@ static bool check_distinct(struct expr_env *env, const struct ast *a, const stru
     return false;
 }
 
+struct level_search {
+    const struct scope *scope;
+    bool any, all_outer;
+};
+
+static void note_level(void *context, uint32_t attr)
+{
+    struct level_search *s = context;
+    s->any = true;
+    s->all_outer &= is_outer_attr(s->scope, attr);
+}
+
+/* SQL gives an aggregate to the query whose columns it is over. */
+static bool check_level(struct expr_env *env, const struct ast *a, struct expr **args, struct expr *filter)
+{
+    struct level_search s = {env->scope, false, true};
+    for (uint32_t i = 0; i < a->arg_count; i++)
+        expr_columns(args[i], note_level, &s);
+    if (filter)
+        expr_columns(filter, note_level, &s);
+    if (!s.any || !s.all_outer)
+        return true;
+    bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL,
+               "an aggregate over columns of an outer query alone is not supported yet");
+    return false;
+}
+
 static struct expr *aggregate(struct expr_env *env, const struct ast *a)
 {
     if (!check_place(env, a))
@@ -161,7 +188,7 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
     bool ok = bind_arguments(env, a, args);
     struct expr *filter = a->filter ? bind_boolean(env, a->filter, "FILTER") : NULL;
     env->in_aggregate = false;
-    if (!ok || (a->filter && !filter))
+    if (!ok || (a->filter && !filter) || !check_level(env, a, args, filter))
         return NULL;
     const struct agg *agg = resolve_aggregate(env->b, a->name, a->star, a->arg_count, args, a->pos);
     if (!agg)

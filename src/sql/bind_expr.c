@@ -137,6 +137,10 @@ static struct expr *expr_by_kind(struct expr_env *env, const struct ast *a)
     case AST_IS_NOT_FALSE: return logical(env, a, EX_IS_NOT_FALSE, "IS NOT FALSE");
     case AST_IS_UNKNOWN: return logical(env, a, EX_IS_NULL, "IS UNKNOWN");
     case AST_IS_NOT_UNKNOWN: return logical(env, a, EX_IS_NOT_NULL, "IS NOT UNKNOWN");
+    case AST_EXISTS:
+    case AST_SCALAR:
+    case AST_ANY:
+    case AST_ALL: return bind_subquery(env, a);
     default: return bind_special(env, a);
     }
 }

@@ -141,12 +141,14 @@ static struct rel *bind_named(struct bind *b, const struct ast_from *f, struct s
     return NULL;
 }
 
-static struct rel *bind_subquery(struct bind *b, const struct ast_from *f, struct scope *scope)
+static struct rel *bind_derived(struct bind *b, const struct ast_from *f, struct scope *scope)
 {
     struct bound_query q;
-    if (!bind_query(b, f->query, &q))
-        return NULL;
-    struct rel *r = bind_query_rel(b, &q);
+    const struct scope *outer = b->outer, seen = *scope;
+    if (f->lateral) /* it sees what has come so far */
+        b->outer = &seen;
+    struct rel *r = bind_query(b, f->query, &q) ? bind_query_rel(b, &q) : NULL;
+    b->outer = outer;
     if (!r)
         return NULL;
     struct scope_item *item = scope_add(b, scope, NULL, f->alias, r->attr_count);
@@ -292,12 +294,18 @@ static bool bind_using(struct bind *b, const struct ast_from *f, struct scope *s
 }
 
 static bool bind_on(struct bind *b, const struct ast_from *f, const struct scope *scope, uint32_t first,
-                    struct expr **on)
+                    struct expr **on, struct sublinks *links)
 {
-    struct scope visible = {.count = scope->count - first, .items = scope->items + first};
-    struct expr_env env = {.b = b, .scope = &visible, .clause = "JOIN conditions"};
+    struct scope visible = {
+        .count = scope->count - first, .items = scope->items + first, .outer = scope->outer};
+    struct expr_env env = {.b = b, .scope = &visible, .clause = "JOIN conditions", .links = links};
     *on = bind_boolean(&env, f->on, "JOIN/ON");
     return *on != NULL;
+}
+
+static bool has_lateral(const struct ast_from *f)
+{
+    return f && (f->kind == AST_FROM_JOIN ? has_lateral(f->left) || has_lateral(f->right) : f->lateral);
 }
 
 static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct scope *scope)
@@ -317,28 +325,23 @@ static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct sc
     struct join_sides sides = {{.count = middle - first, .items = scope->items + first},
                                {.count = scope->count - middle, .items = scope->items + middle}};
     struct expr *on = NULL;
-    if (f->on && !bind_on(b, f, scope, first, &on))
+    struct sublinks links = {0};
+    if (f->on && !bind_on(b, f, scope, first, &on, &links))
         return NULL;
     if ((f->using_count || f->natural || f->alias) && !bind_using(b, f, scope, first, &sides, &on))
         return NULL;
-    return rel_join(b->out, kinds[f->join], left, right, on);
+    if (has_lateral(f->right))
+        return join_lateral(b, kinds[f->join], left, right, on, &links, f->right->pos);
+    return join_with_links(b, kinds[f->join], left, right, on, &links);
 }
 
 static struct rel *bind_item(struct bind *b, const struct ast_from *f, struct scope *scope)
 {
     switch (f->kind) {
     case AST_FROM_TABLE: return bind_named(b, f, scope);
-    case AST_FROM_QUERY: return bind_subquery(b, f, scope);
+    case AST_FROM_QUERY: return bind_derived(b, f, scope);
     default: return bind_join(b, f, scope);
     }
-}
-
-static const struct agg *count_star(void)
-{
-    for (uint32_t i = 0; i < agg_count(); i++)
-        if (agg_at(i)->kind == AGG_COUNT_STAR)
-            return agg_at(i);
-    PANIC("there is no count(*)");
 }
 
 /* No FROM is one row without columns. A count over none of a table's rows is exactly that: always one row. */
@@ -357,7 +360,7 @@ static struct rel *one_row(struct bind *b, struct sql_pos pos)
     r->inputs[0] = rel_filter(b->out, read_table(b, &from, t, &unseen), never);
     r->u.agg.call_count = 1;
     r->u.agg.calls = ARENA_NEW(b->arena, struct rel_call);
-    r->u.agg.calls[0] = (struct rel_call){.agg = count_star(), .arg = REL_NO_ATTR, .filter = REL_NO_ATTR};
+    r->u.agg.calls[0] = (struct rel_call){.agg = agg_count_star(), .arg = REL_NO_ATTR, .filter = REL_NO_ATTR};
     r->attrs[0] = attr_new(b->out, "count", (struct type){T_INT8, -1});
     rel_seal(r);
     return r;
@@ -372,8 +375,15 @@ struct rel *bind_from(struct bind *b, const struct ast_query *q, struct scope *s
     for (uint32_t i = 0; i < q->from_count; i++) {
         struct rel *r = bind_item(b, q->from[i], scope);
         ok &= r != NULL;
-        if (r)
-            all = all ? rel_join(b->out, REL_INNER, all, r, NULL) : r;
+        if (!r)
+            continue;
+        struct sublinks none = {0};
+        if (!all)
+            all = r;
+        else if (has_lateral(q->from[i]))
+            all = join_lateral(b, REL_INNER, all, r, NULL, &none, q->from[i]->pos);
+        else
+            all = rel_join(b->out, REL_INNER, all, r, NULL);
     }
     return ok ? all : NULL;
 }

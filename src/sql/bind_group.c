@@ -4,6 +4,7 @@
  * An ungrouped column is fine when its table's whole key is grouped (functional dependence): it is carried as a
  * further key that does not decide the group. */
 #include "sql/bind.h"
+#include "sql/unnest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@ struct grouping {
     struct bind *b;
     const struct scope *scope;
     const struct bound_calls *calls;
+    const struct rel *input;
+    struct sublinks *links;
     uint32_t count, cap; /* grouping expressions ... */
     struct expr **exprs;
     uint32_t *attrs; /* ... and the attribute of each */
@@ -110,7 +113,7 @@ static void put_group(struct grouping *g, struct expr *e, struct sql_pos pos)
 
 static void put_groups(struct grouping *g, const struct ast_query *q, const struct bound_query *targets)
 {
-    struct expr_env env = {.b = g->b, .scope = g->scope, .clause = "GROUP BY"};
+    struct expr_env env = {.b = g->b, .scope = g->scope, .clause = "GROUP BY", .links = g->links};
     g->exprs = ARENA_ARRAY(g->b->arena, struct expr *, q->group_count + 1);
     g->attrs = ARENA_ARRAY(g->b->arena, uint32_t, q->group_count + 1);
     for (uint32_t i = 0; i < q->group_count; i++) {
@@ -134,8 +137,10 @@ struct map_builder { /* the input's attributes, plus computed ones */
 
 static uint32_t attr_for(struct map_builder *m, struct expr *e, const char *name)
 {
-    if (e->kind == EX_COLUMN && e->type.id == m->b->out->attrs[e->u.column].type.id)
-        return e->u.column;
+    bool plain = e->kind == EX_COLUMN && e->type.id == m->b->out->attrs[e->u.column].type.id;
+    for (uint32_t i = 0; plain && i < m->count; i++) /* not one of an outer query */
+        if (m->attrs[i] == e->u.column)
+            return e->u.column;
     for (uint32_t i = 0; i < m->count; i++)
         if (expr_equal(m->exprs[i], e))
             return m->attrs[i];
@@ -225,6 +230,15 @@ static struct expr *group_reference(struct grouping *g, uint32_t attr, const str
     return bind_at(g->b, e, (struct sql_pos){at->line, at->position});
 }
 
+/* Others are columns of a query around this one, or made of subqueries that are joined after grouping. */
+static bool is_input(const struct grouping *g, uint32_t attr)
+{
+    for (uint32_t i = 0; i < g->input->attr_count; i++)
+        if (g->input->attrs[i] == attr)
+            return true;
+    return false;
+}
+
 /* Turns an expression over FROM's columns into one over the aggregate's output. */
 static struct expr *over_groups(void *context, const struct expr *e)
 {
@@ -232,7 +246,7 @@ static struct expr *over_groups(void *context, const struct expr *e)
     for (uint32_t i = 0; i < g->count; i++)
         if (expr_equal(g->exprs[i], e))
             return group_reference(g, g->attrs[i], e);
-    if (e->kind != EX_COLUMN || is_call(g, e->u.column))
+    if (e->kind != EX_COLUMN || is_call(g, e->u.column) || !is_input(g, e->u.column))
         return NULL;
     for (uint32_t i = 0; i < g->count; i++) /* the same column under another type label */
         if (g->exprs[i]->kind == EX_COLUMN && g->exprs[i]->u.column == e->u.column)
@@ -308,13 +322,63 @@ static struct rel *make_aggregate(struct grouping *g, struct rel *input, struct 
     return r;
 }
 
-bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
-                  struct bound_calls *calls, struct bound_query *out, struct expr *having)
+/* ---- subqueries ---- */
+
+static bool is_kept(struct grouping *g, uint32_t attr)
 {
-    struct grouping g = {.b = b, .scope = scope, .calls = calls, .ok = true};
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->attrs[i] == attr)
+            return true;
+    if (!depends_on_groups(g, attr))
+        return false;
+    put_dependent(g, attr);
+    return true;
+}
+
+/* A subquery over groups may look at grouped columns. */
+static void check_link(struct grouping *g, struct sublink *l)
+{
+    struct attr_list free = rel_free_attrs(g->b->out, l->rel);
+    for (uint32_t i = 0; i < free.count; i++) {
+        if (!is_input(g, free.attrs[i]) || is_kept(g, free.attrs[i]))
+            continue;
+        bind_error(g->b, ERR_CONFIG, l->pos, NULL, "subquery uses ungrouped column \"%s\" from outer query",
+                   column_text(g, free.attrs[i]));
+        g->ok = false;
+    }
+    if (l->on)
+        l->on = expr_rewrite(g->b->arena, l->on, over_groups, g);
+}
+
+static void check_links(struct grouping *g)
+{
+    for (uint32_t i = 0; i < g->links->count; i++)
+        if (!g->links->items[i].placed)
+            check_link(g, &g->links->items[i]);
+}
+
+/* Subqueries in what is grouped or aggregated are joined before. */
+static struct rel *place_before(struct grouping *g, struct rel *input)
+{
+    for (uint32_t i = 0; i < g->count; i++)
+        place_mentioned(g->b, &input, g->exprs[i], g->links);
+    for (uint32_t i = 0; i < g->links->count; i++)
+        if (g->links->items[i].in_aggregate)
+            input = place_link(g->b, input, &g->links->items[i]);
+    return input;
+}
+
+/* ---- the whole ---- */
+
+bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
+                  struct bound_calls *calls, struct sublinks *links, struct bound_query *out,
+                  struct expr *having)
+{
+    struct grouping g = {.b = b, .scope = scope, .calls = calls, .input = input, .links = links, .ok = true};
     put_groups(&g, q, out);
     if (!g.ok)
         return false;
+    g.input = input = place_before(&g, input);
     struct map_builder m;
     start_map(&m, b, input, g.count + computed_max(calls));
     for (uint32_t i = 0; i < g.count; i++)
@@ -325,10 +389,11 @@ bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope 
     for (uint32_t i = 0; i < out->column_count; i++)
         exprs[i] = expr_rewrite(b->arena, out->branches[0].exprs[i], over_groups, &g);
     struct expr *condition = having ? expr_rewrite(b->arena, having, over_groups, &g) : NULL;
+    check_links(&g);
     if (!g.ok)
         return false;
     struct rel *r = make_aggregate(&g, finish_map(&m, input), rel_calls);
-    out->branches[0].input = condition ? rel_filter(b->out, r, condition) : r;
+    out->branches[0].input = condition ? filter_with_links(b, r, condition, links) : r;
     out->branches[0].exprs = exprs;
     return true;
 }

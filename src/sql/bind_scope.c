@@ -93,7 +93,9 @@ static struct expr *find_unqualified(struct bind *b, const struct scope *s, cons
 {
     const char *name = a->names[0];
     uint32_t hits = 0;
-    struct expr *e = find_bare(s, name, &hits);
+    struct expr *e = NULL;
+    for (const struct scope *at = s; at && !hits; at = at->outer)
+        e = find_bare(at, name, &hits);
     if (hits == 1)
         return found_column(b, e, a->pos);
     if (hits > 1)
@@ -109,26 +111,38 @@ static struct expr *find_unqualified(struct bind *b, const struct scope *s, cons
     return NULL;
 }
 
-/* The FROM item called [source.]table; NULL after reporting. */
+/* The item of one query's FROM called [source.]table, and how many there are. */
+static const struct scope_item *find_named(const struct scope *s, const char *source, const char *table,
+                                           struct nearest *near, uint32_t *hits)
+{
+    const struct scope_item *found = NULL;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct scope_item *item = &s->items[i];
+        if (!item->by_name)
+            continue;
+        nearest_offer(near, item->name);
+        if (strcmp(item->name, table) != 0 ||
+            (source && (!item->source || strcmp(item->source, source) != 0)))
+            continue;
+        found = item;
+        ++*hits;
+    }
+    return found;
+}
+
+/* The FROM item called [source.]table, of the innermost query that has one; NULL after reporting. */
 static const struct scope_item *find_item(struct bind *b, const struct scope *s, const char *source,
                                           const char *table, struct sql_pos pos)
 {
     const struct scope_item *found = NULL;
     struct nearest near;
+    uint32_t hits = 0;
     nearest_init(&near, table);
-    for (uint32_t i = 0; i < s->count; i++) {
-        const struct scope_item *item = &s->items[i];
-        if (!item->by_name)
-            continue;
-        nearest_offer(&near, item->name);
-        if (strcmp(item->name, table) != 0 ||
-            (source && (!item->source || strcmp(item->source, source) != 0)))
-            continue;
-        if (found) {
-            bind_error(b, ERR_CONFIG, pos, NULL, "table reference \"%s\" is ambiguous", table);
-            return NULL;
-        }
-        found = item;
+    for (; s && !found; s = s->outer)
+        found = find_named(s, source, table, &near, &hits);
+    if (hits > 1) {
+        bind_error(b, ERR_CONFIG, pos, NULL, "table reference \"%s\" is ambiguous", table);
+        return NULL;
     }
     if (!found) {
         const char *hint = near.best ? arena_printf(b->arena, "did you mean %s?", near.best) : NULL;

@@ -14,6 +14,14 @@ static const char *case_name(const struct ast *a)
     return name ? name : "case";
 }
 
+/* That of the subquery's column. */
+static const char *subquery_name(const struct ast_query *q)
+{
+    if (q->kind != AST_SELECT || !q->target_count)
+        return NULL;
+    return q->targets[0].alias ? q->targets[0].alias : plain_name(q->targets[0].expr);
+}
+
 static const char *type_word(const char *name)
 {
     const struct type_info *info = type_by_name(name);
@@ -35,6 +43,8 @@ static const char *plain_name(const struct ast *a)
     case AST_GREATEST: return "greatest";
     case AST_LEAST: return "least";
     case AST_NULLIF: return "nullif";
+    case AST_EXISTS: return "exists";
+    case AST_SCALAR: return subquery_name(a->query);
     default: return NULL;
     }
 }
@@ -168,9 +178,10 @@ static struct rel *bind_where(struct bind *b, const struct ast_query *q, const s
 {
     if (!q->where)
         return input;
-    struct expr_env env = {.b = b, .scope = scope, .clause = "WHERE"};
+    struct sublinks links = {0};
+    struct expr_env env = {.b = b, .scope = scope, .clause = "WHERE", .links = &links};
     struct expr *e = bind_boolean(&env, q->where, "WHERE");
-    return e ? rel_filter(b->out, input, e) : NULL;
+    return e ? filter_with_links(b, input, e, &links) : NULL;
 }
 
 static void put_result(struct bind *b, struct bound_query *out, const struct targets *t, struct rel *input)
@@ -184,13 +195,14 @@ static void put_result(struct bind *b, struct bound_query *out, const struct tar
 
 bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out)
 {
-    struct scope scope = {0};
+    struct scope scope = {.outer = b->outer};
     struct rel *input = bind_from(b, q, &scope);
     if (!input)
         return false; /* names cannot be judged without their tables */
     struct rel *filtered = bind_where(b, q, &scope, input);
     struct bound_calls calls = {0};
-    struct expr_env env = {.b = b, .scope = &scope, .clause = "SELECT", .calls = &calls};
+    struct sublinks links = {0};
+    struct expr_env env = {.b = b, .scope = &scope, .clause = "SELECT", .calls = &calls, .links = &links};
     struct targets targets = {0};
     bool ok = bind_targets(&env, q, &targets);
     env.clause = "HAVING";
@@ -199,10 +211,11 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     if (!ok)
         return false;
     put_result(b, out, &targets, filtered);
-    if ((q->grouped || calls.count || having) && !bind_grouped(b, q, &scope, filtered, &calls, out, having))
+    if ((q->grouped || calls.count || having) &&
+        !bind_grouped(b, q, &scope, filtered, &calls, &links, out, having))
         return false;
     targets.exprs = out->branches[0].exprs;
-    struct rel *result = out->branches[0].input;
+    struct rel *result = place_links(b, out->branches[0].input, &links);
     if (q->distinct && !make_distinct(b, &targets, &result))
         return false;
     put_result(b, out, &targets, result);

@@ -82,6 +82,16 @@ void expr_columns(const struct expr *e, void (*visit)(void *context, uint32_t co
         expr_columns(e->args[i], visit, context);
 }
 
+bool expr_mentions(const struct expr *e, uint32_t column)
+{
+    if (e->kind == EX_COLUMN && e->u.column == column)
+        return true;
+    for (uint32_t i = 0; i < e->arg_count; i++)
+        if (expr_mentions(e->args[i], column))
+            return true;
+    return false;
+}
+
 uint32_t expr_depth(const struct expr *e)
 {
     uint32_t most = 0;

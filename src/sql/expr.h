@@ -75,6 +75,8 @@ struct expr *expr_rewrite(struct arena *arena, const struct expr *e, expr_replac
 uint32_t expr_depth(const struct expr *e);
 uint32_t expr_size(const struct expr *e);
 /* Calls visit on every EX_COLUMN's number. */
+/* Some EX_COLUMN of e has that number. */
+bool expr_mentions(const struct expr *e, uint32_t column);
 void expr_columns(const struct expr *e, void (*visit)(void *context, uint32_t column), void *context);
 
 #endif

@@ -38,7 +38,7 @@ void rel_seal(struct rel *r)
 {
     r->size = 1;
     r->depth = 1;
-    r->stateful = r->kind == REL_JOIN || r->kind == REL_AGGREGATE;
+    r->stateful = r->kind == REL_JOIN || r->kind == REL_APPLY || r->kind == REL_AGGREGATE;
     for (uint32_t i = 0; i < r->input_count; i++) {
         const struct rel *in = r->inputs[i];
         r->size += in->size;
@@ -69,16 +69,40 @@ struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, stru
     return r;
 }
 
-struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
-                     struct expr *on)
+static struct rel *join_of(struct sql_bound *s, enum rel_kind rel_kind, enum rel_join_kind kind,
+                           struct rel *left, struct rel *right, struct expr *on, uint32_t more)
 {
-    struct rel *r = rel_new(s, REL_JOIN, 2, left->attr_count + right->attr_count);
+    uint32_t right_count = join_keeps_left_only(kind) ? 0 : right->attr_count;
+    struct rel *r = rel_new(s, rel_kind, 2, left->attr_count + right_count + more);
     r->inputs[0] = left;
     r->inputs[1] = right;
     memcpy(r->attrs, left->attrs, left->attr_count * sizeof(*r->attrs));
-    memcpy(r->attrs + left->attr_count, right->attrs, right->attr_count * sizeof(*r->attrs));
+    memcpy(r->attrs + left->attr_count, right->attrs, right_count * sizeof(*r->attrs));
     r->u.join.kind = kind;
     r->u.join.on = on;
     rel_seal(r);
+    return r;
+}
+
+struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                     struct expr *on)
+{
+    ASSERT(kind != REL_MARK && kind != REL_ONE);
+    return join_of(s, REL_JOIN, kind, left, right, on, 0);
+}
+
+struct rel *rel_apply(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                      struct expr *on)
+{
+    ASSERT(kind != REL_MARK);
+    return join_of(s, REL_APPLY, kind, left, right, on, 0);
+}
+
+struct rel *rel_mark(struct sql_bound *s, enum rel_kind kind, struct rel *left, struct rel *right,
+                     struct expr *on, bool three_valued, uint32_t mark)
+{
+    struct rel *r = join_of(s, kind, REL_MARK, left, right, on, 1);
+    r->attrs[left->attr_count] = mark;
+    r->u.join.three_valued = three_valued;
     return r;
 }

@@ -14,15 +14,25 @@
 #include "types/agg.h"
 
 enum rel_kind {
-    REL_TABLE,     /* u.table; attrs are all its columns in order */
-    REL_VIEW,      /* u.view (or WITH query); attrs are its columns in order */
-    REL_FILTER,    /* u.filter */
-    REL_MAP,       /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
-    REL_JOIN,      /* attrs: left ++ right */
+    REL_TABLE,  /* u.table; attrs are all its columns in order */
+    REL_VIEW,   /* u.view (or WITH query); attrs are its columns in order */
+    REL_FILTER, /* u.filter */
+    REL_MAP,    /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
+    REL_JOIN,   /* attrs: left ++ right; of a semi and anti join the left's, of a mark join left ++ mark */
+    REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
     REL_UNION_ALL  /* attrs[i] is each input's attrs[i] */
 };
-enum rel_join_kind { REL_INNER, REL_LEFT, REL_RIGHT, REL_FULL };
+enum rel_join_kind {
+    REL_INNER,
+    REL_LEFT,
+    REL_RIGHT,
+    REL_FULL,
+    REL_SEMI, /* left rows with a match, once each */
+    REL_ANTI, /* left rows without one */
+    REL_MARK, /* every left row, and whether it has a match */
+    REL_ONE   /* of REL_APPLY alone: for every left row the right side has exactly one */
+};
 #define REL_NO_ATTR UINT32_MAX
 
 struct rel_call { /* one aggregate */
@@ -48,8 +58,10 @@ struct rel {
         struct expr **exprs;
         struct {
             enum rel_join_kind kind;
-            struct expr *on; /* NULL: true */
-        } join;
+            struct expr *on;    /* NULL: true */
+            struct sql_pos pos; /* of REL_APPLY: where the subquery stands */
+            bool three_valued;  /* a mark is NULL where nothing matches but `on` was NULL for some pair */
+        } join;                 /* REL_JOIN, REL_APPLY */
         struct {
             uint32_t key_count; /* leading attrs are keys ... */
             uint32_t
@@ -123,6 +135,15 @@ struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, stru
                     const char *const *names);
 struct rel *rel_join(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
                      struct expr *on);
+/* The same for a mark join (kind REL_JOIN or REL_APPLY), whose mark is a new attribute. */
+struct rel *rel_mark(struct sql_bound *s, enum rel_kind kind, struct rel *left, struct rel *right,
+                     struct expr *on, bool three_valued, uint32_t mark);
+struct rel *rel_apply(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
+                      struct expr *on);
+static inline bool join_keeps_left_only(enum rel_join_kind kind)
+{
+    return kind == REL_SEMI || kind == REL_ANTI || kind == REL_MARK;
+}
 struct expr *attr_expr(struct sql_bound *s, uint32_t attr);
 
 #endif

@@ -101,6 +101,12 @@ const struct agg *agg_at(uint32_t i)
     return &aggs[i];
 }
 
+const struct agg *agg_count_star(void)
+{
+    ASSERT(aggs[0].kind == AGG_COUNT_STAR);
+    return &aggs[0];
+}
+
 struct specials { /* values outside the sum: how many of each are present */
     int64_t nan, pos_inf, neg_inf;
 };

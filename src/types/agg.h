@@ -36,7 +36,8 @@ enum agg_kind {
     AGG_REGR_SXY,
     AGG_REGR_SLOPE,
     AGG_REGR_INTERCEPT,
-    AGG_REGR_R2
+    AGG_REGR_R2,
+    AGG_SINGLE_VALUE
 };
 #define AGG_ARGS_MAX 2
 struct agg {
@@ -51,6 +52,9 @@ struct agg {
 };
 uint32_t agg_count(void);
 const struct agg *agg_at(uint32_t i);
+const struct agg *agg_count_star(void); /* count(*) */
+/* The value that is not NULL (of several, the one with the smallest stored form): the planner's own, not in the table. */
+const struct agg *agg_single_value(enum type_id type);
 
 /* Accumulator of all that are not ordered: fixed size, plus memory it allocates with malloc when it must
  * (numeric beyond 128 bits, wide float sums, several scales, sums of squares, counts of bits). */

@@ -99,6 +99,9 @@ struct fn_list fn_section(uint32_t i);
 /* The rows named `name` with or without FN_OPERATOR, as an array of pointers in `out` (at most max). */
 uint32_t fn_find(const char *name, bool is_operator, const struct fn **out, uint32_t max);
 
+/* bigint -> true; FN_TOO_MANY_ROWS above 1. The planner's own, not in the table. */
+const struct fn *fn_at_most_one_row(void);
+
 /* The cast from->to, or NULL. Casts through text input/output functions (any type from/to text explicitly, as
  * PostgreSQL's I/O conversion casts) are in the table too. */
 const struct cast *cast_find(enum type_id from, enum type_id to);

@@ -270,15 +270,30 @@ static struct ast *value_function(struct pgq *c, SQLValueFunction *f)
                     : "the current time (CURRENT_DATE, CURRENT_TIMESTAMP, ...)");
 }
 
+static struct ast *quantified(struct pgq *c, SubLink *s)
+{
+    struct ast *a = pgq_new(c, s->subLinkType == ALL_SUBLINK ? AST_ALL : AST_ANY, s->location);
+    a->name = s->operName ? operator_name(c, s->operName) : "=";
+    bool is_row = IsA(s->testexpr, RowExpr);
+    if (is_row && strcmp(a->name, "=") != 0)
+        return bad(c, s->location, "comparison of row values");
+    put_args(c, a, is_row ? ((RowExpr *)s->testexpr)->args : list_make1(s->testexpr), 0);
+    return a;
+}
+
 static struct ast *sublink(struct pgq *c, SubLink *s)
 {
-    static const char *const names[] = {
-        [EXISTS_SUBLINK] = "EXISTS",           [ALL_SUBLINK] = "ALL with a subquery",
-        [ANY_SUBLINK] = "IN with a subquery",  [ROWCOMPARE_SUBLINK] = "comparing rows with a subquery",
-        [EXPR_SUBLINK] = "+scalar subqueries", [MULTIEXPR_SUBLINK] = "+row subqueries",
-        [ARRAY_SUBLINK] = "ARRAY(subquery)",
-    };
-    return bad(c, s->location, s->subLinkType < ARRAY_COUNT(names) ? names[s->subLinkType] : "this subquery");
+    struct ast *a;
+    switch (s->subLinkType) {
+    case EXISTS_SUBLINK: a = pgq_new(c, AST_EXISTS, s->location); break;
+    case EXPR_SUBLINK: a = pgq_new(c, AST_SCALAR, s->location); break;
+    case ALL_SUBLINK:
+    case ANY_SUBLINK: a = quantified(c, s); break;
+    case ARRAY_SUBLINK: return bad(c, s->location, "ARRAY(subquery)");
+    default: return bad(c, s->location, "comparing rows with a subquery");
+    }
+    a->query = pgq_query(c, s->subselect);
+    return a;
 }
 
 static const char *node_name(Node *n)

@@ -40,8 +40,7 @@ static int query_location(Node *n);
 static struct ast_from *from_query(struct pgq *c, RangeSubselect *r)
 {
     struct ast_from *f = from_new(c, AST_FROM_QUERY, query_location(r->subquery));
-    if (r->lateral)
-        pgq_unsupported(c, query_location(r->subquery), "LATERAL");
+    f->lateral = r->lateral;
     f->query = pgq_query(c, r->subquery);
     put_alias(c, f, r->alias);
     return f;

@@ -354,6 +354,66 @@ static void case_26_error_rows_vanish_with_their_row(void)
     rig_close(&rig);
 }
 
+/* The outer row is left out while its subquery has two rows, and only where the value is asked for. */
+static void case_25_scalar_subquery_with_several_rows(void)
+{
+    struct rig rig;
+    open_rig(&rig, "SELECT k, x, (SELECT y FROM t.r WHERE r.k = l.k) AS y FROM t.l");
+    feed(&rig, "l", 2, "1|10|-");
+    feed(&rig, "l", 1, "2|20|-");
+    CHECK_STR(step(&rig, 0), "+2 1|10|-|; +1 2|20|-|");
+    feed(&rig, "r", 1, "1|5|");
+    CHECK_STR(step(&rig, 0), "-2 1|10|-|; +2 1|10|5|");
+    feed(&rig, "r", 1, "1|6|");
+    CHECK_STR(step(&rig, 0), "-2 1|10|5|");
+    CHECK(rig_errors(&rig) == 2);
+    feed(&rig, "r", 1, "1|5|;1|-|");
+    CHECK_STR(step(&rig, 0), "");
+    feed(&rig, "r", -2, "1|5|");
+    feed(&rig, "r", -1, "1|-|");
+    CHECK_STR(step(&rig, 0), "+2 1|10|6|");
+    CHECK(rig_errors(&rig) == 0);
+    feed(&rig, "r", -1, "1|6|");
+    feed(&rig, "r", 1, "1|-|"); /* one row that is NULL looks like none */
+    CHECK_STR(step(&rig, 0), "+2 1|10|-|; -2 1|10|6|");
+    rig_close(&rig);
+    open_rig(&rig, "SELECT x, CASE WHEN x > 10 THEN (SELECT y FROM t.r) ELSE 0 END AS y FROM t.l");
+    feed(&rig, "l", 1, "1|10|-;1|20|-");
+    feed(&rig, "r", 2, "1|5|");
+    CHECK_STR(step(&rig, 0), "+1 10|0|");
+    CHECK(rig_errors(&rig) == 1);
+    feed(&rig, "r", -1, "1|5|");
+    CHECK_STR(step(&rig, 0), "+1 20|5|");
+    CHECK(rig_errors(&rig) == 0);
+    rig_close(&rig);
+}
+
+/* Semi and anti joins speak at the first and the last match. */
+static void case_12_exists_flips(void)
+{
+    struct rig rig;
+    open_rig(&rig, "SELECT x FROM t.l WHERE EXISTS (SELECT 1 FROM t.r WHERE r.k = l.k)");
+    feed(&rig, "l", 3, "1|10|-;-|20|-");
+    CHECK_STR(step(&rig, 0), "");
+    feed(&rig, "r", 2, "1|5|");
+    CHECK_STR(step(&rig, 0), "+3 10|");
+    feed(&rig, "r", -1, "1|5|");
+    CHECK_STR(step(&rig, 0), "");
+    feed(&rig, "r", -1, "1|5|");
+    CHECK_STR(step(&rig, 0), "-3 10|");
+    rig_close(&rig);
+    open_rig(&rig, "SELECT x FROM t.l WHERE k NOT IN (SELECT y FROM t.r)");
+    feed(&rig, "l", 3, "1|10|-;-|20|-;2|30|-");
+    CHECK_STR(step(&rig, 0), "+3 10|; +3 20|; +3 30|"); /* NOT IN nothing is true, of NULL as well */
+    feed(&rig, "r", 1, "0|1|");
+    CHECK_STR(step(&rig, 0), "-3 10|; -3 20|");
+    feed(&rig, "r", 1, "0|-|");
+    CHECK_STR(step(&rig, 0), "-3 30|");
+    feed(&rig, "r", -1, "0|1|;0|-|");
+    CHECK_STR(step(&rig, 0), "+3 10|; +3 20|; +3 30|");
+    rig_close(&rig);
+}
+
 static void aggregate_whose_result_fails_heals(void)
 {
     struct rig rig;
@@ -422,6 +482,8 @@ int main(void)
     RUN(case_10_outer_join_pads_and_unpads_with_duplicates);
     RUN(case_11_right_and_full_joins_with_residuals);
     RUN(case_12_anti_join_flips);
+    RUN(case_12_exists_flips);
+    RUN(case_25_scalar_subquery_with_several_rows);
     RUN(case_13_null_groups_are_equal_null_join_keys_are_not);
     RUN(case_14_group_emptied_then_revived);
     RUN(case_15_global_aggregate_over_nothing);

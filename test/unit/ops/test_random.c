@@ -142,6 +142,59 @@ static void model_bag(const struct model *m, bool distinct, struct net *out)
         }
 }
 
+/* ---- subqueries ---- */
+
+#define NO_VALUE (VALUES - 1)
+enum { SEMI = 12, ANTI, LESS_THAN_ANY, IN_NULL_SAFE, COUNT_BELOW };
+
+static int in_null_safe(const struct model *m, uint32_t k, uint32_t x)
+{
+    int64_t rows = 0, nulls = m->r[k][NO_VALUE];
+    for (uint32_t y = 0; y < VALUES; y++)
+        rows += m->r[k][y];
+    if (x != NO_VALUE && m->r[k][x])
+        return 1;
+    return rows && (x == NO_VALUE || nulls) ? -1 : 0;
+}
+
+static int less_than_any(const struct model *m, uint32_t k, uint32_t x)
+{
+    int answer = 0;
+    for (uint32_t y = 0; y < VALUES && k != KEYS - 1; y++) {
+        if (!m->r[k][y])
+            continue;
+        if (x == NO_VALUE || y == NO_VALUE)
+            answer = answer ? answer : -1;
+        else if (x < y)
+            answer = 1;
+    }
+    return answer;
+}
+
+static int64_t count_below(const struct model *m, uint32_t x)
+{
+    int64_t n = 0;
+    for (uint32_t k = 0; k < KEYS; k++)
+        for (uint32_t y = 0; y < x && x != NO_VALUE; y++)
+            n += m->r[k][y];
+    return n;
+}
+
+static void model_subquery(const struct model *m, uint32_t query, struct net *out)
+{
+    for (uint32_t k = 0; k < KEYS; k++)
+        for (uint32_t x = 0; x < VALUES; x++) {
+            bool some = less_than_any(m, k, x) > 0;
+            int mark = query == IN_NULL_SAFE ? in_null_safe(m, k, x) : less_than_any(m, k, x);
+            if (query == SEMI || query == ANTI)
+                add(out, some == (query == SEMI) ? m->l[k][x] : 0, "%s|%s|", K(k), V(x));
+            else if (query == COUNT_BELOW)
+                add(out, m->l[k][x], "%s|%s|%lld|", K(k), V(x), (long long)count_below(m, x));
+            else
+                add(out, m->l[k][x], "%s|%s|%s|", K(k), V(x), mark < 0 ? "-" : mark ? "1" : "0");
+        }
+}
+
 #define AGGREGATES                                                           \
     "count(*) AS n, count(x) AS c, sum(x) AS s, min(x) AS lo, max(x) AS hi," \
     " count(DISTINCT x) AS d, count(*) FILTER (WHERE x > 1) AS f FROM t.l"
@@ -158,7 +211,12 @@ static const char *const queries[] = {
     "SELECT k, " AGGREGATES " GROUP BY k",
     "SELECT " AGGREGATES,
     "SELECT k, x FROM t.l UNION ALL SELECT k, y FROM t.r",
-    "SELECT DISTINCT k, x FROM (SELECT k, x FROM t.l UNION ALL SELECT k, y FROM t.r) u"};
+    "SELECT DISTINCT k, x FROM (SELECT k, x FROM t.l UNION ALL SELECT k, y FROM t.r) u",
+    "SELECT k, x FROM t.l WHERE EXISTS (SELECT 1 FROM t.r WHERE r.k = l.k AND l.x < r.y)",
+    "SELECT k, x FROM t.l WHERE NOT EXISTS (SELECT 1 FROM t.r WHERE r.k = l.k AND l.x < r.y)",
+    "SELECT k, x, CAST(x < ANY (SELECT y FROM t.r WHERE r.k = l.k) AS int) AS m FROM t.l",
+    "SELECT k, x, CAST(x IN (SELECT y FROM t.r WHERE r.k IS NOT DISTINCT FROM l.k) AS int) AS m FROM t.l",
+    "SELECT k, x, (SELECT count(*) FROM t.r WHERE r.y < l.x) AS n FROM t.l"};
 
 static void model(const struct model *m, uint32_t query, struct net *out)
 {
@@ -168,8 +226,10 @@ static void model(const struct model *m, uint32_t query, struct net *out)
         model_groups(m, out);
     else if (query == 9)
         model_total(m, out);
-    else
+    else if (query < SEMI)
         model_bag(m, query == 11, out);
+    else
+        model_subquery(m, query, out);
 }
 
 /* ---- changes ---- */

@@ -1,0 +1,32 @@
+/* What a scalar subquery is made of: its one value, and the check that there is not a second row. Rows of the
+ * function and aggregate tables in form, but no SQL name finds them. */
+#include "types/agg.h"
+#include "types/func_kernel.h"
+
+KERNEL(at_most_one_row)
+{
+    if (args[0].i > 1)
+        return fn_fail(ctx, FN_TOO_MANY_ROWS,
+                       "more than one row returned by a subquery used as an expression");
+    out->i = 1;
+    return true;
+}
+
+const struct fn *fn_at_most_one_row(void)
+{
+    static const struct fn row = FN1("at_most_one_row", T_INT8, T_BOOL, at_most_one_row, NULL);
+    return &row;
+}
+
+#define SINGLE(t) [t] = {"single_value", AGG_SINGLE_VALUE, 1, t, t, true, NULL}
+const struct agg *agg_single_value(enum type_id type)
+{
+    static const struct agg rows[] = {
+        SINGLE(T_BOOL),     SINGLE(T_INT2),    SINGLE(T_INT4), SINGLE(T_INT8),      SINGLE(T_FLOAT4),
+        SINGLE(T_FLOAT8),   SINGLE(T_NUMERIC), SINGLE(T_TEXT), SINGLE(T_VARCHAR),   SINGLE(T_BPCHAR),
+        SINGLE(T_BYTEA),    SINGLE(T_DATE),    SINGLE(T_TIME), SINGLE(T_TIMESTAMP), SINGLE(T_TIMESTAMPTZ),
+        SINGLE(T_INTERVAL), SINGLE(T_UUID),    SINGLE(T_JSON), SINGLE(T_JSONB),
+    };
+    ASSERT((unsigned)type < ARRAY_COUNT(rows) && rows[type].name);
+    return &rows[type];
+}
