@@ -2,12 +2,14 @@
 #include "data/key.h"
 
 #include "base/hash.h"
+#include "types/array.h"
 #include "types/datetime.h"
 #include "types/numeric.h"
 
 #define MARK_NULL_FIRST 0x01
 #define MARK_VALUE      0x02
 #define MARK_NULL_LAST  0x03
+#define MARK_ARRAY_END  0x01 /* below the marks of elements */
 
 static void put_be64(struct buf *b, uint64_t v)
 {
@@ -94,8 +96,43 @@ static void put_span(struct buf *b, const struct interval *iv)
     put_be64(b, (uint64_t)span);
 }
 
+static void put_value(struct buf *b, enum type_id t, const union val *v);
+
+static void put_be32(struct buf *b, int32_t v)
+{
+    uint32_t u = __builtin_bswap32((uint32_t)v ^ UINT32_C(1) << 31);
+    buf_put(b, &u, 4);
+}
+
+/* Elements in order, NULL above all of them, the end below; then what orders arrays of equal elements. */
+static void put_array(struct buf *b, enum type_id element, struct str bytes)
+{
+    struct array_reader r;
+    struct arena scratch;
+    union val v;
+    bool is_null;
+    arena_init(&scratch);
+    array_open(&r, element, bytes);
+    while (array_next(&r, &scratch, &v, &is_null)) {
+        buf_put_u8(b, is_null ? MARK_NULL_LAST : MARK_VALUE);
+        if (!is_null)
+            put_value(b, element, &v);
+    }
+    arena_fini(&scratch);
+    buf_put_u8(b, MARK_ARRAY_END);
+    buf_put_u8(b, (uint8_t)r.shape.dim_count);
+    for (uint32_t d = 0; d < r.shape.dim_count; d++)
+        put_be32(b, r.shape.length[d]);
+    for (uint32_t d = 0; d < r.shape.dim_count; d++)
+        put_be32(b, r.shape.lower[d]);
+}
+
 static void put_value(struct buf *b, enum type_id t, const union val *v)
 {
+    if (type_is_array(t)) {
+        put_array(b, type_element(t), v->s);
+        return;
+    }
     size_t len = v->s.len;
     switch (type_phys(t)) {
     case PHYS_I64: put_be64(b, (uint64_t)v->i ^ UINT64_C(1) << 63); return;

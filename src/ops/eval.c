@@ -13,7 +13,8 @@ struct eval_node {
     struct eval_node **args; /* owned */
     union val *v;            /* owned: BATCH_ROWS values; NULL for columns */
     uint8_t *state;
-    uint8_t *mask; /* owned by conditional nodes: rows that reach the next argument */
+    uint8_t *mask;  /* owned by conditional nodes: rows that reach the next argument */
+    uint8_t *types; /* owned: of the call that the node makes, see struct fn_ctx; NULL: none */
 };
 
 struct eval {
@@ -80,10 +81,11 @@ static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct 
     return own(n);
 }
 
-static uint8_t call_scalar(struct eval *ev, fn_eval fn, const union val *vals, const bool *null,
-                           uint32_t count, union val *out)
+static uint8_t call_scalar(struct eval *ev, const struct eval_node *n, fn_eval fn, const union val *vals,
+                           const bool *null, uint32_t count, union val *out)
 {
     bool out_null = false;
+    ev->ctx.types = n->types;
     if (UNLIKELY(!fn(&ev->ctx, vals, null, count, out, &out_null))) {
         note_error(ev);
         return VAL_ERROR;
@@ -108,7 +110,7 @@ static void run_fn_row(struct eval *ev, struct eval_node *n, const struct vec *a
     if (worst == VAL_ERROR || (worst == VAL_NULL && (fn->flags & FN_STRICT)))
         n->state[r] = worst;
     else
-        n->state[r] = call_scalar(ev, fn->eval, vals, null, n->arg_count, &n->v[r]);
+        n->state[r] = call_scalar(ev, n, fn->eval, vals, null, n->arg_count, &n->v[r]);
 }
 
 static struct vec run_fn(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
@@ -137,7 +139,7 @@ static struct vec run_cast(struct eval *ev, struct eval_node *n, const struct ba
             n->v[r] = a.v[r];
             n->state[r] = VAL_OK;
         } else
-            n->state[r] = call_scalar(ev, n->e->u.cast->eval, &a.v[r], null, 1, &n->v[r]);
+            n->state[r] = call_scalar(ev, n, n->e->u.cast->eval, &a.v[r], null, 1, &n->v[r]);
     }
     return own(n);
 }
@@ -316,7 +318,7 @@ static struct vec run_nullif(struct eval *ev, struct eval_node *n, const struct 
             continue;
         union val pair[2] = {a.v[r], b.v[r]}, equal = {.i = 0};
         const bool null[2] = {false, false};
-        uint8_t s = call_scalar(ev, n->e->u.fn->eval, pair, null, 2, &equal);
+        uint8_t s = call_scalar(ev, n, n->e->u.fn->eval, pair, null, 2, &equal);
         if (s == VAL_ERROR || (s == VAL_OK && equal.i))
             n->state[r] = s == VAL_ERROR ? VAL_ERROR : VAL_NULL;
     }
@@ -362,8 +364,8 @@ static struct vec run_in(struct eval *ev, struct eval_node *n, const struct batc
                 continue;
             union val pair[2] = {x.v[r], y.v[r]}, equal = {.i = 0};
             const bool null[2] = {false, false};
-            uint8_t s =
-                y.state[r] == VAL_OK ? call_scalar(ev, n->e->u.fn->eval, pair, null, 2, &equal) : y.state[r];
+            uint8_t s = y.state[r] == VAL_OK ? call_scalar(ev, n, n->e->u.fn->eval, pair, null, 2, &equal)
+                                             : y.state[r];
             if (s == VAL_NULL)
                 n->state[r] = VAL_NULL;
             else if (s == VAL_ERROR || equal.i) {
@@ -406,6 +408,19 @@ static struct vec run_node(struct eval *ev, struct eval_node *n, const struct ba
     return node_fns[n->e->kind](ev, n, in, mask);
 }
 
+/* What the kernel of the node is called with; NULLIF and IN call an equality. */
+static uint8_t *node_types(const struct expr *e)
+{
+    bool equality = e->kind == EX_NULLIF || e->kind == EX_IN;
+    if (e->kind != EX_FN && e->kind != EX_CAST && !equality)
+        return NULL;
+    uint8_t *types = xcalloc(e->arg_count + 1, 1);
+    types[0] = (uint8_t)(equality ? T_BOOL : e->type.id);
+    for (uint32_t a = 0; a < e->arg_count; a++)
+        types[a + 1] = (uint8_t)e->args[a]->type.id;
+    return types;
+}
+
 static struct eval_node *node_new(const struct expr *e)
 {
     struct eval_node *n = xcalloc(1, sizeof *n);
@@ -417,6 +432,7 @@ static struct eval_node *node_new(const struct expr *e)
         n->args[a] = node_new(e->args[a]);
     if (e->kind == EX_COLUMN)
         return n;
+    n->types = node_types(e);
     n->v = xcalloc(BATCH_ROWS, sizeof *n->v);
     n->state = xcalloc(BATCH_ROWS, 1);
     if (e->kind == EX_AND || e->kind == EX_OR || e->kind == EX_CASE || e->kind == EX_COALESCE ||
@@ -438,6 +454,7 @@ static void node_free(struct eval_node *n)
     free(n->v);
     free(n->state);
     free(n->mask);
+    free(n->types);
     free(n);
 }
 

@@ -79,6 +79,8 @@ static void *grow_array(void *array, uint32_t count, uint32_t *capacity, size_t 
 
 static bool has_looks(enum type_id t)
 {
+    if (type_is_array(t))
+        t = type_element(t);
     return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
            t == T_JSONB;
 }

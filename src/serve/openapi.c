@@ -2,27 +2,43 @@
 #include "serve/out.h"
 #include "serve/world.h"
 
+/* "type" and "format" with a comma behind them; nothing for json, which may be anything. */
+static void put_json_type(struct buf *b, const struct type_info *t, bool not_null)
+{
+    if (!t->json_schema_type)
+        return;
+    OUT_LIT(b, "\"type\":");
+    if (!not_null)
+        OUT_LIT(b, "[");
+    out_json_cstr(b, t->json_schema_type);
+    if (!not_null)
+        OUT_LIT(b, ",\"null\"]");
+    OUT_LIT(b, ",");
+    if (t->json_schema_format) {
+        OUT_LIT(b, "\"format\":");
+        out_json_cstr(b, t->json_schema_format);
+        OUT_LIT(b, ",");
+    }
+}
+
+/* The items of an array of one dimension, the usual one: how many there are is not part of a type. */
+static void put_items(struct buf *b, enum type_id element)
+{
+    char name[64];
+    OUT_LIT(b, "\"items\":{");
+    put_json_type(b, type_info(element), false);
+    OUT_LIT(b, "\"x-sql-type\":");
+    out_json_cstr(b, type_format((struct type){element, -1}, name, sizeof name));
+    OUT_LIT(b, "},");
+}
+
 static void put_type(struct buf *b, const struct column *c)
 {
-    const struct type_info *t = type_info(c->type.id);
     char name[64];
     OUT_LIT(b, "{");
-    if (t->id != T_JSON && t->id != T_JSONB) { /* those may be anything */
-        OUT_LIT(b, "\"type\":");
-        if (c->not_null) {
-            out_json_cstr(b, t->json_schema_type);
-        } else {
-            OUT_LIT(b, "[");
-            out_json_cstr(b, t->json_schema_type);
-            OUT_LIT(b, ",\"null\"]");
-        }
-        OUT_LIT(b, ",");
-        if (t->json_schema_format) {
-            OUT_LIT(b, "\"format\":");
-            out_json_cstr(b, t->json_schema_format);
-            OUT_LIT(b, ",");
-        }
-    }
+    put_json_type(b, type_info(c->type.id), c->not_null);
+    if (type_is_array(c->type.id))
+        put_items(b, type_element(c->type.id));
     OUT_LIT(b, "\"x-sql-type\":");
     out_json_cstr(b, type_format(c->type, name, sizeof name));
     if (c->comment) {

@@ -1,6 +1,7 @@
 /* Rows as JSON and CSV; see render.h. */
 #include "serve/render.h"
 #include "serve/out.h"
+#include "types/array.h"
 #include "types/datetime.h"
 
 #include <math.h>
@@ -38,8 +39,45 @@ static bool is_number(enum type_id t, const union val *v)
     return isfinite(v->f);
 }
 
+static void render_level(struct fn_ctx *fn, enum type_id element, struct array_reader *r, uint32_t d,
+                         struct buf *out)
+{
+    buf_put_u8(out, '[');
+    for (int32_t i = 0; i < r->shape.length[d]; i++) {
+        union val v;
+        bool is_null;
+        if (i)
+            buf_put_u8(out, ',');
+        if (d + 1 < r->shape.dim_count) {
+            render_level(fn, element, r, d + 1, out);
+            continue;
+        }
+        array_next(r, fn->arena, &v, &is_null);
+        if (is_null)
+            OUT_LIT(out, "null");
+        else
+            render_json_value(fn, element, &v, out);
+    }
+    buf_put_u8(out, ']');
+}
+
+/* As PostgreSQL's row_to_json: bounds are not shown. */
+static void render_array(struct fn_ctx *fn, enum type_id element, struct str bytes, struct buf *out)
+{
+    struct array_reader r;
+    array_open(&r, element, bytes);
+    if (r.count)
+        render_level(fn, element, &r, 0, out);
+    else
+        OUT_LIT(out, "[]");
+}
+
 void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, struct buf *out)
 {
+    if (type_is_array(t)) {
+        render_array(fn, type_element(t), v->s, out);
+        return;
+    }
     switch (t) {
     case T_BOOL:
         if (v->i)
@@ -70,8 +108,7 @@ void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, st
     case T_TIME:
     case T_INTERVAL:
     case T_UUID: put_quoted(out, type_output(fn, t, v)); return;
-    case T_BYTEA: break; /* "\\x..." needs its backslash escaped */
-    case T_COUNT: break;
+    default: break; /* bytea: "\\x..." needs its backslash escaped */
     }
     struct str s = type_output(fn, t, v);
     out_json_string(out, s.p, s.len);
@@ -86,6 +123,8 @@ static bool item_value(struct fn_ctx *fn, const struct select_item *it, const un
     if (LIKELY(!it->conv) || *null)
         return true;
     bool arg_null = false;
+    const uint8_t types[] = {it->conv->to, it->conv->from};
+    fn->types = types;
     return it->conv->eval(fn, &vals[it->column], &arg_null, 1, out, null);
 }
 

@@ -15,6 +15,7 @@ struct sql_pos { /* in the user's file, 1-based; column in characters */
 struct ast_query;
 struct ast_type {
     struct sql_pos pos;
+    bool is_array;
     const char *name; /* pg_type.typname as the grammar spells it ("int4"), or the user's word */
     uint32_t mod_count;
     int32_t mods[2]; /* as written: (10, 2) */

@@ -34,12 +34,14 @@ static bool evaluate(struct bind *b, const struct expr *e, union val *out, bool 
 {
     union val args[FOLD_ARGS_MAX];
     bool null[FOLD_ARGS_MAX], any_null = false;
+    uint8_t types[FOLD_ARGS_MAX + 1] = {(uint8_t)e->type.id};
     for (uint32_t i = 0; i < e->arg_count; i++) {
+        types[i + 1] = (uint8_t)e->args[i]->type.id;
         args[i] = e->args[i]->u.konst.v;
         null[i] = e->args[i]->u.konst.is_null;
         any_null |= null[i];
     }
-    struct fn_ctx ctx = {.arena = b->arena};
+    struct fn_ctx ctx = {.arena = b->arena, .types = types};
     bool strict = e->kind != EX_FN || (e->u.fn->flags & FN_STRICT);
     *is_null = strict && any_null;
     if (*is_null)
@@ -148,7 +150,7 @@ bool bind_type(struct bind *b, const struct ast_type *t, struct type *out)
     if (!info || info->id == T_UNKNOWN) {
         struct nearest near;
         nearest_init(&near, t->name);
-        for (int i = T_BOOL; i < T_COUNT; i++) {
+        for (int i = T_BOOL; i < T_SCALAR_COUNT; i++) {
             nearest_offer(&near, type_info((enum type_id)i)->pg_name);
             nearest_offer(&near, type_info((enum type_id)i)->name);
         }
@@ -157,7 +159,13 @@ bool bind_type(struct bind *b, const struct ast_type *t, struct type *out)
         return false;
     }
     *out = (struct type){info->id, -1};
-    return apply_mods(b, t, out);
+    if (!t->is_array)
+        return apply_mods(b, t, out);
+    if (type_is_array(info->id)) /* _int4[] */
+        return check_mod_count(b, t, 0);
+    bool ok = apply_mods(b, t, out);
+    out->id = type_array(info->id);
+    return ok;
 }
 
 /* ---- coercion ---- */

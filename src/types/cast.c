@@ -1,5 +1,6 @@
 /* Casts: the table of pg_cast for the supported types, text conversions of every type, length coercion, and the
  * dispatch to each type's text input and output. */
+#include "types/array.h"
 #include "types/datetime.h"
 #include "types/func_kernel.h"
 #include "types/numeric_impl.h"
@@ -25,7 +26,7 @@ static struct str output_text(struct fn_ctx *ctx KERNEL_UNUSED, const union val 
 static const struct {
     input_fn input;
     output_fn output;
-} text_forms[T_COUNT] = {
+} text_forms[T_SCALAR_COUNT] = {
     [T_UNKNOWN] = {input_text, output_text},
     [T_BOOL] = {input_bool, output_bool},
     [T_INT2] = {input_int, output_int},
@@ -50,13 +51,17 @@ static const struct {
 
 bool type_input(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
 {
-    ASSERT((unsigned)t.id < T_COUNT);
+    if (type_is_array(t.id))
+        return input_array(ctx, t, text, len, out);
+    ASSERT((unsigned)t.id < T_SCALAR_COUNT);
     return text_forms[t.id].input(ctx, t, text, len, out);
 }
 
 struct str type_output(struct fn_ctx *ctx, enum type_id t, const union val *v)
 {
-    ASSERT((unsigned)t < T_COUNT);
+    if (type_is_array(t))
+        return output_array(ctx, t, v);
+    ASSERT((unsigned)t < T_SCALAR_COUNT);
     return text_forms[t].output(ctx, v);
 }
 
@@ -262,6 +267,8 @@ bool type_apply_typmod(struct fn_ctx *ctx, struct type t, bool is_explicit, unio
 {
     if (t.typmod < 0)
         return true;
+    if (type_is_array(t.id))
+        return typmod_array(ctx, t, is_explicit, v);
     switch (t.id) {
     case T_VARCHAR:
     case T_BPCHAR: return t.typmod < 4 || fit_string(ctx, t, is_explicit, &v->s);
@@ -388,12 +395,38 @@ static const struct cast casts[] = {
 static const struct cast *cast_matrix[T_COUNT][T_COUNT];
 static pthread_once_t cast_matrix_once = PTHREAD_ONCE_INIT;
 
+static void cast_add(enum type_id from, enum type_id to, enum cast_context context, fn_eval eval)
+{
+    struct cast *c = xmalloc(sizeof *c); /* kept for the process */
+    *c = (struct cast){(uint8_t)from, (uint8_t)to, (uint8_t)context, eval};
+    ASSERT(!cast_matrix[from][to]);
+    cast_matrix[from][to] = c;
+}
+
+/* Arrays are cast as their elements are, and from and to text by their text forms. */
+static void cast_matrix_arrays(void)
+{
+    static const enum type_id texts[] = {T_TEXT, T_VARCHAR, T_BPCHAR};
+    for (size_t i = 0; i < ARRAY_COUNT(casts); i++) {
+        const struct cast *c = &casts[i];
+        if (c->from != c->to)
+            cast_add(type_array((enum type_id)c->from), type_array((enum type_id)c->to),
+                     (enum cast_context)c->context, c->eval ? cast_array_elements : NULL);
+    }
+    for (enum type_id t = T_BOOL; t < T_SCALAR_COUNT; t++)
+        for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+            cast_add(type_array(t), texts[i], CAST_ASSIGNMENT, cast_array_text);
+            cast_add(texts[i], type_array(t), CAST_EXPLICIT, cast_text_array);
+        }
+}
+
 static void cast_matrix_build(void)
 {
     for (size_t i = 0; i < ARRAY_COUNT(casts); i++) {
         ASSERT(!cast_matrix[casts[i].from][casts[i].to]);
         cast_matrix[casts[i].from][casts[i].to] = &casts[i];
     }
+    cast_matrix_arrays();
 }
 
 const struct cast *cast_find(enum type_id from, enum type_id to)

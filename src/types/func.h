@@ -43,7 +43,10 @@ struct fn_ctx {
     struct arena *arena;  /* results live until it is reset */
     enum fn_error error;  /* set by a failing kernel (see fn_fail) */
     char error_text[160]; /* PostgreSQL's message for it */
-    const void *zone;     /* session time zone for timestamptz<->text/date conversions; NULL is UTC */
+    const uint8_t
+        *types;       /* enum type_id of the call's result, then of its arguments: for casts and polymorphic
+                             functions, whose kernels serve many types; else it may be NULL */
+    const void *zone; /* session time zone for timestamptz<->text/date conversions; NULL is UTC */
 };
 /* Sets ctx->error and its text; returns false for `return fn_fail(...)`. */
 bool fn_fail(struct fn_ctx *ctx, enum fn_error error, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -68,7 +71,8 @@ enum fn_flags {
     FN_PREFIX = 8    /* with FN_OPERATOR: a prefix operator such as -x or @x */
 };
 #define FN_ARGS_MAX 7 /* make_interval */
-/* In `args`, T_UNKNOWN stands for PostgreSQL's "any" (concat): accepted as it is; the binder passes such
+/* `args` and `result` may be polymorphic (T_ANYARRAY, ...): resolve.c finds the types of the call.
+ * In `args`, T_UNKNOWN stands for PostgreSQL's "any" (concat): accepted as it is; the binder passes such
  * arguments converted to text by the type's output function. */
 struct fn {
     const char *name;
@@ -105,6 +109,7 @@ const struct fn *fn_at_most_one_row(void);
 /* The cast from->to, or NULL. Casts through text input/output functions (any type from/to text explicitly, as
  * PostgreSQL's I/O conversion casts) are in the table too. */
 const struct cast *cast_find(enum type_id from, enum type_id to);
+/* The rows of the table: those that come of it for arrays (a cast of every element, text to and from) are not in. */
 uint32_t cast_count(void);
 const struct cast *cast_at(uint32_t i);
 /* Length coercion to (type, typmod): varchar(n), char(n), numeric(p,s), timestamp(p)...; is_explicit truncates

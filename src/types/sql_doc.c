@@ -24,11 +24,12 @@ static void put_cell(FILE *to, const char *s)
 static void put_types(FILE *to)
 {
     fputs("## Types\n\n| type | also written | PostgreSQL's oid |\n| --- | --- | --- |\n", to);
-    for (int i = T_UNKNOWN + 1; i < T_COUNT; i++) {
+    for (int i = T_UNKNOWN + 1; i < T_SCALAR_COUNT; i++) {
         const struct type_info *t = type_info((enum type_id)i);
         bool same = strcmp(t->name, t->pg_name) == 0;
         fprintf(to, "| %s | %s | %u |\n", t->name, same ? "" : t->pg_name, t->oid);
     }
+    fputs("\nOf each there are arrays: `integer[]`.\n", to);
 }
 
 /* All rows of all sections, functions or operators, sorted by name; *count of them, malloc'ed. */
@@ -116,7 +117,9 @@ static void put_aggregates(FILE *to)
 static void put_casts(FILE *to)
 {
     static const char *const contexts[] = {"implicit", "in assignments", "explicit"};
-    fputs("\n## Casts\n\nAn implicit cast is also one in assignments, and both can be written out.\n\n"
+    fputs("\n## Casts\n\nAn implicit cast is also one in assignments, and both can be written out. Arrays "
+          "are cast as\n"
+          "their elements are, to text in assignments and from text explicitly.\n\n"
           "| from | to | |\n| --- | --- | --- |\n",
           to);
     for (uint32_t i = 0; i < cast_count(); i++) {

@@ -4,7 +4,17 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct type_info types[T_COUNT] = {
+/* Array of `t`: named after it, its elements described by the element's own row. */
+#define ARRAY(t, name, pg_name, oid, comparable)                                                   \
+    {                                                                                              \
+        T_ARRAYS + t, name "[]", "_" pg_name, oid, 'A', false, PHYS_STR, comparable, "array", NULL \
+    }
+#define PSEUDO(t, name, oid)                                            \
+    {                                                                   \
+        t, name, name, oid, 'P', false, PHYS_STR, false, "string", NULL \
+    }
+
+static const struct type_info types[T_ANY_END] = {
     {T_UNKNOWN, "unknown", "unknown", 705, 'X', false, PHYS_STR, false, "string", NULL},
     {T_BOOL, "boolean", "bool", 16, 'B', true, PHYS_I64, true, "boolean", NULL},
     {T_INT2, "smallint", "int2", 21, 'N', false, PHYS_I64, true, "integer", "int32"},
@@ -27,6 +37,30 @@ static const struct type_info types[T_COUNT] = {
     {T_UUID, "uuid", "uuid", 2950, 'U', false, PHYS_UUID, true, "string", "uuid"},
     {T_JSON, "json", "json", 114, 'U', false, PHYS_STR, false, NULL, NULL},
     {T_JSONB, "jsonb", "jsonb", 3802, 'U', false, PHYS_STR, true, NULL, NULL},
+    ARRAY(T_UNKNOWN, "unknown", "unknown", 0, false),
+    ARRAY(T_BOOL, "boolean", "bool", 1000, true),
+    ARRAY(T_INT2, "smallint", "int2", 1005, true),
+    ARRAY(T_INT4, "integer", "int4", 1007, true),
+    ARRAY(T_INT8, "bigint", "int8", 1016, true),
+    ARRAY(T_FLOAT4, "real", "float4", 1021, true),
+    ARRAY(T_FLOAT8, "double precision", "float8", 1022, true),
+    ARRAY(T_NUMERIC, "numeric", "numeric", 1231, true),
+    ARRAY(T_TEXT, "text", "text", 1009, true),
+    ARRAY(T_VARCHAR, "character varying", "varchar", 1015, true),
+    ARRAY(T_BPCHAR, "character", "bpchar", 1014, true),
+    ARRAY(T_BYTEA, "bytea", "bytea", 1001, true),
+    ARRAY(T_DATE, "date", "date", 1182, true),
+    ARRAY(T_TIME, "time without time zone", "time", 1183, true),
+    ARRAY(T_TIMESTAMP, "timestamp without time zone", "timestamp", 1115, true),
+    ARRAY(T_TIMESTAMPTZ, "timestamp with time zone", "timestamptz", 1185, true),
+    ARRAY(T_INTERVAL, "interval", "interval", 1187, true),
+    ARRAY(T_UUID, "uuid", "uuid", 2951, true),
+    ARRAY(T_JSON, "json", "json", 199, false),
+    ARRAY(T_JSONB, "jsonb", "jsonb", 3807, true),
+    PSEUDO(T_ANYELEMENT, "anyelement", 2283),
+    PSEUDO(T_ANYARRAY, "anyarray", 2277),
+    PSEUDO(T_ANYCOMPATIBLE, "anycompatible", 5077),
+    PSEUDO(T_ANYCOMPATIBLEARRAY, "anycompatiblearray", 5078),
 };
 
 /* Spellings beside the two names above. */
@@ -49,7 +83,7 @@ static const struct {
 
 const struct type_info *type_info(enum type_id id)
 {
-    ASSERT((unsigned)id < T_COUNT);
+    ASSERT((unsigned)id < T_ANY_END);
     return &types[id];
 }
 
@@ -71,14 +105,29 @@ static bool fold_name(const char *name, char *out, size_t size)
     return true;
 }
 
-const struct type_info *type_by_name(const char *name)
+/* Cuts one "[]" (or "[3]", which PostgreSQL reads and forgets) off the end; false when there is none. */
+static bool cut_brackets(char *name)
 {
-    char folded[64];
-    if (!fold_name(name, folded, sizeof folded))
-        return NULL;
+    size_t n = strlen(name), i = n;
+    if (n < 3 || name[n - 1] != ']')
+        return false;
+    i = n - 1;
+    while (i > 0 && name[i - 1] >= '0' && name[i - 1] <= '9')
+        i--;
+    if (i < 2 || name[i - 1] != '[')
+        return false;
+    i--;
+    while (i > 0 && name[i - 1] == ' ')
+        i--;
+    name[i] = '\0';
+    return true;
+}
+
+static const struct type_info *find_name(const char *folded)
+{
     const char *bare = strncmp(folded, "pg_catalog.", 11) == 0 ? folded + 11 : folded;
     for (size_t i = 0; i < T_COUNT; i++)
-        if (strcmp(bare, types[i].name) == 0 || strcmp(bare, types[i].pg_name) == 0)
+        if (i != T_ARRAYS && (strcmp(bare, types[i].name) == 0 || strcmp(bare, types[i].pg_name) == 0))
             return &types[i];
     for (size_t i = 0; i < ARRAY_COUNT(aliases); i++)
         if (strcmp(bare, aliases[i].name) == 0)
@@ -86,10 +135,24 @@ const struct type_info *type_by_name(const char *name)
     return NULL;
 }
 
+const struct type_info *type_by_name(const char *name)
+{
+    char folded[80];
+    if (!fold_name(name, folded, sizeof folded))
+        return NULL;
+    bool is_array = false;
+    while (cut_brackets(folded))
+        is_array = true;
+    const struct type_info *t = find_name(folded);
+    if (!t || !is_array)
+        return t;
+    return t->id > T_UNKNOWN && t->id < T_SCALAR_COUNT ? &types[type_array(t->id)] : NULL;
+}
+
 const struct type_info *type_by_oid(uint32_t oid)
 {
     for (size_t i = 0; i < T_COUNT; i++)
-        if (types[i].oid == oid)
+        if (i != T_ARRAYS && types[i].oid == oid)
             return &types[i];
     return NULL;
 }
@@ -128,6 +191,12 @@ static void format_interval(int32_t typmod, char *buf, size_t size)
 
 const char *type_format(struct type t, char *buf, size_t size_bytes)
 {
+    if (type_is_array(t.id)) {
+        type_format((struct type){type_element(t.id), t.typmod}, buf, size_bytes);
+        size_t n = strlen(buf);
+        snprintf(buf + n, size_bytes - n, "[]");
+        return buf;
+    }
     const char *name = type_info(t.id)->name;
     int32_t m = t.typmod;
     if (t.id == T_BPCHAR && m < 0)

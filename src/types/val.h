@@ -31,7 +31,15 @@ enum type_id {
     T_UUID,
     T_JSON,
     T_JSONB,
-    T_COUNT
+    T_SCALAR_COUNT,
+    T_ARRAYS = T_SCALAR_COUNT, /* the array of type t is T_ARRAYS + t: see type_array */
+    T_COUNT = 2 * T_SCALAR_COUNT,
+    /* Only in signatures of functions: PostgreSQL's polymorphic types, replaced when a call is resolved. */
+    T_ANYELEMENT = T_COUNT,
+    T_ANYARRAY,
+    T_ANYCOMPATIBLE,
+    T_ANYCOMPATIBLEARRAY,
+    T_ANY_END
 };
 
 enum val_state {
@@ -68,7 +76,7 @@ union val {
                            midnight; timestamp(tz): microseconds since 2000-01-01 (UTC);
                            infinities of date: INT32_MIN/MAX, of timestamps: INT64_MIN/MAX, as in PostgreSQL */
     double f;           /* float4 (already rounded to float), float8 */
-    struct str s;       /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB */
+    struct str s;       /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; arrays, as types/array.h encodes them */
     struct num n;       /* T_NUMERIC */
     struct interval iv; /* T_INTERVAL */
     uint8_t uuid[16];   /* T_UUID */
@@ -81,7 +89,7 @@ enum phys { PHYS_I64, PHYS_F64, PHYS_NUM, PHYS_STR, PHYS_INTERVAL, PHYS_UUID };
 struct type {
     enum type_id id;
     int32_t typmod; /* PostgreSQL's atttypmod: varchar(n)/char(n): n + 4; numeric(p,s): ((p<<16)|s) + 4;
-                       time/timestamp(p): p; -1 none */
+                       time/timestamp(p): p; -1 none; of an array: its elements' */
 };
 
 /* One row per type: names, PostgreSQL's oid and category, for binding, documents and contracts. */
@@ -90,14 +98,15 @@ struct type_info {
     const char *name;    /* as format_type prints it: "bigint", "timestamp with time zone" */
     const char *pg_name; /* pg_type.typname: "int8", "timestamptz" */
     uint32_t oid;
-    char category;  /* pg_type.typcategory: N, S, B, D, T, U, X */
+    char category;  /* pg_type.typcategory: N, S, B, D, T, U, X, A, P */
     bool preferred; /* pg_type.typispreferred */
     enum phys phys;
     bool comparable;                                   /* has = and < (json has not) */
     const char *json_schema_type, *json_schema_format; /* for OpenAPI; format may be NULL */
 };
 const struct type_info *type_info(enum type_id id);
-/* By name as written in SQL or YAML ("bigint", "int8", "timestamptz", "character varying"); NULL if unknown. */
+/* By name as written in SQL or YAML ("bigint", "int8", "timestamptz", "character varying", "integer[]"); NULL if
+ * unknown. */
 const struct type_info *type_by_name(const char *name);
 const struct type_info *type_by_oid(uint32_t oid);
 /* "numeric(10,2)", "character varying(20)": what PostgreSQL's format_type(oid, typmod) prints. Returns buf. */
@@ -106,11 +115,35 @@ const char *type_format(struct type t, char *buf, size_t size_bytes);
 /* As type_info(id)->phys says, without a call: codecs ask for every value. */
 static inline enum phys type_phys(enum type_id id)
 {
-    static const uint8_t of_type[T_COUNT] = {
-        [T_UNKNOWN] = PHYS_STR, [T_FLOAT4] = PHYS_F64,  [T_FLOAT8] = PHYS_F64,        [T_NUMERIC] = PHYS_NUM,
-        [T_TEXT] = PHYS_STR,    [T_VARCHAR] = PHYS_STR, [T_BPCHAR] = PHYS_STR,        [T_BYTEA] = PHYS_STR,
-        [T_JSON] = PHYS_STR,    [T_JSONB] = PHYS_STR,   [T_INTERVAL] = PHYS_INTERVAL, [T_UUID] = PHYS_UUID};
+    static const uint8_t of_type[T_COUNT] = {[T_UNKNOWN] = PHYS_STR,
+                                             [T_FLOAT4] = PHYS_F64,
+                                             [T_FLOAT8] = PHYS_F64,
+                                             [T_NUMERIC] = PHYS_NUM,
+                                             [T_TEXT] = PHYS_STR,
+                                             [T_VARCHAR] = PHYS_STR,
+                                             [T_BPCHAR] = PHYS_STR,
+                                             [T_BYTEA] = PHYS_STR,
+                                             [T_JSON] = PHYS_STR,
+                                             [T_JSONB] = PHYS_STR,
+                                             [T_INTERVAL] = PHYS_INTERVAL,
+                                             [T_UUID] = PHYS_UUID,
+                                             [T_ARRAYS... T_COUNT - 1] = PHYS_STR};
     return (enum phys)of_type[id];
+}
+static inline bool type_is_array(enum type_id id)
+{
+    return id >= T_ARRAYS && id < T_COUNT;
+}
+/* The array type of a scalar type, and back. */
+static inline enum type_id type_array(enum type_id element)
+{
+    ASSERT(element < T_SCALAR_COUNT);
+    return (enum type_id)(T_ARRAYS + element);
+}
+static inline enum type_id type_element(enum type_id array)
+{
+    ASSERT(type_is_array(array));
+    return (enum type_id)(array - T_ARRAYS);
 }
 #define STR_LIT(lit) ((struct str){(const uint8_t *)(lit), sizeof(lit) - 1, 0})
 

@@ -1,4 +1,5 @@
 /* SQL order of two values of one type, for sorting, min and max, and tests of the key codec. */
+#include "types/array.h"
 #include "types/datetime.h"
 #include "types/numeric.h"
 #include <math.h>
@@ -31,6 +32,8 @@ static int cmp_interval(const struct interval *a, const struct interval *b)
 
 int val_cmp(enum type_id t, const union val *a, const union val *b)
 {
+    if (type_is_array(t))
+        return array_cmp(type_element(t), &a->s, &b->s);
     switch (t) {
     case T_BOOL:
     case T_INT2:
@@ -53,7 +56,7 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
     case T_INTERVAL: return cmp_interval(&a->iv, &b->iv);
     case T_UUID: return memcmp(a->uuid, b->uuid, sizeof a->uuid);
     case T_JSON:
-    case T_COUNT: break;
+    default: break;
     }
     PANIC("type %s has no order", type_info(t)->name);
 }

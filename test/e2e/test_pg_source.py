@@ -274,6 +274,15 @@ TYPES = [
     ("u", "uuid", ["00000000-0000-0000-0000-000000000000", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]),
     ("j", "json", ['{"b": 1, "a": [1,2,  3], "a": null}', '"\\u00e9"', "1e400"]),
     ("jb", "jsonb", ['{"b": 1, "a": [1,2,  3], "aa": {"x": 1.50}}', '"\\u00e9\\n"', "null", "1.10e2"]),
+    ("ai", "integer[]", ["{}", "{1,NULL,-3}", "{{1,2},{3,4}}", "[0:1]={7,8}", "[-1:-1][2:3]={{1,NULL}}"]),
+    ("at", "text[]", ['{a,"b c",NULL,"NULL","","q\\"\\\\"}', '{"\t\n",é🚀,"{","}",","}']),
+    ("an", "numeric(10,2)[]", ["{1,NaN,-0.005}", "{123456789012345678901234567890}".replace("89012345678901234567890", "8")]),
+    ("av", "varchar(5)[]", ["{abc,äöü}"]), ("ac", "char(3)[]", ["{a,bcd,NULL}"]), ("ab", "boolean[]", ["{t,f,NULL}"]),
+    ("ay", "bytea[]", ['{"\\\\x00ff",""}']), ("atz", "timestamptz[]", ['{"2026-07-01 12:00:00+02",infinity}']),
+    ("af", "double precision[]", ["{NaN,-0,0.1,Infinity}"]), ("aiv", "interval[]", ["{1 year,-00:00:01}"]),
+    ("au", "uuid[]", ["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"]),
+    ("aj", "json[]", ['{"{\\"b\\": 1,  \\"b\\": 2}",NULL}']), ("ajb", "jsonb[]", ['{"{\\"b\\": 1,  \\"a\\": 1.50}"}']),
+    ("ad", "date[]", ["{2000-01-01,infinity}"]), ("a8", "bigint[]", ["{-9223372036854775808}"]), ("a2", "smallint[]", ["{1}"]),
 ]
 
 
@@ -300,21 +309,22 @@ def types(report, server, c):
         expected = dict(pg.rows(c, "SELECT id::text, %s FROM types" % printed(column)))
         bad = {k: (got.get(k), v) for k, v in expected.items() if got.get(k) != v}
         report.check("types-stream-" + column, not bad and len(got) == len(expected), "got, expected: %.300r" % bad)
-    report.equal("types-modifiers", (d.columns["types"]["n2"], d.columns["types"]["vc"], d.columns["types"]["ti3"]),
-                 ("numeric(12,2)", "character varying(5)", "time(3) without time zone"))
+    report.equal("types-modifiers", (d.columns["types"]["n2"], d.columns["types"]["vc"], d.columns["types"]["ti3"],
+                                           d.columns["types"]["an"]),
+                 ("numeric(12,2)", "character varying(5)", "time(3) without time zone", "numeric(10,2)[]"))
     d.stop()
 
 
 def unsupported(report, server, c):
     fresh(c, """CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN cents AS numeric(10,2) CHECK (value >= 0);
         CREATE DOMAIN tip AS cents;
-        CREATE TABLE odd (id int PRIMARY KEY, m mood, a int[], z timetz, c tip, r int4range, p point, x xml, o "char",
+        CREATE TABLE odd (id int PRIMARY KEY, m mood, a mood[], z timetz, c tip, r int4range, p point, x xml, o "char",
                           g int GENERATED ALWAYS AS (id * 2) STORED);
-        INSERT INTO odd VALUES (1, 'ok', '{1,NULL,3}', '12:00:00+02', 1.5, '[1,5)', '(1,2)', '<a/>', 'q')""")
+        INSERT INTO odd VALUES (1, 'ok', '{ok,NULL,sad}', '12:00:00+02', 1.5, '[1,5)', '(1,2)', '<a/>', 'q')""")
     d, text = describe({"url": server.url(), "tables": "[odd]"})
     report.check("unsupported-refused", d.process.returncode == 1 and all(
         "table public.odd: column %s has type %s, which is not supported" % t in text for t in
-        [("m", "public.mood"), ("a", "integer[]"), ("z", "time with time zone"), ("p", "point"), ("o", '"char"')]), text)
+        [("m", "public.mood"), ("a", "public.mood[]"), ("z", "time with time zone"), ("p", "point"), ("o", '"char"')]), text)
     report.check("unsupported-remedy", "unsupported: text" in text, text)
     d = Dump({"url": server.url(), "tables": "[{ table: odd, unsupported: text }]"}).streaming()
     pg.script(c, "INSERT INTO odd (id, m, a, c) VALUES (2, 'sad', '{}', 2)")

@@ -101,7 +101,8 @@ static struct err *changed(const struct pg_table *t, const char *what, const cha
  * as they are when only the limit moves. */
 static bool typmod_matters(enum type_id id)
 {
-    return id != T_TEXT && id != T_VARCHAR;
+    enum type_id scalar = type_is_array(id) ? type_element(id) : id;
+    return scalar != T_TEXT && scalar != T_VARCHAR;
 }
 
 static struct err *field_judge(const struct pg_table *t, uint32_t column, const struct pgo_column *field)

@@ -199,8 +199,7 @@ static struct ast_type *type_name(struct pgq *c, TypeName *t)
     uint32_t count = 0;
     const char **names = pgq_names(c, t->names, &count);
     out->name = count ? names[count - 1] : "";
-    if (t->arrayBounds)
-        pgq_unsupported(c, t->location, "+array types");
+    out->is_array = t->arrayBounds != NIL; /* how many dimensions and how long says nothing */
     if (t->setof || t->pct_type)
         pgq_unsupported(c, t->location, "+SETOF and %%TYPE");
     ListCell *cell;

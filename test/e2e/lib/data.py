@@ -76,6 +76,11 @@ KINDS = {
                            "{\"n\": \"é\\u00e9\"}")),
     "jsonb": ("jsonb", _pick("{}", "[]", "null", "1", "true", "\"a\"", "{\"b\": 1, \"aa\": 2, \"a\": 3}", "{\"k\": [1, 2, {\"z\": null}]}",
                              "[1.50, true, \"x\"]", "{\"n\": \"é\"}", "-12.5")),
+    "ints": ("integer[]", _pick("{}", "{1}", "{1,2,3}", "{3,NULL,1}", "{NULL}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{2,1}", "{1,2}")),
+    "words": ("text[]", _pick("{}", "{a}", "{a,b}", '{"a b",NULL,"NULL",""}', '{"q\\"\\\\,"}', "{b,a}", "{é}", "{{a},{b}}")),
+    "decs": ("numeric(12,3)[]", _mix(("{}", "{NULL}", "{1.0,NaN}"), lambda r: "{%s}" % ",".join(
+        str(r.randint(-99, 99)) for _ in range(r.randint(1, 3))))),
+    "looks": ("numeric[]", _pick("{1}", "{1.0}", "{1.00,2}", "{1,2.0}", "{}")),
     "big": ("text", lambda r: "".join(r.choice("0123456789abcdef") for _ in range(r.choice((10, 3000, 9000, 20000))))),
     "blob": ("bytea", lambda r: "\\x" + "".join("%02x" % r.randint(0, 255) for _ in range(r.choice((0, 5, 4000))))),
 }
@@ -127,7 +132,7 @@ def _key(name, kind):
 
 
 ALL_KINDS = ("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "char", "bytea", "date",
-             "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb")
+             "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "ints", "words", "looks")
 # kinds with one look per value, and ordered: fit for grouping, joining, min and max
 PLAIN_KINDS = ("bool", "int2", "int4", "int8", "small4", "quarter8", "decimal", "text", "varchar", "char", "bytea", "date",
                "time", "timestamp", "timestamptz", "interval", "uuid")
@@ -143,7 +148,8 @@ def core_tables(seed):
          Column("by", "bytea"), Column("d", "date"), Column("tm", "time"), Column("ts", "timestamp"),
          Column("tz", "timestamptz"), Column("wd", "workday"), Column("mo", "moment"), Column("mz", "momenttz"),
          Column("iv", "interval"), Column("u", "uuid"), Column("j", "json"), Column("jb", "jsonb"),
-         Column("g", "group"), Column("r", "ref")]
+         Column("g", "group"), Column("r", "ref"), Column("ai", "ints"), Column("aw", "words"),
+         Column("an", "decs"), Column("al", "looks")]
     b = [_key("x", "group"), _key("y", "char"), Column("v", "decimal"), Column("flag", "bool"), Column("name", "text"),
          Column("a_id", "ref")]
     c = [_key("id", "small8"), Column("a_id", "ref"), Column("qty", "small4"), Column("price", "decimal"),

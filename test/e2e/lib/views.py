@@ -281,6 +281,16 @@ SUBQUERIES = [
 
 FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + STATISTICS + JOINS + SETS + GUARDED + SUBQUERIES
 
+ARRAYS = [
+    ("array_casts", "SELECT id, ai::text AS t, ai::bigint[] AS b, an::numeric(10,1)[] AS n, aw::varchar(2)[] AS w, '{1,NULL}'::int[] AS k, coalesce(ai, '{}') AS c FROM core.a"),
+    ("array_groups", "SELECT ai, count(*) AS n FROM core.a GROUP BY ai"),
+    ("array_distinct", "SELECT DISTINCT aw, an FROM core.a"),
+    ("array_looks", "SELECT g, count(DISTINCT al) AS n, count(ai) AS m FROM core.a GROUP BY g"),
+    ("array_union", "SELECT ai AS x FROM core.a UNION SELECT ai::bigint[] FROM core.a"),
+]
+
+FIXED += ARRAYS
+
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {"json_path": "#> and #>> take a text[], and arrays are not supported yet"}
 

@@ -92,20 +92,21 @@ static void comes_back_as_written(void)
 
 static void every_type_comes_back(void)
 {
-    struct column columns[T_COUNT];
-    struct table_def table = {.name = "all", .schema = {T_COUNT - 1, columns}}, *got;
+    struct column columns[2 * T_SCALAR_COUNT];
+    struct table_def table = {.name = "all", .schema = {0, columns}}, *got;
     struct pipeline_source source = {
         .name = "s", .kind = &source_kind_generator, .tables = &table, .table_count = 1};
     uint32_t count;
     for (int i = 1; i < T_COUNT; i++)
-        columns[i - 1] = (struct column){"c", {(enum type_id)i, -1}, false, NULL};
+        if (i != T_ARRAYS)
+            columns[table.schema.column_count++] = (struct column){"c", {(enum type_id)i, -1}, false, NULL};
     struct err *e = table_cache_save(dir, &source, 1);
     CHECK(!e);
     err_free(e);
     load("s", &got, &count, true);
     CHECK(count == 1);
-    for (int i = 1; count && i < T_COUNT; i++)
-        CHECK(got[0].schema.columns[i - 1].type.id == (enum type_id)i);
+    for (uint32_t i = 0; count && i < table.schema.column_count; i++)
+        CHECK(got[0].schema.columns[i].type.id == columns[i].type.id);
 }
 
 static void unknown_is_no_error(void)

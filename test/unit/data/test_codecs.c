@@ -7,7 +7,7 @@
 
 #include "data/key.h"
 #include "data/row.h"
-#include "types/func.h"
+#include "types/array.h"
 
 static uint64_t random_state = 42;
 static uint32_t rnd(uint32_t below)
@@ -111,8 +111,29 @@ static union val random_int(int64_t lo, int64_t hi)
     return (union val){.i = i < lo ? lo : i > hi ? hi : i};
 }
 
+static union val random_value(enum type_id t);
+
+/* Small arrays of few different elements, so that many are equal up to their shape. */
+static union val random_array(enum type_id element)
+{
+    struct array a = {0};
+    uint32_t dims = rnd(4), count = dims > 0;
+    a.shape.dim_count = dims;
+    for (uint32_t d = 0; d < dims; d++) {
+        a.shape.length[d] = (int32_t)rnd(3) + 1;
+        a.shape.lower[d] = rnd(3) ? 1 : (int32_t)rnd(5) - 2;
+        count *= (uint32_t)a.shape.length[d];
+    }
+    union val few[3] = {random_value(element), random_value(element), random_value(element)};
+    for (uint32_t i = 0; i < count; i++)
+        array_add(&arena, &a, few[rnd(3)], rnd(5) == 0);
+    return (union val){.s = array_encode(&arena, element, &a)};
+}
+
 static union val random_value(enum type_id t)
 {
+    if (type_is_array(t))
+        return random_array(type_element(t));
     union val v = {.i = 0};
     switch (t) {
     case T_BOOL: return (union val){.i = rnd(2)};
@@ -160,7 +181,7 @@ static void phys_agrees_with_the_table_of_types(void)
 
 /* ---- rows ---- */
 
-#define COLUMNS (T_COUNT - 1)
+#define COLUMNS (T_COUNT - 2) /* neither unknown nor an array of it */
 static struct column columns[COLUMNS];
 static const struct schema schema = {COLUMNS, columns};
 
@@ -178,7 +199,8 @@ static void rows_come_back_as_they_were(void)
     union val vals[COLUMNS], back[COLUMNS];
     uint8_t states[COLUMNS], back_states[COLUMNS];
     for (uint32_t c = 0; c < COLUMNS; c++)
-        columns[c] = (struct column){"c", {(enum type_id)(c + 1), -1}, false, NULL};
+        columns[c] =
+            (struct column){"c", {(enum type_id)(c + 1 < T_ARRAYS ? c + 1 : c + 2), -1}, false, NULL};
     struct batch *batch = batch_new(COLUMNS);
     for (int i = 0; i < 2000; i++) {
         random_row(vals, states);
@@ -262,7 +284,8 @@ static void check_pair(enum type_id t, struct buf *a, struct buf *b)
     key_put(a, t, &x, xs, desc, nulls_first);
     key_put(b, t, &y, ys, desc, nulls_first);
     int got = sign(compare_bytes(a, b)), want = expected(t, &x, xs, &y, ys, desc, nulls_first);
-    if (t == T_JSONB && xs == VAL_OK && ys == VAL_OK) /* equality is what counts, and it is jsonb's own */
+    if ((t == T_JSONB || t == T_ARRAYS + T_JSONB) && xs == VAL_OK &&
+        ys == VAL_OK) /* equality is what counts, and it is jsonb's own */
         return;
     CHECK(got == want);
     if (got != want)
@@ -278,7 +301,7 @@ static void key_order_is_sql_order_for_every_type(void)
 {
     struct buf a = {0}, b = {0};
     for (int t = T_BOOL; t < T_COUNT; t++) {
-        if (t == T_JSON)
+        if (t == T_JSON || t == T_ARRAYS || t == T_ARRAYS + T_JSON)
             continue;
         for (int i = 0; i < 4000; i++)
             check_pair((enum type_id)t, &a, &b);
@@ -286,6 +309,63 @@ static void key_order_is_sql_order_for_every_type(void)
     }
     buf_fini(&a);
     buf_fini(&b);
+}
+
+/* The order in the words of PostgreSQL's array_cmp, over arrays taken apart. */
+static int slow_array_cmp(enum type_id element, const struct array *a, const struct array *b)
+{
+    for (uint32_t i = 0; i < a->count && i < b->count; i++) {
+        if (a->null[i] || b->null[i]) {
+            if (a->null[i] != b->null[i])
+                return a->null[i] ? 1 : -1;
+            continue;
+        }
+        int c = val_cmp(element, &a->v[i], &b->v[i]);
+        if (c)
+            return sign(c);
+    }
+    if (a->count != b->count)
+        return a->count < b->count ? -1 : 1;
+    if (a->shape.dim_count != b->shape.dim_count)
+        return a->shape.dim_count < b->shape.dim_count ? -1 : 1;
+    for (uint32_t d = 0; d < a->shape.dim_count; d++)
+        if (a->shape.length[d] != b->shape.length[d])
+            return a->shape.length[d] < b->shape.length[d] ? -1 : 1;
+    for (uint32_t d = 0; d < a->shape.dim_count; d++)
+        if (a->shape.lower[d] != b->shape.lower[d])
+            return a->shape.lower[d] < b->shape.lower[d] ? -1 : 1;
+    return 0;
+}
+
+static void arrays_are_ordered_as_postgresql_orders_them(void)
+{
+    static const enum type_id elements[] = {T_INT4, T_NUMERIC, T_TEXT, T_BPCHAR, T_FLOAT8, T_INTERVAL};
+    for (int i = 0; i < 20000; i++) {
+        enum type_id e = elements[(size_t)i % ARRAY_COUNT(elements)];
+        union val x = random_array(e), y = rnd(4) ? random_array(e) : x;
+        struct array a, b;
+        array_decode(&arena, e, x.s, &a);
+        array_decode(&arena, e, y.s, &b);
+        CHECK(sign(val_cmp(type_array(e), &x, &y)) == slow_array_cmp(e, &a, &b));
+        struct str again = array_encode(&arena, e, &a); /* bytes are canonical */
+        CHECK(again.len == x.s.len && memcmp(again.p, x.s.p, again.len) == 0);
+        if (i % 100 == 0)
+            arena_reset(&arena);
+    }
+}
+
+static void array_text_comes_back(void)
+{
+    for (int i = 0; i < 20000; i++) {
+        enum type_id t = (enum type_id)(T_ARRAYS + 1 + (int)rnd(T_SCALAR_COUNT - 1));
+        union val v = random_array(type_element(t)), back;
+        if (type_element(t) == T_BYTEA || type_phys(type_element(t)) != PHYS_STR) {
+            CHECK(input(t, output(t, &v), &back));
+            CHECK_STR(output(t, &back), output(t, &v));
+        }
+        if (i % 100 == 0)
+            arena_reset(&arena);
+    }
 }
 
 static void jsonb_keys_are_equal_as_postgresql_says(void)
@@ -368,6 +448,8 @@ int main(void)
     RUN(rows_come_back_as_they_were);
     RUN(batches_copy_deeply);
     RUN(key_order_is_sql_order_for_every_type);
+    RUN(arrays_are_ordered_as_postgresql_orders_them);
+    RUN(array_text_comes_back);
     RUN(jsonb_keys_are_equal_as_postgresql_says);
     RUN(keys_of_several_columns_order_column_by_column);
     RUN(long_keys_are_shortened_to_the_limit);

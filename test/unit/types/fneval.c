@@ -302,8 +302,10 @@ static void list_tables(void)
                agg_at(i)->arg_count == 2 ? type_info(agg_at(i)->arg2)->pg_name : "",
                type_info(agg_at(i)->result)->pg_name);
     for (int t = 0; t < T_COUNT; t++)
-        printf("type\t%s\t%u\t%c\t%s\n", type_info((enum type_id)t)->pg_name, type_info((enum type_id)t)->oid,
-               type_info((enum type_id)t)->category, type_info((enum type_id)t)->name);
+        if (t != T_ARRAYS)
+            printf("type\t%s\t%u\t%c\t%s\n", type_info((enum type_id)t)->pg_name,
+                   type_info((enum type_id)t)->oid, type_info((enum type_id)t)->category,
+                   type_info((enum type_id)t)->name);
 }
 
 int main(int argc, char **argv)

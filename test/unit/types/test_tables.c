@@ -36,13 +36,21 @@ static void type_names(void)
         {"pg_catalog.int4", T_INT4},
         {" text ", T_TEXT},
         {"jsonb", T_JSONB},
+        {"integer[]", T_ARRAYS + T_INT4},
+        {"int[3]", T_ARRAYS + T_INT4},
+        {"character varying [] []", T_ARRAYS + T_VARCHAR},
+        {"_timestamptz", T_ARRAYS + T_TIMESTAMPTZ},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct type_info *t = type_by_name(names[i].name);
         CHECK(t && t->id == names[i].id);
     }
     CHECK(type_by_name("money") == NULL && type_by_name("") == NULL);
+    CHECK(type_by_name("unknown[]") == NULL && type_by_name("[]") == NULL && type_by_name("int[x]") == NULL &&
+          type_by_name("_int4[]") == NULL && type_by_oid(0) == NULL);
     for (int i = 0; i < T_COUNT; i++) {
+        if (i == T_ARRAYS) /* an array of literals without a type: there is none */
+            continue;
         const struct type_info *t = type_info((enum type_id)i);
         CHECK(t->id == (enum type_id)i && type_by_oid(t->oid) == t && type_by_name(t->name) == t &&
               type_by_name(t->pg_name) == t);
@@ -62,6 +70,8 @@ static void type_formats(void)
     CHECK_STR(type_format((struct type){T_TIMESTAMP, 3}, buf, sizeof buf), "timestamp(3) without time zone");
     CHECK_STR(type_format((struct type){T_TIMESTAMPTZ, 0}, buf, sizeof buf), "timestamp(0) with time zone");
     CHECK_STR(type_format((struct type){T_INT4, -1}, buf, sizeof buf), "integer");
+    CHECK_STR(type_format((struct type){T_ARRAYS + T_BPCHAR, 5}, buf, sizeof buf), "character(1)[]");
+    CHECK_STR(type_format((struct type){T_ARRAYS + T_INTERVAL, -1}, buf, sizeof buf), "interval[]");
 }
 
 static void rows_are_well_formed(void)
@@ -71,7 +81,7 @@ static void rows_are_well_formed(void)
         for (uint32_t i = 0; i < list.count; i++) {
             const struct fn *f = &list.rows[i], *found[256];
             bool is_operator = f->flags & FN_OPERATOR, here = false;
-            CHECK(f->eval && f->arg_count <= FN_ARGS_MAX && f->result > T_UNKNOWN && f->result < T_COUNT);
+            CHECK(f->eval && f->arg_count <= FN_ARGS_MAX && f->result > T_UNKNOWN && f->result < T_ANY_END);
             CHECK(is_operator || f->doc);
             CHECK(!is_operator || f->arg_count == (f->flags & FN_PREFIX ? 1 : 2));
             CHECK(!f->eval_vec || (f->flags & FN_STRICT && f->arg_count <= 2));
@@ -102,7 +112,10 @@ static void casts_are_found(void)
     CHECK(cast_find(T_INT4, T_INT8)->context == CAST_IMPLICIT &&
           cast_find(T_INT8, T_INT4)->context == CAST_ASSIGNMENT);
     for (int t = T_BOOL; t < T_COUNT; t++)
-        CHECK(t == T_TEXT || cast_find((enum type_id)t, T_TEXT));
+        CHECK(t == T_TEXT || t == T_ARRAYS || cast_find((enum type_id)t, T_TEXT));
+    CHECK(cast_find(T_ARRAYS + T_INT4, T_ARRAYS + T_INT8)->eval == NULL);
+    CHECK(cast_find(T_ARRAYS + T_NUMERIC, T_ARRAYS + T_INT2)->context == CAST_ASSIGNMENT);
+    CHECK(!cast_find(T_ARRAYS + T_BOOL, T_ARRAYS + T_DATE) && !cast_find(T_INT4, T_ARRAYS + T_INT4));
 }
 
 static void length_coercion(void)
