@@ -195,9 +195,12 @@ class World:
     def compare(self, where):
         at = pg.lsn(self.connection)
         expected = {}
-        for name in self.views:
+        for name in list(self.views):
             try:
-                expected[name] = canon.view_rows(self.connection, name)
+                expected[name] = canon.view_rows(self.connection, name, "LIMIT %d" % (4 * MOST_ROWS))
+                if sum(expected[name].values()) >= 4 * MOST_ROWS:  # grown too large: no more looked at
+                    del expected[name], self.views[name]
+                    continue
                 self.outcome.states.setdefault(name, set()).add(hash(frozenset(expected[name].items())) if expected[name] else 0)
             except psycopg2.Error:
                 self.outcome.errors += 1
