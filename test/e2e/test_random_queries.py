@@ -24,9 +24,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REGRESS = os.path.join(HERE, "regress")
 
 # Features of lib/random_query.py. What must not be refused any more, and what may be for now.
-MUST_WORK = set()
-MAY_BE_REFUSED = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral", "values", "series", "window",
-                  "topk", "distinct_on", "except", "grouping_sets", "ordered_aggregate"}
+MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral"}
+MAY_BE_REFUSED = {"values", "series", "window", "topk", "distinct_on", "except", "grouping_sets", "ordered_aggregate"}
+# Refusals of a combination, whatever it is made of.
+LIMITS = ("a subquery in the ON of an outer join that is about both sides is not supported yet",)
 SHARES_NEW = 0.25  # share of queries that may use what may still be refused
 
 
@@ -75,7 +76,7 @@ def run_batch(report, bench, batch, totals, args):
     totals.constant += sum(len(s) == 1 and s != {0} for s in outcome.states.values())
     for name, message in outcome.refused.items():
         totals.refused[reason(message)] += 1
-        if batch.used[name] <= MUST_WORK:
+        if batch.used[name] <= MUST_WORK and not message.startswith(LIMITS):
             report.fail("seed %d %s" % (batch.seed, name), "refused, though all that it uses is supported: " + message)
             report.note("SQL: " + batch.trial.views[name])
     for name in outcome.looked_at:
