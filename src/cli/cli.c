@@ -14,6 +14,9 @@ const struct command commands[] = {
      TAKES_CONFIG | TAKES_DATA, 0, cmd_check, false, NULL},
     {"run", "[-c F] [--data D] [--shards N]", "run pipeline and APIs in the foreground",
      TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0, cmd_run, false, NULL},
+    {"apply", "[-c F] [--data D] [--breaking]",
+     "let the running instance take over the changed configuration",
+     TAKES_CONFIG | TAKES_DATA | TAKES_BREAKING, 0, cmd_apply, false, NULL},
     {"explain", "[-c F] [VIEW] [--dot]", "show the dataflow: operators, keys, exchanges",
      TAKES_CONFIG | TAKES_DOT, 1, cmd_explain, false, NULL},
     {"status", "[-c F] [--data D] [--json] [--watch]",
@@ -52,6 +55,7 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_JSON, "  --json      machine-readable output\n"},
         {TAKES_WATCH, "  --watch     again every second until interrupted\n"},
         {TAKES_DOT, "  --dot       Graphviz output\n"},
+        {TAKES_BREAKING, "  --breaking  also when a client may stop working\n"},
     };
     fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
     if (c->details)
@@ -137,6 +141,8 @@ static bool parse_option(struct parse *p)
         return p->out->watch = true;
     if (is_option(p, "--dot", TAKES_DOT))
         return p->out->dot = true;
+    if (is_option(p, "--breaking", TAKES_BREAKING))
+        return p->out->breaking = true;
     if (is_option(p, "--verbose", 0))
         return p->out->verbose = true;
     if (is_option(p, "--set", TAKES_SET))

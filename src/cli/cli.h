@@ -13,6 +13,7 @@ struct cli_args {
     const char *data;      /* --data D; NULL: the configuration's */
     int64_t shards;        /* --shards N; 0: the configuration's */
     bool json, watch, dot; /* --json --watch --dot */
+    bool breaking;         /* --breaking */
     bool log_json;         /* --log json */
     bool verbose;          /* --verbose: debug lines */
     uint32_t word_count;
@@ -27,7 +28,8 @@ enum cli_accepts {
     TAKES_JSON = 8,
     TAKES_WATCH = 16,
     TAKES_DOT = 32,
-    TAKES_SET = 64
+    TAKES_SET = 64,
+    TAKES_BREAKING = 128
 };
 struct command {
     const char *name;
@@ -44,6 +46,7 @@ extern const uint32_t command_count;
 
 int cmd_init(const struct cli_args *a);
 int cmd_check(const struct cli_args *a);
+int cmd_apply(const struct cli_args *a);
 int cmd_run(const struct cli_args *a);
 int cmd_pipeline(const struct cli_args *a);
 int cmd_serve(const struct cli_args *a);

@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/cli.h"
-#include "cli/contract.h"
+#include "cli/check.h"
 #include "cli/world.h"
 
 #include "flow/topology.h"
@@ -70,7 +70,7 @@ static void print_unpublished(const struct catalog *c)
 }
 
 /* The running version, or rather the one that the data directory was last written for. */
-static struct err *print_changes(const struct catalog *now, const char *data)
+static struct err *print_changes(const struct catalog *now, const char *data, enum contract_change *change)
 {
     struct catalog *old;
     TRY(catalog_load(data, &old));
@@ -79,14 +79,15 @@ static struct err *print_changes(const struct catalog *now, const char *data)
         return NULL;
     }
     printf("\nagainst the version in %s:\n", data);
-    enum contract_change change = contract_compare(old, now, stdout);
-    printf("contract change: %s\n", contract_change_name(change));
+    *change = contract_compare(old, now, stdout);
+    printf("contract change: %s\n", contract_change_name(*change));
     catalog_free(old);
     return NULL;
 }
 
-static struct err *check(struct app *a, const char *data)
+struct err *check_app(struct app *a, const char *data, enum contract_change *change)
 {
+    *change = CONTRACT_SAME;
     struct err *errors = check_machine(a->config);
     err_append(&errors, app_describe(a, NULL));
     if (errors)
@@ -101,15 +102,16 @@ static struct err *check(struct app *a, const char *data)
     print_unpublished(c);
     if (!c->api_count)
         puts("\nno api: nothing is published (see `apis:`)");
-    return print_changes(c, data);
+    return print_changes(c, data, change);
 }
 
 int cmd_check(const struct cli_args *a)
 {
     struct app *app = NULL;
+    enum contract_change change;
     struct err *e = app_load(a->config, &app);
     if (!e)
-        e = check(app, a->data ? a->data : app->config->store_path);
+        e = check_app(app, a->data ? a->data : app->config->store_path, &change);
     int status = cli_report(e);
     if (status == EXIT_DONE)
         printf("%s is right\n", app->config->file);

@@ -54,6 +54,10 @@ struct run {
     bool *view_fill;
     bool *start_over; /* by source: its mirrors are not of this plan */
     struct pipeline *pipeline;
+    struct {
+        uint64_t fingerprint;
+        bool stored, taken;
+    } slots[GATE_VIEWS_MAX]; /* what the store holds of views */
 };
 
 /* ---- set-up ---- */
@@ -250,15 +254,45 @@ static bool stored_u64(struct store_shard *sh, store_db meta, const char *key, u
     return true;
 }
 
-/* Views whose stored rows are not those of this plan are filled anew from the mirrors. */
+static void load_slots(struct run *r, struct store_shard *sh, store_db meta)
+{
+    for (uint32_t slot = 0; slot < GATE_VIEWS_MAX; slot++) {
+        char key[32];
+        snprintf(key, sizeof key, "fingerprint:%u", slot);
+        r->slots[slot].stored = stored_u64(sh, meta, key, &r->slots[slot].fingerprint);
+    }
+}
+
+/* The slot whose stored rows are those of a view with this fingerprint, and that no other view has; or GATE_VIEWS_MAX. */
+static uint32_t find_slot(const struct run *r, uint64_t fingerprint)
+{
+    for (uint32_t slot = 0; slot < GATE_VIEWS_MAX; slot++)
+        if (r->slots[slot].stored && !r->slots[slot].taken && r->slots[slot].fingerprint == fingerprint)
+            return slot;
+    return GATE_VIEWS_MAX;
+}
+
+/* Views whose rows are stored keep their slots, wherever they stand now in the SQL; the others get slots that are free and
+ * are filled from the mirrors. */
 static void compare_views(struct run *r, struct store_shard *sh, store_db meta)
 {
-    for (uint32_t v = 0; v < r->app->catalog->view_count; v++) {
-        char key[32];
-        uint64_t stored;
-        snprintf(key, sizeof key, "fingerprint:%u", v);
-        bool same = stored_u64(sh, meta, key, &stored) && stored == r->app->catalog->views[v].fingerprint;
-        r->view_fill[v] |= !same;
+    struct catalog *c = r->app->catalog;
+    load_slots(r, sh, meta);
+    for (uint32_t v = 0; v < c->view_count; v++) {
+        uint32_t slot = r->app->plan->views[v]->sink ? find_slot(r, c->views[v].fingerprint) : GATE_VIEWS_MAX;
+        c->views[v].slot = slot;
+        r->view_fill[v] |= slot == GATE_VIEWS_MAX;
+        if (slot < GATE_VIEWS_MAX)
+            r->slots[slot].taken = true;
+    }
+    for (uint32_t v = 0, next = 0; v < c->view_count; v++) {
+        if (c->views[v].slot < GATE_VIEWS_MAX)
+            continue;
+        while (r->slots[next].taken)
+            next++;
+        ASSERT(next < GATE_VIEWS_MAX);
+        c->views[v].slot = next;
+        r->slots[next].taken = true;
     }
 }
 
@@ -303,7 +337,16 @@ static bool view_reads(const struct catalog_view *v, uint32_t source)
     return false;
 }
 
-/* Shard 0 remembers what the mirrors hold, and forgets the fingerprints of views that are to be filled. */
+/* Whether the slot's rows stay: those of a view of the plan that is not to be filled. */
+static bool is_kept(const struct run *r, uint32_t slot)
+{
+    for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
+        if (r->app->catalog->views[v].slot == slot)
+            return !r->view_fill[v] && r->app->plan->views[v]->sink;
+    return false;
+}
+
+/* Shard 0 remembers what the mirrors hold, and forgets the fingerprints of rows that go. */
 static struct err *record_tables(struct run *r, struct store_shard *sh, store_db meta)
 {
     for (uint32_t i = 0; i < r->app->plan->table_count; i++) {
@@ -316,10 +359,10 @@ static struct err *record_tables(struct run *r, struct store_shard *sh, store_db
         if (e)
             return e;
     }
-    for (uint32_t v = 0; v < r->app->catalog->view_count; v++) {
+    for (uint32_t slot = 0; slot < GATE_VIEWS_MAX; slot++) {
         char key[32];
-        snprintf(key, sizeof key, "fingerprint:%u", v);
-        if (r->view_fill[v])
+        snprintf(key, sizeof key, "fingerprint:%u", slot);
+        if (r->slots[slot].stored && !is_kept(r, slot))
             TRY(store_del(sh, meta, text_slice(key)));
     }
     return NULL;
@@ -343,14 +386,21 @@ static bool is_mirror_of_plan(const struct plan *p, const char *name)
     return false;
 }
 
+static bool is_slot_of_plan(const struct app *a, unsigned long slot)
+{
+    for (uint32_t v = 0; v < a->catalog->view_count; v++)
+        if (a->plan->views[v]->sink && a->catalog->views[v].slot == slot)
+            return true;
+    return false;
+}
+
 /* Databases of views or tables that the plan does not have. */
 static void collect_stale(void *ctx, const char *name)
 {
     struct names *n = ctx;
     const struct plan *p = n->run->app->plan;
     bool of_view = strchr("vil", name[0]) && name[1] == ':';
-    unsigned long v = of_view ? strtoul(name + 2, NULL, 10) : 0;
-    bool stale = of_view ? v >= p->view_count || !p->views[v]->sink
+    bool stale = of_view ? !is_slot_of_plan(n->run->app, strtoul(name + 2, NULL, 10))
                          : strncmp(name, "m:", 2) == 0 && !is_mirror_of_plan(p, name);
     if (stale && n->count < ARRAY_COUNT(n->list))
         n->list[n->count++] = xstrdup(name);
@@ -414,8 +464,11 @@ static struct err *compare_store(struct run *r)
 static struct err *publish_catalog(struct run *r)
 {
     for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
+        if (r->view_fill[v] && r->app->plan->views[v]->sink)
+            log_info("view", "filling a view from the mirrors", "view=%s", r->app->catalog->views[v].name);
+    for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
         if (r->view_fill[v])
-            atomic_store(&r->gate->views[v].state, VIEW_BUILDING);
+            atomic_store(&r->gate->views[r->app->catalog->views[v].slot].state, VIEW_BUILDING);
     TRY(catalog_save(r->app->catalog, r->data));
     atomic_fetch_add(&r->gate->generation, 1);
     return NULL;
@@ -503,7 +556,7 @@ static void finish(struct run *r)
 
 int cmd_pipeline(const struct cli_args *a)
 {
-    struct run r = {0};
+    static struct run r;
     catch_signals();
     struct err *e = prepare(&r, a);
     if (!e && !stop_requested)

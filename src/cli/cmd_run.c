@@ -2,7 +2,11 @@
  *
  * Each runs as this program anew, so that the server's memory never held a source's password, and its environment is
  * empty. A process that ends is started again, later and later while it keeps failing; the other goes on meanwhile. A
- * configuration that is wrong at the first start ends everything with status 2. */
+ * configuration that is wrong at the first start ends everything with status 2.
+ *
+ * SIGHUP reads the configuration again: `penstock check` judges it first, in a process of its own. If it is right, the
+ * pipeline stops at an epoch and starts with it, while the APIs go on from the stored views; the server starts anew only when
+ * its own settings changed. If it is wrong, the running one goes on. What became of it stands in DATA/run/reload. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -29,29 +33,39 @@
 #define STEADY_MS        10000 /* a process that ran so long starts over with the first delay */
 #define STOP_WAIT_MS     10000
 #define ARGS_MAX         64
+#define CHECK_WAIT_MS    120000 /* a check of a new configuration that takes longer is given up */
 
 struct child {
     const char *name;
     char *argv[ARGS_MAX];
     int argc;
     bool clean_environment;
-    pid_t pid; /* 0: not running */
+    bool quiet;         /* its standard output is not wanted */
+    bool ends_wanted;   /* it was told to end: no failure, no delay */
+    int64_t kill_at_ms; /* if it has not ended by then; 0: never */
+    pid_t pid;          /* 0: not running */
     int64_t started_ms, start_at_ms;
     int backoff_ms;
     uint32_t starts;
 };
 struct supervisor {
     struct child pipeline, serve;
+    struct child check; /* of a configuration to be loaded */
+    const struct cli_args *args;
+    char *data;       /* owned */
+    uint32_t reloads; /* asked for so far */
     struct gate *gate;
     bool was_running; /* the pipeline has been up: from then on it is always restarted */
 };
 
-static volatile sig_atomic_t stop_requested;
+static volatile sig_atomic_t stop_requested, reload_requested;
 
 static void on_signal(int sig)
 {
-    (void)sig;
-    stop_requested = 1;
+    if (sig == SIGHUP)
+        reload_requested = 1;
+    else
+        stop_requested = 1;
 }
 
 static int64_t now_ms(void)
@@ -107,6 +121,18 @@ static void pipeline_args(struct child *c, const struct cli_args *a, const char 
         add(c, "--log=json");
     if (a->verbose)
         add(c, "--verbose");
+}
+
+static void check_args(struct child *c, const struct cli_args *a, const char *data)
+{
+    c->name = "check";
+    c->quiet = true;
+    add(c, "penstock");
+    add(c, "check");
+    add(c, "-c");
+    add(c, "%s", a->config);
+    add(c, "--data");
+    add(c, "%s", data);
 }
 
 static void serve_cores(struct child *c, const struct placement *p)
@@ -168,6 +194,8 @@ static void start(struct child *c)
     if (c->pid == 0) {
         if (getppid() != parent)
             _exit(EXIT_FAILED);
+        if (c->quiet && !freopen("/dev/null", "w", stdout))
+            _exit(EXIT_FAILED);
         execve("/proc/self/exe", c->argv, c->clean_environment ? empty : environ);
         log_error("supervisor", "cannot start", "process=%s error=\"%s\"", c->name, strerror(errno));
         _exit(EXIT_FAILED);
@@ -176,29 +204,135 @@ static void start(struct child *c)
 
 static void ended(struct supervisor *s, struct child *c, int status)
 {
-    bool killed = WIFSIGNALED(status);
+    bool killed = WIFSIGNALED(status), wanted = c->ends_wanted;
     int code = killed ? WTERMSIG(status) : WEXITSTATUS(status);
+    c->ends_wanted = false;
+    c->kill_at_ms = 0;
     if (now_ms() - c->started_ms > STEADY_MS)
         c->backoff_ms = 0;
     c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (c->backoff_ms > BACKOFF_MOST_MS)
         c->backoff_ms = BACKOFF_MOST_MS;
+    if (wanted)
+        c->backoff_ms = 0;
     c->start_at_ms = now_ms() + c->backoff_ms;
     c->pid = 0;
     if (c == &s->pipeline) {
         atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN);
         atomic_store(&s->gate->pipeline_pid, 0);
     }
-    if (!stop_requested)
+    if (!stop_requested && !wanted)
         log_warn("supervisor", "a process ended; starting it again", "process=%s %s=%d delay_ms=%d", c->name,
                  killed ? "signal" : "status", code, c->backoff_ms);
 }
+
+/* ---- another configuration ---- */
+
+static void tell_reload(const struct supervisor *s, bool accepted)
+{
+    char *path = xprintf("%s/run/reload", s->data), *made = xprintf("%s/run/reload.new", s->data);
+    FILE *f = fopen(made, "we");
+    bool ok = f && fprintf(f, "%u %s\n", s->reloads, accepted ? "accepted" : "refused") > 0;
+    ok = f && fclose(f) == 0 && ok;
+    if (!ok || rename(made, path) != 0)
+        log_error("supervisor", "cannot write", "path=%s error=\"%s\"", path, strerror(errno));
+    free(path);
+    free(made);
+}
+
+static void reload_begin(struct supervisor *s)
+{
+    if (s->check.pid)
+        return; /* once that is judged, the signal is looked at again */
+    reload_requested = 0;
+    s->reloads++;
+    log_info("supervisor", "checking the configuration", "file=%s", s->args->config);
+    start(&s->check);
+    s->check.kill_at_ms = now_ms() + CHECK_WAIT_MS;
+}
+
+static void end_for_restart(struct child *c)
+{
+    if (!c->pid) {
+        c->start_at_ms = 0;
+        return;
+    }
+    c->ends_wanted = true;
+    c->kill_at_ms = now_ms() + STOP_WAIT_MS;
+    kill(c->pid, SIGTERM);
+}
+
+static bool same_args(const struct child *a, const struct child *b)
+{
+    for (int i = 0; i < a->argc && i < b->argc; i++)
+        if (strcmp(a->argv[i], b->argv[i]) != 0)
+            return false;
+    return a->argc == b->argc;
+}
+
+static struct err *place(const struct cli_args *a, const struct config *c, const char *data,
+                         struct placement *out);
+
+/* The server's command line as the new configuration wants it; it restarts only if that is another one. */
+static struct err *reload_serve(struct supervisor *s)
+{
+    struct app *app;
+    struct placement placement;
+    struct child now = {0};
+    TRY(app_load(s->args->config, &app));
+    struct err *e = place(s->args, app->config, s->data, &placement);
+    if (!e)
+        serve_args(&now, s->args, app->config, s->data, &placement);
+    app_free(app);
+    if (e)
+        return e;
+    bool same = same_args(&now, &s->serve);
+    struct child *gone = same ? &now : &s->serve;
+    for (int i = 0; i < gone->argc; i++)
+        free(gone->argv[i]);
+    if (same)
+        return NULL;
+    memcpy(s->serve.argv, now.argv, sizeof now.argv);
+    s->serve.argc = now.argc;
+    end_for_restart(&s->serve);
+    return NULL;
+}
+
+static void reload_judged(struct supervisor *s, int status)
+{
+    bool right = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE;
+    struct err *e = right ? reload_serve(s) : NULL;
+    s->check.pid = 0;
+    s->check.kill_at_ms = 0;
+    if (e) {
+        char *text = err_text(e);
+        log_error("supervisor", "cannot load the configuration", "error=\"%s\"", text);
+        free(text);
+        err_free(e);
+        right = false;
+    }
+    if (right) {
+        log_info("supervisor", "the configuration is right: the pipeline starts anew with it", "file=%s",
+                 s->args->config);
+        end_for_restart(&s->pipeline);
+    } else {
+        log_error("supervisor", "the configuration is refused: the running one goes on", "file=%s",
+                  s->args->config);
+    }
+    tell_reload(s, right);
+}
+
+/* ---- watching ---- */
 
 /* Exit status to end with, or -1 to go on. */
 static int reap(struct supervisor *s)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid == s->check.pid) {
+            reload_judged(s, status);
+            continue;
+        }
         struct child *c = pid == s->pipeline.pid ? &s->pipeline : pid == s->serve.pid ? &s->serve : NULL;
         if (!c)
             continue;
@@ -214,6 +348,8 @@ static int reap(struct supervisor *s)
 static void stop_children(struct supervisor *s)
 {
     struct child *children[] = {&s->serve, &s->pipeline};
+    if (s->check.pid)
+        kill(s->check.pid, SIGKILL);
     for (int i = 0; i < 2; i++)
         if (children[i]->pid)
             kill(children[i]->pid, SIGTERM);
@@ -226,10 +362,25 @@ static void stop_children(struct supervisor *s)
             kill(children[i]->pid, SIGKILL);
 }
 
+/* What was told to end, or has to be judged, and takes too long. */
+static void kill_late(struct supervisor *s)
+{
+    struct child *children[] = {&s->serve, &s->pipeline, &s->check};
+    for (int i = 0; i < 3; i++)
+        if (children[i]->pid && children[i]->kill_at_ms && now_ms() >= children[i]->kill_at_ms) {
+            log_error("supervisor", "a process did not end in time", "process=%s", children[i]->name);
+            kill(children[i]->pid, SIGKILL);
+            children[i]->kill_at_ms = 0;
+        }
+}
+
 static int supervise(struct supervisor *s)
 {
     int status = EXIT_DONE;
     while (!stop_requested) {
+        if (reload_requested)
+            reload_begin(s);
+        kill_late(s);
         struct child *children[] = {&s->serve, &s->pipeline};
         for (int i = 0; i < 2; i++)
             if (!children[i]->pid && now_ms() >= children[i]->start_at_ms)
@@ -270,6 +421,19 @@ static struct err *claim_directory(const char *data)
     }
     free(dir);
     free(path);
+    return e;
+}
+
+/* DATA/run/config: which file `penstock apply` may have read again. */
+static struct err *record_config(const char *data, const char *config)
+{
+    char *path = xprintf("%s/run/config", data), *full = realpath(config, NULL);
+    FILE *f = full ? fopen(path, "we") : NULL;
+    bool ok = f && fprintf(f, "%s\n", full) > 0;
+    ok = f && fclose(f) == 0 && ok;
+    struct err *e = ok ? NULL : err_errno(ERR_IO, "cannot write %s", path);
+    free(path);
+    free(full);
     return e;
 }
 
@@ -319,8 +483,13 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
     if (!e)
         e = claim_directory(data);
     if (!e)
+        e = record_config(data, a->config);
+    if (!e)
         e = gate_open(data, &s->gate, &new_gate);
     if (!e) {
+        s->args = a;
+        s->data = xstrdup(data);
+        check_args(&s->check, a, data);
         atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN); /* whatever a former run left there */
         pipeline_args(&s->pipeline, a, data);
         serve_args(&s->serve, a, app->config, data, &placement);
@@ -339,7 +508,9 @@ int cmd_run(const struct cli_args *a)
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
     int status = supervise(&s);
     gate_close(s.gate);
+    free(s.data);
     return status;
 }

@@ -42,7 +42,7 @@ static uint32_t shard_count(const struct instance *i)
 
 static const struct gate_view *view_of(const struct instance *i, const struct catalog_view *v)
 {
-    return i->gate && v->view_index < GATE_VIEWS_MAX ? &i->gate->views[v->view_index] : NULL;
+    return i->gate && v->slot < GATE_VIEWS_MAX ? &i->gate->views[v->slot] : NULL;
 }
 
 static bool is_published(const struct catalog *c, uint32_t view)

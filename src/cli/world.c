@@ -170,7 +170,7 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
                       struct catalog_view *out)
 {
     out->name = arena_strdup(arena, v->name);
-    out->view_index = index;
+    out->slot = index;
     out->schema.column_count = v->schema.column_count;
     out->schema.columns =
         arena_memdup(arena, v->schema.columns, v->schema.column_count * sizeof *v->schema.columns);
@@ -188,7 +188,8 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
     copy_sources(arena, a, v, out);
 }
 
-/* View numbers are those of the plan, so that operators and catalog agree; unpublished views stay in as blanks. */
+/* Views stand in the order of the plan, so that operators and catalog agree; unpublished ones stay in as blanks. Their
+ * slots are those of a new store: the pipeline gives them those that an existing store has. */
 struct catalog *app_catalog(struct app *a, uint32_t shard_count)
 {
     struct catalog *c = xcalloc(1, sizeof *c);

@@ -41,7 +41,9 @@ struct err *coordinator_store_positions(struct pipeline *p)
         return NULL;
     for (uint32_t v = 0; v < p->o.catalog->view_count; v++) {
         char name[16];
-        snprintf(name, sizeof name, "%u", v);
+        if (!p->o.plan->views[v]->sink)
+            continue; /* nothing of it is stored */
+        snprintf(name, sizeof name, "%u", p->o.catalog->views[v].slot);
         uint64_t fingerprint = p->o.catalog->views[v].fingerprint;
         TRY(meta_put(store_shard(p->o.store, 0), "fingerprint", name, &fingerprint, sizeof fingerprint));
     }
@@ -88,15 +90,21 @@ struct err *coordinator_load_positions(struct pipeline *p)
 
 /* ---- the gate ---- */
 
-static bool view_complete(const struct pipeline *p, const struct catalog_view *v)
+static struct gate_view *gate_view_of(const struct pipeline *p, uint32_t view_index)
 {
+    return &p->o.gate->views[p->o.catalog->views[view_index].slot];
+}
+
+static bool view_complete(const struct pipeline *p, uint32_t view_index)
+{
+    const struct catalog_view *v = &p->o.catalog->views[view_index];
     for (uint32_t i = 0; i < v->source_count; i++) {
         const struct source_track *t = &p->tracks[v->sources[i]];
         if (!t->known || t->now.snapshot)
             return false;
     }
     return p->rebuilt ||
-           !p->o.view_fill[v->view_index]; /* stored rows are served while state is being rebuilt */
+           !p->o.view_fill[view_index]; /* stored rows are served while state is being rebuilt */
 }
 
 static bool has_node(const uint64_t *set, uint32_t node)
@@ -119,7 +127,7 @@ static struct sink *stopped_sink(const struct pipeline *p, uint32_t v)
 
 static void publish_stopped(struct pipeline *p, uint32_t v, struct sink *s)
 {
-    struct gate_view *view = &p->o.gate->views[v];
+    struct gate_view *view = gate_view_of(p, v);
     if (atomic_exchange(&view->state, VIEW_STOPPED) == VIEW_STOPPED)
         return;
     pthread_mutex_lock(&s->lock);
@@ -130,13 +138,13 @@ static void publish_stopped(struct pipeline *p, uint32_t v, struct sink *s)
 static void publish_views(struct pipeline *p, bool complete)
 {
     for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++) {
-        if (view_complete(p, &p->o.catalog->views[v]) != complete)
+        if (view_complete(p, v) != complete)
             continue;
         struct sink *stopped = complete ? stopped_sink(p, v) : NULL;
         if (stopped)
             publish_stopped(p, v, stopped);
         else
-            atomic_store(&p->o.gate->views[v].state, complete ? VIEW_READY : VIEW_BUILDING);
+            atomic_store(&gate_view_of(p, v)->state, complete ? VIEW_READY : VIEW_BUILDING);
     }
 }
 
@@ -169,7 +177,7 @@ static void view_errors(struct pipeline *p, uint32_t v)
             text = g->ops[n].error_text;
         }
     }
-    struct gate_view *view = &p->o.gate->views[v];
+    struct gate_view *view = gate_view_of(p, v);
     uint64_t before = atomic_exchange(&view->error_rows, (uint64_t)rows);
     if (before == (uint64_t)rows)
         return;
@@ -184,7 +192,7 @@ static void view_rows(struct pipeline *p, const struct plan_view *v)
     uint64_t rows = 0;
     for (uint32_t s = 0; s < p->o.shard_count; s++)
         rows += op_view_rows(&p->shards[s].graph->ops[v->sink->id]);
-    atomic_store(&p->o.gate->views[v->view_index].rows, rows);
+    atomic_store(&gate_view_of(p, v->view_index)->rows, rows);
 }
 
 static void publish_stats(struct pipeline *p, int64_t now)

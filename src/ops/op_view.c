@@ -180,7 +180,8 @@ static struct err *write_pending(struct op *op, struct view_sink *s)
 static bool is_followed(const struct op *op, const struct view_sink *s)
 {
     const struct gate *gate = op->graph->env.gate;
-    return !op->graph->rebuilding && (!gate || gate->views[s->view->view_index].state != VIEW_BUILDING);
+    uint32_t slot = op->graph->env.catalog->views[s->view->view_index].slot;
+    return !op->graph->rebuilding && (!gate || gate->views[slot].state != VIEW_BUILDING);
 }
 
 static void view_close(struct op *op)

@@ -88,7 +88,7 @@ static uint64_t log_trimmed(struct live *v, const struct world_view *view)
     struct rest *r = &v->loop->rest;
     char name[32];
     uint64_t most = 0;
-    snprintf(name, sizeof name, "log:%u", view->cv->view_index);
+    snprintf(name, sizeof name, "log:%u", view->cv->slot);
     for (uint32_t i = 0; i < r->world->shard_count; i++) {
         store_db meta;
         struct slice value;

@@ -106,7 +106,7 @@ void rest_mark(const struct rest *r, const struct world_view *v, struct answer *
 
 bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
 {
-    uint32_t i = v->cv->view_index;
+    uint32_t i = v->cv->slot;
     if (i >= GATE_VIEWS_MAX || r->gate->views[i].state != VIEW_BUILDING)
         return true;
     problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built and not complete yet", v->cv->name);

@@ -58,7 +58,7 @@ void status_ready(struct rest *r, struct answer *a)
         reason(b, &first, "the pipeline is %s%s", pipeline_now(r), "");
     for (uint32_t i = 0; r->world && i < r->world->view_count; i++) {
         const struct catalog_view *v = r->world->views[i].cv;
-        unsigned state = v->view_index < GATE_VIEWS_MAX ? r->gate->views[v->view_index].state : VIEW_READY;
+        unsigned state = v->slot < GATE_VIEWS_MAX ? r->gate->views[v->slot].state : VIEW_READY;
         if (state != VIEW_READY)
             reason(b, &first, "view %s is %s", v->name, NAME_OF(view_names, state));
     }
@@ -156,9 +156,9 @@ static void view_metrics(struct rest *r, struct buf *b)
         metric_head(b, names[k], "gauge", help[k]);
         for (uint32_t i = 0; r->world && i < r->world->view_count; i++) {
             const struct catalog_view *v = r->world->views[i].cv;
-            if (v->view_index >= GATE_VIEWS_MAX)
+            if (v->slot >= GATE_VIEWS_MAX)
                 continue;
-            const struct gate_view *g = &r->gate->views[v->view_index];
+            const struct gate_view *g = &r->gate->views[v->slot];
             long long values[] = {(long long)g->rows, (long long)g->error_rows, g->state == VIEW_READY};
             sample(b, names[k], "view", v->name, values[k]);
         }

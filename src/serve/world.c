@@ -144,11 +144,11 @@ const char *world_nearest(const struct world *w, const struct slice *segments, u
 const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes)
 {
     if (db == WORLD_DB_ROWS)
-        snprintf(buf, size_bytes, "v:%u", v->cv->view_index);
+        snprintf(buf, size_bytes, "v:%u", v->cv->slot);
     else if (db == WORLD_DB_LOG)
-        snprintf(buf, size_bytes, "l:%u", v->cv->view_index);
+        snprintf(buf, size_bytes, "l:%u", v->cv->slot);
     else
-        snprintf(buf, size_bytes, "i:%u:%u", v->cv->view_index, db - WORLD_DB_INDEX);
+        snprintf(buf, size_bytes, "i:%u:%u", v->cv->slot, db - WORLD_DB_INDEX);
     return buf;
 }
 

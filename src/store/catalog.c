@@ -70,7 +70,7 @@ static yyjson_mut_val *put_indexes(yyjson_mut_doc *d, const struct catalog_view 
 static void put_view(yyjson_mut_doc *d, yyjson_mut_val *o, const struct catalog_view *v)
 {
     yyjson_mut_obj_add_str(d, o, "name", v->name);
-    yyjson_mut_obj_add_uint(d, o, "view_index", v->view_index);
+    yyjson_mut_obj_add_uint(d, o, "slot", v->slot);
     yyjson_mut_obj_add_uint(d, o, "fingerprint", v->fingerprint);
     yyjson_mut_obj_add_val(d, o, "columns", put_schema(d, &v->schema));
     yyjson_mut_obj_add_val(d, o, "key", put_uints(d, v->key, v->key_count));
@@ -261,7 +261,7 @@ static void get_index(struct loader *l, yyjson_val *o, struct catalog_index *ind
 static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
 {
     view->name = get_text(l, o, "name", false);
-    view->view_index = (uint32_t)get_uint(l, o, "view_index", UINT32_MAX);
+    view->slot = (uint32_t)get_uint(l, o, "slot", UINT32_MAX);
     view->fingerprint = get_uint(l, o, "fingerprint", UINT64_MAX);
     get_schema(l, o, &view->schema);
     uint64_t last_column = view->schema.column_count ? view->schema.column_count - 1 : 0;

@@ -14,7 +14,9 @@ struct catalog_index {
 };
 struct catalog_view {
     char *name;
-    uint32_t view_index;  /* index into gate->views, and the number in database names (see view_store.h) */
+    uint32_t
+        slot; /* index into gate->views, and the number in database names (see view_store.h); kept for as long as
+                      the view is the same, whatever others come and go */
     struct schema schema; /* with comments */
     uint32_t key_count;   /* 0: keyless */
     uint32_t *key;

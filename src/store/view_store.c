@@ -73,7 +73,7 @@ static bool slices_equal(struct slice a, struct slice b)
 static struct err *databases_open(struct view_writer *w)
 {
     char name[META_NAME_BYTES];
-    uint32_t n = w->v->view_index;
+    uint32_t n = w->v->slot;
     snprintf(name, sizeof name, "v:%u", n);
     TRY(store_db_open(w->shard, name, &w->rows_db));
     snprintf(name, sizeof name, "l:%u", n);
@@ -108,8 +108,8 @@ struct err *view_writer_open(struct store_shard *sh, const struct catalog_view *
     w->vals = xcalloc(v->schema.column_count + 1, sizeof *w->vals);
     w->states = xcalloc(v->schema.column_count + 1, 1);
     arena_init(&w->arena);
-    snprintf(w->log_name, sizeof w->log_name, "log:%u", v->view_index);
-    snprintf(w->rows_name, sizeof w->rows_name, "rows:%u", v->view_index);
+    snprintf(w->log_name, sizeof w->log_name, "log:%u", v->slot);
+    snprintf(w->rows_name, sizeof w->rows_name, "rows:%u", v->slot);
     struct err *e = databases_open(w);
     if (e) {
         view_writer_close(w);

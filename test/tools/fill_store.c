@@ -94,7 +94,7 @@ static void view_set(struct filler *f, uint32_t i, const char *name, const char 
     static uint32_t sources[] = {0};
     struct catalog_view *v = &f->catalog.views[i];
     v->name = xstrdup(name);
-    v->view_index = i;
+    v->slot = i;
     v->schema = (struct schema){(uint32_t)count, arena_memdup(&f->arena, columns, count * sizeof *columns)};
     v->key_count = key_count;
     v->key = keys;

@@ -48,7 +48,7 @@ static inline void box_catalog(struct box *b)
     for (uint32_t v = 0; v < b->plan->view_count; v++) {
         const struct plan_view *p = b->plan->views[v];
         b->catalog.views[v] = (struct catalog_view){.name = (char *)(uintptr_t)p->name,
-                                                    .view_index = v,
+                                                    .slot = v,
                                                     .schema = p->schema,
                                                     .key_count = p->key_count,
                                                     .key = p->key,

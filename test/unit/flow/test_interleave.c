@@ -87,7 +87,7 @@ static void make_catalog(struct box *b)
         const struct plan_view *p = b->plan->views[v];
         static uint32_t source[1] = {0};
         b->catalog.views[v] = (struct catalog_view){.name = (char *)(uintptr_t)p->name,
-                                                    .view_index = v,
+                                                    .slot = v,
                                                     .schema = p->schema,
                                                     .key_count = p->key_count,
                                                     .key = p->key,

@@ -19,7 +19,7 @@ static struct catalog_index indexes[] = {{"balances_sum", 2, index_columns}};
 static struct catalog sample(struct catalog_view views[2], struct catalog_api *api)
 {
     views[0] = (struct catalog_view){.name = "balances",
-                                     .view_index = 3,
+                                     .slot = 3,
                                      .schema = {4, columns},
                                      .key_count = 1,
                                      .key = key,
@@ -30,7 +30,7 @@ static struct catalog sample(struct catalog_view views[2], struct catalog_api *a
                                      .fingerprint = UINT64_MAX - 1,
                                      .source_count = 2,
                                      .sources = sources};
-    views[1] = (struct catalog_view){.name = "bag", .view_index = 4, .schema = {1, columns + 2}};
+    views[1] = (struct catalog_view){.name = "bag", .slot = 4, .schema = {1, columns + 2}};
     *api = (struct catalog_api){"customers/top", 1};
     return (struct catalog){
         .shard_count = 7, .version = 1, .view_count = 2, .views = views, .api_count = 1, .apis = api};
@@ -54,7 +54,7 @@ static void test_round_trip(void)
     CHECK_STR(v->name, "balances");
     CHECK_STR(v->comment, "All of them");
     CHECK_STR(v->definition, "SELECT 1");
-    CHECK(v->view_index == 3 && v->fingerprint == UINT64_MAX - 1 && v->key_count == 1 && v->key[0] == 0);
+    CHECK(v->slot == 3 && v->fingerprint == UINT64_MAX - 1 && v->key_count == 1 && v->key[0] == 0);
     CHECK(v->source_count == 2 && v->sources[1] == 2 && v->schema.column_count == 4);
     for (int i = 0; i < 4; i++) {
         CHECK_STR(v->schema.columns[i].name, columns[i].name);
@@ -101,16 +101,14 @@ static void test_refusals(void)
     expect_refusal(dir, HEAD "\"views\":{},\"apis\":[]}");
     expect_refusal(dir, HEAD "\"views\":[],\"apis\":[{\"path\":\"x\",\"view\":1}]}");
     expect_refusal(dir, HEAD "\"views\":[7],\"apis\":[]}");
-    expect_refusal(
-        dir,
-        HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
-             "\"type\":\"no such\",\"typmod\":-1,\"not_null\":true}],\"key\":[],\"sources\":[],"
-             "\"indexes\":[]}],\"apis\":[]}");
-    expect_refusal(
-        dir,
-        HEAD "\"views\":[{\"name\":\"v\",\"view_index\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
-             "\"type\":\"bigint\",\"typmod\":-1,\"not_null\":true}],\"key\":[1],\"sources\":[],"
-             "\"indexes\":[]}],\"apis\":[]}");
+    expect_refusal(dir, HEAD
+                   "\"views\":[{\"name\":\"v\",\"slot\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
+                   "\"type\":\"no such\",\"typmod\":-1,\"not_null\":true}],\"key\":[],\"sources\":[],"
+                   "\"indexes\":[]}],\"apis\":[]}");
+    expect_refusal(dir, HEAD
+                   "\"views\":[{\"name\":\"v\",\"slot\":0,\"fingerprint\":0,\"columns\":[{\"name\":\"a\","
+                   "\"type\":\"bigint\",\"typmod\":-1,\"not_null\":true}],\"key\":[1],\"sources\":[],"
+                   "\"indexes\":[]}],\"apis\":[]}");
     drop_dir(dir);
 }
 

@@ -72,7 +72,7 @@ static void bench_open(struct bench *b, const char *name, bool keyed, int64_t lo
     rig_open(&b->rig);
     b->sh = store_shard(b->rig.store, 0);
     b->view = (struct catalog_view){.name = "v",
-                                    .view_index = 5,
+                                    .slot = 5,
                                     .schema = schema,
                                     .key_count = keyed ? 1 : 0,
                                     .key = key_columns,
