@@ -17,6 +17,7 @@
 #include "sql/expr.h"
 #include "store/gate.h"
 #include "store/store.h"
+#include "types/agg_walk.h"
 #include "types/numeric.h"
 #include "types/regex.h"
 #include "types/sql_doc.h"
@@ -73,6 +74,8 @@ static const struct limit pipeline_limits[] = {
           "on before, still invisible"),
     LIMIT(CHUNK_ROWS_MAX, COUNT, "rows after which a chunk ends at the next transaction end"),
     LIMIT(REPLAY_ROWS, COUNT, "rows of a mirror replayed per step while state is rebuilt"),
+    LIMIT(AGG_RESULT_BYTES_MAX, BYTES,
+          "result of string_agg, json_agg and their like; a longer one is an error of the group's row"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
     LIMIT(DESCRIBE_TIMEOUT_MS, MILLISECONDS, "for asking a source about its tables"),

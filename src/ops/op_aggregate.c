@@ -3,7 +3,7 @@
  * A group is found by its key encoding (NULLs equal, 1.0 and 1.00 equal). Every change updates the group's
  * accumulators by its weight; groups touched in the epoch are on a list; at close each yields its new row, which
  * replaces the row it put out before if they differ. MIN and MAX read the ends of an ordered multiset shared by all
- * groups of the operator (key: group number, call, value, look); DISTINCT calls count values in a hash multiset and pass
+ * groups of the operator (key: group number, call, value, look), string_agg and its like walk their part of it; DISTINCT calls count values in a hash multiset and pass
  * only the first and the last copy on.
  *
  * Equal values may look different: 1.0 and 1.00, 0 and -0, 1 day and 24 hours. What is shown must depend on the
@@ -14,6 +14,7 @@
 #include "ops/bytemap.h"
 #include "ops/op.h"
 #include "ops/ordmap.h"
+#include "types/agg_walk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +38,20 @@ struct distinct_value {
     int64_t count;
     struct bytes value; /* row codec of the value as first seen: what was added is what is taken away */
 };
+/* A call whose value is made by walking all values in order. In the ordered map its keys are group, call, order keys and
+ * row bytes of the arguments; the payload is the length of the row bytes. */
+struct walked_call {
+    uint32_t key_count;
+    struct key_column *keys; /* owned: ORDER BY, then the arguments if equal ones must be neighbours */
+    enum type_id types[AGG_ARGS_MAX];
+};
 struct aggregate_state {
     uint32_t key_count, call_count;
     struct key_column *key;
     struct schema key_schema;    /* of the key part of the output */
     struct vec *key_vecs;        /* scratch: the key columns of a batch */
     struct schema *value_schema; /* per call: its arguments */
+    struct walked_call *walked;  /* per call */
     bool *looks;                 /* per call: some argument's type allows several looks of one value */
     bool key_looks;              /* some key column's type allows several looks of one value */
     struct bytemap groups;
@@ -272,9 +281,102 @@ static void apply_distinct_look(struct aggregate_state *s, struct group *g, cons
         agg_update(call->agg, &g->calls[index], after, 1);
 }
 
-static void apply_call(struct aggregate_state *s, struct group *g, const struct plan_call *call,
-                       uint32_t index, const struct batch *b, uint32_t r)
+/* ---- calls that are made of all values in order ---- */
+
+static void make_walked(struct aggregate_state *s, const struct plan_call *call, uint32_t index)
 {
+    struct walked_call *w = &s->walked[index];
+    w->keys = xcalloc(call->order_count + AGG_ARGS_MAX, sizeof *w->keys);
+    for (uint32_t i = 0; i < call->order_count; i++) {
+        const struct agg_order *o = &call->order[i];
+        w->keys[w->key_count++] = (struct key_column){o->column, o->desc, o->nulls_first};
+    }
+    bool by_value = call->distinct || call->order_count == 0;
+    for (uint32_t i = 0; i < 1 + call->more_count; i++) {
+        w->types[i] = s->value_schema[index].columns[i].type.id;
+        if (by_value)
+            w->keys[w->key_count++] = (struct key_column){i ? call->more[i - 1] : call->arg, false, false};
+    }
+}
+
+static void apply_walked(struct op *op, struct group *g, uint32_t index, const struct batch *b, uint32_t r)
+{
+    struct aggregate_state *s = op->state;
+    const struct plan_call *call = &op->node->u.agg.calls[index];
+    const struct walked_call *w = &s->walked[index];
+    union val v[AGG_ARGS_MAX];
+    uint8_t states[AGG_ARGS_MAX];
+    for (uint32_t i = 0; i < 1 + call->more_count; i++) {
+        const struct vec *arg = &b->cols[i ? call->more[i - 1] : call->arg];
+        v[i] = arg->v[r];
+        states[i] = arg->state[r];
+    }
+    if (states[0] != VAL_OK && !agg_sees_nulls(call->agg))
+        return;
+    value_key(s, g, index, NULL);
+    key_encode_vecs(&s->value_bytes, &op->node->inputs[0]->schema, b->cols, r, w->keys, w->key_count);
+    buf_reset(&s->row);
+    row_encode(&s->row, &s->value_schema[index], v, states);
+    buf_put(&s->value_bytes, s->row.p, s->row.len);
+    uint32_t row_len = (uint32_t)s->row.len;
+    ordmap_add(&s->ordered, s->value_bytes.p, s->value_bytes.len, (const uint8_t *)&row_len, sizeof row_len,
+               b->weight[r]);
+    weight_add(&g->calls[index].count, b->weight[r]);
+}
+
+static uint32_t walked_row_len(const struct ordmap_node *n)
+{
+    uint32_t len;
+    memcpy(&len, ordmap_payload(n), sizeof len);
+    return len;
+}
+
+/* Equal but for the looks. */
+static bool same_keys(const struct ordmap_node *a, const struct ordmap_node *b)
+{
+    uint32_t len_a = a->key_len - walked_row_len(a), len_b = b->key_len - walked_row_len(b);
+    return len_a == len_b && memcmp(ordmap_key(a), ordmap_key(b), len_a) == 0;
+}
+
+static bool walk_node(struct aggregate_state *s, uint32_t index, struct agg_walk *w,
+                      const struct ordmap_node *n, int64_t count, bool same)
+{
+    union val v[AGG_ARGS_MAX];
+    uint8_t states[AGG_ARGS_MAX];
+    uint32_t len = walked_row_len(n);
+    ASSERT(row_decode(&s->arena, &s->value_schema[index], ordmap_key(n) + n->key_len - len, len, v, states));
+    return agg_walk_add(w, v, states, count, same);
+}
+
+static bool walked_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call,
+                          uint32_t index, union val *out, uint8_t *state)
+{
+    const struct ordmap_node *before = NULL;
+    struct agg_walk w;
+    agg_walk_begin(&w, call->agg, s->walked[index].types, call->fraction, g->calls[index].count, &s->ctx);
+    value_key(s, g, index, NULL);
+    size_t prefix = s->value_bytes.len;
+    const struct ordmap_node *n = ordmap_first(&s->ordered, s->value_bytes.p, prefix);
+    for (; n && !w.done; before = n, n = n->next[0]) {
+        if (n->key_len < prefix || memcmp(ordmap_key(n), s->value_bytes.p, prefix) != 0)
+            break;
+        bool same = before && same_keys(before, n);
+        if (same && call->distinct)
+            continue;
+        if (!walk_node(s, index, &w, n, call->distinct ? 1 : n->count, same))
+            return false;
+    }
+    bool is_null = false;
+    if (!agg_walk_end(&w, out, &is_null))
+        return false;
+    *state = is_null ? VAL_NULL : VAL_OK;
+    return true;
+}
+
+static void apply_call(struct op *op, struct group *g, uint32_t index, const struct batch *b, uint32_t r)
+{
+    struct aggregate_state *s = op->state;
+    const struct plan_call *call = &op->node->u.agg.calls[index];
     if (call->filter != PLAN_NO_COLUMN) {
         const struct vec *f = &b->cols[call->filter];
         if (f->state[r] != VAL_OK || !f->v[r].i)
@@ -282,6 +384,10 @@ static void apply_call(struct aggregate_state *s, struct group *g, const struct 
     }
     if (call->arg == PLAN_NO_COLUMN) {
         weight_add(&g->calls[index].count, b->weight[r]);
+        return;
+    }
+    if (s->walked[index].key_count) {
+        apply_walked(op, g, index, b, r);
         return;
     }
     if (b->cols[call->arg].state[r] != VAL_OK)
@@ -321,7 +427,7 @@ static void aggregate_push(struct op *op, uint32_t input, const struct batch *b)
             count_key_look(s, g, b, r);
         mark_dirty(s, g);
         for (uint32_t c = 0; c < s->call_count; c++)
-            apply_call(s, g, &op->node->u.agg.calls[c], c, b, r);
+            apply_call(op, g, c, b, r);
     }
     arena_reset(&s->arena);
 }
@@ -343,6 +449,8 @@ static bool extreme_result(struct aggregate_state *s, const struct group *g, con
 static bool call_result(struct aggregate_state *s, const struct group *g, const struct plan_call *call,
                         uint32_t index, union val *out, uint8_t *state)
 {
+    if (agg_is_walked(call->agg))
+        return walked_result(s, g, call, index, out, state);
     if (call->agg->ordered)
         return extreme_result(s, g, call, index, out, state);
     bool is_null = false;
@@ -472,6 +580,8 @@ static void make_value_schema(struct op *op, struct aggregate_state *s, uint32_t
         v->columns[v->column_count++] = in[call->more[i]];
     for (uint32_t i = 0; i < v->column_count; i++)
         s->looks[index] |= has_looks(v->columns[i].type.id);
+    if (agg_is_walked(call->agg))
+        make_walked(s, call, index);
 }
 
 static void make_schemas(struct op *op, struct aggregate_state *s)
@@ -480,6 +590,7 @@ static void make_schemas(struct op *op, struct aggregate_state *s)
     for (uint32_t k = 0; k < s->key_count; k++)
         s->key_looks |= has_looks(s->key_schema.columns[k].type.id);
     s->value_schema = xcalloc(s->call_count, sizeof *s->value_schema);
+    s->walked = xcalloc(s->call_count, sizeof *s->walked);
     s->looks = xcalloc(s->call_count, sizeof *s->looks);
     for (uint32_t c = 0; c < s->call_count; c++)
         make_value_schema(op, s, c);
@@ -524,6 +635,9 @@ static void aggregate_fini(struct op *op)
     free(s->key_vecs);
     for (uint32_t c = 0; c < s->call_count; c++)
         free(s->value_schema[c].columns);
+    for (uint32_t c = 0; c < s->call_count; c++)
+        free(s->walked[c].keys);
+    free(s->walked);
     free(s->value_schema);
     free(s->looks);
     free(s->dirty);

@@ -79,13 +79,44 @@ static void put_join(struct buf *b, const struct plan_node *n)
     free(both.columns);
 }
 
-static void put_call(struct buf *b, const struct plan_call *c, const struct schema *in)
+static void put_order(struct buf *b, const struct plan_call *c, const struct schema *in)
+{
+    for (uint32_t i = 0; i < c->order_count; i++) {
+        const struct agg_order *o = &c->order[i];
+        buf_printf(b, "%s%s%s", i ? ", " : "ORDER BY ", column_label(in, o->column), o->desc ? " DESC" : "");
+        if (o->desc != o->nulls_first)
+            buf_put_str(b, o->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+    }
+}
+
+static void put_ordered_set(struct buf *b, const struct plan_call *c, const struct schema *in)
+{
+    buf_printf(b, "%s(", c->agg->name);
+    if (c->agg->kind != AGG_MODE)
+        buf_printf(b, "%.15g", c->fraction);
+    buf_put_str(b, ") WITHIN GROUP (");
+    put_order(b, c, in);
+    buf_put_u8(b, ')');
+}
+
+static void put_arguments(struct buf *b, const struct plan_call *c, const struct schema *in)
 {
     buf_printf(b, "%s(%s%s", c->agg->name, c->distinct ? "DISTINCT " : "",
                c->arg == PLAN_NO_COLUMN ? "*" : column_label(in, c->arg));
     for (uint32_t i = 0; i < c->more_count; i++)
         buf_printf(b, ", %s", column_label(in, c->more[i]));
+    if (c->order_count)
+        buf_put_u8(b, ' ');
+    put_order(b, c, in);
     buf_put_u8(b, ')');
+}
+
+static void put_call(struct buf *b, const struct plan_call *c, const struct schema *in)
+{
+    if (agg_is_ordered_set(c->agg))
+        put_ordered_set(b, c, in);
+    else
+        put_arguments(b, c, in);
     if (c->filter != PLAN_NO_COLUMN)
         buf_printf(b, " FILTER (WHERE %s)", column_label(in, c->filter));
 }

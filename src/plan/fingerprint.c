@@ -141,6 +141,12 @@ static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_n
             put_hash(b, in->column_hash[c->arg]);
         for (uint32_t k = 0; k < c->more_count; k++)
             put_hash(b, in->column_hash[c->more[k]]);
+        for (uint32_t k = 0; k < c->order_count; k++) {
+            buf_printf(b, " order %d %d", c->order[k].desc, c->order[k].nulls_first);
+            put_hash(b, in->column_hash[c->order[k].column]);
+        }
+        if (agg_is_ordered_set(c->agg))
+            buf_printf(b, " at %.17g", c->fraction);
         if (c->filter != PLAN_NO_COLUMN) {
             buf_put_str(b, " filter");
             put_hash(b, in->column_hash[c->filter]);

@@ -32,6 +32,11 @@ static void put_calls(struct buf *b, const struct plan_node *n)
                    (unsigned)c->arg, (unsigned)c->filter, c->distinct);
         if (c->more_count)
             put_u32s(b, "more", c->more_count, c->more);
+        for (uint32_t k = 0; k < c->order_count; k++)
+            buf_printf(b, " order,%u,%d,%d", (unsigned)c->order[k].column, c->order[k].desc,
+                       c->order[k].nulls_first);
+        if (agg_is_ordered_set(c->agg))
+            buf_printf(b, " at %.17g", c->fraction);
     }
 }
 

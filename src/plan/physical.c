@@ -177,7 +177,7 @@ static bool is_partitioned_within(struct planner *p, const struct plan_node *in,
 
 static struct type call_type(const struct plan_call *c)
 {
-    return (struct type){(enum type_id)c->agg->result, -1};
+    return agg_result_type(c->agg, c->arg_type.id);
 }
 
 static const uint32_t *port_columns(struct planner *p, const struct port *in, uint32_t count,
@@ -186,6 +186,16 @@ static const uint32_t *port_columns(struct planner *p, const struct port *in, ui
     uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, count + 1);
     for (uint32_t i = 0; i < count; i++)
         columns[i] = port_column(in, attrs[i]);
+    return columns;
+}
+
+static const struct agg_order *port_order(struct planner *p, const struct port *in, uint32_t count,
+                                          const struct agg_order *order)
+{
+    struct agg_order *columns = ARENA_ARRAY(p->arena, struct agg_order, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        columns[i] =
+            (struct agg_order){port_column(in, order[i].column), order[i].desc, order[i].nulls_first};
     return columns;
 }
 
@@ -206,6 +216,9 @@ static void put_calls(struct planner *p, struct plan_node *n, const struct rel *
             out->filter = port_column(in, c->filter);
         out->more_count = c->more_count;
         out->more = port_columns(p, in, c->more_count, c->more);
+        out->order_count = c->order_count;
+        out->order = port_order(p, in, c->order_count, c->order);
+        out->fraction = c->fraction;
     }
 }
 

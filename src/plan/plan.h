@@ -46,6 +46,9 @@ struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     struct type arg_type;
     uint32_t more_count; /* further arguments' columns */
     const uint32_t *more;
+    uint32_t order_count; /* ORDER BY inside the call */
+    const struct agg_order *order;
+    double fraction; /* percentiles; NaN: NULL */
 };
 
 struct plan_node {

@@ -114,6 +114,8 @@ static struct rel *prune_aggregate(struct planner *p, struct rel *r, const struc
             attrset_add(p, &below, c->arg);
         for (uint32_t k = 0; k < c->more_count; k++)
             attrset_add(p, &below, c->more[k]);
+        for (uint32_t k = 0; k < c->order_count; k++)
+            attrset_add(p, &below, c->order[k].column);
         if (c->filter != REL_NO_ATTR)
             attrset_add(p, &below, c->filter);
     }

@@ -31,7 +31,7 @@ enum ast_kind {
     AST_BOOLEAN, /* flag */
     AST_NULL,
     AST_OPERATOR, /* name, one or two args */
-    AST_CALL,     /* name, args, star, distinct, filter */
+    AST_CALL,     /* name, args, star, distinct, filter, order */
     AST_CAST,     /* args[0], type */
     AST_AND,
     AST_OR,
@@ -58,15 +58,23 @@ enum ast_kind {
     AST_ANY,     /* args name ANY (query): one arg, or as many as a row value has */
     AST_ALL
 };
+struct ast;
+struct ast_sort { /* one item of ORDER BY */
+    struct ast *expr;
+    bool desc, nulls_first;
+};
 struct ast {
     enum ast_kind kind;
     bool flag, symmetric, star, distinct;
+    bool within_group; /* AST_CALL: `order` stands in WITHIN GROUP, not inside the call */
     struct sql_pos pos;
     const char *name; /* operator, function or literal text */
     uint32_t name_count, arg_count;
     const char **names;
     struct ast **args;
     struct ast *filter;
+    uint32_t order_count;
+    struct ast_sort *order;
     struct ast_type *type;
     struct ast_query *query;
 };

@@ -49,8 +49,9 @@ struct scope {
 struct bound_call { /* an aggregate found in an expression */
     struct rel_call call;
     struct expr *arg, *filter;
-    struct expr **more; /* call.more_count further arguments */
-    uint32_t attr;      /* what stands for its result */
+    struct expr **more;  /* call.more_count further arguments */
+    struct expr **order; /* call.order_count of them */
+    uint32_t attr;       /* what stands for its result */
 };
 struct bound_calls {
     uint32_t count, cap;
@@ -159,6 +160,7 @@ struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, 
 const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count,
                                     struct expr **args, struct sql_pos pos);
 bool is_aggregate_name(const char *name);
+bool is_ordered_set_name(const char *name); /* WITHIN GROUP belongs to it */
 /* The operator's row alone; args are coerced to its argument types. Reports when there is none. */
 const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
                                      struct sql_pos pos);

@@ -32,10 +32,9 @@ static const char *const window_only[] = {
     "row_number", "rank", "dense_rank",  "percent_rank", "cume_dist", "ntile",
     "lag",        "lead", "first_value", "last_value",   "nth_value",
 };
+static const char *const hypothetical_set[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
 static const char *const other_aggregates[] = {
-    "string_agg", "array_agg", "json_agg",        "jsonb_agg",       "json_object_agg", "jsonb_object_agg",
-    "xmlagg",     "mode",      "percentile_cont", "percentile_disc", "range_agg",       "range_intersect_agg",
-    "any_value",
+    "array_agg", "xmlagg", "range_agg", "range_intersect_agg", "any_value",
 };
 static const char *const set_returning[] = {"generate_series",
                                             "unnest",
@@ -60,6 +59,8 @@ static const char *refusal(const struct ast *a)
 {
     if (IS_IN(a->name, changing) || (strcmp(a->name, "age") == 0 && a->arg_count == 1))
         return "its value changes without a change of any table";
+    if (a->within_group && IS_IN(a->name, hypothetical_set))
+        return "it is a hypothetical-set aggregate";
     if (IS_IN(a->name, window_only))
         return "it is a window function";
     if (IS_IN(a->name, other_aggregates))
@@ -79,12 +80,25 @@ static bool bind_arguments(struct expr_env *env, const struct ast *a, struct exp
     return ok;
 }
 
+static bool orders_equal(const struct bound_call *x, const struct bound_call *y)
+{
+    if (x->call.order_count != y->call.order_count)
+        return false;
+    for (uint32_t i = 0; i < x->call.order_count; i++) {
+        const struct agg_order *a = &x->call.order[i], *b = &y->call.order[i];
+        if (a->desc != b->desc || a->nulls_first != b->nulls_first || !expr_equal(x->order[i], y->order[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool calls_equal(const struct bound_call *x, const struct bound_call *y)
 {
     if (x->call.agg != y->call.agg || x->call.distinct != y->call.distinct || !x->arg != !y->arg ||
         !x->filter != !y->filter)
         return false;
-    if (x->call.more_count != y->call.more_count)
+    if (x->call.more_count != y->call.more_count || !orders_equal(x, y) ||
+        memcmp(&x->call.fraction, &y->call.fraction, sizeof x->call.fraction) != 0)
         return false;
     for (uint32_t i = 0; i < x->call.more_count; i++)
         if (!expr_equal(x->more[i], y->more[i]))
@@ -106,7 +120,7 @@ static uint32_t put_call(struct bind *b, struct bound_calls *calls, struct bound
         calls->items = more;
     }
     const struct agg *agg = call.call.agg;
-    call.attr = attr_new(b->out, agg->name, (struct type){(enum type_id)agg->result, -1});
+    call.attr = attr_new(b->out, agg->name, agg_result_type(agg, call.call.arg_type.id));
     calls->items[calls->count++] = call;
     return call.attr;
 }
@@ -165,13 +179,16 @@ static void note_level(void *context, uint32_t attr)
 }
 
 /* SQL gives an aggregate to the query whose columns it is over. */
-static bool check_level(struct expr_env *env, const struct ast *a, struct expr **args, struct expr *filter)
+static bool check_level(struct expr_env *env, const struct ast *a, struct expr **args,
+                        const struct bound_call *call)
 {
     struct level_search s = {env->scope, false, true};
     for (uint32_t i = 0; i < a->arg_count; i++)
         expr_columns(args[i], note_level, &s);
-    if (filter)
-        expr_columns(filter, note_level, &s);
+    for (uint32_t i = 0; i < call->call.order_count; i++)
+        expr_columns(call->order[i], note_level, &s);
+    if (call->filter)
+        expr_columns(call->filter, note_level, &s);
     if (!s.any || !s.all_outer)
         return true;
     bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL,
@@ -179,31 +196,193 @@ static bool check_level(struct expr_env *env, const struct ast *a, struct expr *
     return false;
 }
 
+/* ---- ORDER BY inside a call, WITHIN GROUP ---- */
+
+static bool bind_order(struct expr_env *env, const struct ast *a, struct bound_call *call)
+{
+    struct agg_order *order = ARENA_ARRAY(env->b->arena, struct agg_order, a->order_count + 1);
+    call->order = ARENA_ARRAY(env->b->arena, struct expr *, a->order_count + 1);
+    bool ok = true;
+    for (uint32_t i = 0; i < a->order_count; i++) {
+        const struct ast_sort *s = &a->order[i];
+        struct expr *e = bind_expr(env, s->expr);
+        call->order[i] = e ? coerce_unknown_to_text(env->b, e) : NULL;
+        order[i] = (struct agg_order){.desc = s->desc, .nulls_first = s->nulls_first};
+        ok &= call->order[i] != NULL;
+    }
+    call->call.order = order;
+    call->call.order_count = a->order_count;
+    return ok;
+}
+
+/* jsonb has an order in PostgreSQL, but its key bytes here have another. */
+static bool check_orderable(struct expr_env *env, const struct ast *a, const struct bound_call *call)
+{
+    for (uint32_t i = 0; i < call->call.order_count; i++) {
+        const struct type_info *info = type_info(call->order[i]->type.id);
+        bool is_jsonb = info->id == T_JSONB || info->id == type_array(T_JSONB);
+        if (info->comparable && !is_jsonb)
+            continue;
+        if (info->comparable)
+            bind_error(env->b, ERR_UNSUPPORTED, a->order[i].expr->pos, NULL,
+                       "ORDER BY %s inside an aggregate is not supported yet", info->name);
+        else
+            bind_error(env->b, ERR_CONFIG, a->order[i].expr->pos, NULL,
+                       "could not identify an ordering operator for type %s", info->name);
+        return false;
+    }
+    return true;
+}
+
+static bool is_argument(const struct bound_call *call, const struct expr *e)
+{
+    bool found = call->arg && expr_equal(call->arg, e);
+    for (uint32_t i = 0; i < call->call.more_count; i++)
+        found |= expr_equal(call->more[i], e);
+    return found;
+}
+
+static bool check_order(struct expr_env *env, const struct ast *a, const struct bound_call *call)
+{
+    if (!check_orderable(env, a, call))
+        return false;
+    for (uint32_t i = 0; call->call.distinct && i < call->call.order_count; i++) {
+        if (is_argument(call, call->order[i]))
+            continue;
+        bind_error(env->b, ERR_CONFIG, a->order[i].expr->pos, NULL,
+                   "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list");
+        return false;
+    }
+    return true;
+}
+
+static bool check_json_argument(struct expr_env *env, const struct ast *a, const struct bound_call *call)
+{
+    bool is_json = agg_sees_nulls(call->call.agg);
+    for (uint32_t i = 0; is_json && i < a->arg_count; i++) {
+        enum type_id t = (i ? call->more[i - 1] : call->arg)->type.id;
+        if (!type_is_array(t))
+            continue;
+        bind_error(env->b, ERR_UNSUPPORTED, a->args[i]->pos, NULL, "%s() of an array is not supported yet",
+                   a->name);
+        return false;
+    }
+    return true;
+}
+
+static bool check_within_group(struct expr_env *env, const struct ast *a)
+{
+    bool is_set = is_ordered_set_name(a->name);
+    if (is_set && !a->within_group)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "WITHIN GROUP is required for ordered-set aggregate %s",
+                   a->name);
+    else if (!is_set && a->within_group)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL,
+                   "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", a->name);
+    else
+        return true;
+    return false;
+}
+
+/* The argument before WITHIN GROUP: a constant, so that a group's state does not depend on it. */
+static bool bind_fraction(struct expr_env *env, const struct ast *a, struct expr *e, double *out)
+{
+    e = coerce(env->b, e, (struct type){T_FLOAT8, -1}, CAST_IMPLICIT, a->pos);
+    if (!e)
+        return false;
+    e = fold(env->b, e);
+    if (e->kind != EX_CONST) {
+        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL,
+                   "%s() of a fraction that is not a constant is not supported yet", a->name);
+        return false;
+    }
+    *out = e->u.konst.is_null ? __builtin_nan("") : e->u.konst.v.f;
+    if (e->u.konst.is_null || (*out >= 0 && *out <= 1))
+        return true;
+    bind_error(env->b, ERR_CONFIG, a->pos, NULL, "percentile value %g is not between 0 and 1", *out);
+    return false;
+}
+
+/* name(direct) WITHIN GROUP (ORDER BY arg): the argument that is aggregated is the one that is ordered by. */
+static bool resolve_ordered_set(struct expr_env *env, const struct ast *a, struct expr **args,
+                                struct bound_call *call)
+{
+    uint32_t direct = strcmp(a->name, "mode") == 0 ? 0 : 1;
+    if (a->arg_count != direct || a->order_count != 1) {
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL,
+                   "%s takes %s and one column in WITHIN GROUP (ORDER BY ...)", a->name,
+                   direct ? "one argument" : "no argument");
+        return false;
+    }
+    if (direct && !bind_fraction(env, a, args[0], &call->call.fraction))
+        return false;
+    call->call.agg = resolve_aggregate(env->b, a->name, false, 1, call->order, a->pos);
+    call->arg = call->order[0];
+    return call->call.agg != NULL;
+}
+
+/* ORDER BY an argument means the argument as it is passed, after its implicit cast. */
+static void order_by_arguments(struct bound_call *call, uint32_t count, struct expr *const *written,
+                               struct expr *const *args)
+{
+    for (uint32_t i = 0; i < call->call.order_count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (expr_equal(call->order[i], written[k])) {
+                call->order[i] = args[k];
+                break;
+            }
+}
+
+static bool resolve_plain(struct expr_env *env, const struct ast *a, struct expr **args,
+                          struct bound_call *call)
+{
+    struct expr **written = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
+    for (uint32_t i = 0; i < a->arg_count; i++)
+        written[i] = args[i];
+    call->call.agg = resolve_aggregate(env->b, a->name, a->star, a->arg_count, args, a->pos);
+    if (!call->call.agg || a->star)
+        return call->call.agg != NULL;
+    order_by_arguments(call, a->arg_count, written, args);
+    call->arg = args[0];
+    call->call.more_count = a->arg_count - 1;
+    call->more = args + 1;
+    return true;
+}
+
 static struct expr *aggregate(struct expr_env *env, const struct ast *a)
 {
-    if (!check_place(env, a))
+    if (!check_place(env, a) || !check_within_group(env, a))
         return NULL;
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
+    struct bound_call call = {.call = {.distinct = a->distinct}};
     env->in_aggregate = true;
     bool ok = bind_arguments(env, a, args);
-    struct expr *filter = a->filter ? bind_boolean(env, a->filter, "FILTER") : NULL;
+    ok &= bind_order(env, a, &call);
+    call.filter = a->filter ? bind_boolean(env, a->filter, "FILTER") : NULL;
     env->in_aggregate = false;
-    if (!ok || (a->filter && !filter) || !check_level(env, a, args, filter))
+    if (!ok || (a->filter && !call.filter) || !check_level(env, a, args, &call))
         return NULL;
-    const struct agg *agg = resolve_aggregate(env->b, a->name, a->star, a->arg_count, args, a->pos);
-    if (!agg)
+    if (!(a->within_group ? resolve_ordered_set : resolve_plain)(env, a, args, &call))
         return NULL;
-    struct bound_call call = {
-        .call = {.agg = agg, .distinct = a->distinct}, .arg = a->star ? NULL : args[0], .filter = filter};
-    if (call.arg) {
+    if (call.arg)
         call.call.arg_type = call.arg->type;
-        call.call.more_count = a->arg_count - 1;
-        call.more = args + 1;
-    }
-    if (!check_distinct(env, a, &call))
+    if (!check_distinct(env, a, &call) || !check_order(env, a, &call) || !check_json_argument(env, a, &call))
         return NULL;
+    if (!agg_is_walked(call.call.agg))
+        call.call.order_count = 0; /* the result does not depend on it */
     uint32_t attr = put_call(env->b, env->calls, call);
     return attr_expr(env->b->out, attr);
+}
+
+/* What only an aggregate may have; NULL: nothing of it. */
+static const char *only_of_aggregates(const struct ast *a)
+{
+    return a->star           ? "*"
+           : a->distinct     ? "DISTINCT"
+           : a->within_group ? "WITHIN GROUP"
+           : a->order_count  ? "ORDER BY"
+           : a->filter       ? "FILTER"
+                             : NULL;
 }
 
 struct expr *bind_call(struct expr_env *env, const struct ast *a)
@@ -215,8 +394,8 @@ struct expr *bind_call(struct expr_env *env, const struct ast *a)
     }
     if (is_aggregate_name(a->name))
         return aggregate(env, a);
-    if (a->star || a->distinct || a->filter) {
-        const char *what = a->filter ? "FILTER" : a->distinct ? "DISTINCT" : "*";
+    const char *what = only_of_aggregates(a);
+    if (what) {
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "%s specified, but %s is not an aggregate function",
                    what, a->name);
         return NULL;

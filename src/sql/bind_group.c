@@ -277,6 +277,17 @@ static struct expr *guarded_arg(struct bind *b, const struct bound_call *c, stru
     return bind_at(b, e, (struct sql_pos){arg->line, arg->position});
 }
 
+static const struct agg_order *order_for(const struct grouping *g, struct map_builder *m,
+                                         const struct bound_call *c)
+{
+    struct agg_order *order = ARENA_ARRAY(g->b->arena, struct agg_order, c->call.order_count + 1);
+    for (uint32_t i = 0; i < c->call.order_count; i++) {
+        order[i] = c->call.order[i];
+        order[i].column = attr_for(m, guarded_arg(g->b, c, c->order[i]), "order");
+    }
+    return order;
+}
+
 static const uint32_t *attrs_for(const struct grouping *g, struct map_builder *m, const struct bound_call *c)
 {
     uint32_t *attrs = ARENA_ARRAY(g->b->arena, uint32_t, c->call.more_count + 1);
@@ -290,7 +301,7 @@ static uint32_t computed_max(const struct bound_calls *calls)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < calls->count; i++)
-        n += 2 + calls->items[i].call.more_count;
+        n += 2 + calls->items[i].call.more_count + calls->items[i].call.order_count;
     return n;
 }
 
@@ -301,6 +312,7 @@ static void put_calls(const struct grouping *g, struct map_builder *m, struct re
         out[i] = c->call;
         out[i].arg = c->arg ? attr_for(m, guarded_arg(g->b, c, c->arg), "arg") : REL_NO_ATTR;
         out[i].more = attrs_for(g, m, c);
+        out[i].order = order_for(g, m, c);
         out[i].filter = c->filter ? attr_for(m, c->filter, "filter") : REL_NO_ATTR;
     }
 }

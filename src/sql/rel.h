@@ -42,6 +42,9 @@ struct rel_call { /* one aggregate */
     struct type arg_type;
     uint32_t more_count; /* further arguments' attributes */
     const uint32_t *more;
+    uint32_t order_count; /* ORDER BY inside the call */
+    const struct agg_order *order;
+    double fraction; /* percentiles; NaN: NULL */
 };
 struct sql_view;
 struct rel {

@@ -450,6 +450,14 @@ bool is_aggregate_name(const char *name)
     return false;
 }
 
+bool is_ordered_set_name(const char *name)
+{
+    for (uint32_t i = 0; i < agg_count(); i++)
+        if (strcmp(agg_at(i)->name, name) == 0)
+            return agg_is_ordered_set(agg_at(i));
+    return false;
+}
+
 const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count,
                                     struct expr **args, struct sql_pos pos)
 {

@@ -37,7 +37,15 @@ enum agg_kind {
     AGG_REGR_SLOPE,
     AGG_REGR_INTERCEPT,
     AGG_REGR_R2,
-    AGG_SINGLE_VALUE
+    AGG_SINGLE_VALUE,
+    AGG_STRING_AGG, /* from here on made of all values in their order: see agg_walk.h */
+    AGG_JSON_AGG,
+    AGG_JSONB_AGG,
+    AGG_JSON_OBJECT_AGG,
+    AGG_JSONB_OBJECT_AGG,
+    AGG_MODE, /* these WITHIN GROUP (ORDER BY ...) */
+    AGG_PERCENTILE_CONT,
+    AGG_PERCENTILE_DISC
 };
 #define AGG_ARGS_MAX 2
 struct agg {
@@ -45,10 +53,30 @@ struct agg {
     enum agg_kind kind;
     uint8_t arg_count; /* 0 for count(*) */
     uint8_t arg;       /* enum type_id; T_UNKNOWN: any type (count) */
-    uint8_t result;    /* enum type_id; for min/max the argument's */
+    uint8_t result;    /* enum type_id; T_UNKNOWN: that of the argument */
     bool ordered;      /* needs the ordered multiset of values */
     const char *doc;
     uint8_t arg2; /* enum type_id of the second of two arguments */
+};
+static inline bool agg_is_walked(const struct agg *a)
+{
+    return a->kind >= AGG_STRING_AGG;
+}
+static inline bool agg_is_ordered_set(const struct agg *a)
+{
+    return a->kind >= AGG_MODE;
+}
+static inline bool agg_sees_nulls(const struct agg *a)
+{
+    return a->kind > AGG_STRING_AGG && a->kind < AGG_MODE;
+}
+static inline struct type agg_result_type(const struct agg *a, enum type_id arg)
+{
+    return (struct type){a->result == T_UNKNOWN ? arg : (enum type_id)a->result, -1};
+}
+struct agg_order {   /* one key of ORDER BY inside an aggregate */
+    uint32_t column; /* of the input: an attribute while bound, a position in the plan */
+    bool desc, nulls_first;
 };
 uint32_t agg_count(void);
 const struct agg *agg_at(uint32_t i);

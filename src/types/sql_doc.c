@@ -106,9 +106,13 @@ static void put_aggregates(FILE *to)
     fputs("\n## Aggregates\n\n| aggregate | result | |\n| --- | --- | --- |\n", to);
     for (uint32_t i = 0; i < agg_count(); i++) {
         const struct agg *a = agg_at(i);
-        fprintf(to, "| `%s(%s%s%s)` | %s | ", a->name, a->arg_count ? type_name(a->arg) : "*",
-                a->arg_count == 2 ? ", " : "", a->arg_count == 2 ? type_name(a->arg2) : "",
-                type_name(a->result));
+        if (agg_is_ordered_set(a))
+            fprintf(to, "| `%s(%s) WITHIN GROUP (ORDER BY %s)` | %s | ", a->name,
+                    a->kind == AGG_MODE ? "" : "fraction", type_name(a->arg), type_name(a->result));
+        else
+            fprintf(to, "| `%s(%s%s%s)` | %s | ", a->name, a->arg_count ? type_name(a->arg) : "*",
+                    a->arg_count == 2 ? ", " : "", a->arg_count == 2 ? type_name(a->arg2) : "",
+                    type_name(a->result));
         put_cell(to, a->doc);
         fputs(" |\n", to);
     }

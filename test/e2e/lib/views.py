@@ -111,6 +111,24 @@ STATISTICS = [
     ("stat_global", "SELECT stddev(dec) AS s, regr_count(dec, n4) AS n, variance(n4) AS v FROM core.a WHERE n4 > 1000"),
 ]
 
+# Ties of ORDER BY are broken by the value here, by chance in PostgreSQL: every order is complete, or what ties looks the same.
+ORDERED_AGGREGATES = [
+    ("string_agg_", "SELECT g, string_agg(t, ',' ORDER BY t) AS s, string_agg(vc, r::text ORDER BY id) AS d, string_agg(t, NULL ORDER BY t DESC) AS n, string_agg(by, '\\x00ff' ORDER BY by DESC NULLS LAST) AS b FROM core.a GROUP BY g"),
+    ("string_agg_distinct", "SELECT g, string_agg(DISTINCT t, '|' ORDER BY t DESC) FILTER (WHERE n4 > 0) AS s, string_agg(DISTINCT ch, ',' ORDER BY ch DESC) AS c, string_agg(DISTINCT vc, ',') AS v, count(*) AS n FROM core.a GROUP BY g"),
+    ("string_agg_keys", "SELECT b, string_agg(t, ';' ORDER BY r NULLS FIRST, n4 DESC NULLS LAST, id DESC) AS s, string_agg(id::text, ',' ORDER BY dec DESC, id) AS i, string_agg(id::text, ',' ORDER BY iv NULLS FIRST, wd DESC, id) AS v FROM core.a GROUP BY b"),
+    ("string_agg_global", "SELECT string_agg(t, ',' ORDER BY id) AS s, json_agg(n4 ORDER BY id) AS j, max(n4) AS m FROM core.a WHERE n4 > 15"),
+    ("string_agg_bag", "SELECT k, string_agg(t, ',' ORDER BY t) AS s, string_agg(DISTINCT t, ',' ORDER BY t) AS d FROM core.bag GROUP BY k"),
+    ("string_agg_having", "SELECT a.id, string_agg(c.note, '/' ORDER BY c.id) AS s FROM core.a a LEFT JOIN core.c c ON c.a_id = a.id GROUP BY a.id HAVING count(*) > 1"),
+    ("json_agg_", "SELECT g, json_agg(n4 ORDER BY id) AS n, json_agg(t ORDER BY id DESC) AS t, json_agg(j ORDER BY id) AS j, json_agg(jb ORDER BY id) AS jb, json_agg(b ORDER BY b, id) FILTER (WHERE n4 > 0) AS b FROM core.a GROUP BY g"),
+    ("json_agg_types", "SELECT g, json_agg(f8 ORDER BY id) AS f8, json_agg(num ORDER BY id) AS num, json_agg(d ORDER BY id) AS d, json_agg(ts ORDER BY id) AS ts, json_agg(tz ORDER BY id) AS tz, json_agg(iv ORDER BY id) AS iv, json_agg(ch ORDER BY id) AS ch, json_agg(u ORDER BY id) AS u, json_agg(by ORDER BY id) AS by, json_agg(tm ORDER BY id) AS tm, json_agg(i8 ORDER BY id) AS i8 FROM core.a GROUP BY g"),
+    ("jsonb_agg_", "SELECT g, jsonb_agg(num ORDER BY id) AS n, jsonb_agg(j ORDER BY id) AS j, jsonb_agg(jb ORDER BY id) AS jb, jsonb_agg(DISTINCT n4 ORDER BY n4 DESC) AS d, jsonb_agg(f8 ORDER BY id) AS f, jsonb_agg(ts ORDER BY id) AS ts FROM core.a GROUP BY g"),
+    ("json_object", "SELECT g, json_object_agg(id, t ORDER BY id) AS a, jsonb_object_agg(coalesce(t, '?'), n4 ORDER BY id) AS b, jsonb_object_agg(id, jb ORDER BY id DESC) AS c, json_object_agg(coalesce(wd, '2000-01-01'), dec ORDER BY id) FILTER (WHERE b) AS d FROM core.a GROUP BY g"),
+    ("percentiles", "SELECT g, percentile_cont(0.5) WITHIN GROUP (ORDER BY q8) AS c, percentile_cont(0.25) WITHIN GROUP (ORDER BY n4 DESC) AS d, percentile_disc(0.9) WITHIN GROUP (ORDER BY n4) AS p, percentile_disc(0) WITHIN GROUP (ORDER BY t DESC) AS t, percentile_disc(1) WITHIN GROUP (ORDER BY dec) AS m, percentile_disc(NULL) WITHIN GROUP (ORDER BY n4) AS n, percentile_disc(0.3) WITHIN GROUP (ORDER BY tz) FILTER (WHERE b) AS z FROM core.a GROUP BY g"),
+    ("percentile_more", "SELECT b, percentile_cont(0.4) WITHIN GROUP (ORDER BY mo - TIMESTAMP '2020-01-01') AS i, percentile_disc(0.5) WITHIN GROUP (ORDER BY u) AS u, percentile_cont(0) WITHIN GROUP (ORDER BY dec) AS z, percentile_cont(1) WITHIN GROUP (ORDER BY q4) AS o FROM core.a GROUP BY b"),
+    ("mode_", "SELECT g, mode() WITHIN GROUP (ORDER BY r) AS r, mode() WITHIN GROUP (ORDER BY s2 DESC) AS s, mode() WITHIN GROUP (ORDER BY b) AS b, mode() WITHIN GROUP (ORDER BY t) FILTER (WHERE n4 > 0) AS t, mode() WITHIN GROUP (ORDER BY dec) AS d FROM core.a GROUP BY g"),
+    ("sum_ordered", "SELECT g, sum(n4 ORDER BY id) AS s, count(DISTINCT n4) AS c FROM core.a GROUP BY g"),
+]
+
 JOINS = [
     ("inner_join", "SELECT c.id, a.t, c.qty FROM core.c c JOIN core.a a ON a.id = c.a_id"),
     ("inner_where", "SELECT c.id, a.id AS aid FROM core.c c, core.a a WHERE a.id = c.a_id AND a.n4 > 0 AND c.qty < 10"),
@@ -279,7 +297,7 @@ SUBQUERIES = [
     ("cte_scalar", "WITH t AS (SELECT a_id, sum(qty) AS s FROM core.c GROUP BY a_id) SELECT id FROM core.a a WHERE (SELECT s FROM t WHERE t.a_id = a.id) > (SELECT avg(s) FROM t)"),
 ]
 
-FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + STATISTICS + JOINS + SETS + GUARDED + SUBQUERIES
+FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + STATISTICS + ORDERED_AGGREGATES + JOINS + SETS + GUARDED + SUBQUERIES
 
 ARRAYS = [
     ("array_casts", "SELECT id, ai::text AS t, ai::bigint[] AS b, an::numeric(10,1)[] AS n, aw::varchar(2)[] AS w, '{1,NULL}'::int[] AS k, coalesce(ai, '{}') AS c FROM core.a"),
@@ -303,7 +321,6 @@ MUST_NOT_BE_IGNORED = [
     ("recursive", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t"),
     ("now_", "SELECT id, now() AS n FROM core.a"),
     ("random_", "SELECT id, random() AS n FROM core.a"),
-    ("string_agg_", "SELECT g, string_agg(t, ',') AS s FROM core.a GROUP BY g"),
     ("tablesample_", "SELECT id FROM core.a TABLESAMPLE SYSTEM (10)"),
     ("for_update", "SELECT id FROM core.a FOR UPDATE"),
     ("distinct_on", "SELECT DISTINCT ON (g) g, id FROM core.a"),

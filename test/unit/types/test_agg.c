@@ -1,6 +1,6 @@
 /* Aggregate states: the result is that of the multiset, whatever order it came in and whatever was taken back. */
 #include "test.h"
-#include "types/agg.h"
+#include "types/agg_walk.h"
 #include "types/numeric.h"
 #include <float.h>
 #include <math.h>
@@ -342,6 +342,123 @@ static void deviations(void)
     agg_state_fini(&s);
 }
 
+/* ---- aggregates made of all values in order ---- */
+
+struct walk_test {
+    struct agg_walk w;
+    enum type_id types[AGG_ARGS_MAX];
+    bool ok;
+};
+
+static void walk_begin(struct walk_test *t, const char *name, enum type_id arg, enum type_id a,
+                       enum type_id b, double fraction, int64_t total)
+{
+    t->types[0] = a;
+    t->types[1] = b;
+    t->ok = true;
+    agg_walk_begin(&t->w, find(name, arg), t->types, fraction, total, &ctx);
+}
+
+/* NULL texts are NULL. */
+static void walk_add(struct walk_test *t, const char *a, const char *b, int64_t count, bool same)
+{
+    const char *text[AGG_ARGS_MAX] = {a, b};
+    union val v[AGG_ARGS_MAX];
+    uint8_t states[AGG_ARGS_MAX] = {VAL_NULL, VAL_NULL};
+    for (int i = 0; i < AGG_ARGS_MAX; i++) {
+        if (!text[i])
+            continue;
+        CHECK(type_input(&ctx, (struct type){t->types[i], -1}, text[i], strlen(text[i]), &v[i]));
+        states[i] = VAL_OK;
+    }
+    if (t->ok && !t->w.done)
+        t->ok = agg_walk_add(&t->w, v, states, count, same);
+}
+
+static const char *walk_end(struct walk_test *t)
+{
+    union val v;
+    bool null = false;
+    if (!t->ok || !agg_walk_end(&t->w, &v, &null))
+        return ctx.error_text;
+    if (null)
+        return "NULL";
+    struct str s = type_output(&ctx, agg_result_type(t->w.agg, t->types[0]).id, &v);
+    return arena_strndup(&arena, (const char *)s.p, s.len);
+}
+
+static void texts_in_order(void)
+{
+    struct walk_test t;
+    walk_begin(&t, "string_agg", T_TEXT, T_TEXT, T_TEXT, 0, 0);
+    CHECK_STR(walk_end(&t), "NULL");
+    walk_begin(&t, "string_agg", T_TEXT, T_TEXT, T_TEXT, 0, 4);
+    walk_add(&t, "a", "-", 2, false);
+    walk_add(&t, "b", NULL, 1, false);
+    walk_add(&t, "", "+", 1, false);
+    CHECK_STR(walk_end(&t), "a-ab+");
+    walk_begin(&t, "json_agg", T_UNKNOWN, T_TIMESTAMPTZ, T_UNKNOWN, 0, 3);
+    walk_add(&t, "2024-02-29 12:00:00.5+00", NULL, 1, false);
+    walk_add(&t, "0044-03-15 00:00:00+00 BC", NULL, 1, false);
+    walk_add(&t, "-infinity", NULL, 1, false);
+    walk_add(&t, NULL, NULL, 1, false);
+    CHECK_STR(walk_end(&t),
+              "[\"2024-02-29T12:00:00.5+00:00\", \"0044-03-15T00:00:00+00:00 BC\", \"-infinity\", null]");
+    walk_begin(&t, "jsonb_object_agg", T_UNKNOWN, T_BOOL, T_NUMERIC, 0, 3);
+    walk_add(&t, "t", "1.50", 1, false);
+    walk_add(&t, "f", "NaN", 1, false);
+    walk_add(&t, "t", NULL, 1, false);
+    CHECK_STR(walk_end(&t), "{\"true\": null, \"false\": \"NaN\"}");
+    walk_begin(&t, "json_object_agg", T_UNKNOWN, T_TEXT, T_INT4, 0, 1);
+    walk_add(&t, NULL, "1", 1, false);
+    CHECK_STR(walk_end(&t), "field name must not be null");
+    walk_begin(&t, "json_object_agg", T_UNKNOWN, T_JSON, T_INT4, 0, 1);
+    walk_add(&t, "{}", "1", 1, false);
+    CHECK_STR(walk_end(&t), "key value must be scalar, not array, composite, or json");
+}
+
+static void long_results_are_refused(void)
+{
+    struct walk_test t;
+    const uint8_t states[AGG_ARGS_MAX] = {VAL_OK, VAL_OK};
+    uint8_t *bytes = arena_zalloc(&arena, AGG_RESULT_BYTES_MAX);
+    union val v[AGG_ARGS_MAX] = {{.s = {bytes, AGG_RESULT_BYTES_MAX, 0}}, {.s = {bytes, 0, 0}}};
+    walk_begin(&t, "string_agg", T_BYTEA, T_BYTEA, T_BYTEA, 0, 2);
+    CHECK(agg_walk_add(&t.w, v, states, 1, false));
+    v[0].s.len = 1;
+    CHECK(!agg_walk_add(&t.w, v, states, 1, false));
+    CHECK_STR(ctx.error_text, "result of string_agg is longer than 16777216 bytes");
+}
+
+static void percentiles_and_modes(void)
+{
+    struct walk_test t;
+    static const struct {
+        double fraction;
+        const char *cont, *disc;
+    } cases[] = {{0, "1", "1"},   {0.25, "1.75", "1"}, {0.3, "1.9", "2"},
+                 {0.5, "2", "2"}, {1, "5", "5"},       {NAN, "NULL", "NULL"}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        for (int disc = 0; disc < 2; disc++) {
+            walk_begin(&t, disc ? "percentile_disc" : "percentile_cont", disc ? T_UNKNOWN : T_FLOAT8,
+                       T_FLOAT8, T_UNKNOWN, cases[i].fraction, 4);
+            walk_add(&t, "1", NULL, 1, false);
+            walk_add(&t, "2", NULL, 2, false);
+            walk_add(&t, "5", NULL, 1, false);
+            CHECK_STR(walk_end(&t), disc ? cases[i].disc : cases[i].cont);
+        }
+    walk_begin(&t, "percentile_cont", T_INTERVAL, T_INTERVAL, T_UNKNOWN, 0.5, 2);
+    walk_add(&t, "1 day", NULL, 1, false);
+    walk_add(&t, "1 mon", NULL, 1, false);
+    CHECK_STR(walk_end(&t), "16 days -12:00:00");
+    walk_begin(&t, "mode", T_UNKNOWN, T_TEXT, T_UNKNOWN, 0, 5);
+    walk_add(&t, "a", NULL, 1, false);
+    walk_add(&t, "b", NULL, 1, false);
+    walk_add(&t, "b", NULL, 1, true);
+    walk_add(&t, "c", NULL, 2, false);
+    CHECK_STR(walk_end(&t), "b");
+}
+
 int main(void)
 {
     arena_init(&arena);
@@ -355,6 +472,9 @@ int main(void)
     RUN(interval_sums);
     RUN(any_history_gives_the_same);
     RUN(deviations);
+    RUN(texts_in_order);
+    RUN(long_results_are_refused);
+    RUN(percentiles_and_modes);
     arena_fini(&arena);
     TEST_END();
 }
