@@ -262,6 +262,23 @@ static struct expr *output_text(struct bind *b, struct expr *e, struct sql_pos p
     return c;
 }
 
+/* As to_json() shows it: what functions of "any" that build json are passed. */
+static struct expr *output_json(struct bind *b, struct expr *e, struct sql_pos pos)
+{
+    struct expr *x = coerce_unknown_to_text(b, e);
+    return x ? resolve_function(b, "to_json", 1, &x, pos) : NULL;
+}
+
+/* Keys of json_build_object are scalars. */
+static bool check_json_key(struct bind *b, const struct fn *f, uint32_t i, const struct expr *e,
+                           struct sql_pos pos)
+{
+    if (i % 2 || !strstr(f->name, "_build_object") || (e->type.id != T_JSON && e->type.id != T_JSONB))
+        return true;
+    bind_error(b, ERR_CONFIG, pos, NULL, "key value must be scalar, not array, composite, or json");
+    return false;
+}
+
 static bool coerce_args(struct bind *b, const struct candidate *c, bool is_operator, uint32_t count,
                         struct expr **args, struct sql_pos pos)
 {
@@ -269,7 +286,9 @@ static bool coerce_args(struct bind *b, const struct candidate *c, bool is_opera
     for (uint32_t i = 0; i < count; i++) {
         struct type want = {arg_type(c, i), -1};
         struct expr *x;
-        if (want.id == T_UNKNOWN && args[i]->type.id != T_UNKNOWN)
+        if (want.id == T_UNKNOWN && !is_operator && (((const struct fn *)c->row)->flags & FN_ANY_JSON))
+            x = check_json_key(b, c->row, i, args[i], pos) ? output_json(b, args[i], pos) : NULL;
+        else if (want.id == T_UNKNOWN && args[i]->type.id != T_UNKNOWN)
             x = is_operator ? coerce(b, args[i], (struct type){T_TEXT, -1}, CAST_EXPLICIT, pos)
                             : output_text(b, args[i], pos);
         else if (args[i]->type.id == want.id) /* lengths of arguments never matter */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct fn_list *const sections[] = {
-    &fn_compare, &fn_int,   &fn_float,    &fn_numeric, &fn_text, &fn_like,
-    &fn_regex,   &fn_bytea, &fn_datetime, &fn_json,    &fn_misc,
+    &fn_compare,  &fn_int,  &fn_float,      &fn_numeric,  &fn_text,   &fn_like,    &fn_regex, &fn_bytea,
+    &fn_datetime, &fn_json, &fn_json_build, &fn_overlaps, &fn_format, &fn_degrees, &fn_misc,
 };
 
 uint32_t fn_section_count(void)
@@ -94,6 +94,7 @@ const char *fn_error_sqlstate(enum fn_error e)
         [FN_TOO_LARGE] = "54000",
         [FN_INTERVAL_RANGE] = "22015",
         [FN_ZONE_RANGE] = "22009",
+        [FN_NULL_NOT_ALLOWED] = "22004",
         [FN_BAD_REGEX] = "2201B",
         [FN_BAD_ESCAPE_USE] = "2200C",
         [FN_BAD_UNICODE] = "22P05",

@@ -26,13 +26,14 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_BAD_BUCKET,    /* 2201G: width_bucket */
                 FN_BAD_INDEX,     /* 2202E: index out of valid range (get_byte, set_byte) */
                 FN_BAD_ESCAPE, /* 22025: LIKE pattern must not end with escape character, invalid escape string */
-                FN_BAD_CHARACTER,  /* 22021: character not in the encoding */
-                FN_TOO_LARGE,      /* 54000: requested length too large */
-                FN_INTERVAL_RANGE, /* 22015: interval field value out of range */
-                FN_ZONE_RANGE,     /* 22009: time zone displacement out of range */
-                FN_BAD_REGEX,      /* 2201B: invalid regular expression */
-                FN_BAD_ESCAPE_USE, /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
-                FN_BAD_UNICODE,    /* 22P05: \u0000 where text must hold it */
+                FN_BAD_CHARACTER,    /* 22021: character not in the encoding */
+                FN_TOO_LARGE,        /* 54000: requested length too large */
+                FN_INTERVAL_RANGE,   /* 22015: interval field value out of range */
+                FN_ZONE_RANGE,       /* 22009: time zone displacement out of range */
+                FN_NULL_NOT_ALLOWED, /* 22004: a NULL where there must be a value */
+                FN_BAD_REGEX,        /* 2201B: invalid regular expression */
+                FN_BAD_ESCAPE_USE,   /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
+                FN_BAD_UNICODE,      /* 22P05: \u0000 where text must hold it */
                 FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */
@@ -65,10 +66,11 @@ typedef void (*fn_eval_vec)(struct fn_ctx *ctx, uint32_t n, const union val *a, 
                             union val *out, uint8_t *state);
 
 enum fn_flags {
-    FN_STRICT = 1,   /* NULL in, NULL out */
-    FN_VARIADIC = 2, /* the last argument type may repeat (concat, ...) */
-    FN_OPERATOR = 4, /* name is an operator: "+", "||", "~~" (LIKE), "~~*" (ILIKE), "!~~", ... */
-    FN_PREFIX = 8    /* with FN_OPERATOR: a prefix operator such as -x or @x */
+    FN_STRICT = 1,    /* NULL in, NULL out */
+    FN_VARIADIC = 2,  /* the last argument type may repeat (concat, ...) */
+    FN_OPERATOR = 4,  /* name is an operator: "+", "||", "~~" (LIKE), "~~*" (ILIKE), "!~~", ... */
+    FN_ANY_JSON = 16, /* arguments of type "any" come as json rather than text; NULL stays NULL */
+    FN_PREFIX = 8     /* with FN_OPERATOR: a prefix operator such as -x or @x */
 };
 #define FN_ARGS_MAX 7 /* make_interval */
 /* `args` and `result` may be polymorphic (T_ANYARRAY, ...): resolve.c finds the types of the call.

@@ -4,6 +4,7 @@
  * call: values are text (see json.h), which is what views store and APIs send. */
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
+#include "types/datetime.h"
 #include "types/json_impl.h"
 #include "types/numeric.h"
 #include "types/text_io.h"
@@ -378,6 +379,30 @@ KERNEL(float8_to_jsonb)
     return float_to_jsonb(ctx, output_float8(ctx, &args[0]), out);
 }
 
+/* The types whose json is a string: what their output function prints, times with zone and date by a T between. */
+#define STRING_TO_JSON(name, t)                          \
+    KERNEL(name)                                         \
+    {                                                    \
+        struct str text = type_output(ctx, t, &args[0]); \
+        return ret_json_string(ctx, &text, out);         \
+    }
+STRING_TO_JSON(bpchar_to_json, T_BPCHAR)
+STRING_TO_JSON(bytea_to_json, T_BYTEA)
+STRING_TO_JSON(date_to_json, T_DATE)
+STRING_TO_JSON(time_to_json, T_TIME)
+STRING_TO_JSON(interval_to_json, T_INTERVAL)
+STRING_TO_JSON(uuid_to_json, T_UUID)
+KERNEL(timestamp_to_json)
+{
+    struct str text = timestamp_json(ctx, T_TIMESTAMP, args[0].i);
+    return ret_json_string(ctx, &text, out);
+}
+KERNEL(timestamptz_to_json)
+{
+    struct str text = timestamp_json(ctx, T_TIMESTAMPTZ, args[0].i);
+    return ret_json_string(ctx, &text, out);
+}
+
 /* ---- casts ---- */
 
 CAST_KERNEL(cast_json_jsonb)
@@ -424,13 +449,20 @@ CAST_KERNEL(cast_jsonb_numeric)
         fname, FN_STRICT | FN_VARIADIC, 2, {t, T_TEXT}, tr, k, NULL, \
             "the value at a path of keys and indexes"                \
     }
-#define TO_JSON_ROWS(fname, t, float4_kernel, float8_kernel)                                              \
-    FN1(fname, T_BOOL, t, bool_to_json, to_json_doc), FN1(fname, T_INT2, t, int_to_json, to_json_doc),    \
-        FN1(fname, T_INT4, t, int_to_json, to_json_doc), FN1(fname, T_INT8, t, int_to_json, to_json_doc), \
-        FN1(fname, T_FLOAT4, t, float4_kernel, to_json_doc),                                              \
-        FN1(fname, T_FLOAT8, t, float8_kernel, to_json_doc),                                              \
-        FN1(fname, T_NUMERIC, t, numeric_to_json, to_json_doc),                                           \
-        FN1(fname, T_TEXT, t, text_to_json, to_json_doc)
+#define TO_JSON_ROWS(fname, t, float4_kernel, float8_kernel)                                                \
+    FN1(fname, T_BOOL, t, bool_to_json, to_json_doc), FN1(fname, T_INT2, t, int_to_json, to_json_doc),      \
+        FN1(fname, T_INT4, t, int_to_json, to_json_doc), FN1(fname, T_INT8, t, int_to_json, to_json_doc),   \
+        FN1(fname, T_FLOAT4, t, float4_kernel, to_json_doc),                                                \
+        FN1(fname, T_FLOAT8, t, float8_kernel, to_json_doc),                                                \
+        FN1(fname, T_NUMERIC, t, numeric_to_json, to_json_doc),                                             \
+        FN1(fname, T_TEXT, t, text_to_json, to_json_doc),                                                   \
+        FN1(fname, T_BPCHAR, t, bpchar_to_json, to_json_doc),                                               \
+        FN1(fname, T_BYTEA, t, bytea_to_json, to_json_doc),                                                 \
+        FN1(fname, T_DATE, t, date_to_json, to_json_doc), FN1(fname, T_TIME, t, time_to_json, to_json_doc), \
+        FN1(fname, T_TIMESTAMP, t, timestamp_to_json, to_json_doc),                                         \
+        FN1(fname, T_TIMESTAMPTZ, t, timestamptz_to_json, to_json_doc),                                     \
+        FN1(fname, T_INTERVAL, t, interval_to_json, to_json_doc),                                           \
+        FN1(fname, T_UUID, t, uuid_to_json, to_json_doc)
 
 static const char to_json_doc[] = "a scalar as a json value";
 static const char typeof_doc[] = "object, array, string, number, boolean or null";

@@ -7,6 +7,7 @@
 extern const struct fn_list fn_compare; /* func_compare.c: = <> < <= > >= of numbers, bool, strings, bytea */
 extern const struct fn_list fn_int;     /* func_int.c: integer arithmetic and bits */
 extern const struct fn_list fn_float;   /* func_float.c: float4 and float8 arithmetic and functions */
+extern const struct fn_list fn_degrees; /* func_degrees.c: trigonometry in degrees */
 extern const struct fn_list fn_numeric; /* func_numeric.c: numeric arithmetic and functions */
 extern const struct fn_list fn_text;    /* func_text.c: strings */
 extern const struct fn_list fn_like;    /* func_like.c: LIKE and ILIKE */
@@ -15,6 +16,10 @@ extern const struct fn_list fn_bytea;   /* func_bytea.c: bytea, encode and decod
 extern const struct fn_list
     fn_datetime;                     /* func_datetime.c: dates and times, their operators and comparisons */
 extern const struct fn_list fn_json; /* func_json.c: json and jsonb, their operators and comparisons */
-extern const struct fn_list fn_misc; /* func_misc.c: uuid and the rest, with their comparisons */
+extern const struct fn_list
+    fn_json_build;                       /* func_json_build.c: json_build_object and its like, jsonb_pretty */
+extern const struct fn_list fn_overlaps; /* func_overlaps.c: OVERLAPS */
+extern const struct fn_list fn_format;   /* func_format.c: format(), num_nulls */
+extern const struct fn_list fn_misc;     /* func_misc.c: uuid and the rest, with their comparisons */
 
 #endif

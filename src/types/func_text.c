@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
+#include "types/func_text.h"
 #include "types/utf8.h"
 
 #define ALLOC_MAX 0x3fffffff /* PostgreSQL's largest value, header of 4 bytes included */
@@ -445,7 +446,7 @@ KERNEL(text_overlay)
 }
 
 /* 'text' with quotes doubled; backslashes too, behind an E. */
-static bool quote_literal(struct fn_ctx *ctx, const struct str *s, union val *out)
+bool text_quote_literal(struct fn_ctx *ctx, const struct str *s, union val *out)
 {
     uint8_t *text = arena_alloc(ctx->arena, (size_t)s->len * 2 + 3), *w = text;
     if (s->len && memchr(s->p, '\\', s->len))
@@ -459,9 +460,9 @@ static bool quote_literal(struct fn_ctx *ctx, const struct str *s, union val *ou
     *w++ = '\'';
     return ret_str(out, text, (size_t)(w - text));
 }
-KERNEL(text_quote_literal)
+KERNEL(quote_literal)
 {
-    return quote_literal(ctx, &args[0].s, out);
+    return text_quote_literal(ctx, &args[0].s, out);
 }
 KERNEL(text_quote_nullable)
 {
@@ -469,7 +470,7 @@ KERNEL(text_quote_nullable)
         out->s = STR_LIT("NULL");
         return true;
     }
-    return quote_literal(ctx, &args[0].s, out);
+    return text_quote_literal(ctx, &args[0].s, out);
 }
 
 /* Words of PostgreSQL 15's grammar that may not stand bare as a name everywhere, sorted. */
@@ -643,9 +644,12 @@ static bool is_keyword(const struct str *s)
     }
     return false;
 }
-KERNEL(text_quote_ident)
+KERNEL(quote_ident)
 {
-    const struct str *s = &args[0].s;
+    return text_quote_ident(ctx, &args[0].s, out);
+}
+bool text_quote_ident(struct fn_ctx *ctx, const struct str *s, union val *out)
+{
     bool bare = s->len > 0 && (is_lower(s->p[0]) || s->p[0] == '_');
     for (uint32_t i = 0; i < s->len && bare; i++)
         bare = is_lower(s->p[i]) || (s->p[i] >= '0' && s->p[i] <= '9') || s->p[i] == '_';
@@ -730,8 +734,8 @@ static const struct fn rows[] = {
     FN3("translate", T, T, T, T, text_translate, "Characters of the second replaced by those of the third"),
     FN3("overlay", T, T, I, T, text_overlay, "Second text put over the first from a position on"),
     FN4("overlay", T, T, I, I, T, text_overlay, "Second text in place of so many characters of the first"),
-    FN1("quote_literal", T, T, text_quote_literal, "As an SQL string literal"),
+    FN1("quote_literal", T, T, quote_literal, "As an SQL string literal"),
     {"quote_nullable", 0, 1, {T}, T, text_quote_nullable, NULL, "As an SQL string literal, or NULL"},
-    FN1("quote_ident", T, T, text_quote_ident, "As an SQL identifier"),
+    FN1("quote_ident", T, T, quote_ident, "As an SQL identifier"),
 };
 const struct fn_list fn_text = {rows, ARRAY_COUNT(rows)};

@@ -15,11 +15,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from lib import pg  # noqa: E402
-from lib.function_values import VALUES, MALFORMED, TYPMODS, SPECIAL, SKIP, AGG_VALUES, known_difference  # noqa: E402
+from lib.function_values import ANY, VALUES, MALFORMED, TYPMODS, SPECIAL, SKIP, AGG_VALUES, known_difference  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CASES = int(os.environ.get("FUNCTION_CASES", "60"))
-ANY = ["", "a", "7", "é"]  # values for arguments of type "any"
 
 EVALUATE = r"""
 CREATE OR REPLACE FUNCTION pg_temp.evaluate(q text) RETURNS text LANGUAGE plpgsql AS $$

@@ -46,7 +46,7 @@ INSERT INTO core.accounts VALUES (1);
 CREATE VIEW v35 AS SELEC id FROM core.accounts;
 CREATE VIEW v36 AS SELECT é FROM core.accounts;
 CREATE VIEW v37 AS SELECT a.id FROM core.accounts a RIGHT JOIN LATERAL (SELECT a.id) s ON true;
-CREATE VIEW v38 AS SELECT id FROM core.accounts WHERE (id, branch) = (1, 2) OR id = ANY(ARRAY[1]);
+CREATE VIEW v38 AS SELECT id FROM core.accounts WHERE (id, branch) = (1, 2, 3) OR id = ANY(ARRAY[1]);
 CREATE VIEW v39 AS SELECT count(*) FROM core.accounts GROUP BY 2;
 CREATE VIEW v40 AS SELECT count(*) FROM core.accounts GROUP BY count(*);
 CREATE VIEW v41 AS SELECT owner || 5, branch + 'x' FROM core.accounts;

@@ -1,6 +1,7 @@
 /* Scalar expressions: PostgreSQL's raw nodes to struct ast. One converter per node type; what Penstock does not
  * have is refused here by the name a user knows it by. */
 #include "sql/pgq/pgq.h"
+#include "sql/pgq/pgq_row.h"
 
 #include "nodes/nodeFuncs.h"
 
@@ -103,8 +104,6 @@ static struct ast *binary(struct pgq *c, enum ast_kind kind, A_Expr *e)
 
 static struct ast *plain_operator(struct pgq *c, A_Expr *e)
 {
-    if ((e->lexpr && IsA(e->lexpr, RowExpr)) || (e->rexpr && IsA(e->rexpr, RowExpr)))
-        return bad(c, e->location, "comparison of row values");
     List *args = e->lexpr ? list_make2(e->lexpr, e->rexpr) : list_make1(e->rexpr);
     struct ast *a = with_args(c, AST_OPERATOR, e->location, args);
     a->name = operator_name(c, e->name);
@@ -113,8 +112,6 @@ static struct ast *plain_operator(struct pgq *c, A_Expr *e)
 
 static struct ast *in_list(struct pgq *c, A_Expr *e)
 {
-    if (IsA(e->lexpr, RowExpr))
-        return bad(c, e->location, "IN with row values");
     struct ast *a = unary(c, AST_IN, e->location, e->lexpr);
     put_args(c, a, (List *)e->rexpr, 1);
     a->flag = strcmp(strVal(linitial(e->name)), "<>") == 0;
@@ -132,6 +129,8 @@ static struct ast *between(struct pgq *c, A_Expr *e)
 
 static struct ast *a_expr(struct pgq *c, A_Expr *e)
 {
+    if (pgq_is_row_comparison(e))
+        return pgq_row_comparison(c, e);
     switch (e->kind) {
     case AEXPR_OP:
     case AEXPR_LIKE:
@@ -338,6 +337,8 @@ static struct ast *expr_by_tag(struct pgq *c, Node *n)
     case T_BoolExpr: return bool_expr(c, (BoolExpr *)n);
     case T_NullTest: {
         NullTest *t = (NullTest *)n;
+        if (IsA(t->arg, RowExpr))
+            return pgq_row_null_test(c, t);
         return unary(c, t->nulltesttype == IS_NULL ? AST_IS_NULL : AST_IS_NOT_NULL, t->location,
                      (Node *)t->arg);
     }

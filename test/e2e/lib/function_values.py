@@ -2,6 +2,7 @@
 
 from . import regex_values
 
+ANY = ["", "a", "7", "é"]  # for arguments of type "any"
 _LONG = "abc" * 40 + "äöü€"
 
 _FLOATS = ["0", "-0", "1", "-1", "0.5", "1.5", "2.5", "-2.5", "0.1", "3.14159265358979", "100", "-123.456", "1e10", "-1e10",
@@ -176,6 +177,20 @@ for _t in ("json", "jsonb"):
     SPECIAL["%s_extract_path(%s,text)" % (_t, _t)] = SPECIAL["%s_extract_path_text(%s,text)" % (_t, _t)] = [VALUES[_t], _KEYS]
 
 SPECIAL.update(regex_values.SPECIAL)
+_DEGREES = ["0", "-0", "15", "30", "-30", "45", "60", "90", "120", "135", "150", "180", "210", "225", "270", "300", "359.5", "360", "405", "-1000", "1e10", "0.1", "NaN",
+            "Infinity", "-Infinity"]
+for _f in ("sind", "cosd", "tand", "cotd"):
+    SPECIAL[_f] = [_DEGREES]
+_TEMPLATES = ["", "abc", "%s", "%s %s", "%2$s %1$s", "%I", "%L %I", "%%", "%", "a%", "%5s|", "%-5s|", "%*s", "%-*s|", "%*1$s|", "%2$*1$s", "%1$-8I|", "%x", "%0$s", "%*0$s", "%*3s", "%1$",
+              "%99999999999s", "%3$s", "é%3sé", "%s%s%s", "%5%", "%L"]
+SPECIAL["format(text)"] = [_TEMPLATES]
+SPECIAL["format(text,unknown)"] = [_TEMPLATES, ANY + ["-7", "12", "it's", "select", "x\\y", "-2147483648", "日本"]]
+for _t, _v in (("timestamp", ["2000-01-01", "2000-01-02", "2000-01-03", "infinity", "-infinity"]), ("timestamptz", ["2000-01-01", "2000-01-02", "2000-01-03", "infinity"]),
+               ("time", ["00:00", "10:00", "12:00", "23:00"])):
+    _l = ["1 day", "-1 day", "2 hours", "0", "1 month"]
+    for _k, _n in ((_v, _t), (_l, "interval")):
+        for _m, _o in ((_v, _t), (_l, "interval")):
+            SPECIAL["overlaps(%s,%s,%s,%s)" % (_t, _n, _t, _o)] = [_v, _k, _v, _m]
 
 # Rows whose result is not a function of the arguments alone.
 SKIP = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "gen_random_uuid", "random", "timeofday"}
@@ -191,7 +206,7 @@ AGG_VALUES = {
 
 # The C library's functions: PostgreSQL's results depend on its C library in the last place, and so do ours.
 _LIBRARY = {"||/", "cbrt", "exp", "ln", "log", "log10", "power", "pow", "^", "sin", "cos", "tan", "cot", "asin", "acos", "atan", "atan2",
-            "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"}
+            "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sind", "cosd", "tand", "cotd", "asind", "acosd", "atand", "atan2d"}
 
 
 # PostgreSQL adds up rounded deviations of floats in the order of the rows; here they come from exact sums.

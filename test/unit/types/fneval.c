@@ -97,6 +97,16 @@ static bool read_value(struct fn_ctx *ctx, enum type_id t, const struct field *f
     return f->null || type_input(ctx, type, f->p, f->len, out);
 }
 
+/* Arguments of type any that come as json. */
+static void quote_json(struct fn_ctx *ctx, union val *v)
+{
+    const struct fn *rows[32];
+    bool null = false;
+    for (uint32_t i = 0, n = fn_find("to_json", false, rows, 32); i < n; i++)
+        if (rows[i]->args[0] == T_TEXT)
+            rows[i]->eval(ctx, v, &null, 1, v, &null);
+}
+
 static const struct fn *row_of(bool is_operator, const char *name, char *types)
 {
     const struct fn *rows[512];
@@ -147,6 +157,8 @@ static void eval_fn(struct fn_ctx *ctx, struct field *f, unsigned n)
             return;
         }
         null[i] = f[3 + i].null;
+        if (t == T_UNKNOWN && !null[i] && (fn->flags & FN_ANY_JSON))
+            quote_json(ctx, &args[i]);
         any_null |= null[i];
     }
     if (any_null && (fn->flags & FN_STRICT)) {
