@@ -1,9 +1,10 @@
 """A throw-away PostgreSQL server, and the little SQL that every test needs."""
 
-import glob
+import functools
 import os
 import pwd
 import signal
+import subprocess
 import time
 
 import psycopg2
@@ -33,11 +34,13 @@ autovacuum = on
 """
 
 
+@functools.lru_cache(None)
 def bin_dir():
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"), key=lambda p: int(p.split("/")[4]))
-    if not found:
-        raise RuntimeError("no PostgreSQL server under /usr/lib/postgresql: install postgresql-15")
-    return os.path.dirname(found[-1])
+    """Of PostgreSQL 15, the oracle: of another version some results differ in their last digits."""
+    made = subprocess.run([os.path.join(procs.ROOT, "scripts", "debian-12"), "postgresql-15"], capture_output=True, text=True)
+    if made.returncode != 0:
+        raise RuntimeError("no PostgreSQL 15: " + made.stderr[-400:])
+    return made.stdout.strip()
 
 
 def run_as():
