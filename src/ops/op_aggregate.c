@@ -86,14 +86,6 @@ static void *grow_array(void *array, uint32_t count, uint32_t *capacity, size_t 
 
 /* ---- looks ---- */
 
-static bool has_looks(enum type_id t)
-{
-    if (type_is_array(t))
-        t = type_element(t);
-    return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
-           t == T_JSONB;
-}
-
 #define LOOKS_OF_KEY 0xffff /* in place of a call number */
 
 static void put_be64(struct buf *b, uint64_t v)
@@ -579,7 +571,7 @@ static void make_value_schema(struct op *op, struct aggregate_state *s, uint32_t
     for (uint32_t i = 0; i < call->more_count; i++)
         v->columns[v->column_count++] = in[call->more[i]];
     for (uint32_t i = 0; i < v->column_count; i++)
-        s->looks[index] |= has_looks(v->columns[i].type.id);
+        s->looks[index] |= type_has_looks(v->columns[i].type.id);
     if (agg_is_walked(call->agg))
         make_walked(s, call, index);
 }
@@ -588,7 +580,7 @@ static void make_schemas(struct op *op, struct aggregate_state *s)
 {
     s->key_schema = (struct schema){s->key_count, op->node->schema.columns};
     for (uint32_t k = 0; k < s->key_count; k++)
-        s->key_looks |= has_looks(s->key_schema.columns[k].type.id);
+        s->key_looks |= type_has_looks(s->key_schema.columns[k].type.id);
     s->value_schema = xcalloc(s->call_count, sizeof *s->value_schema);
     s->walked = xcalloc(s->call_count, sizeof *s->walked);
     s->looks = xcalloc(s->call_count, sizeof *s->looks);

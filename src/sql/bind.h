@@ -130,6 +130,9 @@ struct expr *bind_boolean(struct expr_env *env, const struct ast *a,
                           const char *what); /* coerced to boolean */
 /* bind_special.c */
 struct expr *bind_special(struct expr_env *env, const struct ast *a);
+/* rel_copy.c: NULL for kinds of relation that it does not know */
+struct rel *rel_copy(struct sql_bound *s, const struct rel *r);
+
 /* bind_subquery.c */
 struct expr *bind_subquery(struct expr_env *env, const struct ast *a);
 /* The column's attribute is one that a query around this one has. */

@@ -89,6 +89,20 @@ static struct rel *read_table(struct bind *b, const struct ast_from *f, const st
     return r;
 }
 
+static struct rel *view_rel(struct bind *b, struct sql_view *v)
+{
+    struct rel *r = rel_new(b->out, REL_VIEW, 0, v->column_count);
+    r->u.view = v;
+    r->stateful = v->rel->stateful;
+    if (!view_is_large(v)) {
+        r->depth = v->rel->depth + 1;
+        r->size = v->rel->size + 1;
+    }
+    for (uint32_t i = 0; i < v->column_count; i++)
+        r->attrs[i] = attr_new(b->out, v->columns[i], v->types[i]);
+    return r;
+}
+
 static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sql_view *v,
                              struct scope *scope)
 {
@@ -97,17 +111,15 @@ static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sq
         return NULL;
     }
     v->read_count++;
-    struct rel *r = rel_new(b->out, REL_VIEW, 0, v->column_count);
-    r->u.view = v;
-    r->stateful = v->rel->stateful;
-    if (!view_is_large(v)) {
-        r->depth = v->rel->depth + 1;
-        r->size = v->rel->size + 1;
+    struct rel *r = v->correlated ? rel_copy(b->out, v->rel) : view_rel(b, v);
+    if (!r) {
+        bind_error(b, ERR_UNSUPPORTED, v->pos, NULL,
+                   "this in a WITH query that mentions columns of an outer query is not supported yet");
+        return NULL;
     }
     struct scope_item *item = scope_add(b, scope, NULL, f->alias ? f->alias : v->name, v->column_count);
     for (uint32_t i = 0; i < v->column_count; i++) {
-        uint32_t attr = r->attrs[i] = attr_new(b->out, v->columns[i], v->types[i]);
-        item->columns[i] = (struct scope_column){v->columns[i], attr_expr(b->out, attr)};
+        item->columns[i] = (struct scope_column){v->columns[i], attr_expr(b->out, r->attrs[i])};
     }
     rename_columns(b, f, item);
     check_twice(b, scope, item, f->pos);

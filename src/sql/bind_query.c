@@ -22,12 +22,8 @@ static void name_columns(struct bind *b, const struct ast_cte *cte, struct bound
 static void fill_cte(struct bind *b, struct sql_view *v, struct bound_query *q)
 {
     v->rel = bind_query_rel(b, q);
-    if (v->rel && b->outer && rel_free_attrs(b->out, v->rel).count) {
-        bind_error(b, ERR_UNSUPPORTED, v->pos, NULL,
-                   "a WITH query that mentions columns of an outer query is not supported yet");
-        v->rel = NULL;
-    }
-    v->rel = v->rel ? unnest(b, v->rel) : NULL;
+    v->correlated = v->rel && b->outer && rel_free_attrs(b->out, v->rel).count;
+    v->rel = v->correlated ? v->rel : unnest(b, v->rel);
     if (!v->rel) {
         v->broken = true;
         return;

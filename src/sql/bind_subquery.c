@@ -414,8 +414,7 @@ static void note_side(void *context, uint32_t attr)
         s->met[i] |= has_attr(s->sides[i], attr);
 }
 
-/* ON of an outer join is no filter: its subqueries are joined to the side that they are about, first. */
-static bool place_on_side(struct bind *b, enum rel_join_kind kind, struct rel *sides[2], struct sublink *l)
+static struct side_search sides_of(struct bind *b, struct rel *const sides[2], const struct sublink *l)
 {
     struct side_search s = {{sides[0], sides[1]}, {false, false}};
     struct attr_list free = rel_free_attrs(b->out, l->rel);
@@ -423,14 +422,43 @@ static bool place_on_side(struct bind *b, enum rel_join_kind kind, struct rel *s
         note_side(&s, free.attrs[i]);
     if (l->on)
         expr_columns(l->on, note_side, &s);
-    if (s.met[0] && s.met[1]) {
-        bind_error(b, ERR_UNSUPPORTED, l->pos, NULL,
-                   "a subquery in the ON of an outer join that is about both sides is not supported yet");
-        return false;
+    return s;
+}
+
+/* ON of an outer join is no filter: a subquery in it is joined first, to the side that it is about. */
+static bool is_about_both(struct bind *b, struct rel *const sides[2], struct sublinks *links)
+{
+    bool met[2] = {false, false}, nested = false;
+    for (uint32_t i = 0; i < links->count; i++) {
+        const struct sublink *l = &links->items[i];
+        struct side_search s = sides_of(b, sides, l);
+        if (s.met[0] && s.met[1])
+            return true;
+        met[0] |= s.met[0];
+        met[1] |= s.met[1];
+        nested |= l->on && mentions_link(b, links, l->on); /* one is about what another yields */
     }
-    uint32_t side = s.met[0] ? 0 : s.met[1] ? 1 : kind == REL_LEFT;
-    sides[side] = place_link(b, sides[side], l);
-    return true;
+    return nested && met[0] && met[1];
+}
+
+static void place_on_sides(struct bind *b, enum rel_join_kind kind, struct rel *sides[2],
+                           struct sublinks *links)
+{
+    for (uint32_t i = 0; i < links->count; i++) {
+        struct side_search s = sides_of(b, sides, &links->items[i]);
+        uint32_t side = s.met[0] ? 0 : s.met[1] ? 1 : kind == REL_LEFT;
+        sides[side] = place_link(b, sides[side], &links->items[i]);
+    }
+}
+
+/* For each row of `left` those of `right` that meet ON, which is a subquery about both. */
+static struct rel *join_each(struct bind *b, struct rel *left, struct rel *right, struct expr *on,
+                             struct sublinks *links, struct sql_pos pos)
+{
+    b->has_apply = true;
+    struct rel *r = rel_apply(b->out, REL_LEFT, left, filter_with_links(b, right, on, links), NULL);
+    r->u.join.pos = pos;
+    return r;
 }
 
 struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel *left, struct rel *right,
@@ -441,9 +469,16 @@ struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel 
         return rel_join(b->out, kind, left, right, on);
     if (kind == REL_INNER)
         return filter_with_links(b, rel_join(b->out, kind, left, right, NULL), on, links);
-    for (uint32_t i = 0; i < links->count; i++)
-        if (!place_on_side(b, kind, sides, &links->items[i]))
-            return NULL;
+    struct sql_pos pos = links->items[0].pos;
+    bool both = is_about_both(b, sides, links);
+    if (both && kind == REL_FULL) {
+        bind_error(b, ERR_UNSUPPORTED, pos, NULL,
+                   "a subquery in the ON of a FULL JOIN that is about both sides is not supported yet");
+        return NULL;
+    }
+    if (both)
+        return join_each(b, sides[kind == REL_RIGHT], sides[kind == REL_LEFT], on, links, pos);
+    place_on_sides(b, kind, sides, links);
     return rel_join(b->out, kind, sides[0], sides[1], on);
 }
 
@@ -466,11 +501,8 @@ struct rel *join_lateral(struct bind *b, enum rel_join_kind kind, struct rel *le
                    "the combining JOIN type must be INNER or LEFT for a LATERAL reference");
         return NULL;
     }
-    if (links->count && kind == REL_LEFT) {
-        bind_error(b, ERR_UNSUPPORTED, pos, NULL,
-                   "a subquery in the ON of a LEFT JOIN LATERAL is not supported yet");
-        return NULL;
-    }
+    if (links->count && kind == REL_LEFT)
+        return join_each(b, left, right, on, links, pos);
     b->has_apply = true;
     struct rel *r = rel_apply(b->out, kind, left, right, links->count ? NULL : on);
     r->u.join.pos = pos;

@@ -95,6 +95,7 @@ struct sql_view {
     const char *file;
     struct sql_pos pos;
     bool is_cte;
+    bool correlated;     /* a WITH query that mentions columns of an outer query: copied into its readers */
     bool broken;         /* has errors: readers are skipped without more noise */
     uint32_t read_count; /* REL_VIEW nodes that refer to it */
     uint32_t column_count;

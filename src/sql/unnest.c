@@ -178,12 +178,6 @@ struct rel *join_groups(struct unnest *u, struct rel *left, const struct rel *gl
 
 /* ---- the domain ---- */
 
-static bool has_looks(enum type_id t)
-{
-    return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
-           t == T_JSONB;
-}
-
 static bool makes_all(const struct rel *r, const struct attr_list *attrs)
 {
     for (uint32_t i = 0; i < attrs->count; i++)
@@ -241,7 +235,7 @@ static bool make_domain(struct unnest *u, struct rel *left, const struct attr_li
         const struct attr *a = &u->s->attrs[attr];
         if (!check_domain_type(u, a))
             return false;
-        bool looks = has_looks(a->type.id);
+        bool looks = type_has_looks(a->type.id);
         d->values[i] = looks ? attr : REL_NO_ATTR;
         map->u.exprs[i] = looks ? text_of(u, attr) : attr_expr(u->s, attr);
         map->attrs[i] = looks ? attr_new(u->s, "look", (struct type){T_TEXT, -1}) : attr;

@@ -18,15 +18,17 @@ const struct fn *fn_at_most_one_row(void)
     return &row;
 }
 
-#define SINGLE(t) [t] = {"single_value", AGG_SINGLE_VALUE, 1, t, t, true, NULL}
+/* Of a type, and of arrays of it. */
+#define SINGLE_OF(t) [t] = {"single_value", AGG_SINGLE_VALUE, 1, t, t, true, NULL}
+#define SINGLE(t)    SINGLE_OF(t), SINGLE_OF(T_ARRAYS + (t))
 const struct agg *agg_single_value(enum type_id type)
 {
-    static const struct agg rows[] = {
+    static const struct agg rows[T_COUNT] = {
         SINGLE(T_BOOL),     SINGLE(T_INT2),    SINGLE(T_INT4), SINGLE(T_INT8),      SINGLE(T_FLOAT4),
         SINGLE(T_FLOAT8),   SINGLE(T_NUMERIC), SINGLE(T_TEXT), SINGLE(T_VARCHAR),   SINGLE(T_BPCHAR),
         SINGLE(T_BYTEA),    SINGLE(T_DATE),    SINGLE(T_TIME), SINGLE(T_TIMESTAMP), SINGLE(T_TIMESTAMPTZ),
         SINGLE(T_INTERVAL), SINGLE(T_UUID),    SINGLE(T_JSON), SINGLE(T_JSONB),
     };
-    ASSERT((unsigned)type < ARRAY_COUNT(rows) && rows[type].name);
+    ASSERT((unsigned)type < T_COUNT && rows[type].name);
     return &rows[type];
 }

@@ -145,6 +145,14 @@ static inline enum type_id type_element(enum type_id array)
     ASSERT(type_is_array(array));
     return (enum type_id)(array - T_ARRAYS);
 }
+/* Equal values may look different: 1.0 and 1.00, 0 and -0, 'a' and 'a ' as char, 1 day and 24 hours. */
+static inline bool type_has_looks(enum type_id t)
+{
+    if (type_is_array(t))
+        t = type_element(t);
+    return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
+           t == T_JSONB;
+}
 #define STR_LIT(lit) ((struct str){(const uint8_t *)(lit), sizeof(lit) - 1, 0})
 
 #endif

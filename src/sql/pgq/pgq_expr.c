@@ -293,6 +293,17 @@ static struct ast *quantified(struct pgq *c, SubLink *s)
     return a;
 }
 
+/* EXISTS (SELECT FROM t): what it selects does not matter. */
+static void need_no_columns(struct pgq *c, struct ast_query *q, int location)
+{
+    if (q->kind != AST_SELECT || q->target_count || !q->targets)
+        return;
+    q->targets[0].expr = pgq_new(c, AST_INTEGER, location);
+    q->targets[0].expr->name = "1";
+    q->targets[0].pos = q->targets[0].expr->pos;
+    q->target_count = 1;
+}
+
 static struct ast *sublink(struct pgq *c, SubLink *s)
 {
     struct ast *a;
@@ -305,6 +316,8 @@ static struct ast *sublink(struct pgq *c, SubLink *s)
     default: return bad(c, s->location, "comparing rows with a subquery");
     }
     a->query = pgq_query(c, s->subselect);
+    if (a->kind == AST_EXISTS)
+        need_no_columns(c, a->query, s->location);
     return a;
 }
 

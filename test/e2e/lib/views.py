@@ -298,6 +298,10 @@ SUBQUERIES = [
     ("lateral_chain", "SELECT a.id, s.x, t.y, u.m FROM core.a a, LATERAL (SELECT a.n4 + 1 AS x) s, LATERAL (SELECT s.x * 2 AS y) t, LATERAL (SELECT max(qty) AS m FROM core.c WHERE c.qty < t.y) u"),
     ("lateral_nested", "SELECT b.x, b.y, s.n FROM core.b b JOIN (core.idx i JOIN LATERAL (SELECT count(*) AS n FROM core.c c WHERE c.a_id = i.id AND c.qty < b.v) s ON true) ON i.val = b.a_id"),
     ("lateral_agg_left", "SELECT a.id, s.g, s.n FROM core.a a LEFT JOIN LATERAL (SELECT c.qty % 3 AS g, count(*) AS n FROM core.c c WHERE c.a_id = a.id GROUP BY 1) s ON s.n > 1"),
+    ("in_on_both", "SELECT a.id, c.id AS cid FROM core.a a LEFT JOIN core.c c ON c.a_id = a.id AND EXISTS (SELECT 1 FROM core.b b WHERE b.x = a.g AND b.v > c.price)"),
+    ("in_on_right", "SELECT i.id, c.id AS cid FROM core.idx i RIGHT JOIN core.c c ON i.val IN (SELECT p.n FROM core.bag p WHERE p.k < c.qty) AND i.id < c.a_id"),
+    ("in_on_lateral", "SELECT a.id, s.id AS cid FROM core.a a LEFT JOIN LATERAL (SELECT c.id, c.qty FROM core.c c WHERE c.a_id = a.id) s ON s.qty > (SELECT min(p.n) FROM core.bag p WHERE p.k = a.g)"),
+    ("cte_inside", "SELECT id, (WITH t AS (SELECT qty FROM core.c c WHERE c.a_id = a.id) SELECT count(*) FROM t x JOIN t y ON x.qty < y.qty) AS n, EXISTS (SELECT FROM core.bag p WHERE p.k = a.g) AS e FROM core.a a"),
     ("cte_scalar", "WITH t AS (SELECT a_id, sum(qty) AS s FROM core.c GROUP BY a_id) SELECT id FROM core.a a WHERE (SELECT s FROM t WHERE t.a_id = a.id) > (SELECT avg(s) FROM t)"),
 ]
 

@@ -1,0 +1,109 @@
+/* A copy of a relation under new attributes: for what is read twice but cannot be a view, since it mentions columns of an
+ * outer query. */
+#include "sql/bind.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct copying {
+    struct sql_bound *s;
+    uint32_t count;
+    uint32_t *to; /* by attribute: its copy, or REL_NO_ATTR for one that the relation does not make */
+};
+
+static uint32_t copy_of(const struct copying *c, uint32_t attr)
+{
+    bool made = attr < c->count && c->to[attr] != REL_NO_ATTR;
+    return made ? c->to[attr] : attr;
+}
+
+static void name_made(struct copying *c, const struct rel *r)
+{
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        uint32_t attr = r->attrs[i];
+        if (attr < c->count && c->to[attr] == REL_NO_ATTR)
+            c->to[attr] = attr_new(c->s, c->s->attrs[attr].name, c->s->attrs[attr].type);
+    }
+    for (uint32_t i = 0; i < r->input_count; i++)
+        name_made(c, r->inputs[i]);
+}
+
+static struct expr *renamed(void *context, const struct expr *e)
+{
+    const struct copying *c = context;
+    if (e->kind != EX_COLUMN)
+        return NULL;
+    struct expr *copy = arena_memdup(c->s->arena, e, sizeof(*e));
+    copy->u.column = copy_of(c, e->u.column);
+    return copy;
+}
+
+static struct expr *copy_expr(struct copying *c, const struct expr *e)
+{
+    return e ? expr_rewrite(c->s->arena, e, renamed, c) : NULL;
+}
+
+static struct rel_call copy_call(struct copying *c, struct rel_call call)
+{
+    uint32_t *more = ARENA_ARRAY(c->s->arena, uint32_t, call.more_count + 1);
+    for (uint32_t i = 0; i < call.more_count; i++)
+        more[i] = copy_of(c, call.more[i]);
+    call.more = more;
+    call.arg = copy_of(c, call.arg);
+    call.filter = copy_of(c, call.filter);
+    return call;
+}
+
+static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *to)
+{
+    switch (r->kind) {
+    case REL_TABLE:
+    case REL_VIEW:
+    case REL_UNION_ALL: return true;
+    case REL_FILTER: to->u.filter = copy_expr(c, r->u.filter); return true;
+    case REL_MAP:
+        to->u.exprs = ARENA_ARRAY(c->s->arena, struct expr *, r->attr_count + 1);
+        for (uint32_t i = 0; i < r->attr_count; i++)
+            to->u.exprs[i] = copy_expr(c, r->u.exprs[i]);
+        return true;
+    case REL_JOIN:
+    case REL_APPLY: to->u.join.on = copy_expr(c, r->u.join.on); return true;
+    case REL_AGGREGATE:
+        to->u.agg.calls = ARENA_ARRAY(c->s->arena, struct rel_call, r->u.agg.call_count + 1);
+        for (uint32_t i = 0; i < r->u.agg.call_count; i++)
+            to->u.agg.calls[i] = copy_call(c, r->u.agg.calls[i]);
+        return true;
+    default: return false;
+    }
+}
+
+static struct rel *copied(struct copying *c, const struct rel *r)
+{
+    struct rel *to = rel_new(c->s, r->kind, r->input_count, r->attr_count);
+    to->u = r->u;
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        to->attrs[i] = copy_of(c, r->attrs[i]);
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        to->inputs[i] = copied(c, r->inputs[i]);
+        if (!to->inputs[i])
+            return NULL;
+    }
+    if (!copy_parameters(c, r, to))
+        return NULL;
+    if (r->input_count)
+        rel_seal(to);
+    else
+        to->stateful = r->stateful;
+    return to;
+}
+
+struct rel *rel_copy(struct sql_bound *s, const struct rel *r)
+{
+    struct copying c = {s, s->attr_count, xcalloc(s->attr_count + 1, sizeof(uint32_t))};
+    for (uint32_t i = 0; i < c.count; i++)
+        c.to[i] = REL_NO_ATTR;
+    name_made(&c, r);
+    struct rel *copy = copied(&c, r);
+    free(c.to);
+    return copy;
+}
