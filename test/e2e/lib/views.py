@@ -275,6 +275,7 @@ SUBQUERIES = [
     ("scalar_less", "SELECT id, (SELECT count(*) FROM core.c c WHERE c.a_id < a.id) AS n, (SELECT max(p.n) FROM core.bag p WHERE p.k <= a.g OR a.g IS NULL) AS m FROM core.a a"),
     ("scalar_looks", "SELECT id, (SELECT count(*) FROM core.bag p WHERE p.n < a.num OR p.t = a.num::text) AS n, (SELECT max(a.f8::text || p.k) FROM core.bag p) AS f, (SELECT a.iv FROM core.big g WHERE g.id = a.g AND g.ver <> a.n4) AS iv FROM core.a a"),
     ("scalar_nested", "SELECT id, (SELECT max((SELECT count(*) FROM core.b b WHERE b.x = c.qty % 5 AND b.a_id > a.g)) FROM core.c c WHERE c.a_id = a.id) AS v FROM core.a a"),
+    ("scalar_array", "SELECT id, (SELECT p.ai FROM core.a p WHERE p.id = a.r) AS ai, (SELECT count(*) FROM core.bag p WHERE a.an::text > p.t) AS n, (SELECT min(p.k) FROM core.bag p WHERE a.ai::text < p.t OR p.k = a.g) AS m FROM core.a a"),
     ("scalar_no_from", "SELECT id, (SELECT a.n4 + 1) AS n, (SELECT a.g WHERE a.b) AS g FROM core.a a"),
     ("two_levels", "SELECT id FROM core.a a WHERE EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id AND NOT EXISTS (SELECT 1 FROM core.b b WHERE b.x = a.g AND b.v < c.price))"),
     ("skip_level", "SELECT id FROM core.a a WHERE a.g IN (SELECT b.x FROM core.b b WHERE EXISTS (SELECT 1 FROM core.bag p WHERE p.k = a.g AND p.n > a.n4))"),
