@@ -48,7 +48,13 @@ static struct rel_call copy_call(struct copying *c, struct rel_call call)
     uint32_t *more = ARENA_ARRAY(c->s->arena, uint32_t, call.more_count + 1);
     for (uint32_t i = 0; i < call.more_count; i++)
         more[i] = copy_of(c, call.more[i]);
+    struct agg_order *order = ARENA_ARRAY(c->s->arena, struct agg_order, call.order_count + 1);
+    for (uint32_t i = 0; i < call.order_count; i++) {
+        order[i] = call.order[i];
+        order[i].column = copy_of(c, order[i].column);
+    }
     call.more = more;
+    call.order = order;
     call.arg = copy_of(c, call.arg);
     call.filter = copy_of(c, call.filter);
     return call;

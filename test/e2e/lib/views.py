@@ -303,6 +303,7 @@ SUBQUERIES = [
     ("in_on_right", "SELECT i.id, c.id AS cid FROM core.idx i RIGHT JOIN core.c c ON i.val IN (SELECT p.n FROM core.bag p WHERE p.k < c.qty) AND i.id < c.a_id"),
     ("in_on_lateral", "SELECT a.id, s.id AS cid FROM core.a a LEFT JOIN LATERAL (SELECT c.id, c.qty FROM core.c c WHERE c.a_id = a.id) s ON s.qty > (SELECT min(p.n) FROM core.bag p WHERE p.k = a.g)"),
     ("cte_inside", "SELECT id, (WITH t AS (SELECT qty FROM core.c c WHERE c.a_id = a.id) SELECT count(*) FROM t x JOIN t y ON x.qty < y.qty) AS n, EXISTS (SELECT FROM core.bag p WHERE p.k = a.g) AS e FROM core.a a"),
+    ("cte_inside_ordered", "SELECT id, (WITH t AS (SELECT string_agg(c.note, '-' ORDER BY c.qty DESC, c.id) AS s, regr_count(c.qty, a.n4) AS r FROM core.c c WHERE c.a_id = a.id) SELECT x.s || '/' || y.s || x.r FROM t x, t y) AS s, (SELECT regr_count(c.qty, c.id) FROM core.c c WHERE c.a_id = a.id) AS r FROM core.a a"),
     ("cte_scalar", "WITH t AS (SELECT a_id, sum(qty) AS s FROM core.c GROUP BY a_id) SELECT id FROM core.a a WHERE (SELECT s FROM t WHERE t.a_id = a.id) > (SELECT avg(s) FROM t)"),
 ]
 
