@@ -11,6 +11,7 @@ static const struct op_class *const classes[] = {
     [PLAN_JOIN] = &op_class_join,
     [PLAN_AGGREGATE] = &op_class_aggregate,
     [PLAN_UNION_ALL] = &op_class_union,
+    [PLAN_SET] = &op_class_set,
     [PLAN_EXCHANGE] = &op_class_exchange,
     [PLAN_VIEW] = &op_class_view,
 };

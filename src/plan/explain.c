@@ -179,6 +179,10 @@ static void put_node(struct buf *b, const struct plan_node *n)
     case PLAN_MAP: put_map(b, n); return;
     case PLAN_JOIN: put_join(b, n); return;
     case PLAN_AGGREGATE: put_aggregate(b, n); return;
+    case PLAN_SET:
+        buf_printf(b, " %s%s", n->u.set.kind == SET_INTERSECT ? "intersect" : "except",
+                   n->u.set.all ? " all" : "");
+        return;
     case PLAN_EXCHANGE: put_exchange(b, n); return;
     case PLAN_VIEW: put_view(b, n->u.view); return;
     case PLAN_UNION_ALL: return;

@@ -169,6 +169,23 @@ static void hash_union(struct planner *p, struct buf *b, const struct plan_node 
     }
 }
 
+static void hash_set(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    buf_printf(b, "set %d %d", (int)n->u.set.kind, n->u.set.all);
+    for (uint32_t i = 0; i < n->input_count; i++) {
+        const struct node_info *in = node_info(p, n->inputs[i]);
+        put_hash(b, in->row_hash);
+        for (uint32_t c = 0; c < n->schema.column_count; c++)
+            put_hash(b, in->column_hash[c]);
+    }
+    info->row_hash = finish(b);
+    for (uint32_t c = 0; c < n->schema.column_count; c++) {
+        put_hash(b, info->row_hash); /* the look of equal values is chosen among all rows */
+        buf_printf(b, " set column %u", (unsigned)c);
+        info->column_hash[c] = finish(b);
+    }
+}
+
 void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *info)
 {
     struct buf b = {0};
@@ -180,6 +197,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_JOIN: hash_join(p, &b, n, info); break;
     case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;
     case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
+    case PLAN_SET: hash_set(p, &b, n, info); break;
     case PLAN_EXCHANGE:
     case PLAN_VIEW:
         info->row_hash = node_info(p, n->inputs[0])->row_hash;

@@ -66,6 +66,7 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         buf_printf(b, "/%u", (unsigned)n->u.agg.group_count);
         put_calls(b, n);
         return;
+    case PLAN_SET: buf_printf(b, " %d %d", (int)n->u.set.kind, n->u.set.all); return;
     case PLAN_EXCHANGE: put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys); return;
     case PLAN_VIEW: buf_printf(b, " %s", n->u.view->name); return;
     case PLAN_UNION_ALL: return;

@@ -1,5 +1,5 @@
 /* From rewritten relations to plan nodes: attributes become positions, exchanges are put where the partitioning
- * has to change. Joins are in physical_join.c. */
+ * has to change. Joins are in physical_join.c, set operations in physical_set.c. */
 #include "plan/planner.h"
 
 uint32_t port_column(const struct port *in, uint32_t attr)
@@ -337,6 +337,7 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_APPLY: break; /* unnested by the binder */
     case REL_AGGREGATE: return physical_aggregate(p, r);
     case REL_UNION_ALL: return physical_union(p, r);
+    case REL_SET: return physical_set(p, r);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

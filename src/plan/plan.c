@@ -10,9 +10,9 @@
 const char *plan_kind_name(enum plan_kind kind)
 {
     static const char *const names[] = {
-        [PLAN_TABLE] = "table",       [PLAN_FILTER] = "filter",       [PLAN_MAP] = "map",
-        [PLAN_JOIN] = "join",         [PLAN_AGGREGATE] = "aggregate", [PLAN_UNION_ALL] = "union all",
-        [PLAN_EXCHANGE] = "exchange", [PLAN_VIEW] = "view",
+        [PLAN_TABLE] = "table", [PLAN_FILTER] = "filter",       [PLAN_MAP] = "map",
+        [PLAN_JOIN] = "join",   [PLAN_AGGREGATE] = "aggregate", [PLAN_UNION_ALL] = "union all",
+        [PLAN_SET] = "set",     [PLAN_EXCHANGE] = "exchange",   [PLAN_VIEW] = "view",
     };
     return names[kind];
 }

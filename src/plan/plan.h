@@ -20,6 +20,7 @@ enum plan_kind {
     PLAN_JOIN,
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
     PLAN_UNION_ALL,
+    PLAN_SET,      /* INTERSECT and EXCEPT [ALL] of inputs[0] and inputs[1], which have the same columns */
     PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
     PLAN_VIEW      /* sink: a published view */
 };
@@ -36,6 +37,7 @@ static inline bool join_outputs_left(enum join_kind kind) /* and not the right c
 {
     return kind >= JOIN_SEMI;
 }
+enum set_kind { SET_INTERSECT, SET_EXCEPT };
 #define PLAN_NO_COLUMN UINT32_MAX
 
 struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
@@ -81,6 +83,10 @@ struct plan_node {
             struct plan_call
                 *calls; /* key_count 0 and calls: always exactly one row, on the shard of the empty key */
         } agg;
+        struct { /* PLAN_SET */
+            enum set_kind kind;
+            bool all;
+        } set;
         struct { /* PLAN_EXCHANGE: key_count 0 sends everything to the shard of the empty key */
             uint32_t key_count;
             uint32_t *keys;

@@ -79,9 +79,10 @@ bool equi_condition(const struct expr *e, const struct attrset *left, const stru
 /* prune.c: the same relation with no more columns than needed */
 struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need);
 
-/* physical.c, physical_join.c */
+/* physical.c, physical_join.c, physical_set.c */
 struct port physical(struct planner *p, struct rel *r);
 struct port physical_join(struct planner *p, struct rel *r);
+struct port physical_set(struct planner *p, struct rel *r);
 struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs,
                      const uint32_t *attrs, const char *const *names);
 uint32_t port_column(const struct port *in, uint32_t attr);

@@ -197,6 +197,23 @@ static void derive_union(struct planner *p, const struct plan_node *n, struct no
     info->part = l;
 }
 
+/* ---- set operations ---- */
+
+/* Both sides are partitioned alike (physical_set.c). No row comes out more often than it stands on the left, nor,
+ * of INTERSECT, on the right, so their keys hold. */
+static void derive_set(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *l = node_info(p, n->inputs[0]), *r = node_info(p, n->inputs[1]);
+    info->is_partitioned = l->is_partitioned;
+    info->part = l->part;
+    if (!n->u.set.all)
+        put_key(info, list_of(p, n->schema.column_count, NULL));
+    for (uint32_t i = 0; i < l->key_count; i++)
+        put_key(info, l->keys[i]);
+    for (uint32_t i = 0; n->u.set.kind == SET_INTERSECT && i < r->key_count; i++)
+        put_key(info, r->keys[i]);
+}
+
 /* ---- joins ---- */
 
 /* A list of one side's columns as columns of the join; equal columns of the other side join the sets. */
@@ -321,6 +338,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     case PLAN_JOIN: derive_join(p, n, info); return;
     case PLAN_AGGREGATE: derive_aggregate(p, n, info); return;
     case PLAN_UNION_ALL: derive_union(p, n, info); return;
+    case PLAN_SET: derive_set(p, n, info); return;
     case PLAN_EXCHANGE: derive_exchange(p, n, info); return;
     }
 }

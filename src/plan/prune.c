@@ -179,6 +179,19 @@ static struct rel *prune_union(struct planner *p, struct rel *r, const struct at
     return out;
 }
 
+/* Rows are equal by all columns, so all stay. */
+static struct rel *prune_set(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    struct rel *out = arena_memdup(p->arena, r, sizeof(*r));
+    out->inputs = ARENA_ARRAY(p->arena, struct rel *, r->input_count + 1);
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        struct attrset below = {0};
+        attrset_add_rel(p, &below, r->inputs[i]);
+        out->inputs[i] = pick(p, prune(p, r->inputs[i], &below), r->attr_count, r->inputs[i]->attrs);
+    }
+    return narrow(p, out, need);
+}
+
 struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
 {
     switch (r->kind) {
@@ -190,6 +203,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_APPLY: break; /* unnested by the binder */
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
+    case REL_SET: return prune_set(p, r, need);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

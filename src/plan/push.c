@@ -99,6 +99,18 @@ static struct rel *push_union(struct planner *p, struct rel *r, struct expr *fil
     return copy;
 }
 
+/* ---- set operations ---- */
+
+/* Which look stands for equal values is decided by all rows of the left side, so a filter must not take some of
+ * them away: it stays above. */
+static struct rel *push_set(struct planner *p, struct rel *r, struct expr *filter)
+{
+    struct rel *copy = copy_rel(p, r);
+    for (uint32_t i = 0; i < r->input_count; i++)
+        copy->inputs[i] = push_filter(p, r->inputs[i], NULL);
+    return filtered(p, copy, filter);
+}
+
 /* ---- aggregates ---- */
 
 static struct rel *push_aggregate(struct planner *p, struct rel *r, struct expr *filter)
@@ -143,6 +155,7 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
         return push_filter(p, r->inputs[0], expr_and(p->arena, r->u.filter, filter));
     case REL_MAP: return push_map(p, r, filter);
     case REL_UNION_ALL: return push_union(p, r, filter);
+    case REL_SET: return push_set(p, r, filter);
     case REL_AGGREGATE: return push_aggregate(p, r, filter);
     case REL_JOIN: return push_join(p, r, filter);
     case REL_APPLY: break; /* unnested by the binder */

@@ -112,7 +112,15 @@ struct ast_cte {
     struct ast_query *query;
 };
 
-enum ast_query_kind { AST_SELECT, AST_UNION, AST_UNION_ALL };
+enum ast_query_kind {
+    AST_SELECT,
+    AST_UNION,
+    AST_UNION_ALL,
+    AST_INTERSECT,
+    AST_INTERSECT_ALL,
+    AST_EXCEPT,
+    AST_EXCEPT_ALL
+};
 struct ast_query {
     enum ast_query_kind kind;
     bool distinct;
@@ -124,7 +132,7 @@ struct ast_query {
     struct ast_from **from;
     struct ast *where, *having;
     struct ast **group;
-    struct ast_query *left, *right; /* AST_UNION, AST_UNION_ALL */
+    struct ast_query *left, *right; /* all but AST_SELECT */
 };
 
 struct ast_index_column {

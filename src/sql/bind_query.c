@@ -1,4 +1,4 @@
-/* Queries: WITH, UNION and UNION ALL over SELECTs.
+/* Queries: WITH, and UNION, INTERSECT and EXCEPT over SELECTs.
  *
  * UNION ALL keeps its branches side by side until the whole is known, so that a chain of them is one node.
  * Their column types meet pairwise from left to right, as PostgreSQL does it. */
@@ -65,7 +65,7 @@ static void bind_ctes(struct bind *b, const struct ast_query *q)
     }
 }
 
-/* ---- UNION ---- */
+/* ---- UNION, INTERSECT, EXCEPT ---- */
 
 static struct expr *side_sample(const struct bound_query *q, uint32_t column)
 {
@@ -84,14 +84,25 @@ static bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, 
     return true;
 }
 
+static const char *operation_name(const struct ast_query *q)
+{
+    switch (q->kind) {
+    case AST_INTERSECT:
+    case AST_INTERSECT_ALL: return "INTERSECT";
+    case AST_EXCEPT:
+    case AST_EXCEPT_ALL: return "EXCEPT";
+    default: return "UNION";
+    }
+}
+
 static bool meet_types(struct bind *b, struct bound_query *left, struct bound_query *right,
-                       struct sql_pos pos)
+                       const char *operation, struct sql_pos pos)
 {
     bool ok = true;
     for (uint32_t i = 0; i < left->column_count; i++) {
         struct expr *pair[2] = {side_sample(left, i), side_sample(right, i)};
         struct type common;
-        ok &= coerce_common(b, 2, pair, "UNION", pos, true, &common) &&
+        ok &= coerce_common(b, 2, pair, operation, pos, true, &common) &&
               coerce_side(b, left, i, common, pos) && coerce_side(b, right, i, common, pos);
     }
     return ok;
@@ -110,21 +121,45 @@ static bool check_all_comparable(struct bind *b, const struct bound_query *q, st
     return true;
 }
 
-/* UNION: the distinct rows of the UNION ALL, as a single branch. */
-static bool make_distinct(struct bind *b, struct bound_query *q, struct sql_pos pos)
+/* The query is these rows from now on: a single branch. */
+static void set_branch(struct bind *b, struct bound_query *q, struct rel *r)
 {
-    if (!check_all_comparable(b, q, pos))
-        return false;
-    struct rel *r = bind_distinct(b, bind_query_rel(b, q));
     q->branch_count = 1;
+    q->branches = ARENA_NEW(b->arena, struct query_branch);
     q->branches[0].input = r;
     q->branches[0].exprs = ARENA_ARRAY(b->arena, struct expr *, r->attr_count + 1);
     for (uint32_t i = 0; i < r->attr_count; i++)
         q->branches[0].exprs[i] = attr_expr(b->out, r->attrs[i]);
-    return true;
 }
 
-static bool bind_union(struct bind *b, const struct ast_query *q, struct bound_query *out)
+/* UNION ALL so far; UNION is the distinct rows of that. */
+static void put_union(struct bind *b, bool all, struct bound_query *left, const struct bound_query *right)
+{
+    uint32_t n = left->branch_count + right->branch_count;
+    struct query_branch *branches = ARENA_ARRAY(b->arena, struct query_branch, n);
+    memcpy(branches, left->branches, left->branch_count * sizeof(*branches));
+    memcpy(branches + left->branch_count, right->branches, right->branch_count * sizeof(*branches));
+    left->branches = branches;
+    left->branch_count = n;
+    if (!all)
+        set_branch(b, left, bind_distinct(b, bind_query_rel(b, left)));
+}
+
+static void put_set(struct bind *b, enum rel_set_kind kind, bool all, struct bound_query *left,
+                    struct bound_query *right)
+{
+    struct rel *r = rel_new(b->out, REL_SET, 2, left->column_count);
+    r->inputs[0] = bind_query_rel(b, left);
+    r->inputs[1] = bind_query_rel(b, right);
+    r->u.set.kind = kind;
+    r->u.set.all = all;
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        r->attrs[i] = attr_new(b->out, left->names[i], b->out->attrs[r->inputs[0]->attrs[i]].type);
+    rel_seal(r);
+    set_branch(b, left, r);
+}
+
+static bool bind_set_operation(struct bind *b, const struct ast_query *q, struct bound_query *out)
 {
     struct bound_query right;
     bool ok = bind_query(b, q->left, out);
@@ -132,19 +167,21 @@ static bool bind_union(struct bind *b, const struct ast_query *q, struct bound_q
     if (!ok)
         return false;
     if (out->column_count != right.column_count) {
-        bind_error(b, ERR_CONFIG, q->right->pos, NULL,
-                   "each UNION query must have the same number of columns");
+        bind_error(b, ERR_CONFIG, q->right->pos, NULL, "each %s query must have the same number of columns",
+                   operation_name(q));
         return false;
     }
-    if (!meet_types(b, out, &right, q->right->pos))
+    if (!meet_types(b, out, &right, operation_name(q), q->right->pos))
         return false;
-    uint32_t n = out->branch_count + right.branch_count;
-    struct query_branch *all = ARENA_ARRAY(b->arena, struct query_branch, n);
-    memcpy(all, out->branches, out->branch_count * sizeof(*all));
-    memcpy(all + out->branch_count, right.branches, right.branch_count * sizeof(*all));
-    out->branches = all;
-    out->branch_count = n;
-    return q->kind == AST_UNION_ALL || make_distinct(b, out, q->pos);
+    if (q->kind != AST_UNION_ALL && !check_all_comparable(b, out, q->pos))
+        return false;
+    switch (q->kind) {
+    case AST_INTERSECT:
+    case AST_INTERSECT_ALL: put_set(b, REL_INTERSECT, q->kind == AST_INTERSECT_ALL, out, &right); return true;
+    case AST_EXCEPT:
+    case AST_EXCEPT_ALL: put_set(b, REL_EXCEPT, q->kind == AST_EXCEPT_ALL, out, &right); return true;
+    default: put_union(b, q->kind == AST_UNION_ALL, out, &right); return true;
+    }
 }
 
 bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *out)
@@ -152,7 +189,7 @@ bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *o
     const struct cte_scope *outer = b->ctes;
     memset(out, 0, sizeof(*out));
     bind_ctes(b, q);
-    bool ok = q->kind == AST_SELECT ? bind_select(b, q, out) : bind_union(b, q, out);
+    bool ok = q->kind == AST_SELECT ? bind_select(b, q, out) : bind_set_operation(b, q, out);
     b->ctes = outer;
     return ok;
 }

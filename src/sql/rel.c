@@ -38,7 +38,8 @@ void rel_seal(struct rel *r)
 {
     r->size = 1;
     r->depth = 1;
-    r->stateful = r->kind == REL_JOIN || r->kind == REL_APPLY || r->kind == REL_AGGREGATE;
+    r->stateful =
+        r->kind == REL_JOIN || r->kind == REL_APPLY || r->kind == REL_AGGREGATE || r->kind == REL_SET;
     for (uint32_t i = 0; i < r->input_count; i++) {
         const struct rel *in = r->inputs[i];
         r->size += in->size;

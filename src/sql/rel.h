@@ -21,7 +21,8 @@ enum rel_kind {
     REL_JOIN,   /* attrs: left ++ right; of a semi and anti join the left's, of a mark join left ++ mark */
     REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
-    REL_UNION_ALL  /* attrs[i] is each input's attrs[i] */
+    REL_UNION_ALL, /* attrs[i] is each input's attrs[i] */
+    REL_SET        /* u.set of two inputs; attrs[i] is each input's attrs[i] */
 };
 enum rel_join_kind {
     REL_INNER,
@@ -33,6 +34,7 @@ enum rel_join_kind {
     REL_MARK, /* every left row, and whether it has a match */
     REL_ONE   /* of REL_APPLY alone: for every left row the right side has exactly one */
 };
+enum rel_set_kind { REL_INTERSECT, REL_EXCEPT };
 #define REL_NO_ATTR UINT32_MAX
 
 struct rel_call { /* one aggregate */
@@ -53,7 +55,7 @@ struct rel {
     struct rel **inputs;
     uint32_t *attrs;
     uint32_t depth, size; /* of the tree down to tables and views */
-    bool stateful;        /* holds a join or an aggregate */
+    bool stateful;        /* holds a join, an aggregate or a set operation */
     union {
         const struct table_def *table;
         struct sql_view *view;
@@ -72,6 +74,10 @@ struct rel {
             uint32_t call_count;
             struct rel_call *calls;
         } agg;
+        struct {
+            enum rel_set_kind kind;
+            bool all; /* keeps copies: min(l, r) or l - r of them */
+        } set;
     } u;
 };
 

@@ -62,10 +62,12 @@ static struct rel *push_aggregate(struct unnest *u, const struct domain *d, stru
     return join_groups(u, d->rel, r, in, keys, on);
 }
 
+/* UNION ALL, INTERSECT and EXCEPT: equal rows are to be of one row of D. */
 static struct rel *push_union(struct unnest *u, const struct domain *d, struct rel *r)
 {
     uint32_t n = r->attr_count, more = d->rel->attr_count;
-    struct rel *out = rel_new(u->s, REL_UNION_ALL, r->input_count, n + more);
+    struct rel *out = rel_new(u->s, r->kind, r->input_count, n + more);
+    out->u = r->u;
     memcpy(out->attrs, r->attrs, n * sizeof(*r->attrs));
     memcpy(out->attrs + n, d->rel->attrs, more * sizeof(*r->attrs));
     for (uint32_t i = 0; i < r->input_count; i++) {
@@ -99,7 +101,8 @@ struct rel *push_domain(struct unnest *u, const struct domain *d, struct rel *r)
     case REL_MAP: return push_map(u, d, r);
     case REL_JOIN: return push_join(u, d, r);
     case REL_AGGREGATE: return push_aggregate(u, d, r);
-    case REL_UNION_ALL: return push_union(u, d, r);
+    case REL_UNION_ALL:
+    case REL_SET: return push_union(u, d, r);
     case REL_APPLY: /* the left side has D now, and with it all that the right side mentions */
         in = push_domain(u, d, r->inputs[0]);
         return in ? unnest_apply(u, in, r) : NULL;

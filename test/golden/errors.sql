@@ -19,7 +19,7 @@ CREATE VIEW v11 AS SELECT id FROM core.accounts WHERE CURRENT_DATE > '2020-01-01
 CREATE VIEW v12 AS SELECT lenght(owner) FROM core.accounts;
 CREATE VIEW v13 AS SELECT upper(branch) FROM core.accounts;
 CREATE VIEW v14 AS SELECT '2024-13-01'::date, 'abc'::integer, DATE 'never' FROM core.accounts;
-CREATE VIEW v15 AS SELECT id FROM core.accounts EXCEPT SELECT id FROM core.entries;
+CREATE VIEW v15 AS SELECT id FROM core.accounts EXCEPT SELECT owner FROM core.accounts; CREATE VIEW v15b AS SELECT raw FROM core.docs INTERSECT ALL SELECT raw FROM core.docs; CREATE VIEW v15c AS SELECT id FROM core.docs INTERSECT SELECT id, tag FROM core.docs;
 CREATE VIEW v16 AS SELECT id FROM v1 JOIN v2 USING (id);
 CREATE VIEW v17 AS SELECT id, id FROM core.accounts;
 CREATE VIEW v18 AS SELECT DISTINCT ON (owner) owner FROM core.accounts;

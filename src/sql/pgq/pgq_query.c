@@ -1,4 +1,4 @@
-/* SELECT, UNION, WITH and FROM: PostgreSQL's raw nodes to struct ast_query and struct ast_from. */
+/* SELECT, UNION and its like, WITH and FROM: PostgreSQL's raw nodes to struct ast_query and struct ast_from. */
 #include "sql/pgq/pgq.h"
 
 #include <string.h>
@@ -221,10 +221,11 @@ static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
 
 static void put_set_operation(struct pgq *c, struct ast_query *q, SelectStmt *s)
 {
-    if (s->op != SETOP_UNION)
-        pgq_unsupported(c, query_location((Node *)s->rarg),
-                        s->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT");
-    q->kind = s->all ? AST_UNION_ALL : AST_UNION;
+    switch (s->op) {
+    case SETOP_INTERSECT: q->kind = s->all ? AST_INTERSECT_ALL : AST_INTERSECT; break;
+    case SETOP_EXCEPT: q->kind = s->all ? AST_EXCEPT_ALL : AST_EXCEPT; break;
+    default: q->kind = s->all ? AST_UNION_ALL : AST_UNION;
+    }
     q->left = pgq_query(c, (Node *)s->larg);
     q->right = pgq_query(c, (Node *)s->rarg);
 }

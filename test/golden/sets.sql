@@ -1,0 +1,13 @@
+-- table core.a: id integer not null, x integer, y bigint, name text; key id
+-- table core.e: id bigint not null, a_id integer, amount numeric(12:2); key id
+-- table core.bag: k integer, t varchar(10)
+-- api except_keys
+-- api intersect_types
+-- api except_all
+-- api nested
+-- api read_filtered
+CREATE VIEW except_keys AS SELECT id FROM core.a EXCEPT ALL SELECT a_id FROM core.e;
+CREATE VIEW intersect_types AS SELECT x, name FROM core.a INTERSECT SELECT amount, 'x' FROM core.e;
+CREATE VIEW except_all AS SELECT k, t FROM core.bag EXCEPT ALL SELECT x, NULL FROM core.a;
+CREATE VIEW nested AS SELECT x FROM core.a UNION ALL SELECT id FROM core.a INTERSECT SELECT k FROM core.bag EXCEPT (SELECT a_id FROM core.e UNION SELECT 7 FROM core.e);
+CREATE VIEW read_filtered AS SELECT count(*) AS n FROM (SELECT x, name FROM core.a EXCEPT SELECT k, t FROM core.bag) s WHERE x > 5;
