@@ -317,9 +317,21 @@ static void put_calls(const struct grouping *g, struct map_builder *m, struct re
     }
 }
 
+/* Without GROUP BY there is one group, whatever the rows (HAVING makes one of a query that calls nothing). An aggregate
+ * of neither keys nor calls would be a DISTINCT, which has none over no rows: the one group counts its rows. */
+static uint32_t put_count(struct grouping *g, struct rel_call *calls, uint32_t *attr)
+{
+    calls[0] = (struct rel_call){.agg = agg_count_star(), .arg = REL_NO_ATTR, .filter = REL_NO_ATTR};
+    *attr = attr_new(g->b->out, "count", (struct type){T_INT8, -1});
+    return 1;
+}
+
 static struct rel *make_aggregate(struct grouping *g, struct rel *input, struct rel_call *calls)
 {
-    uint32_t keys = g->count + g->dependent_count, n = g->calls->count;
+    uint32_t keys = g->count + g->dependent_count, n = g->calls->count, count_attr = 0;
+    bool counted = keys + n == 0;
+    if (counted)
+        n = put_count(g, calls, &count_attr);
     struct rel *r = rel_new(g->b->out, REL_AGGREGATE, 1, keys + n);
     r->inputs[0] = input;
     r->u.agg.key_count = keys;
@@ -329,7 +341,7 @@ static struct rel *make_aggregate(struct grouping *g, struct rel *input, struct 
     for (uint32_t i = 0; i < keys; i++)
         r->attrs[i] = i < g->count ? g->attrs[i] : g->dependents[i - g->count];
     for (uint32_t i = 0; i < n; i++)
-        r->attrs[keys + i] = g->calls->items[i].attr;
+        r->attrs[keys + i] = counted ? count_attr : g->calls->items[i].attr;
     rel_seal(r);
     return r;
 }

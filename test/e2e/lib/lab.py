@@ -26,9 +26,11 @@ class Trial:
     def __init__(self, ddl, fill, steps, views, shards=(1, 3), most=None):
         self.ddl, self.fill, self.steps, self.views, self.shards = ddl, list(fill), list(steps), dict(views), tuple(shards)
         self.most = most
+        self.oracles = {}  # view -> the query whose answer is right, where PostgreSQL fails the view's own
 
     def replace(self, **fields):
         made = Trial(self.ddl, self.fill, self.steps, self.views, self.shards)
+        made.oracles = self.oracles
         for name, value in fields.items():
             setattr(made, name, value)
         return made
@@ -128,7 +130,7 @@ class World:
     def create_view(self, name, text):
         """In PostgreSQL. How many rows it has; None when it is no good."""
         try:
-            pg.script(self.connection, "CREATE VIEW %s AS %s" % (name, text))
+            pg.script(self.connection, "CREATE VIEW %s AS %s" % (name, self.trial.oracles.get(name, text)))
             count = pg.value(self.connection, "SELECT count(*) FROM (SELECT * FROM %s) x" % name)
             if count > MOST_ROWS:
                 raise psycopg2.errors.ProgramLimitExceeded("too many rows")

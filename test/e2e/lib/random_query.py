@@ -339,6 +339,8 @@ class Generator:
 
     def scalar_subquery(self, kind, scope):
         """An aggregate, so that there is one row at most."""
+        if kind in ("jb", "uuid", "by"):
+            return self.leaf(kind, scope)
         source, where, inside = self.inner(scope)
         call, look = self.aggregate_of(kind, inside)
         return expr(kind, "(SELECT ", call, " FROM ", source, where, ")", simple="NULL::" + SQL_TYPES[kind]), look
@@ -622,7 +624,7 @@ class Generator:
         where = self.where(scope, 0.35)
         keys = self.group_keys(scope)
         groups = list(keys)
-        for kind in set(want or ()) | {r.choice(("i8", "num", "text", "bool", "f8", "date", "i4")) for _ in range(r.randint(1, 3))}:
+        for kind in dict.fromkeys(list(want or ()) + [r.choice(("i8", "num", "text", "bool", "f8", "date", "i4")) for _ in range(r.randint(1, 3))]):
             call, look = self.aggregate_of(kind, scope)
             groups.append(Col(call, kind, look, False))
         if want:
