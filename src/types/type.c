@@ -105,14 +105,6 @@ static bool fold_name(const char *name, char *out, size_t size)
     return true;
 }
 
-bool type_has_looks(enum type_id id)
-{
-    if (type_is_array(id))
-        id = type_element(id);
-    return id == T_NUMERIC || id == T_FLOAT4 || id == T_FLOAT8 || id == T_BPCHAR || id == T_INTERVAL ||
-           id == T_JSONB;
-}
-
 /* Cuts one "[]" (or "[3]", which PostgreSQL reads and forgets) off the end; false when there is none. */
 static bool cut_brackets(char *name)
 {

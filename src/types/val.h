@@ -109,8 +109,6 @@ const struct type_info *type_info(enum type_id id);
  * unknown. */
 const struct type_info *type_by_name(const char *name);
 const struct type_info *type_by_oid(uint32_t oid);
-/* Equal values of the type may look different: 1.0 and 1.00, 0 and -0, 1 day and 24 hours. */
-bool type_has_looks(enum type_id id);
 /* "numeric(10,2)", "character varying(20)": what PostgreSQL's format_type(oid, typmod) prints. Returns buf. */
 const char *type_format(struct type t, char *buf, size_t size_bytes);
 
