@@ -34,7 +34,10 @@ static const char *const window_only[] = {
 };
 static const char *const hypothetical_set[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
 static const char *const other_aggregates[] = {
-    "array_agg", "xmlagg", "range_agg", "range_intersect_agg", "any_value",
+    "xmlagg",
+    "range_agg",
+    "range_intersect_agg",
+    "any_value",
 };
 static const char *const set_returning[] = {"generate_series",
                                             "unnest",
@@ -256,18 +259,14 @@ static bool check_order(struct expr_env *env, const struct ast *a, const struct 
     return true;
 }
 
-static bool check_json_argument(struct expr_env *env, const struct ast *a, const struct bound_call *call)
+/* PostgreSQL's array_agg of arrays adds a dimension. */
+static bool check_array_argument(struct expr_env *env, const struct ast *a, const struct bound_call *call)
 {
-    bool is_json = agg_sees_nulls(call->call.agg);
-    for (uint32_t i = 0; is_json && i < a->arg_count; i++) {
-        enum type_id t = (i ? call->more[i - 1] : call->arg)->type.id;
-        if (!type_is_array(t))
-            continue;
-        bind_error(env->b, ERR_UNSUPPORTED, a->args[i]->pos, NULL, "%s() of an array is not supported yet",
-                   a->name);
-        return false;
-    }
-    return true;
+    if (call->call.agg->kind != AGG_ARRAY_AGG || !type_is_array(call->arg->type.id))
+        return true;
+    bind_error(env->b, ERR_UNSUPPORTED, a->args[0]->pos, NULL,
+               "array_agg() of an array is not supported yet");
+    return false;
 }
 
 static bool check_within_group(struct expr_env *env, const struct ast *a)
@@ -366,7 +365,7 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
         return NULL;
     if (call.arg)
         call.call.arg_type = call.arg->type;
-    if (!check_distinct(env, a, &call) || !check_order(env, a, &call) || !check_json_argument(env, a, &call))
+    if (!check_distinct(env, a, &call) || !check_order(env, a, &call) || !check_array_argument(env, a, &call))
         return NULL;
     if (!agg_is_walked(call.call.agg))
         call.call.order_count = 0; /* the result does not depend on it */

@@ -43,6 +43,7 @@ enum agg_kind {
     AGG_JSONB_AGG,
     AGG_JSON_OBJECT_AGG,
     AGG_JSONB_OBJECT_AGG,
+    AGG_ARRAY_AGG,
     AGG_MODE, /* these WITHIN GROUP (ORDER BY ...) */
     AGG_PERCENTILE_CONT,
     AGG_PERCENTILE_DISC
@@ -53,7 +54,7 @@ struct agg {
     enum agg_kind kind;
     uint8_t arg_count; /* 0 for count(*) */
     uint8_t arg;       /* enum type_id; T_UNKNOWN: any type (count) */
-    uint8_t result;    /* enum type_id; T_UNKNOWN: that of the argument */
+    uint8_t result;    /* enum type_id; T_UNKNOWN: from the argument's, see agg_result_type */
     bool ordered;      /* needs the ordered multiset of values */
     const char *doc;
     uint8_t arg2; /* enum type_id of the second of two arguments */
@@ -72,6 +73,8 @@ static inline bool agg_sees_nulls(const struct agg *a)
 }
 static inline struct type agg_result_type(const struct agg *a, enum type_id arg)
 {
+    if (a->kind == AGG_ARRAY_AGG)
+        return (struct type){type_array(arg), -1};
     return (struct type){a->result == T_UNKNOWN ? arg : (enum type_id)a->result, -1};
 }
 struct agg_order {   /* one key of ORDER BY inside an aggregate */

@@ -53,8 +53,43 @@ static bool is_json_number(const struct str *s)
     return at < s->len && s->p[at] >= '0' && s->p[at] <= '9';
 }
 
+static bool put_json(struct agg_walk *w, enum type_id t, const union val *v, bool is_key);
+
+static bool put_json_level(struct agg_walk *w, enum type_id element, struct array_reader *r, uint32_t d)
+{
+    put(w, "[");
+    for (int32_t i = 0; d < r->shape.dim_count && i < r->shape.length[d]; i++) {
+        put(w, i ? "," : "");
+        if (d + 1 < r->shape.dim_count) {
+            if (!put_json_level(w, element, r, d + 1))
+                return false;
+            continue;
+        }
+        union val v;
+        bool is_null = false;
+        ASSERT(array_next(r, w->ctx->arena, &v, &is_null));
+        if (is_null)
+            put(w, "null");
+        else if (!put_json(w, element, &v, false))
+            return false;
+    }
+    put(w, "]");
+    return true;
+}
+
+static bool put_json_array(struct agg_walk *w, enum type_id t, const union val *v, bool is_key)
+{
+    struct array_reader r;
+    if (is_key)
+        return fn_fail(w->ctx, FN_BAD_ARGUMENT, "key value must be scalar, not array, composite, or json");
+    array_open(&r, type_element(t), v->s);
+    return put_json_level(w, type_element(t), &r, 0);
+}
+
 static bool put_json(struct agg_walk *w, enum type_id t, const union val *v, bool is_key)
 {
+    if (type_is_array(t))
+        return put_json_array(w, t, v, is_key);
     struct str text = type_output(w->ctx, t, v);
     switch (t) {
     case T_JSON:
@@ -101,6 +136,8 @@ static bool put_json_or_null(struct agg_walk *w, uint32_t arg, const union val *
 static bool add_element(struct agg_walk *w, const union val *v, const uint8_t *states)
 {
     put(w, w->seen ? ", " : "[");
+    if (w->seen && states[0] == VAL_OK && type_is_array(w->types[0]))
+        put(w, "\n ");
     return put_json_or_null(w, 0, v, states);
 }
 
@@ -126,12 +163,25 @@ static bool add_text(struct agg_walk *w, const union val *v, const uint8_t *stat
     return true;
 }
 
+/* ---- arrays ---- */
+
+static bool add_to_array(struct agg_walk *w, const union val *v, const uint8_t *states)
+{
+    bool is_null = states[0] != VAL_OK;
+    if (w->array.count == ARRAY_ITEMS_MAX)
+        return fn_fail(w->ctx, FN_TOO_LARGE, "array size exceeds the maximum allowed (%d)", ARRAY_ITEMS_MAX);
+    array_add(w->ctx->arena, &w->array, *v, is_null);
+    w->array_bytes += is_null ? 1 : type_phys(w->types[0]) == PHYS_STR ? v->s.len + 1 : sizeof *v / 2;
+    return true;
+}
+
 static bool add_once(struct agg_walk *w, const union val *v, const uint8_t *states)
 {
     switch (w->agg->kind) {
     case AGG_STRING_AGG: return add_text(w, v, states);
     case AGG_JSON_AGG:
     case AGG_JSONB_AGG: return add_element(w, v, states);
+    case AGG_ARRAY_AGG: return add_to_array(w, v, states);
     default: return add_member(w, v, states);
     }
 }
@@ -142,7 +192,7 @@ static bool add_to_text(struct agg_walk *w, const union val *v, const uint8_t *s
         if (!add_once(w, v, states))
             return false;
         w->seen++;
-        if (w->out.len > AGG_RESULT_BYTES_MAX)
+        if (w->out.len > AGG_RESULT_BYTES_MAX || w->array_bytes > AGG_RESULT_BYTES_MAX)
             return fn_fail(w->ctx, FN_TOO_LARGE, "result of %s is longer than %u bytes", w->agg->name,
                            AGG_RESULT_BYTES_MAX);
     }
@@ -241,6 +291,10 @@ bool agg_walk_end(struct agg_walk *w, union val *out, bool *out_null)
     case AGG_MODE:
     case AGG_PERCENTILE_DISC: *out = w->value[1]; return true;
     case AGG_PERCENTILE_CONT: return interpolate(w, out);
+    case AGG_ARRAY_AGG:
+        array_set_flat(&w->array);
+        out->s = array_encode(w->ctx->arena, w->types[0], &w->array);
+        return true;
     case AGG_JSON_AGG:
     case AGG_JSONB_AGG: put(w, "]"); break;
     case AGG_JSON_OBJECT_AGG:

@@ -6,6 +6,7 @@
 #define PENSTOCK_TYPES_AGG_WALK_H
 
 #include "types/agg.h"
+#include "types/array.h"
 #include "types/json_impl.h"
 
 #define AGG_RESULT_BYTES_MAX (16u << 20) /* a longer result is an error of the group's row */
@@ -19,6 +20,8 @@ struct agg_walk {
     int64_t run, best;   /* mode: how often the present and the chosen value are there */
     union val value[2];  /* mode: present, chosen; percentile_cont: below, above */
     struct json_out out; /* text under construction */
+    struct array array;  /* array_agg: elements so far, */
+    size_t array_bytes;  /* and about what they will take */
     bool done;           /* no further value matters */
 };
 void agg_walk_begin(struct agg_walk *w, const struct agg *agg, const enum type_id *types, double fraction,

@@ -1,4 +1,4 @@
--- table core.a: id integer not null, x integer, y bigint, name text, at timestamptz, f float8, j json; key id
+-- table core.a: id integer not null, x integer, y bigint, name text, at timestamptz, f float8, j json, xs integer[]; key id
 CREATE VIEW v1 AS SELECT stddev(name) FROM core.a;
 CREATE VIEW v2 AS SELECT corr(x) FROM core.a;
 CREATE VIEW v3 AS SELECT bit_and(f) FROM core.a;
@@ -24,3 +24,5 @@ CREATE VIEW v22 AS SELECT string_agg(name, ',' ORDER BY sum(x)) FROM core.a;
 CREATE VIEW v23 AS SELECT lower(name) WITHIN GROUP (ORDER BY x) FROM core.a;
 CREATE VIEW v24 AS SELECT mode() WITHIN GROUP (ORDER BY j) FROM core.a;
 CREATE VIEW v25 AS SELECT percentile_cont('{0.1,0.5}') WITHIN GROUP (ORDER BY x) FROM core.a;
+CREATE VIEW v26 AS SELECT array_agg(xs) FROM core.a;
+CREATE VIEW v27 AS SELECT json_agg(x ORDER BY xs, j) FROM core.a;

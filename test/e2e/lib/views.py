@@ -322,6 +322,8 @@ FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + STATISTICS + ORDERED_AGGREGATES 
 
 ARRAYS = [
     ("array_casts", "SELECT id, ai::text AS t, ai::bigint[] AS b, an::numeric(10,1)[] AS n, aw::varchar(2)[] AS w, '{1,NULL}'::int[] AS k, coalesce(ai, '{}') AS c FROM core.a"),
+    ("array_agg_", "SELECT g, array_agg(t ORDER BY id) AS t, array_agg(num ORDER BY id DESC) AS n, array_agg(DISTINCT n4 ORDER BY n4 DESC NULLS LAST) FILTER (WHERE b) AS d, array_agg(by ORDER BY id) AS by, array_agg(tz ORDER BY id) AS tz FROM core.a GROUP BY g"),
+    ("array_json", "SELECT g, json_agg(ai ORDER BY id) AS i, json_agg(aw ORDER BY id) AS w, jsonb_agg(an ORDER BY ai, id) AS n, json_object_agg(id, al ORDER BY id) AS l, mode() WITHIN GROUP (ORDER BY ai) AS m, percentile_disc(0.5) WITHIN GROUP (ORDER BY aw DESC) AS p FROM core.a GROUP BY g"),
     ("array_groups", "SELECT ai, count(*) AS n FROM core.a GROUP BY ai"),
     ("array_distinct", "SELECT DISTINCT aw, an FROM core.a"),
     ("array_looks", "SELECT g, count(DISTINCT al) AS n, count(ai) AS m FROM core.a GROUP BY g"),

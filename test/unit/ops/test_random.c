@@ -103,13 +103,36 @@ static struct group_of summary(const int64_t *weight)
     return g;
 }
 
-static void add_group(struct net *out, const char *key, const struct group_of *g)
+/* string_agg(DISTINCT x ORDER BY x DESC), percentile_disc(0.5), mode() in descending order, whether json_agg has every
+ * row. */
+static void walked_text(const int64_t *weight, const struct group_of *g, char text[64])
 {
-    char sum[24] = "-";
+    char texts[32] = "", *at = texts;
+    uint32_t middle = VALUES - 1, mode = VALUES - 1;
+    int64_t seen = 0;
+    for (uint32_t x = 0; x < VALUES - 1; x++) {
+        if (middle == VALUES - 1 && weight[x] && (seen + weight[x]) * 2 >= g->count)
+            middle = x;
+        seen += weight[x];
+    }
+    for (uint32_t x = VALUES - 1; x-- > 0;) {
+        if (!weight[x])
+            continue;
+        at += snprintf(at, 8, at == texts ? "%u" : ",%u", (unsigned)x);
+        if (mode == VALUES - 1 || weight[x] > weight[mode])
+            mode = x;
+    }
+    snprintf(text, 64, "%s|%s|%s|%s|", at == texts ? "-" : texts, V(middle), V(mode), g->n ? "1" : "-");
+}
+
+static void add_group(struct net *out, const char *key, const int64_t *weight, const struct group_of *g)
+{
+    char sum[24] = "-", walked[64];
     if (g->count)
         snprintf(sum, sizeof sum, "%lld", (long long)g->sum);
-    add(out, 1, "%s%lld|%lld|%s|%s|%s|%u|%lld|", key, (long long)g->n, (long long)g->count, sum, V(g->lo),
-        V(g->hi), g->distinct, (long long)g->filtered);
+    walked_text(weight, g, walked);
+    add(out, 1, "%s%lld|%lld|%s|%s|%s|%u|%lld|%s", key, (long long)g->n, (long long)g->count, sum, V(g->lo),
+        V(g->hi), g->distinct, (long long)g->filtered, walked);
 }
 
 static void model_groups(const struct model *m, struct net *out)
@@ -119,7 +142,7 @@ static void model_groups(const struct model *m, struct net *out)
         char key[16];
         snprintf(key, sizeof key, "%s|", K(k));
         if (g.n)
-            add_group(out, key, &g);
+            add_group(out, key, m->l[k], &g);
     }
 }
 
@@ -130,7 +153,7 @@ static void model_total(const struct model *m, struct net *out)
         for (uint32_t x = 0; x < VALUES; x++)
             weight[x] += m->l[k][x];
     struct group_of g = summary(weight);
-    add_group(out, "", &g);
+    add_group(out, "", weight, &g);
 }
 
 static void model_bag(const struct model *m, bool distinct, struct net *out)
@@ -195,9 +218,12 @@ static void model_subquery(const struct model *m, uint32_t query, struct net *ou
         }
 }
 
-#define AGGREGATES                                                           \
-    "count(*) AS n, count(x) AS c, sum(x) AS s, min(x) AS lo, max(x) AS hi," \
-    " count(DISTINCT x) AS d, count(*) FILTER (WHERE x > 1) AS f FROM t.l"
+#define AGGREGATES                                                                                      \
+    "count(*) AS n, count(x) AS c, sum(x) AS s, min(x) AS lo, max(x) AS hi,"                            \
+    " count(DISTINCT x) AS d, count(*) FILTER (WHERE x > 1) AS f,"                                      \
+    " string_agg(DISTINCT CAST(x AS text), ',' ORDER BY CAST(x AS text) DESC) AS t,"                    \
+    " percentile_disc(0.5) WITHIN GROUP (ORDER BY x) AS p, mode() WITHIN GROUP (ORDER BY x DESC) AS m," \
+    " CAST(json_array_length(json_agg(x ORDER BY k, x)) = count(*) AS int) AS j FROM t.l"
 #define PAIRS "SELECT l.k, l.x, r.k AS k2, r.y FROM t.l "
 static const char *const queries[] = {
     PAIRS "JOIN t.r ON l.k = r.k",
