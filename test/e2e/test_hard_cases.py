@@ -16,7 +16,6 @@ from lib.report import Report
 REFUSED = {"c22_first_of": "DISTINCT ON", "c28_array_": "array_agg"}
 REFUSED.update(("c22_" + v, "ORDER BY in a view") for v in ("top", "offset_", "only_offset", "ties", "with_ties"))
 REFUSED.update(("c23_" + v, "window functions") for v in ("number", "rank_", "lag_", "running", "frame"))
-REFUSED.update(("c24_" + v, "EXCEPT|INTERSECT") for v in ("except_", "except_all", "intersect_", "intersect_all", "mixed"))
 
 
 class Case:
@@ -97,11 +96,15 @@ CASES = [
          {"v": "SELECT sum(i) AS i, sum(l) AS l, sum(n) AS n, sum(d) AS d, avg(i) AS ai, avg(l) AS al, avg(n) AS an, avg(d) AS ad FROM core.c17"}),
     Case(18, "float sums do not drift; NaN, -0, infinities", "CREATE TABLE core.c18 (id int PRIMARY KEY, f float8, r real);\n",
          "INSERT INTO core.c18 VALUES (1, 0.25, 0.5)",
-         ["INSERT INTO core.c18 VALUES (2, 1e300, 1)", "INSERT INTO core.c18 VALUES (3, -1e300, 1)", "DELETE FROM core.c18 WHERE id = 2; DELETE FROM core.c18 WHERE id = 3",
-          "INSERT INTO core.c18 VALUES (4, 'NaN', 'NaN')", "DELETE FROM core.c18 WHERE id = 4", "INSERT INTO core.c18 VALUES (5, 'Infinity', '-Infinity')",
+         ["INSERT INTO core.c18 VALUES (4, 'NaN', 'NaN')", "DELETE FROM core.c18 WHERE id = 4", "INSERT INTO core.c18 VALUES (5, 'Infinity', '-Infinity')",
           "INSERT INTO core.c18 VALUES (6, '-Infinity', '-Infinity')", "DELETE FROM core.c18 WHERE id = 5", "DELETE FROM core.c18 WHERE id = 6",
           "UPDATE core.c18 SET f = '-0', r = 0", "DELETE FROM core.c18"],
          {"v": "SELECT sum(f) AS s, avg(f) AS a, min(f) AS mn, max(f) AS mx, sum(r) AS sr, count(DISTINCT f) AS d FROM core.c18"}),
+    # PostgreSQL's sum depends on the order of rows; the exact one is that of numerics.
+    Case(18, "float sums of very different sizes", "CREATE TABLE core.c18b (id int PRIMARY KEY, f float8);\n", "INSERT INTO core.c18b VALUES (1, 0.25), (2, 0.1)",
+         ["INSERT INTO core.c18b VALUES (3, 1e100)", "INSERT INTO core.c18b VALUES (4, -1e100)", "DELETE FROM core.c18b WHERE id = 3", "DELETE FROM core.c18b WHERE id = 4",
+          "INSERT INTO core.c18b VALUES (5, 1e15), (6, 0.3)", "DELETE FROM core.c18b WHERE id = 5"],
+         {"exact": ("SELECT sum(f) AS s FROM core.c18b", "SELECT sum(f::numeric)::float8 AS s FROM core.c18b")}),
     Case(19, "COUNT(DISTINCT), FILTER, several distincts at once", "CREATE TABLE core.c19 (g int, a int, b text);\nALTER TABLE core.c19 REPLICA IDENTITY FULL;\n",
          "INSERT INTO core.c19 VALUES (1, 1, 'x'), (1, 1, 'x'), (1, 2, 'x'), (2, NULL, 'y')",
          ["DELETE FROM core.c19 WHERE ctid = (SELECT min(ctid) FROM core.c19 WHERE a = 1)", "DELETE FROM core.c19 WHERE a = 1", "INSERT INTO core.c19 VALUES (1, 2, NULL)",
@@ -217,6 +220,8 @@ def main():
                              "refused: " + refused if refused else problem + (" (case %s)" % where[int(step.group(1)) - 1] if step else ""))
                 if not refused and not problem:
                     report.check(label + " changes", len(outcome.states[name]) > 1, "the steps never change this view")
+        for name, problem in outcome.failures.items():
+            report.fail("case %s" % name, "PostgreSQL fails the query: " + problem)
         report.note("%d cases, %d views, %d points, %d comparisons, %d left out" % (len(CASES), len(views), outcome.points, outcome.compared, outcome.errors))
         bench.close()
 

@@ -46,7 +46,7 @@ class Outcome:
     def __init__(self):
         self.invalid, self.refused, self.wrong = {}, {}, {}
         self.compared, self.errors, self.points = 0, 0, 0
-        self.looked_at = []
+        self.looked_at, self.failures = [], {}  # failures: what PostgreSQL said of a query that failed on the data
         self.states = {}  # name -> hashes of the different answers seen; 0 is that of no row
 
 
@@ -76,7 +76,7 @@ class Lab:
             names = list(trial.views)
             for part in (names[:len(names) // 2], names[len(names) // 2:]):
                 one = self.run(trial.replace(views={n: trial.views[n] for n in part}), every, stop_early)
-                for field in ("invalid", "refused", "wrong", "states"):
+                for field in ("invalid", "refused", "wrong", "states", "failures"):
                     getattr(outcome, field).update(getattr(one, field))
                 outcome.looked_at += one.looked_at
                 for field in ("compared", "errors", "points"):
@@ -204,8 +204,9 @@ class World:
                     del expected[name], self.views[name]
                     continue
                 self.outcome.states.setdefault(name, set()).add(hash(frozenset(expected[name].items())) if expected[name] else 0)
-            except psycopg2.Error:
+            except psycopg2.Error as e:
                 self.outcome.errors += 1
+                self.outcome.failures.setdefault(name, str(e).split("\n")[0])
         self.outcome.points += 1
         for box in self.boxes:
             wait = ("core", at)
