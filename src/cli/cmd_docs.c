@@ -116,33 +116,11 @@ static void put_limits(const char *title, const struct limit *l, size_t count, F
     fputc('\n', to);
 }
 
-/* Those of struct serve_limits that the configuration does not set. */
-static void put_fixed(FILE *to)
-{
-    struct serve_limits d;
-    serve_limits_default(&d);
-    const struct limit fixed[] = {
-        {"target_bytes", (uint64_t)d.target_bytes, BYTES, "request target; 414 past it"},
-        {"answer_bytes", (uint64_t)d.answer_bytes, BYTES,
-         "body of one answer; the request is refused past it"},
-        {"pending_bytes", (uint64_t)d.pending_bytes, BYTES,
-         "answers that the clients of one loop have not taken yet, all together"},
-        {"write_timeout", (uint64_t)d.write_timeout_us / 1000, MILLISECONDS,
-         "a client that takes nothing is closed"},
-        {"wait", (uint64_t)d.wait_us / 1000, MILLISECONDS, "longest wait of Penstock-Wait; then 504"},
-        {"heartbeat", (uint64_t)d.heartbeat_us / 1000, MILLISECONDS, "comment line on a silent live query"},
-        {"live_changes", (uint64_t)d.live_changes, COUNT,
-         "changes that a resumed live query may be behind; past it: event reset and the rows anew"},
-    };
-    put_limits("Requests: fixed sizes and times", fixed, ARRAY_COUNT(fixed), to);
-}
-
 static void limits_doc_write(FILE *to)
 {
     put_limits("Configuration and SQL", configuration_limits, ARRAY_COUNT(configuration_limits), to);
     put_limits("Pipeline and store", pipeline_limits, ARRAY_COUNT(pipeline_limits), to);
     put_limits("Requests: shape", request_limits, ARRAY_COUNT(request_limits), to);
-    put_fixed(to);
 }
 
 /* ---- the command ---- */

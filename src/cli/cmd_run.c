@@ -32,7 +32,7 @@
 #define BACKOFF_MOST_MS  5000
 #define STEADY_MS        10000 /* a process that ran so long starts over with the first delay */
 #define STOP_WAIT_MS     10000
-#define ARGS_MAX         64
+#define ARGS_MAX         96
 #define CHECK_WAIT_MS    120000 /* a check of a new configuration that takes longer is given up */
 
 struct child {
@@ -171,6 +171,13 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "body_bytes", f->limits.body_bytes);
     add_set(c, "idle_timeout_us", f->limits.idle_timeout_us);
     add_set(c, "header_timeout_us", f->limits.header_timeout_us);
+    add_set(c, "target_bytes", f->limits.target_bytes);
+    add_set(c, "write_timeout_us", f->limits.write_timeout_us);
+    add_set(c, "answer_bytes", f->limits.answer_bytes);
+    add_set(c, "pending_bytes", f->limits.pending_bytes);
+    add_set(c, "wait_us", f->limits.wait_us);
+    add_set(c, "heartbeat_us", f->limits.heartbeat_us);
+    add_set(c, "live_changes", f->limits.live_changes);
     add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
     add_set(c, "subscribers", f->limits.subscribers);
     serve_cores(c, p);

@@ -65,6 +65,13 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"body_bytes", &o->limits.body_bytes},
         {"idle_timeout_us", &o->limits.idle_timeout_us},
         {"header_timeout_us", &o->limits.header_timeout_us},
+        {"target_bytes", &o->limits.target_bytes},
+        {"write_timeout_us", &o->limits.write_timeout_us},
+        {"answer_bytes", &o->limits.answer_bytes},
+        {"pending_bytes", &o->limits.pending_bytes},
+        {"wait_us", &o->limits.wait_us},
+        {"heartbeat_us", &o->limits.heartbeat_us},
+        {"live_changes", &o->limits.live_changes},
         {"live_queue_bytes", &o->limits.live_queue_bytes},
         {"subscribers", &o->limits.subscribers},
     };

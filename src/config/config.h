@@ -60,6 +60,13 @@ struct config {
         int64_t body_bytes;   /* default 1 MiB */
         int64_t idle_timeout_us;   /* default 60 s keep-alive */
         int64_t header_timeout_us; /* default 10 s from first byte to end of headers, and for the handshake */
+        int64_t target_bytes;      /* default 8 KiB */
+        int64_t write_timeout_us;  /* default 30 s */
+        int64_t answer_bytes;      /* default 64 MiB */
+        int64_t pending_bytes;     /* default 256 MiB per serve loop */
+        int64_t wait_us;           /* default 5 s: Penstock-Wait */
+        int64_t heartbeat_us;      /* default 15 s */
+        int64_t live_changes;      /* default 100000 */
         int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */
         int64_t subscribers;       /* default 10000 */
     } limits;

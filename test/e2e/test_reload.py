@@ -5,6 +5,7 @@ neither filled again nor hidden, and their numbers stay right."""
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -146,12 +147,22 @@ def refused(report, server, c, box, views, names):
 def server_settings(report, server, c, box, views, names):
     """A setting of the server alone: it starts anew, and says the same."""
     serve = box.pid("serve")
-    box.write_config(postgres_config(server, bank.TABLES, ["views.sql"], names, extra="limits: { page_rows: 3 }\n"), views)
+    pg.script(c, "INSERT INTO core.entries SELECT 900000 + i, 'to', 1, 7 FROM generate_series(1, 300) i")
+    wait_visible(box, c, 30, names[0])
+    limits = "limits: { answer_bytes: 4KiB, target_bytes: 300, wait: 50ms, heartbeat: 100ms, write_timeout: 7s, pending_bytes: 1MiB, live_changes: 5 }\n"
+    box.write_config(postgres_config(server, bank.TABLES, ["views.sql"], names, extra=limits), views)
     code, out, err = apply(box)
     report.check("server/done", code == 0, "exit %d: %s" % (code, err[-300:]))
     wait_for(lambda: box.pids().get("serve") not in (None, serve), 30, "a new server", 0.05)
     box.wait_answer("/ready", 30)
-    report.check("server/setting", sum(box.client().list("per_account").rows().values()) == 3, "page_rows: 3 is not in force")
+    http = box.client()
+    report.equal("server/target_bytes", http.request("/api/big?" + "&".join("amount=gt.0" for _ in range(40))).status, 414)
+    report.equal("server/wait", http.request("/api/big?limit=1", {"Penstock-Wait": "core=FFFF/0"}).status, 504)
+    answer = http.request("/api/big")
+    report.check("server/answer_bytes", answer.status >= 400, "status %d, %d bytes" % (answer.status, len(answer.body)))
+    done = subprocess.run(["curl", "-ksN", "--max-time", "2", "-H", "Accept: text/event-stream", "https://127.0.0.1:%d/api/big?amount=gt.1000000" % box.port],
+                          capture_output=True, text=True)
+    report.check("server/heartbeat", done.stdout.count(": heartbeat") >= 5, done.stdout[-300:])
 
 
 def filled_views(log):

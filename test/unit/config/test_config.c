@@ -66,6 +66,10 @@ static void defaults(void)
     CHECK(c->limits.header_bytes == 16384 && c->limits.body_bytes == 1 << 20);
     CHECK(c->limits.idle_timeout_us == 60000000 && c->limits.header_timeout_us == 10000000);
     CHECK(c->limits.live_queue_bytes == 1 << 20 && c->limits.subscribers == 10000);
+    CHECK(c->limits.target_bytes == 8192 && c->limits.answer_bytes == 64 << 20);
+    CHECK(c->limits.pending_bytes == 256 << 20 && c->limits.live_changes == 100000);
+    CHECK(c->limits.write_timeout_us == 30000000 && c->limits.wait_us == 5000000);
+    CHECK(c->limits.heartbeat_us == 15000000);
     CHECK(c->certificate == NULL && c->key == NULL);
     CHECK(strstr(c->store_path, "/./data") != NULL);
     config_free(c);
