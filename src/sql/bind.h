@@ -168,7 +168,25 @@ bool is_ordered_set_name(const char *name); /* WITHIN GROUP belongs to it */
 const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
                                      struct sql_pos pos);
 
+/* polymorphic.c: signatures with anyarray, anyelement, ... of declared_count types, the last may repeat. */
+bool is_polymorphic(enum type_id id);
+/* Whether arguments of the actual types fit. out (may be NULL): what each is coerced to; T_UNKNOWN where nothing
+ * tells. */
+bool polymorphic_fits(const uint8_t *declared, uint32_t declared_count, uint32_t count,
+                      const enum type_id *actual, enum type_id *out);
+/* The result's type, of arguments coerced so. */
+enum type_id polymorphic_result(const uint8_t *declared, uint32_t declared_count, uint32_t count,
+                                const enum type_id *actual, enum type_id result);
+struct expr *resolve_fn(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
+                        struct sql_pos pos); /* a call of this very row, args as it takes them */
+/* bind_array.c */
+struct expr *bind_array(struct expr_env *env, const struct ast *a, const struct type *array_type);
+struct expr *bind_subscript(struct expr_env *env, const struct ast *a);
+struct expr *bind_any_array(struct expr_env *env, const struct ast *a);
+
 /* coerce.c */
+/* Takes `next` into the common type so far (T_UNKNOWN: none yet); false when their categories differ. */
+bool coerce_common_step(enum type_id *common, enum type_id next);
 bool coerce_possible(enum type_id from, enum type_id to, enum cast_context context);
 /* NULL when there is no such cast (nothing reported) or the literal is malformed (reported: *reported set). */
 struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cast_context context,

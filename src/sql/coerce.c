@@ -277,8 +277,7 @@ struct expr *coerce_unknown_to_text(struct bind *b, struct expr *e)
 
 /* ---- common type ---- */
 
-/* Takes `next` into the common type so far; false when their categories differ. */
-static bool common_step(enum type_id *common, enum type_id next)
+bool coerce_common_step(enum type_id *common, enum type_id next)
 {
     if (next == T_UNKNOWN || next == *common)
         return true;
@@ -309,7 +308,7 @@ bool coerce_common(struct bind *b, uint32_t count, struct expr **exprs, const ch
 {
     enum type_id common = T_UNKNOWN;
     for (uint32_t i = 0; i < count; i++) {
-        if (common_step(&common, exprs[i]->type.id))
+        if (coerce_common_step(&common, exprs[i]->type.id))
             continue;
         if (report)
             bind_error(b, ERR_CONFIG,

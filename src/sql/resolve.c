@@ -44,10 +44,14 @@ static bool matches_exactly(const struct candidate *c, const struct call_types *
 
 static bool reachable(const struct candidate *c, const struct call_types *t)
 {
-    for (uint32_t i = 0; i < t->count; i++)
-        if (!coerce_possible(t->ids[i], arg_type(c, i), CAST_IMPLICIT))
+    bool polymorphic = false;
+    for (uint32_t i = 0; i < t->count; i++) {
+        enum type_id want = arg_type(c, i);
+        polymorphic |= is_polymorphic(want);
+        if (!is_polymorphic(want) && !coerce_possible(t->ids[i], want, CAST_IMPLICIT))
             return false;
-    return true;
+    }
+    return !polymorphic || polymorphic_fits(c->args, c->arg_count, t->count, t->ids, NULL);
 }
 
 /* Keeps the candidates with the highest score. */
@@ -279,12 +283,44 @@ static bool check_json_key(struct bind *b, const struct fn *f, uint32_t i, const
     return false;
 }
 
+/* The types that the arguments are coerced to; false after reporting. */
+static bool wanted_types(struct bind *b, const struct candidate *c, uint32_t count, struct expr **args,
+                         struct sql_pos pos, enum type_id *out)
+{
+    struct call_types t;
+    bool polymorphic = false;
+    call_types_of(&t, count, args);
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = arg_type(c, i);
+        polymorphic |= is_polymorphic(out[i]);
+    }
+    if (!polymorphic)
+        return true;
+    polymorphic_fits(c->args, c->arg_count, count, t.ids, out);
+    const struct fn *f = c->row;
+    for (uint32_t i = 0; i < count; i++) {
+        if (out[i] == T_UNKNOWN && is_polymorphic(arg_type(c, i))) {
+            bind_error(b, ERR_CONFIG, pos, "Add explicit type casts.",
+                       "could not determine polymorphic type because input has type unknown");
+            return false;
+        }
+        enum type_id element = type_is_array(out[i]) ? type_element(out[i]) : out[i];
+        if ((f->flags & FN_COMPARES) && element != T_UNKNOWN && !type_info(element)->comparable) {
+            bind_error(b, ERR_CONFIG, pos, NULL, "could not identify an equality operator for type %s",
+                       type_info(element)->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool coerce_args(struct bind *b, const struct candidate *c, bool is_operator, uint32_t count,
                         struct expr **args, struct sql_pos pos)
 {
-    bool ok = true;
-    for (uint32_t i = 0; i < count; i++) {
-        struct type want = {arg_type(c, i), -1};
+    enum type_id wanted[CALL_ARGS_MAX];
+    bool ok = wanted_types(b, c, count, args, pos, wanted);
+    for (uint32_t i = 0; i < count && ok; i++) {
+        struct type want = {wanted[i], -1};
         struct expr *x;
         if (want.id == T_UNKNOWN && !is_operator && (((const struct fn *)c->row)->flags & FN_ANY_JSON))
             x = check_json_key(b, c->row, i, args[i], pos) ? output_json(b, args[i], pos) : NULL;
@@ -332,7 +368,8 @@ static void text_concatenation(struct bind *b, const char *name, uint32_t count,
         return;
     for (uint32_t i = 0; i < 2; i++) {
         enum type_id mine = args[i]->type.id, other = args[1 - i]->type.id;
-        if (!is_stringy(mine) && is_stringy(other) && mine != T_BYTEA && mine != T_JSONB)
+        if (!is_stringy(mine) && !type_is_array(mine) && is_stringy(other) && mine != T_BYTEA &&
+            mine != T_JSONB)
             args[i] = coerce(b, args[i], (struct type){T_TEXT, -1}, CAST_EXPLICIT, pos);
     }
 }
@@ -372,10 +409,17 @@ const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t 
     return coerce_args(b, &cs.items[0], true, count, args, pos) ? cs.items[0].row : NULL;
 }
 
-static struct expr *fn_expr(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
-                            struct sql_pos pos)
+struct expr *resolve_fn(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
+                        struct sql_pos pos)
 {
-    struct expr *e = expr_new(b->arena, EX_FN, (struct type){(enum type_id)f->result, -1}, count);
+    enum type_id result = (enum type_id)f->result;
+    if (is_polymorphic(result)) {
+        struct call_types t;
+        call_types_of(&t, count, args);
+        result = polymorphic_result(f->args, f->arg_count, count, t.ids, result);
+        ASSERT(result != T_UNKNOWN);
+    }
+    struct expr *e = expr_new(b->arena, EX_FN, (struct type){result, -1}, count);
     if (count)
         memcpy(e->args, args, count * sizeof(*args));
     e->u.fn = f;
@@ -387,7 +431,7 @@ struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, 
                               struct sql_pos pos)
 {
     const struct fn *f = resolve_operator_fn(b, name, count, args, pos);
-    return f ? fn_expr(b, f, count, args, pos) : NULL;
+    return f ? resolve_fn(b, f, count, args, pos) : NULL;
 }
 
 /* ---- functions ---- */
@@ -446,7 +490,7 @@ struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, 
     int found = select_candidate(&cs, &t);
     if (found == 0)
         return coerce_args(b, &cs.items[0], false, count, args, pos)
-                   ? fn_expr(b, cs.items[0].row, count, args, pos)
+                   ? resolve_fn(b, cs.items[0].row, count, args, pos)
                    : NULL;
     struct expr *cast = function_as_cast(b, name, count, args);
     if (!cast)

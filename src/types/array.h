@@ -20,6 +20,10 @@ struct array_shape {
     uint32_t dim_count;
     int32_t lower[ARRAY_DIMS_MAX], length[ARRAY_DIMS_MAX]; /* lengths are positive */
 };
+static inline int32_t array_upper_bound(const struct array_shape *s, uint32_t d)
+{
+    return (int32_t)((int64_t)s->lower[d] + s->length[d] - 1);
+}
 /* Taken apart: elements in row-major order. */
 struct array {
     struct array_shape shape;
@@ -56,6 +60,12 @@ bool array_next(struct array_reader *r, struct arena *arena, union val *v, bool 
 int array_cmp(enum type_id element, const struct str *a, const struct str *b);
 /* The order of two elements; 0 exactly when they are equal. */
 int array_element_cmp(enum type_id element, const union val *a, const union val *b);
+
+/* func_array.c: low[d] and high[d] for the first `count` dimensions, cut to the bounds there are; bounds from 1. */
+struct str array_slice(struct fn_ctx *ctx, enum type_id element, struct str bytes, uint32_t count,
+                       const int64_t *low, const int64_t *high);
+/* ARRAY[...] (of elements, or of arrays of the result's type: one dimension more), a[i][j] and a[l:u][l:u]; see there. */
+extern const struct fn fn_array_construct, fn_array_subscript, fn_array_slice;
 
 /* array_text.c: t is the array's type, t.typmod that of its elements. */
 bool input_array(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);

@@ -1,7 +1,7 @@
 /* Arrays as text: {1,NULL,"a b"}, nested braces, [2:3]={..} where bounds do not start at 1; and casts.
  *
  * Reads and refuses what PostgreSQL 15's array_in does (arrayfuncs.c describes it), which is stricter in places than
- * later versions: '{{}}' is malformed. The syntax is checked as a whole before any element is read by its type. */
+ * later versions: '{{}}' is malformed. (So is '{{{1}},{1}}', which it reads as empty.) The syntax is checked as a whole before any element is read by its type. */
 #include "types/array.h"
 
 #include <stdio.h>
@@ -264,7 +264,7 @@ static void put_bounds(struct buf *b, const struct array_shape *s)
     for (uint32_t d = 0; d < s->dim_count; d++)
         plain_bounds &= s->lower[d] == 1;
     for (uint32_t d = 0; d < s->dim_count && !plain_bounds; d++)
-        buf_printf(b, "[%d:%d]", (int)s->lower[d], (int)(s->lower[d] + s->length[d] - 1));
+        buf_printf(b, "[%d:%d]", (int)s->lower[d], (int)array_upper_bound(s, d));
     if (!plain_bounds)
         buf_put_u8(b, '=');
 }

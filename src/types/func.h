@@ -34,6 +34,7 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_BAD_REGEX,        /* 2201B: invalid regular expression */
                 FN_BAD_ESCAPE_USE,   /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
                 FN_BAD_UNICODE,      /* 22P05: \u0000 where text must hold it */
+                FN_BAD_DATA,         /* 22000: argument must be empty or one-dimensional array */
                 FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */
@@ -70,6 +71,7 @@ enum fn_flags {
     FN_VARIADIC = 2,  /* the last argument type may repeat (concat, ...) */
     FN_OPERATOR = 4,  /* name is an operator: "+", "||", "~~" (LIKE), "~~*" (ILIKE), "!~~", ... */
     FN_ANY_JSON = 16, /* arguments of type "any" come as json rather than text; NULL stays NULL */
+    FN_COMPARES = 32, /* polymorphic: compares elements, so their type must be comparable */
     FN_PREFIX = 8     /* with FN_OPERATOR: a prefix operator such as -x or @x */
 };
 #define FN_ARGS_MAX 7 /* make_interval */

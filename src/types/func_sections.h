@@ -21,5 +21,7 @@ extern const struct fn_list
 extern const struct fn_list fn_overlaps; /* func_overlaps.c: OVERLAPS */
 extern const struct fn_list fn_format;   /* func_format.c: format(), num_nulls */
 extern const struct fn_list fn_misc;     /* func_misc.c: uuid and the rest, with their comparisons */
+extern const struct fn_list fn_array;    /* func_array.c: arrays' comparisons, containment and bounds */
+extern const struct fn_list fn_array_edit; /* func_array_edit.c: arrays made of arrays and of text */
 
 #endif

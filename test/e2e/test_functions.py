@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from lib import pg  # noqa: E402
-from lib.function_values import ANY, VALUES, MALFORMED, TYPMODS, SPECIAL, SKIP, AGG_VALUES, known_difference  # noqa: E402
+from lib.function_values import ANY, ARRAYS, ARRAY_ARGUMENTS, MALFORMED_ARRAYS, VALUES, MALFORMED, TYPMODS, SPECIAL, SKIP, AGG_VALUES, known_difference  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CASES = int(os.environ.get("FUNCTION_CASES", "60"))
@@ -96,9 +96,37 @@ def combinations(rng, lists, count):
     return found
 
 
+ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool")  # what polymorphic rows are tried with
+
+
+def array_cases(rng, row):
+    """A row with polymorphic types, for each of several element types."""
+    kind, name, flags, args, result = row
+    out = []
+
+    def actual(t, element):
+        return {"anyarray": "_" + element, "anycompatiblearray": "_" + element, "anyelement": element,
+                "anycompatible": element}.get(t, t)
+
+    for element in ELEMENTS:
+        declared = args.split(",")
+        types = [actual(t, element) for t in declared]
+        lists = [ARRAY_ARGUMENTS.get((name, t)) or ARRAYS.get(t) or VALUES[t] for t in types]
+        line_types = ",".join(t if t == a else "%s:%s" % (t, a) for t, a in zip(declared, types))
+        if result.startswith("any"):
+            line_types += ",>" + actual(result, element)
+        for values in combinations(rng, lists, CASES):
+            sql = [literal(v, t) for v, t in zip(values, types)]
+            text = "%s OPERATOR(pg_catalog.%s) %s" % (sql[0], name, sql[1]) if kind == "op" else "pg_catalog.%s(%s)" % (name, ", ".join(sql))
+            out.append(("%s %s(%s)" % (kind, name, args), "\t".join([kind, name, line_types] + [field(v) for v in values]), text))
+    return out
+
+
 def row_cases(rng, row):
     """(label, line for the driver, SQL expression) of one row of the tables."""
     kind, name, flags, args, result = row
+    if "any" in args and "unknown" not in args:
+        return array_cases(rng, row)
     types = [t for t in args.split(",") if t]
     out = []
     if kind in ("fn", "op"):
@@ -139,6 +167,17 @@ def type_cases():
     for t, values in VALUES.items():
         for v in values + MALFORMED.get(t, []):
             out.append(("input %s" % t, "\t".join(["in", t, "-1", field(v)]), literal(v, t)))
+    for t, values in ARRAYS.items():
+        for v in values + MALFORMED_ARRAYS:
+            out.append(("input %s" % t, "\t".join(["in", t, "-1", field(v)]), literal(v, t)))
+    for to in ARRAYS:
+        for t, values in ARRAYS.items():
+            if t == to or {t, to} <= {"_text", "_bpchar"} or "_bool" in (t, to) and {t, to} <= {"_bool", "_float8", "_numeric"}:
+                continue
+            for v in values:
+                out.append(("cast %s -> %s" % (t, to), "\t".join(["cast", t, to, field(v)]), "CAST(%s AS %s)" % (literal(v, t), to)))
+        for v in ARRAYS[to]:
+            out.append(("cast %s -> text" % to, "\t".join(["cast", to, "text", field(v)]), "CAST(%s AS text)" % literal(v, to)))
     for t, typmod, spelled in TYPMODS:
         for v in VALUES[t]:
             out.append(("typmod %s" % spelled, "\t".join(["typmod", t, str(typmod), field(v)]),
@@ -153,7 +192,7 @@ def type_cases():
 
 def order_cases(rng):
     out = []
-    for t, values in VALUES.items():
+    for t, values in list(VALUES.items()) + list(ARRAYS.items()):
         if t in ("json", "jsonb"):
             continue
         for a, b in combinations(rng, [values, values], CASES):

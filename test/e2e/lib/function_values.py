@@ -225,3 +225,30 @@ def known_difference(label, line, ours, theirs):
         near = 1e-10 if name == "regr_intercept" else 1e-12  # its difference cancels digits there
         return abs(x - y) <= near * max(abs(y), 1e-3)
     return False
+
+# Arrays of the element types that polymorphic functions are tried with
+_SHAPES = ["{}", "{%(a)s}", "{%(a)s,%(b)s,%(c)s}", "{%(b)s,NULL,%(a)s,%(b)s}", "{NULL}", "{{%(a)s,%(b)s},{%(c)s,NULL}}", "[0:1]={%(b)s,%(c)s}",
+           "[2:2]={%(a)s}", "{{%(a)s},{%(b)s}}", "[-1:0][2:3]={{%(a)s,%(a)s},{%(b)s,%(c)s}}", "{{{%(c)s}}}", "{%(c)s,%(a)s}",
+           "[2147483646:2147483646]={%(a)s}", "[-2147483648:-2147483648]={%(a)s}"]
+_LETTERS = {"int4": ("1", "2", "-3"), "text": ("a", '"b c,"', '""'), "numeric": ("1.0", "1.00", "NaN"), "bpchar": ("a", '"a "', "b"),
+            "float8": ("-0", "0", "NaN"), "bool": ("t", "f", "t")}
+ARRAYS = {"_" + t: [s % dict(zip("abc", letters)) for s in _SHAPES] for t, letters in _LETTERS.items()}
+MALFORMED_ARRAYS = ["", "1", "{", "{1", "{1,}", "{,1}", "{1,,2}", "{{}}", "{{},{}}", "{1}}", "{1} x", "{{1},2}", "{1,{1}}", "{{1},{}}", "{{1,1},{1}}",
+                    '{"1}', '{1"1"}', '{"1"1}', "{1\\", "[1:2]={1}", "[1:1]{1}", "[]={1}", "[1:]={1}", "[1:1]={{1}}", "[1:1]={}", '{"1" "1"}',
+                    " [ 1:1]={1}", "[1:1 ]={1}", "[1:1] = {1}", "[1:1]= {1}", "[3:2]={1}", "[2147483647:2147483647]={1}", "{{{{{{{1}}}}}}}",
+                    "{{{{{{1}}}}}}", " { 1 , 0 } ", "{NULL, null ,\\NULL}", '{"NULL"}', "{nul}", "[+1:+1]={1}", "[1]={1}", "{ }", "{\n}"]
+_DIMENSIONS = ["-1", "0", "1", "2", "3", "2147483647"]
+_LENGTHS = ["{}", "{0}", "{2}", "{2,3}", "{NULL}", "{-1}", "{1,1,1,1,1,1,1}", "{{1}}", "{1,0}", "{3000000,3000000}", "[5:5]={2}"]
+_BOUNDS = ["{}", "{0}", "{-1,2}", "{NULL}", "{{1}}", "{2147483647}", "{5}"]
+_TEXTS = ["", ",", "a", "--", "NULL", "é"]
+ARRAY_ARGUMENTS = {}
+for _t in ARRAYS:
+    for _f in ("array_length", "array_lower", "array_upper"):
+        ARRAY_ARGUMENTS[_f, "int4"] = _DIMENSIONS
+ARRAY_ARGUMENTS.update({("trim_array", "int4"): _DIMENSIONS, ("array_fill", "_int4"): _LENGTHS, ("array_to_string", "text"): _TEXTS})
+# PostgreSQL's arithmetic wraps around at the lowest bound
+ARRAY_ARGUMENTS.update({("trim_array", t): values[:-1] for t, values in ARRAYS.items()})
+SPECIAL.update({
+    "string_to_array(text,text)": [["", "a", "a,b", ",a,,b,", "a--b", "éaé", "xNULLx"], _TEXTS],
+    "string_to_array(text,text,text)": [["", "a", "a,b", ",a,,b,", "a--b", "éaé", "x,NULL"], _TEXTS, ["", "a", "NULL", "é"]],
+})

@@ -3,7 +3,8 @@
  *
  * `fneval list` prints the tables: kind, name, flags, argument types, result type, separated by tabs.
  * `fneval` reads lines of tab-separated fields (\N is NULL; \t \n \\ escaped):
- *   fn|op NAME TYPES ARG...          TYPES: pg_type names joined by commas
+ *   fn|op NAME TYPES ARG...          TYPES: pg_type names joined by commas; of a polymorphic row the declared
+ *                                    type, a colon and the actual one, and at the end >RESULT
  *   cast FROM TO ARG
  *   agg NAME TYPE ARG...             an ARG that starts with '-' or '+' sign letter carries a weight: see weighted()
  *   in TYPE TYPMOD ARG               text input with a typmod
@@ -82,6 +83,9 @@ static void print_error(const struct fn_ctx *ctx)
 
 static enum type_id type_named(const char *name)
 {
+    for (int t = T_COUNT; t < T_ANY_END; t++)
+        if (strcmp(name, type_info((enum type_id)t)->name) == 0)
+            return (enum type_id)t;
     const struct type_info *t = type_by_name(name);
     if (!t) {
         fprintf(stderr, "fneval: unknown type %s\n", name);
@@ -107,21 +111,34 @@ static void quote_json(struct fn_ctx *ctx, union val *v)
             rows[i]->eval(ctx, v, &null, 1, v, &null);
 }
 
-static const struct fn *row_of(bool is_operator, const char *name, char *types)
+/* call: the types of result and arguments, as struct fn_ctx wants them. */
+static const struct fn *row_of(bool is_operator, const char *name, char *types, uint8_t *call)
 {
     const struct fn *rows[512];
     enum type_id want[FN_ARGS_MAX];
     unsigned count = 0;
     for (char *save, *t = strtok_r(types, ",", &save); t && count < FN_ARGS_MAX;
-         t = strtok_r(NULL, ",", &save))
+         t = strtok_r(NULL, ",", &save)) {
+        char *actual = strchr(t, ':');
+        if (*t == '>') {
+            call[0] = (uint8_t)type_named(t + 1);
+            continue;
+        }
+        if (actual)
+            *actual++ = '\0';
         want[count++] = type_named(t);
+        call[count] = (uint8_t)type_named(actual ? actual : t);
+    }
     unsigned n = fn_find(name, is_operator, rows, 512);
     for (unsigned i = 0; i < n; i++) {
         bool same = rows[i]->arg_count == count;
         for (unsigned a = 0; a < count && same; a++)
             same = rows[i]->args[a] == want[a];
-        if (same)
+        if (same) {
+            if (rows[i]->result < T_COUNT)
+                call[0] = rows[i]->result;
             return rows[i];
+        }
     }
     fprintf(stderr, "fneval: no row %s\n", name);
     exit(2);
@@ -145,13 +162,15 @@ static void check_vector(struct fn_ctx *ctx, const struct fn *fn, const union va
 
 static void eval_fn(struct fn_ctx *ctx, struct field *f, unsigned n)
 {
-    const struct fn *fn = row_of(strcmp(f[0].p, "op") == 0, f[1].p, f[2].p);
+    uint8_t call[FIELDS_MAX] = {0};
+    const struct fn *fn = row_of(strcmp(f[0].p, "op") == 0, f[1].p, f[2].p, call);
     union val args[FIELDS_MAX], out;
     bool null[FIELDS_MAX] = {0}, out_null = false, any_null = false;
     unsigned count = n - 3;
     memset(args, 0, sizeof args);
     for (unsigned i = 0; i < count; i++) {
-        enum type_id t = fn->args[i < fn->arg_count ? i : fn->arg_count - 1u];
+        enum type_id t = call[1 + (i < fn->arg_count ? i : fn->arg_count - 1u)];
+        call[1 + i] = (uint8_t)t;
         if (!read_value(ctx, t, &f[3 + i], &args[i])) {
             print_error(ctx);
             return;
@@ -165,13 +184,14 @@ static void eval_fn(struct fn_ctx *ctx, struct field *f, unsigned n)
         puts("N");
         return;
     }
+    ctx->types = call;
     bool ok = fn->eval(ctx, args, null, count, &out, &out_null);
     if (!ok)
         print_error(ctx);
     else if (out_null)
         puts("N");
     else
-        print_value(ctx, fn->result, &out);
+        print_value(ctx, call[0], &out);
     if (fn->eval_vec)
         check_vector(ctx, fn, args, &out, ok);
 }
@@ -181,7 +201,9 @@ static void eval_cast(struct fn_ctx *ctx, struct field *f)
     enum type_id from = type_named(f[1].p), to = type_named(f[2].p);
     const struct cast *cast = cast_find(from, to);
     union val v, out;
+    const uint8_t types[] = {(uint8_t)to, (uint8_t)from};
     bool null = false;
+    ctx->types = types;
     if (!read_value(ctx, from, &f[3], &v)) {
         print_error(ctx);
     } else if (f[3].null) {
