@@ -4,6 +4,8 @@
  * undefined and must not be looked at. */
 #include "ops/eval.h"
 
+#include "types/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -378,6 +380,46 @@ static struct vec run_in(struct eval *ev, struct eval_node *n, const struct batc
     return own(n);
 }
 
+/* One row of x op ANY (array): true at the first true; else NULL if x, the array or any element is NULL (an empty
+ * array decides without x); else false. ALL likewise with false. */
+static uint8_t any_row(struct eval *ev, struct eval_node *n, uint8_t x_state, union val x, struct str array,
+                       union val *out)
+{
+    bool all = n->e->kind == EX_ALL, is_null = false;
+    struct array_reader r;
+    union val pair[2] = {x}, truth = {.i = 0};
+    const bool null[2] = {false, false};
+    uint8_t state = VAL_OK;
+    array_open(&r, type_element(n->e->args[1]->type.id), array);
+    out->i = all;
+    if (x_state == VAL_NULL)
+        return r.count ? VAL_NULL : VAL_OK;
+    while (array_next(&r, ev->ctx.arena, &pair[1], &is_null)) {
+        uint8_t s = is_null ? VAL_NULL : call_scalar(ev, n, n->e->u.fn->eval, pair, null, 2, &truth);
+        if (s == VAL_NULL) {
+            state = VAL_NULL;
+        } else if (s == VAL_ERROR || (truth.i != 0) != all) {
+            out->i = !all;
+            return s;
+        }
+    }
+    return state;
+}
+
+static struct vec run_any(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
+{
+    struct vec x = run_node(ev, n->args[0], in, mask), array = run_node(ev, n->args[1], in, mask);
+    for (uint32_t r = 0; r < in->row_count; r++) {
+        if (!wanted(mask, r))
+            continue;
+        if (x.state[r] == VAL_ERROR || array.state[r] != VAL_OK)
+            n->state[r] = x.state[r] == VAL_ERROR ? VAL_ERROR : array.state[r];
+        else
+            n->state[r] = any_row(ev, n, x.state[r], x.v[r], array.v[r].s, &n->v[r]);
+    }
+    return own(n);
+}
+
 static const node_fn node_fns[] = {
     [EX_COLUMN] = run_column,
     [EX_CONST] = run_const,
@@ -401,6 +443,8 @@ static const node_fn node_fns[] = {
     [EX_GREATEST] = run_extreme,
     [EX_LEAST] = run_extreme,
     [EX_IN] = run_in,
+    [EX_ANY] = run_any,
+    [EX_ALL] = run_any,
 };
 
 static struct vec run_node(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
@@ -408,16 +452,18 @@ static struct vec run_node(struct eval *ev, struct eval_node *n, const struct ba
     return node_fns[n->e->kind](ev, n, in, mask);
 }
 
-/* What the kernel of the node is called with; NULLIF and IN call an equality. */
+/* What the kernel of the node is called with; NULLIF and its like call an operator. */
 static uint8_t *node_types(const struct expr *e)
 {
-    bool equality = e->kind == EX_NULLIF || e->kind == EX_IN;
-    if (e->kind != EX_FN && e->kind != EX_CAST && !equality)
+    bool any = e->kind == EX_ANY || e->kind == EX_ALL, equality = e->kind == EX_NULLIF || e->kind == EX_IN;
+    if (e->kind != EX_FN && e->kind != EX_CAST && !equality && !any)
         return NULL;
     uint8_t *types = xcalloc(e->arg_count + 1, 1);
-    types[0] = (uint8_t)(equality ? T_BOOL : e->type.id);
+    types[0] = (uint8_t)(equality || any ? T_BOOL : e->type.id);
     for (uint32_t a = 0; a < e->arg_count; a++)
         types[a + 1] = (uint8_t)e->args[a]->type.id;
+    if (any)
+        types[2] = (uint8_t)type_element(e->args[1]->type.id);
     return types;
 }
 

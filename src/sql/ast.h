@@ -56,7 +56,11 @@ enum ast_kind {
     AST_EXISTS,  /* query */
     AST_SCALAR,  /* query: its one column of its one row */
     AST_ANY,     /* args name ANY (query): one arg, or as many as a row value has */
-    AST_ALL
+    AST_ALL,
+    AST_ARRAY,     /* ARRAY[args] */
+    AST_SUBSCRIPT, /* args[0][args[1]][args[2]]...; flag: slices, in pairs of bounds, NULL where left out */
+    AST_ANY_ARRAY, /* args[0] name ANY (args[1]) */
+    AST_ALL_ARRAY
 };
 struct ast;
 struct ast_sort { /* one item of ORDER BY */

@@ -177,9 +177,7 @@ bool polymorphic_fits(const uint8_t *declared, uint32_t declared_count, uint32_t
 /* The result's type, of arguments coerced so. */
 enum type_id polymorphic_result(const uint8_t *declared, uint32_t declared_count, uint32_t count,
                                 const enum type_id *actual, enum type_id result);
-struct expr *resolve_fn(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
-                        struct sql_pos pos); /* a call of this very row, args as it takes them */
-/* bind_array.c */
+/* bind_array.c; array_type: what ARRAY[...] is cast to, NULL: not cast */
 struct expr *bind_array(struct expr_env *env, const struct ast *a, const struct type *array_type);
 struct expr *bind_subscript(struct expr_env *env, const struct ast *a);
 struct expr *bind_any_array(struct expr_env *env, const struct ast *a);

@@ -54,9 +54,12 @@ static struct expr *simple_const(struct bind *b, const struct ast *a)
 
 static struct expr *cast(struct expr_env *env, const struct ast *a)
 {
-    struct expr *e = bind_expr(env, a->args[0]);
     struct type to;
-    if (!bind_type(env->b, a->type, &to) || !e)
+    bool known = bind_type(env->b, a->type, &to);
+    bool array =
+        a->args[0]->kind == AST_ARRAY && known && type_is_array(to.id); /* items become its elements */
+    struct expr *e = array ? bind_array(env, a->args[0], &to) : bind_expr(env, a->args[0]);
+    if (!known || !e)
         return NULL;
     return coerce(env->b, e, to, CAST_EXPLICIT, a->pos);
 }
@@ -141,6 +144,10 @@ static struct expr *expr_by_kind(struct expr_env *env, const struct ast *a)
     case AST_SCALAR:
     case AST_ANY:
     case AST_ALL: return bind_subquery(env, a);
+    case AST_ARRAY: return bind_array(env, a, NULL);
+    case AST_SUBSCRIPT: return bind_subscript(env, a);
+    case AST_ANY_ARRAY:
+    case AST_ALL_ARRAY: return bind_any_array(env, a);
     default: return bind_special(env, a);
     }
 }

@@ -184,7 +184,7 @@ static struct expr *in_as_list(struct expr_env *env, struct expr **args, const s
     if (!e->u.fn)
         return NULL;
     e->args[0] = pair[0];
-    struct type element = {(enum type_id)e->u.fn->args[1], -1};
+    struct type element = {pair[1]->type.id, -1};
     for (uint32_t i = 1; i < a->arg_count; i++) {
         if (e->args[i]->type.id != element.id)
             e->args[i] = coerce(env->b, e->args[i], element, CAST_IMPLICIT, a->args[i]->pos);

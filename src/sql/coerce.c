@@ -27,7 +27,7 @@ static struct expr *const_like(struct bind *b, const struct expr *e, union val v
     return k;
 }
 
-#define FOLD_ARGS_MAX 16
+#define FOLD_ARGS_MAX 128
 
 /* false: not computed (it fails, so it has to fail for the row) */
 static bool evaluate(struct bind *b, const struct expr *e, union val *out, bool *is_null)

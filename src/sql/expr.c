@@ -136,7 +136,9 @@ static bool node_equal(const struct expr *a, const struct expr *b)
     case EX_CONST: return const_equal(a, b);
     case EX_FN:
     case EX_NULLIF:
-    case EX_IN: return a->u.fn == b->u.fn;
+    case EX_IN:
+    case EX_ANY:
+    case EX_ALL: return a->u.fn == b->u.fn;
     case EX_CAST: return a->u.cast == b->u.cast;
     case EX_TYPMOD: return a->u.is_explicit == b->u.is_explicit;
     default: return true;

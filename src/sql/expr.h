@@ -28,7 +28,9 @@ enum expr_kind {
     EX_NULLIF,   /* args[0], args[1]; u.fn is the equality; result args[0] */
     EX_GREATEST, /* ignore NULLs; val_cmp on the common type */
     EX_LEAST,
-    EX_IN /* args[0] IN (args[1..]); u.fn is the equality; SQL's three-valued result */
+    EX_IN,  /* args[0] IN (args[1..]); u.fn is the equality; SQL's three-valued result */
+    EX_ANY, /* args[0] u.fn ANY (args[1]), an array; u.fn is strict */
+    EX_ALL
 };
 
 struct expr {

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "data/schema.h"
+#include "types/array.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -70,6 +71,23 @@ static void put_list(struct printer *p, const struct expr *e, uint32_t from, con
     }
 }
 
+/* a[1][2]; a[1:2][:3] */
+static void put_subscripts(struct printer *p, const struct expr *e)
+{
+    print(p, e->args[0], true);
+    for (uint32_t i = 1; e->u.fn == &fn_array_subscript && i < e->arg_count; i++) {
+        put(p, "[");
+        print(p, e->args[i], false);
+        put(p, "]");
+    }
+    for (uint32_t i = 2; e->u.fn == &fn_array_slice && i < e->arg_count; i++) {
+        put(p, i % 2 ? ":" : "[");
+        if (e->args[1]->u.konst.v.i >> (i - 2) & 1)
+            print(p, e->args[i], false);
+        put(p, i % 2 ? "]" : "");
+    }
+}
+
 static const char *operator_text(const char *name)
 {
     static const char *const likes[][2] = {
@@ -83,7 +101,13 @@ static const char *operator_text(const char *name)
 static void put_fn(struct printer *p, const struct expr *e)
 {
     const struct fn *f = e->u.fn;
-    if (!(f->flags & FN_OPERATOR)) {
+    if (f == &fn_array_subscript || f == &fn_array_slice) {
+        put_subscripts(p, e);
+    } else if (f == &fn_array_construct) {
+        put(p, "ARRAY[");
+        put_list(p, e, 0, ", ", false);
+        put(p, "]");
+    } else if (!(f->flags & FN_OPERATOR)) {
         put(p, f->name);
         put(p, "(");
         put_list(p, e, 0, ", ", false);
@@ -117,6 +141,14 @@ static void put_call(struct printer *p, const char *name, const struct expr *e)
     put(p, name);
     put(p, "(");
     put_list(p, e, 0, ", ", false);
+    put(p, ")");
+}
+
+static void put_any(struct printer *p, const struct expr *e, const char *word)
+{
+    print(p, e->args[0], true);
+    buf_printf(p->out, " %s %s (", operator_text(e->u.fn->name), word);
+    print(p, e->args[1], false);
     put(p, ")");
 }
 
@@ -163,7 +195,9 @@ static bool needs_parentheses(const struct expr *e)
     case EX_NOT:
     case EX_DISTINCT:
     case EX_NOT_DISTINCT:
-    case EX_IN: return true;
+    case EX_IN:
+    case EX_ANY:
+    case EX_ALL: return true;
     default: return test_text(e->kind) != NULL;
     }
 }
@@ -190,6 +224,8 @@ static void print_node(struct printer *p, const struct expr *e)
     case EX_GREATEST: put_call(p, "GREATEST", e); return;
     case EX_LEAST: put_call(p, "LEAST", e); return;
     case EX_IN: put_in(p, e); return;
+    case EX_ANY: put_any(p, e, "ANY"); return;
+    case EX_ALL: put_any(p, e, "ALL"); return;
     default: put_test(p, e, test_text(e->kind));
     }
 }
@@ -260,6 +296,8 @@ void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, co
         [EX_GREATEST] = "greatest",
         [EX_LEAST] = "least",
         [EX_IN] = "in",
+        [EX_ANY] = "any",
+        [EX_ALL] = "all",
     };
     buf_printf(out, "(%s:%s/%d", kinds[e->kind], type_info(e->type.id)->pg_name, (int)e->type.typmod);
     if (e->kind == EX_COLUMN && name)
@@ -269,7 +307,8 @@ void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, co
     else if (e->kind == EX_CONST) {
         buf_put_u8(out, ' ');
         put_const(out, e, true);
-    } else if (e->kind == EX_FN || e->kind == EX_NULLIF || e->kind == EX_IN)
+    } else if (e->kind == EX_FN || e->kind == EX_NULLIF || e->kind == EX_IN || e->kind == EX_ANY ||
+               e->kind == EX_ALL)
         canonical_signature(out, e->u.fn);
     else if (e->kind == EX_CAST)
         buf_printf(out, " %s", type_info(e->u.cast->from)->pg_name);

@@ -409,15 +409,19 @@ const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t 
     return coerce_args(b, &cs.items[0], true, count, args, pos) ? cs.items[0].row : NULL;
 }
 
-struct expr *resolve_fn(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
-                        struct sql_pos pos)
+static struct expr *resolve_fn(struct bind *b, const struct fn *f, uint32_t count, struct expr **args,
+                               struct sql_pos pos)
 {
     enum type_id result = (enum type_id)f->result;
     if (is_polymorphic(result)) {
         struct call_types t;
         call_types_of(&t, count, args);
         result = polymorphic_result(f->args, f->arg_count, count, t.ids, result);
-        ASSERT(result != T_UNKNOWN);
+        if (result == T_UNKNOWN) { /* of arrays there are no arrays */
+            bind_error(b, ERR_CONFIG, pos, NULL, "could not find array type for data type %s",
+                       type_info(t.ids[0])->name);
+            return NULL;
+        }
     }
     struct expr *e = expr_new(b->arena, EX_FN, (struct type){result, -1}, count);
     if (count)

@@ -22,6 +22,8 @@ extern const struct fn_list fn_overlaps; /* func_overlaps.c: OVERLAPS */
 extern const struct fn_list fn_format;   /* func_format.c: format(), num_nulls */
 extern const struct fn_list fn_misc;     /* func_misc.c: uuid and the rest, with their comparisons */
 extern const struct fn_list fn_array;    /* func_array.c: arrays' comparisons, containment and bounds */
+extern const struct fn_list
+    fn_array_json; /* func_array_json.c: arrays as json, json's operators with text[] */
 extern const struct fn_list fn_array_edit; /* func_array_edit.c: arrays made of arrays and of text */
 
 #endif

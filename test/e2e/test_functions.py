@@ -132,7 +132,7 @@ def row_cases(rng, row):
     if kind in ("fn", "op"):
         if name in SKIP or "%s(%s)" % (name, args) in SKIP:
             return out
-        lists = SPECIAL.get("%s(%s)" % (name, args)) or SPECIAL.get(name) or [ANY if t == "unknown" else VALUES[t] for t in types]
+        lists = SPECIAL.get("%s(%s)" % (name, args)) or SPECIAL.get(name) or [ANY if t == "unknown" else VALUES.get(t) or ARRAYS[t] for t in types]
         if int(flags) & 2:
             types = types + [types[-1]]
             lists = list(lists) + [lists[-1]]

@@ -1,6 +1,7 @@
 /* Scalar expressions: PostgreSQL's raw nodes to struct ast. One converter per node type; what Penstock does not
  * have is refused here by the name a user knows it by. */
 #include "sql/pgq/pgq.h"
+#include "sql/pgq/pgq_array.h"
 #include "sql/pgq/pgq_row.h"
 
 #include "nodes/nodeFuncs.h"
@@ -144,8 +145,10 @@ static struct ast *a_expr(struct pgq *c, A_Expr *e)
     case AEXPR_NOT_BETWEEN:
     case AEXPR_BETWEEN_SYM:
     case AEXPR_NOT_BETWEEN_SYM: return between(c, e);
-    default: return bad(c, e->location, "+ANY and ALL with an array");
+    case AEXPR_OP_ANY:
+    case AEXPR_OP_ALL: return pgq_any_array(c, e);
     }
+    return bad(c, e->location, "this operator");
 }
 
 static const char *call_refusal(const FuncCall *f)
@@ -324,8 +327,6 @@ static struct ast *sublink(struct pgq *c, SubLink *s)
 static const char *node_name(Node *n)
 {
     switch (nodeTag(n)) {
-    case T_A_ArrayExpr: return "ARRAY[...]";
-    case T_A_Indirection: return "+array subscripts and fields of composite values";
     case T_RowExpr: return "+row values";
     case T_GroupingFunc: return "GROUPING()";
     case T_ParamRef: return "+parameters ($1)";
@@ -363,6 +364,8 @@ static struct ast *expr_by_tag(struct pgq *c, Node *n)
         MinMaxExpr *m = (MinMaxExpr *)n;
         return with_args(c, m->op == IS_GREATEST ? AST_GREATEST : AST_LEAST, m->location, m->args);
     }
+    case T_A_ArrayExpr: return pgq_array(c, (A_ArrayExpr *)n);
+    case T_A_Indirection: return pgq_subscript(c, (A_Indirection *)n);
     case T_SubLink: return sublink(c, (SubLink *)n);
     case T_CollateClause: return collate(c, (CollateClause *)n);
     case T_SQLValueFunction: return value_function(c, (SQLValueFunction *)n);

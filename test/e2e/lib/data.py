@@ -135,7 +135,7 @@ ALL_KINDS = ("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "tex
              "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "ints", "words", "looks")
 # kinds with one look per value, and ordered: fit for grouping, joining, min and max
 PLAIN_KINDS = ("bool", "int2", "int4", "int8", "small4", "quarter8", "decimal", "text", "varchar", "char", "bytea", "date",
-               "time", "timestamp", "timestamptz", "interval", "uuid")
+               "time", "timestamp", "timestamptz", "interval", "uuid", "ints", "words", "decs")
 
 
 def core_tables(seed):
@@ -202,7 +202,7 @@ def random_views(tables):
         for c in plain[:3]:
             views.append(("%s_by_%s" % (t.name, c.name),
                           "SELECT %s, count(*) AS n FROM core.%s GROUP BY %s" % (c.name, t.name, c.name)))
-        ordered = [c for c in plain if c.kind not in ("bool", "bytea", "uuid")][:4]
+        ordered = [c for c in plain if c.kind not in ("bool", "bytea", "uuid", "ints", "words", "decs")][:4]
         if ordered:
             calls = ["min({0}) AS min_{0}, max({0}) AS max_{0}, count(DISTINCT {0}) AS d_{0}".format(c.name) for c in ordered]
             views.append(("%s_extremes" % t.name, "SELECT %s FROM core.%s" % (", ".join(calls), t.name)))

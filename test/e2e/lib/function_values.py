@@ -252,3 +252,5 @@ SPECIAL.update({
     "string_to_array(text,text)": [["", "a", "a,b", ",a,,b,", "a--b", "éaé", "xNULLx"], _TEXTS],
     "string_to_array(text,text,text)": [["", "a", "a,b", ",a,,b,", "a--b", "éaé", "x,NULL"], _TEXTS, ["", "a", "NULL", "é"]],
 })
+_PATHS = ["{}", "{a}", "{a,b}", "{a,b,c}", "{0}", "{1,0}", "{-1}", "{b,1,c}", "{NULL}", "{a,NULL}", "{bb}", "{x}"]
+SPECIAL.update({"%s(%s,_text)" % (o, t): [VALUES[t], _PATHS] for o in ("#>", "#>>", "?|", "?&") for t in ("json", "jsonb")})

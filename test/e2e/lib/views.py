@@ -327,13 +327,22 @@ ARRAYS = [
     ("array_groups", "SELECT ai, count(*) AS n FROM core.a GROUP BY ai"),
     ("array_distinct", "SELECT DISTINCT aw, an FROM core.a"),
     ("array_looks", "SELECT g, count(DISTINCT al) AS n, count(ai) AS m FROM core.a GROUP BY g"),
+    ("array_compare", "SELECT id, ai = ARRAY[1,2] AS e, ai < '{2}' AS l, ai IN ('{1}', '{1,2}', NULL) AS i, aw @> ARRAY['a'] AS c, ai && ARRAY[1,NULL,3] AS o, an <@ ARRAY[1.0,2,NULL] AS d, al = ARRAY[1,2]::numeric[] AS k, ai IS DISTINCT FROM '{1,2}' AS df FROM core.a"),
+    ("array_any", "SELECT id, n4 = ANY (ai) AS a, g <> ALL (ai) AS b, t = ANY ('{a,b,NULL}') AS c, t LIKE ANY (aw) AS d, n4 < ALL (an) AS e, NULL = ANY (ai) AS f, g >= ANY (ARRAY[r, n4]) AS h FROM core.a"),
+    ("array_where", "SELECT id, g FROM core.a WHERE g = ANY ('{1,2,NULL}') OR NOT (1 = ANY (ai))"),
+    ("array_subscripts", "SELECT id, ai[1] AS a, ai[g] AS b, ai[0:1] AS c, ai[2:] AS d, ai[:1] AS e, ai[1][2] AS f, aw[g:r] AS h, ai[1:2][2] AS i, an[1] * 2 AS j, (ARRAY[n4, g])[2] AS k FROM core.a"),
+    ("array_made", "SELECT id, ARRAY[n4, g, NULL] AS a, ARRAY[ai, ai] AS b, ARRAY[[n4], [g]] AS c, ARRAY[t, vc, 'x'] AS d, ARRAY[n4, dec] AS e, ARRAY[]::text[] AS f, ARRAY['1', 2]::numeric(5,1)[] AS h, ARRAY[ch, 'a'] AS i FROM core.a"),
+    ("array_functions", "SELECT id, array_length(ai, 1) AS a, cardinality(ai) AS b, array_dims(ai) AS c, array_to_string(aw, ',', '?') AS d, ai || '{9}'::int[] || ai AS e, array_replace(ai, 1, g) AS f, string_to_array(t, ' ', '') AS h, array_fill(g, ARRAY[2]) AS i, to_jsonb(ai) AS j, array_to_json(aw) AS k, array_upper(ai, 1) AS l, concat(ai, aw) AS m FROM core.a WHERE array_ndims(ai) IS NULL OR array_ndims(ai) = 1"),
+    ("array_elements", "SELECT id, CASE WHEN array_ndims(ai) = 1 THEN ai || n4 END AS a, CASE WHEN array_ndims(ai) = 1 THEN array_remove(ai, 1) END AS b, CASE WHEN array_ndims(ai) = 1 THEN array_position(ai, 2) END AS c, CASE WHEN array_ndims(ai) = 1 THEN n8 || ai END AS d, CASE WHEN array_ndims(aw) = 1 THEN trim_array(aw, 1) END AS e FROM core.a"),
+    ("array_join", "SELECT x.id, y.id AS other FROM core.a x JOIN core.a y ON x.ai = y.ai AND x.id < y.id"),
+    ("array_join_left", "SELECT x.id, x.aw, count(y.id) AS n FROM core.a x LEFT JOIN core.a y ON x.aw = y.aw AND y.n4 > 0 GROUP BY x.id, x.aw"),
     ("array_union", "SELECT ai AS x FROM core.a UNION SELECT ai::bigint[] FROM core.a"),
 ]
 
 FIXED += ARRAYS
 
 # view -> why it may be refused for now
-MAY_BE_REFUSED = {"json_path": "#> and #>> take a text[], and arrays are not supported yet"}
+MAY_BE_REFUSED = {}
 
 # What the product says it does not support yet: it must refuse each by name and position, never ignore it.
 MUST_NOT_BE_IGNORED = [

@@ -1,0 +1,12 @@
+-- table core.a: id integer not null, n integer, big bigint, t text, tags text[], nums integer[], money numeric[]; key id
+-- api made
+-- api taken
+-- api asked
+-- api grouped
+-- api joined
+CREATE VIEW made AS SELECT id, ARRAY[n, big] AS a, ARRAY[[n, 1], [2, 3]] AS b, ARRAY[nums, nums] AS c, ARRAY[]::date[] AS d, ARRAY['1', n]::text[] AS e, '{1,2}'::bigint[] AS f, nums || big AS g FROM core.a;
+CREATE VIEW taken AS SELECT id, nums[1] AS a, nums[n][2] AS b, nums[1:2] AS c, nums[:n] AS d, tags[2:][1] AS e, money[1] AS f FROM core.a;
+CREATE VIEW asked AS SELECT id FROM core.a WHERE n = ANY (nums) AND t LIKE ALL (tags) AND big <> ALL ('{1,2}') AND tags @> '{a}' AND nums = '{1}' AND nums < ARRAY[n];
+CREATE VIEW grouped AS SELECT tags, count(*) AS n, count(DISTINCT nums) AS d FROM core.a GROUP BY tags;
+CREATE INDEX ON grouped (tags DESC);
+CREATE VIEW joined AS SELECT x.id, y.id AS other, array_length(x.nums, 1) AS l, array_append(y.tags, x.t) AS s FROM core.a x JOIN core.a y ON x.tags = y.tags;
