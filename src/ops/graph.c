@@ -10,6 +10,7 @@ static const struct op_class *const classes[] = {
     [PLAN_MAP] = &op_class_map,
     [PLAN_JOIN] = &op_class_join,
     [PLAN_AGGREGATE] = &op_class_aggregate,
+    [PLAN_TOP] = &op_class_top,
     [PLAN_UNION_ALL] = &op_class_union,
     [PLAN_SET] = &op_class_set,
     [PLAN_EXCHANGE] = &op_class_exchange,

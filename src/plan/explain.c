@@ -141,6 +141,34 @@ static void put_aggregate(struct buf *b, const struct plan_node *n)
     }
 }
 
+static void put_sort(struct buf *b, const struct schema *s, uint32_t count, const struct key_column *order)
+{
+    buf_put_str(b, " order (");
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(b, "%s%s%s%s", i ? ", " : "", column_label(s, order[i].column),
+                   order[i].desc ? " DESC" : "",
+                   order[i].nulls_first == order[i].desc ? ""
+                   : order[i].nulls_first                ? " NULLS FIRST"
+                                                         : " NULLS LAST");
+    buf_put_str(b, ")");
+}
+
+static void put_top(struct buf *b, const struct plan_node *n)
+{
+    if (n->u.top.limit != INT64_MAX)
+        buf_printf(b, " %lld", (long long)n->u.top.limit);
+    if (n->u.top.offset)
+        buf_printf(b, " offset %lld", (long long)n->u.top.offset);
+    buf_put_str(b, n->u.top.with_ties ? " with ties" : "");
+    buf_put_str(b, n->u.top.is_local ? " of each shard" : "");
+    if (n->u.top.partition_count) {
+        buf_put_str(b, " by ");
+        put_columns(b, &n->schema, n->u.top.partition_count, n->u.top.partition);
+    }
+    if (n->u.top.order_count)
+        put_sort(b, &n->schema, n->u.top.order_count, n->u.top.order);
+}
+
 static void put_table(struct buf *b, const struct table_def *t)
 {
     buf_printf(b, " %s.%s", t->source, t->name);
@@ -183,6 +211,7 @@ static void put_node(struct buf *b, const struct plan_node *n)
         buf_printf(b, " %s%s", n->u.set.kind == SET_INTERSECT ? "intersect" : "except",
                    n->u.set.all ? " all" : "");
         return;
+    case PLAN_TOP: put_top(b, n); return;
     case PLAN_EXCHANGE: put_exchange(b, n); return;
     case PLAN_VIEW: put_view(b, n->u.view); return;
     case PLAN_UNION_ALL: return;

@@ -155,6 +155,36 @@ static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_n
     }
 }
 
+static void put_sort(struct buf *b, const struct node_info *in, uint32_t count,
+                      const struct key_column *order)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        put_hash(b, in->column_hash[order[i].column]);
+        buf_printf(b, "/%d/%d", order[i].desc, order[i].nulls_first);
+    }
+}
+
+/* All columns decide, for they tell rows apart; what leaves out on one shard what the others know better does not. */
+static void hash_top(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    memcpy(info->column_hash, in->column_hash, n->schema.column_count * sizeof(uint64_t));
+    info->row_hash = in->row_hash;
+    if (n->u.top.is_local)
+        return;
+    buf_printf(b, "top %lld+%lld %d by", (long long)n->u.top.offset, (long long)n->u.top.limit,
+               n->u.top.with_ties);
+    put_hash(b, in->row_hash);
+    for (uint32_t i = 0; i < n->u.top.partition_count; i++)
+        put_hash(b, in->column_hash[n->u.top.partition[i]]);
+    buf_put_str(b, " order");
+    put_sort(b, in, n->u.top.order_count, n->u.top.order);
+    buf_put_str(b, " columns");
+    for (uint32_t i = 0; i < n->schema.column_count; i++)
+        put_hash(b, in->column_hash[i]);
+    info->row_hash = finish(b);
+}
+
 static void hash_union(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
 {
     buf_put_str(b, "union all");
@@ -196,6 +226,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_MAP: hash_map(p, &b, n, info); break;
     case PLAN_JOIN: hash_join(p, &b, n, info); break;
     case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;
+    case PLAN_TOP: hash_top(p, &b, n, info); break;
     case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
     case PLAN_SET: hash_set(p, &b, n, info); break;
     case PLAN_EXCHANGE:

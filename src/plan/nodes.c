@@ -40,6 +40,20 @@ static void put_calls(struct buf *b, const struct plan_node *n)
     }
 }
 
+static void put_order(struct buf *b, uint32_t count, const struct key_column *order)
+{
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(b, " %u/%d/%d", (unsigned)order[i].column, order[i].desc, order[i].nulls_first);
+}
+
+static void put_top(struct buf *b, const struct plan_node *n)
+{
+    put_u32s(b, "p", n->u.top.partition_count, n->u.top.partition);
+    put_order(b, n->u.top.order_count, n->u.top.order);
+    buf_printf(b, " %lld+%lld/%d/%d", (long long)n->u.top.offset, (long long)n->u.top.limit,
+               n->u.top.with_ties, n->u.top.is_local);
+}
+
 static void put_parameters(struct buf *b, const struct plan_node *n)
 {
     switch (n->kind) {
@@ -67,6 +81,7 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         put_calls(b, n);
         return;
     case PLAN_SET: buf_printf(b, " %d %d", (int)n->u.set.kind, n->u.set.all); return;
+    case PLAN_TOP: put_top(b, n); return;
     case PLAN_EXCHANGE: put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys); return;
     case PLAN_VIEW: buf_printf(b, " %s", n->u.view->name); return;
     case PLAN_UNION_ALL: return;

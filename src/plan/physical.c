@@ -159,8 +159,8 @@ static struct port physical_filter(struct planner *p, struct rel *r)
 
 /* ---- aggregates ---- */
 
-static bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count,
-                                  const uint32_t *keys)
+bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count,
+                           const uint32_t *keys)
 {
     const struct node_info *info = node_info(p, in);
     if (!info->is_partitioned)
@@ -335,6 +335,7 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_MAP: return physical_map(p, r);
     case REL_JOIN: return physical_join(p, r);
     case REL_APPLY: break; /* unnested by the binder */
+    case REL_TOP: return physical_top(p, r);
     case REL_AGGREGATE: return physical_aggregate(p, r);
     case REL_UNION_ALL: return physical_union(p, r);
     case REL_SET: return physical_set(p, r);

@@ -19,6 +19,7 @@ enum plan_kind {
     PLAN_MAP,    /* one expression per output column */
     PLAN_JOIN,
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
+    PLAN_TOP,       /* of each partition the rows at some places of its order; the input's columns */
     PLAN_UNION_ALL,
     PLAN_SET,      /* INTERSECT and EXCEPT [ALL] of inputs[0] and inputs[1], which have the same columns */
     PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
@@ -87,6 +88,14 @@ struct plan_node {
             enum set_kind kind;
             bool all;
         } set;
+        struct { /* PLAN_TOP: rows offset .. offset + limit - 1 of the order; equal ones by all columns in turn */
+            uint32_t partition_count, order_count;
+            uint32_t *partition;
+            struct key_column *order;
+            int64_t limit, offset; /* limit INT64_MAX: none */
+            bool with_ties;        /* and the rows that the order leaves equal to the last one */
+            bool is_local;         /* leaves out what cannot be among the first on any shard, before an exchange */
+        } top;
         struct { /* PLAN_EXCHANGE: key_count 0 sends everything to the shard of the empty key */
             uint32_t key_count;
             uint32_t *keys;

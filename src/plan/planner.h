@@ -83,6 +83,10 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need);
 struct port physical(struct planner *p, struct rel *r);
 struct port physical_join(struct planner *p, struct rel *r);
 struct port physical_set(struct planner *p, struct rel *r);
+struct port physical_top(struct planner *p, struct rel *r); /* physical_top.c */
+/* Rows that agree on these columns are on one shard. */
+bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count,
+                           const uint32_t *keys);
 struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs,
                      const uint32_t *attrs, const char *const *names);
 uint32_t port_column(const struct port *in, uint32_t attr);

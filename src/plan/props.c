@@ -165,6 +165,16 @@ static void derive_aggregate(struct planner *p, const struct plan_node *n, struc
     put_key(info, list_of(p, n->u.agg.group_count, NULL));
 }
 
+/* ---- top ---- */
+
+/* The first row of each partition: its columns tell the rows apart. */
+static void derive_top(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    inherit(p, n, info);
+    if (n->u.top.limit == 1 && !n->u.top.with_ties && n->u.top.partition_count && !n->u.top.is_local)
+        put_key(info, list_of(p, n->u.top.partition_count, n->u.top.partition));
+}
+
 /* ---- unions ---- */
 
 static struct colset common(struct planner *p, const struct colset *a, const struct colset *b)
@@ -336,6 +346,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     case PLAN_VIEW: inherit(p, n, info); return;
     case PLAN_MAP: derive_map(p, n, info); return;
     case PLAN_JOIN: derive_join(p, n, info); return;
+    case PLAN_TOP: derive_top(p, n, info); return;
     case PLAN_AGGREGATE: derive_aggregate(p, n, info); return;
     case PLAN_UNION_ALL: derive_union(p, n, info); return;
     case PLAN_SET: derive_set(p, n, info); return;

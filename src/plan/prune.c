@@ -127,6 +127,16 @@ static struct rel *prune_aggregate(struct planner *p, struct rel *r, const struc
     return narrow(p, agg, need);
 }
 
+/* All columns stay below: they tell apart the rows that the order leaves equal, whoever reads the result. */
+static struct rel *prune_top(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    struct attrset below = {0};
+    attrset_add_rel(p, &below, r);
+    struct rel *top = rel_top(p->s, prune(p, r->inputs[0], &below));
+    top->u.top = r->u.top;
+    return narrow(p, top, need);
+}
+
 /* Exactly these attributes of r, in this order. */
 static struct rel *pick(struct planner *p, struct rel *r, uint32_t count, const uint32_t *attrs)
 {
@@ -201,6 +211,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_MAP: return prune_map(p, r, need);
     case REL_JOIN: return prune_join(p, r, need);
     case REL_APPLY: break; /* unnested by the binder */
+    case REL_TOP: return prune_top(p, r, need);
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
     case REL_SET: return prune_set(p, r, need);

@@ -136,6 +136,12 @@ struct ast_query {
     struct ast_from **from;
     struct ast *where, *having;
     struct ast **group;
+    bool has_distinct_on;
+    uint32_t distinct_on_count, sort_count;
+    struct ast **distinct_on;
+    struct ast_sort *sorts;
+    struct ast *limit, *offset; /* NULL: none */
+    bool with_ties;
     struct ast_query *left, *right; /* all but AST_SELECT */
 };
 

@@ -109,12 +109,34 @@ struct query_branch { /* exprs over input; several: their UNION ALL */
 };
 struct bound_query {
     uint32_t column_count, branch_count;
+    uint32_t hidden; /* of the columns, the last ones: only while a SELECT is bound */
     const char **names;
     struct query_branch *branches;
 };
 bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *out);
 /* The whole query as one relation; literals without a type become text. */
 struct rel *bind_query_rel(struct bind *b, struct bound_query *q);
+
+/* bind_sort.c: ORDER BY, LIMIT, DISTINCT ON */
+struct targets { /* a select list */
+    uint32_t count, cap;
+    uint32_t visible; /* the leading ones are what the query yields; others are only sorted by */
+    const char **names;
+    struct expr **exprs;
+};
+struct bound_sorts {
+    uint32_t count, distinct_count;
+    uint32_t *targets, *distinct; /* indices of targets: of ORDER BY's items, of DISTINCT ON's */
+    const struct ast_sort *items;
+};
+void targets_put(struct bind *b, struct targets *t, const char *name, struct expr *e);
+/* Items of ORDER BY and DISTINCT ON; what is not in the select list becomes a hidden target. */
+bool bind_sorts(struct expr_env *env, const struct ast_query *q, struct targets *t, struct bound_sorts *out);
+/* *input, with t over it, cut to what DISTINCT ON and LIMIT leave; t becomes its columns. */
+bool bind_top(struct bind *b, const struct ast_query *q, const struct bound_sorts *sorts, struct targets *t,
+              struct rel **input);
+/* The same for a set operation, whose ORDER BY sees output columns alone. */
+bool bind_top_of_set(struct bind *b, const struct ast_query *q, struct bound_query *out);
 
 /* bind_select.c */
 bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out);

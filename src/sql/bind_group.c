@@ -29,7 +29,7 @@ static struct expr *by_ordinal(struct expr_env *env, const struct ast *item,
                                const struct bound_query *targets)
 {
     long n = strtol(item->name, NULL, 10);
-    if (n >= 1 && (unsigned long)n <= targets->column_count)
+    if (n >= 1 && (unsigned long)n <= targets->column_count - targets->hidden)
         return targets->branches[0].exprs[n - 1];
     bind_error(env->b, ERR_CONFIG, item->pos, NULL, "GROUP BY position %s is not in select list", item->name);
     return NULL;
@@ -40,7 +40,7 @@ static struct expr *by_output_name(struct expr_env *env, const struct ast *item,
                                    const struct bound_query *targets)
 {
     struct expr *found = NULL;
-    for (uint32_t i = 0; i < targets->column_count; i++) {
+    for (uint32_t i = 0; i < targets->column_count - targets->hidden; i++) {
         if (strcmp(targets->names[i], item->names[0]) != 0)
             continue;
         struct expr *e = targets->branches[0].exprs[i];

@@ -189,7 +189,8 @@ bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *o
     const struct cte_scope *outer = b->ctes;
     memset(out, 0, sizeof(*out));
     bind_ctes(b, q);
-    bool ok = q->kind == AST_SELECT ? bind_select(b, q, out) : bind_set_operation(b, q, out);
+    bool ok = q->kind == AST_SELECT ? bind_select(b, q, out)
+                                    : bind_set_operation(b, q, out) && bind_top_of_set(b, q, out);
     b->ctes = outer;
     return ok;
 }

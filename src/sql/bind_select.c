@@ -59,36 +59,13 @@ static const char *target_name(const struct ast_target *t)
 
 /* ---- the select list ---- */
 
-struct targets {
-    uint32_t count, cap;
-    const char **names;
-    struct expr **exprs;
-};
-
-static void put_target(struct bind *b, struct targets *t, const char *name, struct expr *e)
-{
-    if (t->count == t->cap) {
-        t->cap = t->cap ? t->cap * 2 : 16;
-        const char **names = ARENA_ARRAY(b->arena, const char *, t->cap);
-        struct expr **exprs = ARENA_ARRAY(b->arena, struct expr *, t->cap);
-        if (t->count) {
-            memcpy(names, t->names, t->count * sizeof(*names));
-            memcpy(exprs, t->exprs, t->count * sizeof(*exprs));
-        }
-        t->names = names;
-        t->exprs = exprs;
-    }
-    t->names[t->count] = name;
-    t->exprs[t->count++] = e;
-}
-
 static void put_item_columns(struct bind *b, struct targets *t, const struct scope_item *item,
                              struct sql_pos pos)
 {
     for (uint32_t i = 0; i < item->column_count; i++) {
         struct expr *e = arena_memdup(b->arena, item->columns[i].expr, sizeof(*e));
         e->line = 0;
-        put_target(b, t, item->columns[i].name, bind_at(b, e, pos));
+        targets_put(b, t, item->columns[i].name, bind_at(b, e, pos));
     }
 }
 
@@ -118,12 +95,13 @@ static bool bind_targets(struct expr_env *env, const struct ast_query *q, struct
         struct expr *e = bind_expr(env, t->expr);
         ok &= e != NULL;
         if (e)
-            put_target(env->b, out, target_name(t), e);
+            targets_put(env->b, out, target_name(t), e);
     }
     if (ok && out->count == 0) {
         bind_error(env->b, ERR_UNSUPPORTED, q->pos, NULL, "a SELECT without columns is not supported yet");
         ok = false;
     }
+    out->visible = out->count;
     if (out->count > COLUMNS_MAX) {
         bind_error(env->b, ERR_LIMIT, q->pos, NULL, "target lists can have at most %d entries", COLUMNS_MAX);
         ok = false;
@@ -187,6 +165,7 @@ static struct rel *bind_where(struct bind *b, const struct ast_query *q, const s
 static void put_result(struct bind *b, struct bound_query *out, const struct targets *t, struct rel *input)
 {
     out->column_count = t->count;
+    out->hidden = t->count - t->visible;
     out->names = t->names;
     out->branch_count = 1;
     out->branches = ARENA_NEW(b->arena, struct query_branch);
@@ -205,6 +184,8 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     struct expr_env env = {.b = b, .scope = &scope, .clause = "SELECT", .calls = &calls, .links = &links};
     struct targets targets = {0};
     bool ok = bind_targets(&env, q, &targets);
+    struct bound_sorts sorts = {0};
+    ok &= bind_sorts(&env, q, &targets, &sorts);
     env.clause = "HAVING";
     struct expr *having = q->having ? bind_boolean(&env, q->having, "HAVING") : NULL;
     ok &= filtered && (!q->having || having);
@@ -217,6 +198,8 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     targets.exprs = out->branches[0].exprs;
     struct rel *result = place_links(b, out->branches[0].input, &links);
     if (q->distinct && !make_distinct(b, &targets, &result))
+        return false;
+    if (!bind_top(b, q, &sorts, &targets, &result))
         return false;
     put_result(b, out, &targets, result);
     return true;

@@ -38,8 +38,8 @@ void rel_seal(struct rel *r)
 {
     r->size = 1;
     r->depth = 1;
-    r->stateful =
-        r->kind == REL_JOIN || r->kind == REL_APPLY || r->kind == REL_AGGREGATE || r->kind == REL_SET;
+    r->stateful = r->kind == REL_JOIN || r->kind == REL_APPLY || r->kind == REL_AGGREGATE ||
+                  r->kind == REL_SET || r->kind == REL_TOP;
     for (uint32_t i = 0; i < r->input_count; i++) {
         const struct rel *in = r->inputs[i];
         r->size += in->size;
@@ -54,6 +54,15 @@ struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filt
     r->inputs[0] = input;
     memcpy(r->attrs, input->attrs, input->attr_count * sizeof(*r->attrs));
     r->u.filter = filter;
+    rel_seal(r);
+    return r;
+}
+
+struct rel *rel_top(struct sql_bound *s, struct rel *input)
+{
+    struct rel *r = rel_new(s, REL_TOP, 1, input->attr_count);
+    r->inputs[0] = input;
+    memcpy(r->attrs, input->attrs, input->attr_count * sizeof(*r->attrs));
     rel_seal(r);
     return r;
 }

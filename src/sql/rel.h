@@ -20,6 +20,7 @@ enum rel_kind {
     REL_MAP,    /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
     REL_JOIN,   /* attrs: left ++ right; of a semi and anti join the left's, of a mark join left ++ mark */
     REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
+    REL_TOP,       /* u.top: of each partition the rows at some places of an order; attrs are the input's */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
     REL_UNION_ALL, /* attrs[i] is each input's attrs[i] */
     REL_SET        /* u.set of two inputs; attrs[i] is each input's attrs[i] */
@@ -48,6 +49,10 @@ struct rel_call { /* one aggregate */
     const struct agg_order *order;
     double fraction; /* percentiles; NaN: NULL */
 };
+struct rel_order { /* one column of an ORDER BY */
+    uint32_t attr;
+    bool desc, nulls_first;
+};
 struct sql_view;
 struct rel {
     enum rel_kind kind;
@@ -55,7 +60,7 @@ struct rel {
     struct rel **inputs;
     uint32_t *attrs;
     uint32_t depth, size; /* of the tree down to tables and views */
-    bool stateful;        /* holds a join, an aggregate or a set operation */
+    bool stateful;        /* holds an operator with state: a join, an aggregate, ... */
     union {
         const struct table_def *table;
         struct sql_view *view;
@@ -67,6 +72,13 @@ struct rel {
             struct sql_pos pos; /* of REL_APPLY: where the subquery stands */
             bool three_valued;  /* a mark is NULL where nothing matches but `on` was NULL for some pair */
         } join;                 /* REL_JOIN, REL_APPLY */
+        struct {
+            uint32_t partition_count, order_count;
+            uint32_t *partition;
+            struct rel_order *order;
+            int64_t limit, offset; /* INT64_MAX: no limit */
+            bool with_ties;
+        } top;
         struct {
             uint32_t key_count; /* leading attrs are keys ... */
             uint32_t
@@ -140,6 +152,8 @@ struct rel *rel_new(struct sql_bound *s, enum rel_kind kind, uint32_t input_coun
 /* Sets depth, size and stateful from the inputs; call when the inputs are in place. */
 void rel_seal(struct rel *r);
 struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter);
+/* REL_TOP over the input, all of u.top but the limit, offset and ties still empty. */
+struct rel *rel_top(struct sql_bound *s, struct rel *input);
 /* A map of exprs under fresh attributes called names[i]. */
 struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs,
                     const char *const *names);

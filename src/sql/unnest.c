@@ -142,6 +142,19 @@ struct rel *aggregate_with_keys(struct unnest *u, const struct rel *agg, struct 
     return r;
 }
 
+struct rel *top_with_keys(struct unnest *u, const struct rel *top, struct rel *in, uint32_t count,
+                          const uint32_t *keys)
+{
+    struct rel *r = rel_top(u->s, in);
+    uint32_t n = top->u.top.partition_count;
+    r->u.top = top->u.top;
+    r->u.top.partition = ARENA_ARRAY(u->arena, uint32_t, n + count + 1);
+    for (uint32_t i = 0; i < n + count; i++)
+        r->u.top.partition[i] = i < n ? top->u.top.partition[i] : keys[i - n];
+    r->u.top.partition_count = n + count;
+    return r;
+}
+
 /* Over no rows it is 0, not NULL. */
 static bool is_zero_of_nothing(const struct rel_call *c)
 {

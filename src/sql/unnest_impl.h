@@ -38,6 +38,9 @@ struct keys {                 /* further keys of an aggregate */
 };
 /* An aggregate like `agg` of `in`, with further keys. */
 struct rel *aggregate_with_keys(struct unnest *u, const struct rel *agg, struct rel *in, struct keys keys);
+/* A top like `top` of `in`, with further columns that part it. */
+struct rel *top_with_keys(struct unnest *u, const struct rel *top, struct rel *in, uint32_t count,
+                          const uint32_t *keys);
 /* `left` joined with a global aggregate that was grouped by keys instead: a group that is missing is one over no
  * rows. */
 struct rel *join_groups(struct unnest *u, struct rel *left, const struct rel *global, struct rel *in,

@@ -98,6 +98,7 @@ bool can_lift(struct unnest *u, const struct rel *r, enum lift_mode mode)
     case REL_JOIN: return can_lift_join(u, r, mode);
     case REL_APPLY: return can_lift_apply(u, r, mode);
     case REL_AGGREGATE: return r->u.agg.group_count > 0 && can_lift(u, r->inputs[0], LIFT_EQUAL);
+    case REL_TOP: return can_lift(u, r->inputs[0], LIFT_EQUAL);
     default: return false;
     }
 }
@@ -232,6 +233,15 @@ static struct rel *lift_aggregate(struct unnest *u, struct rel *r, struct lifted
     return aggregate_with_keys(u, r, in, (struct keys){n, n, keys});
 }
 
+static struct rel *lift_top(struct unnest *u, struct rel *r, struct lifted *out)
+{
+    struct lifted inner = {0};
+    struct rel *in = lift(u, r->inputs[0], LIFT_EQUAL, &inner);
+    for (uint32_t i = 0; i < inner.count; i++)
+        put_lifted(u, out, inner.conditions[i], inner.keys[i]);
+    return in ? top_with_keys(u, r, in, inner.count, inner.keys) : NULL;
+}
+
 struct rel *lift(struct unnest *u, struct rel *r, enum lift_mode mode, struct lifted *out)
 {
     if (is_closed(u, r))
@@ -241,6 +251,7 @@ struct rel *lift(struct unnest *u, struct rel *r, enum lift_mode mode, struct li
     case REL_MAP: return lift_map(u, r, mode, out);
     case REL_JOIN: return lift_join(u, r, mode, out);
     case REL_AGGREGATE: return lift_aggregate(u, r, out);
+    case REL_TOP: return lift_top(u, r, out);
     case REL_APPLY: {
         struct rel *left = lift(u, r->inputs[0], mode, out);
         return left ? unnest_apply(u, left, r) : NULL;

@@ -62,6 +62,13 @@ static struct rel *push_aggregate(struct unnest *u, const struct domain *d, stru
     return join_groups(u, d->rel, r, in, keys, on);
 }
 
+/* Each row of D has an order of its own. */
+static struct rel *push_top(struct unnest *u, const struct domain *d, struct rel *r)
+{
+    struct rel *in = push_domain(u, d, r->inputs[0]);
+    return in ? top_with_keys(u, r, in, d->deciding, d->rel->attrs) : NULL;
+}
+
 /* UNION ALL, INTERSECT and EXCEPT: equal rows are to be of one row of D. */
 static struct rel *push_union(struct unnest *u, const struct domain *d, struct rel *r)
 {
@@ -100,6 +107,7 @@ struct rel *push_domain(struct unnest *u, const struct domain *d, struct rel *r)
         return in ? rel_filter(u->s, in, r->u.filter) : NULL;
     case REL_MAP: return push_map(u, d, r);
     case REL_JOIN: return push_join(u, d, r);
+    case REL_TOP: return push_top(u, d, r);
     case REL_AGGREGATE: return push_aggregate(u, d, r);
     case REL_UNION_ALL:
     case REL_SET: return push_union(u, d, r);

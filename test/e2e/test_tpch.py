@@ -16,8 +16,7 @@ from lib import lab, tpch
 from lib.report import Report, soak
 
 # query -> what its refusal says
-ORDER = "ORDER BY in a view"
-REFUSED = {q: ORDER for q in ("q2", "q3", "q10", "q18", "q21")}
+REFUSED = {}
 
 CHANGES = ("lineitem", "lineitem", "lineitem", "orders", "orders", "customer", "partsupp", "part", "supplier", "nation")
 

@@ -160,22 +160,6 @@ static const char *call_refusal(const FuncCall *f)
     return NULL;
 }
 
-static void call_order(struct pgq *c, struct ast *a, List *order)
-{
-    a->order = ARENA_ARRAY(c->arena, struct ast_sort, list_length(order) + 1);
-    ListCell *cell;
-    foreach (cell, order) {
-        SortBy *s = lfirst(cell);
-        if (s->sortby_dir == SORTBY_USING)
-            pgq_unsupported(c, s->location, "ORDER BY with USING");
-        struct ast_sort *to = &a->order[a->order_count++];
-        to->expr = pgq_expr(c, s->node);
-        to->desc = s->sortby_dir == SORTBY_DESC;
-        to->nulls_first =
-            s->sortby_nulls == SORTBY_NULLS_DEFAULT ? to->desc : s->sortby_nulls == SORTBY_NULLS_FIRST;
-    }
-}
-
 static struct ast *call(struct pgq *c, FuncCall *f)
 {
     const char *refusal = call_refusal(f);
@@ -193,7 +177,7 @@ static struct ast *call(struct pgq *c, FuncCall *f)
     a->distinct = f->agg_distinct;
     a->filter = pgq_expr(c, f->agg_filter);
     a->within_group = f->agg_within_group;
-    call_order(c, a, f->agg_order);
+    a->order = pgq_sorts(c, f->agg_order, &a->order_count);
     return a;
 }
 

@@ -121,33 +121,16 @@ static int query_location(Node *n)
     return first_location(s->targetList);
 }
 
-static void refuse_distinct_on(struct pgq *c, SelectStmt *s)
-{
-    if (s->distinctClause && linitial(s->distinctClause))
-        pgq_unsupported(c, pgq_location(linitial(s->distinctClause)), "DISTINCT ON");
-}
-
-static int sort_location(List *sort)
-{
-    return pgq_location(((SortBy *)linitial(sort))->node);
-}
-
 /* Clauses that no view has. */
 static void refuse_clauses(struct pgq *c, SelectStmt *s)
 {
     int at = query_location((Node *)s);
-    refuse_distinct_on(c, s);
     if (s->intoClause)
         pgq_unsupported(c, s->intoClause->rel->location, "SELECT INTO");
     if (s->valuesLists)
         pgq_unsupported(c, at, "VALUES");
     if (s->windowClause)
         pgq_unsupported(c, ((WindowDef *)linitial(s->windowClause))->location, "WINDOW");
-    if (s->sortClause)
-        pgq_unsupported(c, sort_location(s->sortClause),
-                        "ORDER BY in a view (order the API's answers with ?order=, served by CREATE INDEX)");
-    if (s->limitCount || s->limitOffset)
-        pgq_unsupported(c, pgq_location(s->limitCount ? s->limitCount : s->limitOffset), "+LIMIT and OFFSET");
     if (s->lockingClause)
         pgq_unsupported(c, at, "+FOR UPDATE and FOR SHARE");
     if (s->groupDistinct)
@@ -197,6 +180,45 @@ static void put_group(struct pgq *c, struct ast_query *q, List *group)
     }
 }
 
+/* ---- ORDER BY, LIMIT, DISTINCT ON ---- */
+
+struct ast_sort *pgq_sorts(struct pgq *c, List *sorts, uint32_t *count)
+{
+    struct ast_sort *out = ARENA_ARRAY(c->arena, struct ast_sort, list_length(sorts) + 1);
+    *count = 0;
+    ListCell *cell;
+    foreach (cell, sorts) {
+        SortBy *s = lfirst(cell);
+        struct ast_sort *to = &out[(*count)++];
+        if (s->sortby_dir == SORTBY_USING)
+            pgq_unsupported(c, pgq_location(s->node), "ORDER BY with USING");
+        to->expr = pgq_expr(c, s->node);
+        to->desc = s->sortby_dir == SORTBY_DESC;
+        to->nulls_first =
+            s->sortby_nulls == SORTBY_NULLS_DEFAULT ? to->desc : s->sortby_nulls == SORTBY_NULLS_FIRST;
+    }
+    return out;
+}
+
+static void put_distinct_on(struct pgq *c, struct ast_query *q, List *distinct)
+{
+    q->distinct = distinct && !linitial(distinct);
+    q->has_distinct_on = distinct && linitial(distinct);
+    if (!q->has_distinct_on)
+        return;
+    q->distinct_on = ARENA_ARRAY(c->arena, struct ast *, list_length(distinct) + 1);
+    ListCell *cell;
+    foreach (cell, distinct)
+        q->distinct_on[q->distinct_on_count++] = pgq_expr(c, lfirst(cell));
+}
+
+static void put_limit(struct pgq *c, struct ast_query *q, SelectStmt *s)
+{
+    q->limit = pgq_expr(c, s->limitCount);
+    q->offset = pgq_expr(c, s->limitOffset);
+    q->with_ties = s->limitOption == LIMIT_OPTION_WITH_TIES;
+}
+
 static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
 {
     if (!with)
@@ -233,7 +255,7 @@ static void put_set_operation(struct pgq *c, struct ast_query *q, SelectStmt *s)
 static void put_select(struct pgq *c, struct ast_query *q, SelectStmt *s)
 {
     q->kind = AST_SELECT;
-    q->distinct = s->distinctClause != NULL;
+    put_distinct_on(c, q, s->distinctClause);
     put_targets(c, q, s->targetList);
     put_from(c, q, s->fromClause);
     q->where = pgq_expr(c, s->whereClause);
@@ -255,6 +277,8 @@ struct ast_query *pgq_query(struct pgq *c, Node *n)
         return q;
     refuse_clauses(c, s);
     put_ctes(c, q, s->withClause);
+    q->sorts = pgq_sorts(c, s->sortClause, &q->sort_count);
+    put_limit(c, q, s);
     if (s->op != SETOP_NONE)
         put_set_operation(c, q, s);
     else
