@@ -106,7 +106,8 @@ static bool show(struct op *op, struct rank_node *n, int64_t want)
 }
 
 /* Puts right the nodes from n on, forwards or backwards, as far as they may be wrong. */
-static void walk(struct op *op, const struct partition *p, const struct window *w, struct rank_node *n, bool forward)
+static void walk(struct op *op, const struct partition *p, const struct window *w, struct rank_node *n,
+                 bool forward)
 {
     struct top_state *s = op->state;
     int64_t before = n ? ranklist_place(&s->rows, n) : 0;

@@ -156,7 +156,7 @@ static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_n
 }
 
 static void put_sort(struct buf *b, const struct node_info *in, uint32_t count,
-                      const struct key_column *order)
+                     const struct key_column *order)
 {
     for (uint32_t i = 0; i < count; i++) {
         put_hash(b, in->column_hash[order[i].column]);

@@ -17,7 +17,8 @@ static struct plan_node *top_node(struct planner *p, struct plan_node draft, str
 static struct plan_node *cut_locally(struct planner *p, struct plan_node draft, struct plan_node *in)
 {
     int64_t rows;
-    if (draft.u.top.limit == INT64_MAX || __builtin_add_overflow(draft.u.top.limit, draft.u.top.offset, &rows))
+    if (draft.u.top.limit == INT64_MAX ||
+        __builtin_add_overflow(draft.u.top.limit, draft.u.top.offset, &rows))
         return in;
     draft.u.top.limit = rows;
     draft.u.top.offset = 0;

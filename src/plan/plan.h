@@ -88,13 +88,14 @@ struct plan_node {
             enum set_kind kind;
             bool all;
         } set;
-        struct { /* PLAN_TOP: rows offset .. offset + limit - 1 of the order; equal ones by all columns in turn */
+        struct
+        { /* PLAN_TOP: rows offset .. offset + limit - 1 of the order; equal ones by all columns in turn */
             uint32_t partition_count, order_count;
             uint32_t *partition;
             struct key_column *order;
             int64_t limit, offset; /* limit INT64_MAX: none */
             bool with_ties;        /* and the rows that the order leaves equal to the last one */
-            bool is_local;         /* leaves out what cannot be among the first on any shard, before an exchange */
+            bool is_local; /* leaves out what cannot be among the first on any shard, before an exchange */
         } top;
         struct { /* PLAN_EXCHANGE: key_count 0 sends everything to the shard of the empty key */
             uint32_t key_count;

@@ -225,8 +225,8 @@ static struct rel_order *order_of(struct bind *b, const struct rel *input, const
     *count = 0;
     for (uint32_t i = 0; i < s->count; i++)
         if (!is_listed(s->targets, i, s->targets[i])) /* a second time it decides nothing */
-            order[(*count)++] = (struct rel_order){input->attrs[s->targets[i]], s->items[i].desc,
-                                                   s->items[i].nulls_first};
+            order[(*count)++] =
+                (struct rel_order){input->attrs[s->targets[i]], s->items[i].desc, s->items[i].nulls_first};
     return order;
 }
 

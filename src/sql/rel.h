@@ -20,7 +20,7 @@ enum rel_kind {
     REL_MAP,    /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
     REL_JOIN,   /* attrs: left ++ right; of a semi and anti join the left's, of a mark join left ++ mark */
     REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
-    REL_TOP,       /* u.top: of each partition the rows at some places of an order; attrs are the input's */
+    REL_TOP,   /* u.top: of each partition the rows at some places of an order; attrs are the input's */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
     REL_UNION_ALL, /* attrs[i] is each input's attrs[i] */
     REL_SET        /* u.set of two inputs; attrs[i] is each input's attrs[i] */

@@ -60,6 +60,19 @@ static struct rel_call copy_call(struct copying *c, struct rel_call call)
     return call;
 }
 
+static void copy_top(struct copying *c, const struct rel *r, struct rel *to)
+{
+    uint32_t parts = r->u.top.partition_count, orders = r->u.top.order_count;
+    to->u.top.partition = ARENA_ARRAY(c->s->arena, uint32_t, parts + 1);
+    to->u.top.order = ARENA_ARRAY(c->s->arena, struct rel_order, orders + 1);
+    for (uint32_t i = 0; i < parts; i++)
+        to->u.top.partition[i] = copy_of(c, r->u.top.partition[i]);
+    for (uint32_t i = 0; i < orders; i++) {
+        to->u.top.order[i] = r->u.top.order[i];
+        to->u.top.order[i].attr = copy_of(c, r->u.top.order[i].attr);
+    }
+}
+
 static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *to)
 {
     switch (r->kind) {
@@ -74,6 +87,7 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
         return true;
     case REL_JOIN:
     case REL_APPLY: to->u.join.on = copy_expr(c, r->u.join.on); return true;
+    case REL_TOP: copy_top(c, r, to); return true;
     case REL_AGGREGATE:
         to->u.agg.calls = ARENA_ARRAY(c->s->arena, struct rel_call, r->u.agg.call_count + 1);
         for (uint32_t i = 0; i < r->u.agg.call_count; i++)
