@@ -13,8 +13,7 @@ from lib import lab
 from lib.report import Report
 
 # view -> what its refusal says
-REFUSED = {"c22_first_of": "DISTINCT ON", "c28_array_": "array_agg"}
-REFUSED.update(("c22_" + v, "ORDER BY in a view") for v in ("top", "offset_", "only_offset", "ties", "with_ties"))
+REFUSED = {"c28_array_": "array_agg"}
 REFUSED.update(("c23_" + v, "window functions") for v in ("number", "rank_", "lag_", "running", "frame"))
 
 
