@@ -18,6 +18,7 @@
 #include "store/gate.h"
 #include "store/store.h"
 #include "types/agg_walk.h"
+#include "types/array.h"
 #include "types/numeric.h"
 #include "types/regex.h"
 #include "types/sql_doc.h"
@@ -53,6 +54,8 @@ static const struct limit configuration_limits[] = {
     LIMIT(NUM_DIGITS_MAX, COUNT,
           "digits of a numeric before its point, as in PostgreSQL; more is an error of the row"),
     LIMIT(NUM_DSCALE_MAX, COUNT, "digits of a numeric after its point, as in PostgreSQL"),
+    LIMIT(ARRAY_DIMS_MAX, COUNT, "dimensions of an array; more is an error of the row, as in PostgreSQL"),
+    LIMIT(ARRAY_ITEMS_MAX, COUNT, "elements of an array, likewise"),
     LIMIT(NEAREST_LEN_MAX, COUNT, "characters of a name for which a similar one is suggested"),
 };
 static const struct limit pipeline_limits[] = {

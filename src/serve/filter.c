@@ -23,20 +23,44 @@ static enum truth eval_is(const struct cond *c, const union val *v, bool null)
     return IS_FALSE_ROW;
 }
 
-static const struct fn *like_fn(bool fold)
+/* The operator's row whose first argument is `first`; *cache is the same for all threads: a race writes the same. */
+static const struct fn *operator_fn(const char *name, enum type_id first, const struct fn **cache)
 {
-    static const struct fn *found[2]; /* same for all threads: a race writes the same pointer */
-    const struct fn *f = __atomic_load_n(&found[fold], __ATOMIC_RELAXED);
+    const struct fn *f = __atomic_load_n(cache, __ATOMIC_RELAXED);
     if (LIKELY(f != NULL))
         return f;
     const struct fn *rows[16];
-    uint32_t n = fn_find(fold ? "~~*" : "~~", true, rows, ARRAY_COUNT(rows));
+    uint32_t n = fn_find(name, true, rows, ARRAY_COUNT(rows));
     for (uint32_t i = 0; i < n && i < ARRAY_COUNT(rows); i++)
-        if (rows[i]->arg_count == 2 && rows[i]->args[0] == T_TEXT && rows[i]->args[1] == T_TEXT)
+        if (rows[i]->arg_count == 2 && rows[i]->args[0] == first && rows[i]->args[1] == first)
             f = rows[i];
     ASSERT(f);
-    __atomic_store_n(&found[fold], f, __ATOMIC_RELAXED);
+    __atomic_store_n(cache, f, __ATOMIC_RELAXED);
     return f;
+}
+
+static const struct fn *like_fn(bool fold)
+{
+    static const struct fn *found[2];
+    return operator_fn(fold ? "~~*" : "~~", T_TEXT, &found[fold]);
+}
+
+/* @>, <@ and && of arrays; the first two of jsonb too. */
+static enum truth eval_contains(struct fn_ctx *fn, const struct cond *c, const union val *v)
+{
+    static const char *const names[] = {"@>", "<@", "&&"};
+    static const struct fn *found[2][ARRAY_COUNT(names)];
+    bool is_array = type_is_array(c->type);
+    uint32_t i = (uint32_t)(c->op - OP_CS);
+    const struct fn *f = operator_fn(names[i], is_array ? T_ANYARRAY : T_JSONB, &found[is_array][i]);
+    const uint8_t types[] = {T_BOOL, (uint8_t)c->type, (uint8_t)c->type};
+    const bool null[2] = {false, false};
+    union val args[2] = {*v, c->vals[0]}, out;
+    bool out_null = false;
+    fn->types = types;
+    bool ok = f->eval(fn, args, null, 2, &out, &out_null);
+    fn->types = NULL;
+    return !ok || out_null ? IS_UNKNOWN_ROW : truth_of(out.i != 0);
 }
 
 static enum truth eval_like(struct fn_ctx *fn, const struct cond *c, const union val *v)
@@ -70,6 +94,8 @@ static enum truth eval_test(struct fn_ctx *fn, const struct cond *c, const union
         return eval_like(fn, c, v);
     if (c->op == OP_IN)
         return eval_in(c, v);
+    if (c->op >= OP_CS)
+        return eval_contains(fn, c, v);
     int cmp = val_cmp(c->type, v, &c->vals[0]);
     switch (c->op) {
     case OP_EQ: return truth_of(cmp == 0);

@@ -118,9 +118,12 @@ static const struct {
     {"in", OP_IN},
     {"is", OP_IS},
     {"isdistinct", OP_ISDISTINCT},
+    {"cs", OP_CS},
+    {"cd", OP_CD},
+    {"ov", OP_OV},
 };
-static const char *const later_operators[] = {"match", "imatch", "cs", "cd", "ov",  "fts", "plfts",
-                                              "phfts", "wfts",   "sl", "sr", "nxr", "nxl", "adj"};
+static const char *const later_operators[] = {"match", "imatch", "fts", "plfts", "phfts", "wfts",
+                                              "sl",    "sr",     "nxr", "nxl",   "adj"};
 
 static bool operator_find(struct parser *ps, struct cond *c)
 {
@@ -140,7 +143,8 @@ static bool operator_find(struct parser *ps, struct cond *c)
         return take(ps, '.') || fail(ps, "\".\" after the operator");
     }
     ps->p = from;
-    return fail(ps, "\"not\" or operator (eq, neq, gt, gte, lt, lte, like, ilike, in, is, isdistinct)");
+    return fail(
+        ps, "\"not\" or operator (eq, neq, gt, gte, lt, lte, like, ilike, in, is, isdistinct, cs, cd, ov)");
 }
 
 static bool is_value(struct parser *ps, struct cond *c, struct slice text)
@@ -201,6 +205,21 @@ static struct cond *cond_new(struct parser *ps, enum cond_kind kind)
     return c;
 }
 
+/* A value inside a tree. The commas of {1,2} are its own, as in PostgREST. */
+static bool tree_value(struct parser *ps, struct slice *out)
+{
+    const uint8_t *from = ps->p;
+    if (take(ps, '{')) {
+        while (ps->p < ps->end && *ps->p != '{' && *ps->p != '}')
+            ps->p++;
+        *out = (struct slice){from, (size_t)(ps->p - from) + 1};
+        if (take(ps, '}'))
+            return true;
+        ps->p = from;
+    }
+    return word(ps, ",)", out);
+}
+
 /* [not.]op.value; in a tree the value ends at "," or ")", else with the text. */
 static bool test(struct parser *ps, struct cond *c, bool in_tree)
 {
@@ -212,7 +231,7 @@ static bool test(struct parser *ps, struct cond *c, bool in_tree)
     if (c->op == OP_IN)
         return in_values(ps, c) && (in_tree || ps->p == ps->end || fail(ps, "end of input"));
     if (in_tree) {
-        if (!word(ps, ",)", &text))
+        if (!tree_value(ps, &text))
             return false;
     } else {
         text = (struct slice){ps->p, (size_t)(ps->end - ps->p)};

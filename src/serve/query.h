@@ -17,7 +17,22 @@
 #define QUERY_ITEMS_MAX  1600  /* of select or order */
 
 enum cond_kind { COND_AND, COND_OR, COND_TEST };
-enum cond_op { OP_EQ, OP_NEQ, OP_GT, OP_GTE, OP_LT, OP_LTE, OP_LIKE, OP_ILIKE, OP_IN, OP_IS, OP_ISDISTINCT };
+enum cond_op {
+    OP_EQ,
+    OP_NEQ,
+    OP_GT,
+    OP_GTE,
+    OP_LT,
+    OP_LTE,
+    OP_LIKE,
+    OP_ILIKE,
+    OP_IN,
+    OP_IS,
+    OP_ISDISTINCT,
+    OP_CS,
+    OP_CD,
+    OP_OV
+};
 enum is_what { IS_NULL, IS_NOT_NULL, IS_TRUE, IS_FALSE, IS_UNKNOWN };
 
 struct cond {

@@ -51,7 +51,7 @@ static bool is_text(enum type_id t)
 static const char *operator_sql(enum cond_op op)
 {
     static const char *const names[] = {
-        "=", "<>", ">", ">=", "<", "<=", "~~", "~~*", "=", "IS", "IS DISTINCT FROM"};
+        "=", "<>", ">", ">=", "<", "<=", "~~", "~~*", "=", "IS", "IS DISTINCT FROM", "@>", "<@", "&&"};
     return names[op];
 }
 
@@ -112,6 +112,9 @@ static bool bind_test(struct binder *b, struct cond *c)
     if (c->op == OP_LIKE || c->op == OP_ILIKE)
         return is_text(c->type) ? bind_pattern(b, c) : no_operator(b, c);
     if (!type_info(c->type)->comparable)
+        return no_operator(b, c);
+    bool contains = c->op == OP_CS || c->op == OP_CD;
+    if ((contains || c->op == OP_OV) && !type_is_array(c->type) && !(contains && c->type == T_JSONB))
         return no_operator(b, c);
     return bind_values(b, c);
 }

@@ -1,4 +1,5 @@
 /* Functions of regular expressions (types/regex.h) and of SIMILAR TO, which is rewritten to one. */
+#include "types/array.h"
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
 #include "types/regex.h"
@@ -216,6 +217,66 @@ KERNEL(regex_substring)
     return first_group(ctx, args, out, out_null);
 }
 
+/* ---- arrays ---- */
+
+static bool ret_texts(struct fn_ctx *ctx, struct array *a, union val *out)
+{
+    array_set_flat(a);
+    out->s = array_encode(ctx->arena, T_TEXT, a);
+    return true;
+}
+
+/* The groups of the first match, or all of it when there are none. */
+KERNEL(regexp_match)
+{
+    struct options o = {0};
+    struct search s;
+    struct array a = {0};
+    if ((arg_count > 2 && (!parse_options(ctx, &args[2].s, &o) || !no_global(ctx, &o, "regexp_match"))) ||
+        !search_begin(ctx, &s, args, 1, o.flags))
+        return false;
+    uint32_t groups = regex_group_count(s.re);
+    struct regex_span *spans = ARENA_ARRAY(ctx->arena, struct regex_span, groups + 1);
+    enum regex_result r = search_next(ctx, &s, groups + 1, spans);
+    *out_null = r == REGEX_NONE;
+    if (r != REGEX_FOUND)
+        return r == REGEX_NONE;
+    for (uint32_t i = groups ? 1 : 0; i <= groups; i++) {
+        bool is_null = spans[i].from < 0;
+        union val v = {.s = is_null ? (struct str){0} : span_bytes(&s, spans[i])};
+        array_add(ctx->arena, &a, v, is_null);
+    }
+    return ret_texts(ctx, &a, out);
+}
+
+/* The parts between matches. An empty match at an end of the text or just behind another match parts nothing. */
+KERNEL(regexp_split_to_array)
+{
+    struct options o = {0};
+    struct search s;
+    struct regex_span span, part = {0, 0};
+    struct array a = {0};
+    enum regex_result r;
+    if ((arg_count > 2 &&
+         (!parse_options(ctx, &args[2].s, &o) || !no_global(ctx, &o, "regexp_split_to_array"))) ||
+        !search_begin(ctx, &s, args, 1, o.flags))
+        return false;
+    int32_t last_end = 0;
+    while ((r = search_next(ctx, &s, 1, &span)) == REGEX_FOUND) {
+        if ((uint32_t)span.from < s.text.count && span.to > last_end) {
+            part.to = span.from;
+            array_add(ctx->arena, &a, (union val){.s = span_bytes(&s, part)}, false);
+            part.from = span.to;
+        }
+        last_end = span.to;
+    }
+    if (r == REGEX_FAILED)
+        return false;
+    part.to = (int32_t)s.text.count;
+    array_add(ctx->arena, &a, (union val){.s = span_bytes(&s, part)}, false);
+    return ret_texts(ctx, &a, out);
+}
+
 /* ---- replacing ---- */
 
 #define REPLACE_GROUPS 10 /* \0 is not one; \1 to \9 */
@@ -424,6 +485,9 @@ static const char replace_doc[] =
     "The match of the regular expression replaced, with \\1 its first group; flag g: every match";
 static const char replace_from_doc[] =
     "The same from a character on: the N-th match, 0 every one; flags may follow";
+static const char match_doc[] =
+    "The groups of the first match, or all of it without groups; flags may follow";
+static const char split_doc[] = "The parts between matches; flags may follow";
 static const char similar_doc[] = "SIMILAR TO's pattern as a regular expression";
 
 static const struct fn rows[] = {
@@ -447,6 +511,10 @@ static const struct fn rows[] = {
     FN4("regexp_substr", T_TEXT, T_TEXT, T_INT4, T_INT4, T_TEXT, regexp_substr, substr_doc),
     REGEX_FN("regexp_substr", 5, T_TEXT, regexp_substr, substr_doc, T_INT4, T_INT4, T_TEXT),
     REGEX_FN("regexp_substr", 6, T_TEXT, regexp_substr, substr_doc, T_INT4, T_INT4, T_TEXT, T_INT4),
+    FN2("regexp_match", T_TEXT, T_TEXT, T_ARRAYS + T_TEXT, regexp_match, match_doc),
+    FN3("regexp_match", T_TEXT, T_TEXT, T_TEXT, T_ARRAYS + T_TEXT, regexp_match, match_doc),
+    FN2("regexp_split_to_array", T_TEXT, T_TEXT, T_ARRAYS + T_TEXT, regexp_split_to_array, split_doc),
+    FN3("regexp_split_to_array", T_TEXT, T_TEXT, T_TEXT, T_ARRAYS + T_TEXT, regexp_split_to_array, split_doc),
     FN3("regexp_replace", T_TEXT, T_TEXT, T_TEXT, T_TEXT, regexp_replace, replace_doc),
     FN4("regexp_replace", T_TEXT, T_TEXT, T_TEXT, T_TEXT, T_TEXT, regexp_replace, replace_doc),
     FN4("regexp_replace", T_TEXT, T_TEXT, T_TEXT, T_INT4, T_TEXT, regexp_replace_from, replace_from_doc),

@@ -254,3 +254,9 @@ SPECIAL.update({
 })
 _PATHS = ["{}", "{a}", "{a,b}", "{a,b,c}", "{0}", "{1,0}", "{-1}", "{b,1,c}", "{NULL}", "{a,NULL}", "{bb}", "{x}"]
 SPECIAL.update({"%s(%s,_text)" % (o, t): [VALUES[t], _PATHS] for o in ("#>", "#>>", "?|", "?&") for t in ("json", "jsonb")})
+_SPLIT_TEXTS = ["", "a", "abc", "a,b,,c", "foobarbequebaz", " hello  world ", "éaé", "AbAB", "x1y22z"]
+_SPLIT_BY = ["", "a", ",", "(bar)(beque)", "\\s+", "\\s*", "(x)?(a)|(b)", "[0-9]*", "^", "$", "b(?=a)", "(", "é?"]
+_SPLIT_FLAGS = ["", "i", "g", "n", "z"]
+for _f in ("regexp_match", "regexp_split_to_array"):
+    SPECIAL["%s(text,text)" % _f] = [_SPLIT_TEXTS, _SPLIT_BY]
+    SPECIAL["%s(text,text,text)" % _f] = [_SPLIT_TEXTS, _SPLIT_BY, _SPLIT_FLAGS]

@@ -2,13 +2,13 @@
 #include "query_test.h"
 #include "serve/filter.h"
 
-static union val vals[5];
-static uint8_t states[5];
+static union val vals[7];
+static uint8_t states[7];
 
 static void row(const char *id, const char *name, const char *price, const char *ok)
 {
-    const char *texts[] = {id, name, price, ok, NULL};
-    for (int i = 0; i < 5; i++) {
+    const char *texts[] = {id, name, price, ok, NULL, "{a,b,NULL}", "{\"k\": [1, 2]}"};
+    for (int i = 0; i < 7; i++) {
         states[i] = texts[i] ? VAL_OK : VAL_NULL;
         if (texts[i])
             CHECK(type_input(&test_fn, test_columns[i].type, texts[i], strlen(texts[i]), &vals[i]));
@@ -39,6 +39,20 @@ static void test_operators(void)
     CHECK(eval("name=in.(x,alpha)") == 't' && eval("name=in.(x)") == 'f' && eval("name=in.()") == 'f');
     CHECK(eval("ok=is.true") == 't' && eval("ok=is.FALSE") == 'f' && eval("ok=is.unknown") == 'f');
     CHECK(eval("name=isdistinct.alpha") == 'f' && eval("name=not.isdistinct.alpha") == 't');
+}
+
+static void test_containment(void)
+{
+    row("5", "x", "1", "t");
+    CHECK(eval("tags=cs.{a}") == 't' && eval("tags=cs.{a,c}") == 'f' && eval("tags=cs.{NULL}") == 'f');
+    CHECK(eval("tags=cd.{a,b,c}") == 'f' && eval("tags=ov.{x,b}") == 't' && eval("tags=not.ov.{x}") == 't');
+    CHECK(eval("tags=eq.{a,b,NULL}") == 't' && eval("tags=gt.{a}") == 't' &&
+          eval("tags=in.(\"{a}\")") == 'f');
+    CHECK(eval("doc=cs.{\"k\":[2]}") == 't' && eval("doc=cd.{}") == 'f');
+    CHECK(eval("or=(tags.cs.{b,a},id.eq.9)") == 't' && eval("and=(tags.ov.{c,d},id.eq.5)") == 'f');
+    CHECK(eval("or=(name.eq.{x,id.eq.5)") == 't'); /* without an end it is no array */
+    states[5] = VAL_NULL;
+    CHECK(eval("tags=cs.{}") == 'u' && eval("tags=ov.{a}") == 'u');
 }
 
 static void test_nulls(void)
@@ -78,12 +92,12 @@ static void test_select(void)
 {
     struct query q;
     CHECK_STR(query_make("select=n:name,id::text,*,price", &q), "");
-    CHECK(q.select_count == 8 && q.select[0].column == 1 && slice_is(q.select[0].label, "n"));
-    CHECK(q.select[1].type.id == T_TEXT && q.select[1].conv && q.select[7].column == 2);
+    CHECK(q.select_count == 10 && q.select[0].column == 1 && slice_is(q.select[0].label, "n"));
+    CHECK(q.select[1].type.id == T_TEXT && q.select[1].conv && q.select[9].column == 2);
     CHECK_STR(query_make("select=", &q), "");
-    CHECK(q.select_count == 5);
+    CHECK(q.select_count == 7);
     CHECK_STR(query_make("", &q), "");
-    CHECK(q.select_count == 5 && !q.filter && q.limit == -1);
+    CHECK(q.select_count == 7 && !q.filter && q.limit == -1);
 }
 
 static void test_order(void)
@@ -132,8 +146,12 @@ static void test_errors(void)
         {"name=like.x\\", "22025"},
         {"select=id::nope", "42704"},
         {"name=match.x", "PENSTOCK_UNSUPPORTED"},
-        {"name=cs.x", "PENSTOCK_UNSUPPORTED"},
-        {"name=not.ov.x", "PENSTOCK_UNSUPPORTED"},
+        {"name=fts.x", "PENSTOCK_UNSUPPORTED"},
+        {"name=cs.x", "42883"},
+        {"doc=ov.[1]", "42883"},
+        {"tags=cs.x", "22P02"},
+        {"tags=like.x", "42883"},
+        {"or=(tags.cs.{a,b", "PGRST100"},
         {"raw->a=eq.1", "PENSTOCK_UNSUPPORTED"},
         {"id=eq(any).{1}", "PENSTOCK_UNSUPPORTED"},
         {"select=other(id)", "PENSTOCK_UNSUPPORTED"},
@@ -179,6 +197,7 @@ int main(void)
 {
     arena_init(&test_arena);
     RUN(test_operators);
+    RUN(test_containment);
     RUN(test_nulls);
     RUN(test_quoting);
     RUN(test_trees);

@@ -29,6 +29,10 @@ static void test_json_values(void)
     CHECK_STR(json(T_TIMESTAMP, "2026-01-02 03:04:05.670"), "\"2026-01-02T03:04:05.67\"");
     CHECK_STR(json(T_TIMESTAMPTZ, "2026-01-02 03:04:05+01"), "\"2026-01-02T02:04:05+00:00\"");
     CHECK_STR(json(T_JSONB, "{\"b\":1,\"a\":[1,2]}"), "{\"a\": [1, 2], \"b\": 1}");
+    CHECK_STR(json(T_ARRAYS + T_INT4, "{}"), "[]");
+    CHECK_STR(json(T_ARRAYS + T_INT4, "[2:3]={1,NULL}"), "[1,null]");
+    CHECK_STR(json(T_ARRAYS + T_TEXT, "{{a,\"q\\\"\"},{NULL,\"\"}}"), "[[\"a\",\"q\\\"\"],[null,\"\"]]");
+    CHECK_STR(json(T_ARRAYS + T_TIMESTAMP, "{2026-01-02 03:04:05}"), "[\"2026-01-02T03:04:05\"]");
     CHECK_STR(json(T_INTERVAL, "1 day 2 hours"), "\"1 day 02:00:00\"");
 }
 
