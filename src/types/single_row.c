@@ -19,8 +19,14 @@ const struct fn *fn_at_most_one_row(void)
 }
 
 /* Of a type, and of arrays of it. */
-#define SINGLE_OF(t) [t] = {"single_value", AGG_SINGLE_VALUE, 1, t, t, true, NULL}
-#define SINGLE(t)    SINGLE_OF(t), SINGLE_OF(T_ARRAYS + (t))
+#define SINGLE_OF(t)                 \
+    [t] = {.name = "single_value",   \
+           .kind = AGG_SINGLE_VALUE, \
+           .arg_count = 1,           \
+           .arg = t,                 \
+           .result = t,              \
+           .ordered = true}
+#define SINGLE(t) SINGLE_OF(t), SINGLE_OF(T_ARRAYS + (t))
 const struct agg *agg_single_value(enum type_id type)
 {
     static const struct agg rows[T_COUNT] = {
