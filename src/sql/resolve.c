@@ -525,6 +525,22 @@ bool is_ordered_set_name(const char *name)
     return false;
 }
 
+/* min and max of arrays: the elements must be ordered as their keys are, which jsonb's are not. */
+static bool check_ordered_array(struct bind *b, const char *name, const struct expr *e, struct sql_pos pos)
+{
+    if (e->type.id == T_UNKNOWN)
+        bind_error(b, ERR_CONFIG, pos, NULL,
+                   "could not determine polymorphic type because input has type unknown");
+    else if (!type_info(e->type.id)->comparable)
+        bind_error(b, ERR_CONFIG, pos, NULL, "could not identify a comparison function for type %s",
+                   type_info(e->type.id)->name);
+    else if (e->type.id == type_array(T_JSONB))
+        bind_error(b, ERR_UNSUPPORTED, pos, NULL, "%s() of jsonb[] is not supported yet", name);
+    else
+        return true;
+    return false;
+}
+
 const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count,
                                     struct expr **args, struct sql_pos pos)
 {
@@ -558,6 +574,10 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
     bool ok = true;
     for (uint32_t i = 0; i < count; i++) {
         struct type want = {arg_type(&cs.items[0], i), -1};
+        if (is_polymorphic(want.id)) {
+            ok &= check_ordered_array(b, name, args[i], pos);
+            continue;
+        }
         if (want.id == T_UNKNOWN)
             args[i] = coerce_unknown_to_text(b, args[i]);
         else if (args[i]->type.id != want.id)

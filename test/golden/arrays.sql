@@ -10,3 +10,6 @@ CREATE VIEW asked AS SELECT id FROM core.a WHERE n = ANY (nums) AND t LIKE ALL (
 CREATE VIEW grouped AS SELECT tags, count(*) AS n, count(DISTINCT nums) AS d FROM core.a GROUP BY tags;
 CREATE INDEX ON grouped (tags DESC);
 CREATE VIEW joined AS SELECT x.id, y.id AS other, array_length(x.nums, 1) AS l, array_append(y.tags, x.t) AS s FROM core.a x JOIN core.a y ON x.tags = y.tags;
+-- api collected
+CREATE VIEW collected AS SELECT x.id, ARRAY(SELECT y.n FROM core.a y WHERE y.t = x.t) AS a FROM core.a x;
+CREATE VIEW most AS SELECT t, max(nums) AS m FROM core.a GROUP BY t;

@@ -65,3 +65,67 @@ struct ast *pgq_any_array(struct pgq *c, A_Expr *e)
     a->args[1] = pgq_expr(c, e->rexpr);
     return a;
 }
+
+static const struct ast_query *first_select(const struct ast_query *q)
+{
+    while (q->kind != AST_SELECT)
+        q = q->left;
+    return q;
+}
+
+static struct ast *call(struct pgq *c, enum ast_kind kind, const char *name, uint32_t count, int location)
+{
+    struct ast *a = pgq_new(c, kind, location);
+    a->name = name;
+    a->arg_count = count;
+    a->args = ARENA_ARRAY(c->arena, struct ast *, count);
+    return a;
+}
+
+/* coalesce(array_agg(x), '{}') */
+static struct ast *collected(struct pgq *c, int location)
+{
+    struct ast *a = call(c, AST_COALESCE, NULL, 2, location),
+               *agg = call(c, AST_CALL, "array_agg", 1, location);
+    struct ast *column = pgq_new(c, AST_COLUMN, location), *none = pgq_new(c, AST_STRING, location);
+    column->names = ARENA_ARRAY(c->arena, const char *, 1);
+    column->names[0] = "x";
+    column->name_count = 1;
+    none->name = "{}";
+    agg->args[0] = column;
+    a->args[0] = agg;
+    a->args[1] = none;
+    return a;
+}
+
+/* ARRAY(q) is (SELECT coalesce(array_agg(x), '{}') FROM (q) AS "array" (x)). */
+struct ast *pgq_array_query(struct pgq *c, SubLink *s)
+{
+    struct ast_query *inner = pgq_query(c, s->subselect);
+    if (!inner)
+        return pgq_new(c, AST_BAD, s->location);
+    const struct ast_query *select = first_select(inner);
+    if (select->target_count != 1 || !select->targets[0].expr || select->targets[0].expr->kind == AST_STAR)
+        return bad(c, s->location, "ARRAY(subquery) but of a single named column");
+    if (inner->sort_count)
+        return bad(c, s->location,
+                   "ORDER BY in ARRAY(subquery), for which there is array_agg(... ORDER BY ...),");
+    struct ast_from *from = ARENA_NEW(c->arena, struct ast_from);
+    from->kind = AST_FROM_QUERY;
+    from->pos = pgq_pos(c, s->location);
+    from->query = inner;
+    from->alias = "array";
+    from->alias_column_count = 1;
+    from->alias_columns = ARENA_ARRAY(c->arena, const char *, 1);
+    from->alias_columns[0] = "x";
+    struct ast *a = pgq_new(c, AST_SCALAR, s->location);
+    a->query = ARENA_NEW(c->arena, struct ast_query);
+    a->query->pos = from->pos;
+    a->query->target_count = a->query->from_count = 1;
+    a->query->targets = ARENA_NEW(c->arena, struct ast_target);
+    a->query->targets[0].pos = from->pos;
+    a->query->targets[0].expr = collected(c, s->location);
+    a->query->from = ARENA_ARRAY(c->arena, struct ast_from *, 1);
+    a->query->from[0] = from;
+    return a;
+}

@@ -299,7 +299,7 @@ static struct ast *sublink(struct pgq *c, SubLink *s)
     case EXPR_SUBLINK: a = pgq_new(c, AST_SCALAR, s->location); break;
     case ALL_SUBLINK:
     case ANY_SUBLINK: a = quantified(c, s); break;
-    case ARRAY_SUBLINK: return bad(c, s->location, "ARRAY(subquery)");
+    case ARRAY_SUBLINK: return pgq_array_query(c, s);
     default: return bad(c, s->location, "comparing rows with a subquery");
     }
     a->query = pgq_query(c, s->subselect);

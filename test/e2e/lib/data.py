@@ -202,7 +202,7 @@ def random_views(tables):
         for c in plain[:3]:
             views.append(("%s_by_%s" % (t.name, c.name),
                           "SELECT %s, count(*) AS n FROM core.%s GROUP BY %s" % (c.name, t.name, c.name)))
-        ordered = [c for c in plain if c.kind not in ("bool", "bytea", "uuid", "ints", "words", "decs")][:4]
+        ordered = [c for c in plain if c.kind not in ("bool", "bytea", "uuid")][:4]
         if ordered:
             calls = ["min({0}) AS min_{0}, max({0}) AS max_{0}, count(DISTINCT {0}) AS d_{0}".format(c.name) for c in ordered]
             views.append(("%s_extremes" % t.name, "SELECT %s FROM core.%s" % (", ".join(calls), t.name)))

@@ -336,6 +336,8 @@ ARRAYS = [
     ("array_elements", "SELECT id, CASE WHEN array_ndims(ai) = 1 THEN ai || n4 END AS a, CASE WHEN array_ndims(ai) = 1 THEN array_remove(ai, 1) END AS b, CASE WHEN array_ndims(ai) = 1 THEN array_position(ai, 2) END AS c, CASE WHEN array_ndims(ai) = 1 THEN n8 || ai END AS d, CASE WHEN array_ndims(aw) = 1 THEN trim_array(aw, 1) END AS e FROM core.a"),
     ("array_join", "SELECT x.id, y.id AS other FROM core.a x JOIN core.a y ON x.ai = y.ai AND x.id < y.id"),
     ("array_join_left", "SELECT x.id, x.aw, count(y.id) AS n FROM core.a x LEFT JOIN core.a y ON x.aw = y.aw AND y.n4 > 0 GROUP BY x.id, x.aw"),
+    ("array_extremes", "SELECT g, min(ai) AS a, max(ai) AS b, max(aw) AS c, min(an) AS d, max(aw) FILTER (WHERE b) AS e FROM core.a GROUP BY g"),
+    ("array_subquery", "SELECT id, cardinality(ARRAY(SELECT c.qty FROM core.c c WHERE c.a_id = a.id)) AS n, ARRAY(SELECT max(c.qty) FROM core.c c WHERE c.a_id = a.id) AS m, ARRAY(SELECT x.n4 FROM core.a x WHERE x.id = a.id AND x.b) AS s, a.n4 = ANY (ARRAY(SELECT c.qty FROM core.c c WHERE c.a_id = a.id)) AS y FROM core.a a"),
     ("array_union", "SELECT ai AS x FROM core.a UNION SELECT ai::bigint[] FROM core.a"),
 ]
 
