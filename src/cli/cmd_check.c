@@ -72,8 +72,14 @@ static void print_unpublished(const struct catalog *c)
 /* The running version, or rather the one that the data directory was last written for. */
 static struct err *print_changes(const struct catalog *now, const char *data, enum contract_change *change)
 {
-    struct catalog *old;
-    TRY(catalog_load(data, &old));
+    struct catalog *old = NULL;
+    struct err *e = catalog_load(data, &old);
+    if (e) {
+        printf("\n%s holds a version that cannot be compared with: ", data);
+        err_print(stdout, e);
+        err_free(e);
+        return NULL;
+    }
     if (!old) {
         printf("\n%s holds no version yet: everything is new\n", data);
         return NULL;

@@ -474,6 +474,18 @@ static struct err *publish_catalog(struct run *r)
     return NULL;
 }
 
+/* The catalog is written anew at every start: one that cannot be read (of another version of the program) is no loss. */
+static void load_old_catalog(struct run *r)
+{
+    struct err *e = catalog_load(r->data, &r->old);
+    if (!e)
+        return;
+    char *text = err_text(e);
+    log_warn("store", "the catalog of the last run cannot be read; it is written anew", "error=\"%s\"", text);
+    free(text);
+    err_free(e);
+}
+
 static struct err *prepare(struct run *r, const struct cli_args *a)
 {
     TRY(app_load(a->config, &r->app));
@@ -485,7 +497,7 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
     TRY(repartition_finish(r->data, r->gate)); /* that an earlier run had begun */
     count_stored_shards(r);
-    TRY(catalog_load(r->data, &r->old));
+    load_old_catalog(r);
     TRY(choose_cores(r, a));
     TRY(fit_store(r));
     if (stop_requested)

@@ -92,6 +92,22 @@ def by_restart(report, server, c, box):
         report.equal("%s/filled" % what, found, sorted(filled))
 
 
+def other_catalog(report, server, c, box, views, names):
+    """What another version of the program left as its catalog is written anew; nothing else is."""
+    report.check("catalog/clean-stop", box.stop() == 0, "exit status not 0")
+    path = os.path.join(box.data, "catalog.json")
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text.replace('"slot"', '"place"'))
+    code, out, err = box.command("check", "-c", box.config, "--data", box.data)
+    report.check("catalog/check", code == 0 and "cannot be compared" in out, "exit %d: %s" % (code, (out + err)[-300:]))
+    mark = box.log_mark()
+    box.start()
+    report.equal("catalog/filled", filled_views(box.log_since(mark)), [])
+    compare(report, box, c, views, names, "catalog")
+
+
 def apply(box, *more):
     return box.command("apply", "-c", box.config, "--data", box.data, *more, timeout_s=60)
 
@@ -183,6 +199,7 @@ def main():
         compare(report, box, c, FIRST, ["per_account", "big"], "first")
         before = copies(server)
         report.section("restart", by_restart, report, server, c, box)
+        report.section("catalog", other_catalog, report, server, c, box, CHANGED, ["aaa", "per_account", "big"])
         done = report.section("apply", while_running, report, server, c, box)
         if done:
             report.section("refused", refused, report, server, c, box, *done)
