@@ -212,12 +212,24 @@ static uint32_t row_shard(struct op *op, struct exchange_state *s, const struct 
     return hash_shard(hash_bytes(s->scratch.p, s->scratch.len), op->graph->env.shard_count);
 }
 
+static void send_everywhere(struct op *op, struct exchange_state *s, const struct batch *b)
+{
+    for (uint32_t to = 0; to < op->graph->env.shard_count; to++)
+        for (uint32_t r = 0; to != op->graph->env.shard && r < b->row_count; r++)
+            send_row(op, s, to, b, r);
+    op_emit(op, b);
+}
+
 static void exchange_push(struct op *op, uint32_t input, const struct batch *b)
 {
     (void)input;
     struct exchange_state *s = op->state;
     if (op->graph->env.shard_count == 1) {
         op_emit(op, b);
+        return;
+    }
+    if (op->node->u.exchange.everywhere) {
+        send_everywhere(op, s, b);
         return;
     }
     for (uint32_t r = 0; r < b->row_count; r++) {

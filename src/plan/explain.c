@@ -188,7 +188,7 @@ static void put_view(struct buf *b, const struct plan_view *v)
 static void put_exchange(struct buf *b, const struct plan_node *n)
 {
     if (!n->u.exchange.key_count) {
-        buf_put_str(b, " to one shard");
+        buf_put_str(b, n->u.exchange.everywhere ? " to all shards" : " to one shard");
         return;
     }
     buf_put_str(b, " by ");

@@ -83,7 +83,10 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         return;
     case PLAN_SET: buf_printf(b, " %d %d", (int)n->u.set.kind, n->u.set.all); return;
     case PLAN_TOP: put_top(b, n); return;
-    case PLAN_EXCHANGE: put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys); return;
+    case PLAN_EXCHANGE:
+        buf_put_str(b, n->u.exchange.everywhere ? " everywhere" : "");
+        put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys);
+        return;
     case PLAN_VIEW: buf_printf(b, " %s", n->u.view->name); return;
     case PLAN_UNION_ALL: return;
     }
@@ -240,5 +243,12 @@ struct plan_node *node_map(struct planner *p, struct plan_node *in, uint32_t cou
     for (uint32_t i = 0; i < count; i++)
         n.schema.columns[i] = (struct column){
             .name = names[i], .type = exprs[i]->type, .not_null = is_not_null(exprs[i], &in->schema)};
+    return node_get(p, n);
+}
+
+struct plan_node *node_everywhere(struct planner *p, struct plan_node *in)
+{
+    struct plan_node n = draft_of(p, PLAN_EXCHANGE, in);
+    n.u.exchange.everywhere = true;
     return node_get(p, n);
 }

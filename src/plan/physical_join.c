@@ -150,10 +150,47 @@ static struct plan_node *place_like(struct planner *p, struct plan_node *in, con
     return partition_exactly(p, in, count, keys);
 }
 
+/* It never has more than one row: a global aggregate, or DISTINCT of a constant. */
+static bool has_one_row(const struct plan_node *n)
+{
+    while (n->kind == PLAN_FILTER || n->kind == PLAN_MAP || n->kind == PLAN_EXCHANGE)
+        n = n->inputs[0];
+    if (n->kind != PLAN_AGGREGATE)
+        return false;
+    if (n->u.agg.key_count == 0)
+        return true;
+    const struct plan_node *in = n->inputs[0];
+    in = in->kind == PLAN_EXCHANGE ? in->inputs[0] : in;
+    return n->u.agg.key_count == 1 && in->kind == PLAN_MAP && in->u.exprs[n->u.agg.keys[0]]->kind == EX_CONST;
+}
+
+static bool is_on_one_shard(struct planner *p, const struct plan_node *n)
+{
+    const struct node_info *info = node_info(p, n);
+    return info->is_partitioned && info->part.count == 0;
+}
+
+/* Without keys all rows would have to meet on one shard. A single row goes to the others instead. */
+static bool place_everywhere(struct join_draft *d, enum rel_join_kind kind)
+{
+    for (uint32_t one = 2; one-- > 0;) {
+        struct plan_node **n = &d->sides[one].node;
+        if (kind == REL_FULL || (one == 0 && kind != REL_INNER))
+            return false; /* what it preserves it would preserve on every shard */
+        if (!has_one_row(*n) || is_on_one_shard(d->p, d->sides[1 - one].node))
+            continue;
+        *n = node_everywhere(d->p, *n);
+        return true;
+    }
+    return false;
+}
+
 /* Brings rows with equal keys together: a side that is placed by (some of) its keys stays, the other follows. */
-static void place(struct join_draft *d, uint32_t *const columns[2])
+static void place(struct join_draft *d, enum rel_join_kind kind, uint32_t *const columns[2])
 {
     struct planner *p = d->p;
+    if (d->key_count == 0 && place_everywhere(d, kind))
+        return;
     uint32_t cap = d->key_count;
     for (uint32_t s = 0; s < 2; s++) {
         uint32_t parts = node_info(p, d->sides[s].node)->part.count;
@@ -281,7 +318,8 @@ static bool is_empty(const struct plan_node *n)
     for (;; n = n->inputs[0]) {
         if (n->kind == PLAN_FILTER && some_never_holds(n->u.filter, &n->schema))
             return true;
-        if (n->kind != PLAN_FILTER && n->kind != PLAN_MAP && n->kind != PLAN_EXCHANGE)
+        bool groups = n->kind == PLAN_AGGREGATE && n->u.agg.key_count > 0;
+        if (n->kind != PLAN_FILTER && n->kind != PLAN_MAP && n->kind != PLAN_EXCHANGE && !groups)
             return false;
     }
 }
@@ -365,7 +403,7 @@ struct port physical_join(struct planner *p, struct rel *r)
     for (uint32_t i = 0; i < 2; i++)
         columns[i] = key_columns(&d, i);
     only_nullable(&d, columns);
-    place(&d, columns);
+    place(&d, r->u.join.kind, columns);
     struct plan_node n = {.kind = PLAN_JOIN, .input_count = 2};
     n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, 2);
     n.inputs[0] = d.sides[0].node;

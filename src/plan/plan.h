@@ -100,6 +100,8 @@ struct plan_node {
         struct { /* PLAN_EXCHANGE: key_count 0 sends everything to the shard of the empty key */
             uint32_t key_count;
             uint32_t *keys;
+            bool
+                everywhere; /* instead: every row to every shard. Only a join reads it, whose other side is spread */
         } exchange;
         const struct plan_view *view; /* PLAN_VIEW */
     } u;

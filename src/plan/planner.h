@@ -100,6 +100,7 @@ struct node_info *node_info(struct planner *p, const struct plan_node *n);
 struct plan_node *node_filter(struct planner *p, struct plan_node *in, struct expr *filter);
 struct plan_node *node_map(struct planner *p, struct plan_node *in, uint32_t count, struct expr **exprs,
                            const char *const *names);
+struct plan_node *node_everywhere(struct planner *p, struct plan_node *in);
 struct plan_node *node_exchange(struct planner *p, struct plan_node *in, uint32_t count,
                                 const uint32_t *keys);
 

@@ -124,7 +124,7 @@ static void inherit(struct planner *p, const struct plan_node *n, struct node_in
 static void derive_exchange(struct planner *p, const struct plan_node *n, struct node_info *info)
 {
     inherit(p, n, info);
-    info->is_partitioned = true;
+    info->is_partitioned = !n->u.exchange.everywhere;
     info->part = list_of(p, n->u.exchange.key_count, n->u.exchange.keys);
     /* columns equal to the exchange's key serve as well */
     for (uint32_t i = 0; i < info->key_count; i++)
@@ -316,6 +316,11 @@ static void put_both_keys(struct planner *p, const struct plan_node *n, struct n
     put_key(info, both);
 }
 
+static bool is_everywhere(const struct plan_node *n)
+{
+    return n->kind == PLAN_EXCHANGE && n->u.exchange.everywhere;
+}
+
 static void derive_join(struct planner *p, const struct plan_node *n, struct node_info *info)
 {
     enum join_kind kind = n->u.join.kind;
@@ -325,6 +330,11 @@ static void derive_join(struct planner *p, const struct plan_node *n, struct nod
     if (l->is_partitioned && (kind != JOIN_FULL || l->part.count == 0)) {
         info->is_partitioned = true;
         info->part = lift(p, n, &l->part, 0, inner);
+    }
+    const struct node_info *r = node_info(p, n->inputs[1]);
+    if (inner && is_everywhere(n->inputs[0]) && r->is_partitioned) {
+        info->is_partitioned = true;
+        info->part = lift(p, n, &r->part, 1, true);
     }
     if (join_outputs_left(kind)) { /* rows of the left side, as they are */
         put_side_keys(p, n, info, 0, false);

@@ -79,12 +79,33 @@ static struct rel *prune_map(struct planner *p, struct rel *r, const struct attr
     return map;
 }
 
+static bool mentions_rel(struct planner *p, const struct rel *r, const struct expr *e)
+{
+    struct attrset s = {0};
+    attrset_add_rel(p, &s, r);
+    return e && attrset_meets(&s, e);
+}
+
+/* One row if in has any: what a condition that asks for no more joins with, so that it hears of the first and last row
+ * alone. */
+static struct rel *whether_any(struct planner *p, struct rel *in)
+{
+    struct rel *rows = only_rows(p, in), *r = rel_new(p->s, REL_AGGREGATE, 1, 1);
+    r->inputs[0] = rows;
+    r->attrs[0] = rows->attrs[0];
+    r->u.agg.key_count = r->u.agg.group_count = 1;
+    rel_seal(r);
+    return r;
+}
+
 static struct rel *prune_join(struct planner *p, struct rel *r, const struct attrset *need)
 {
     if (r->u.join.kind == REL_MARK && !attrset_has(need, r->attrs[r->attr_count - 1]))
         return prune(p, r->inputs[0], need); /* nobody asks */
     struct attrset below = union_of(p, need, r->u.join.on);
     struct rel *left = prune(p, r->inputs[0], &below), *right = prune(p, r->inputs[1], &below);
+    if (join_keeps_left_only(r->u.join.kind) && !mentions_rel(p, r->inputs[1], r->u.join.on))
+        right = whether_any(p, right);
     return narrow(p, rejoin(p, r, r->u.join.kind, left, right, r->u.join.on), need);
 }
 

@@ -78,7 +78,8 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
     switch (r->kind) {
     case REL_TABLE:
     case REL_VIEW:
-    case REL_UNION_ALL: return true;
+    case REL_UNION_ALL:
+    case REL_SET: return true;
     case REL_FILTER: to->u.filter = copy_expr(c, r->u.filter); return true;
     case REL_MAP:
         to->u.exprs = ARENA_ARRAY(c->s->arena, struct expr *, r->attr_count + 1);
