@@ -24,6 +24,8 @@ struct rank_node {
     struct rank_node *chain; /* the owner's: its list of touched nodes */
     bool touched;            /* the owner's */
     uint8_t levels;
+    uint32_t order_end;       /* the owner's: where its order columns end in the key */
+    void *owned;              /* the owner's */
     uint32_t key_len, row_at; /* the row is key bytes row_at .. key_len */
     struct rank_link links[]; /* then key bytes */
 };

@@ -169,6 +169,50 @@ static void put_top(struct buf *b, const struct plan_node *n)
         put_sort(b, &n->schema, n->u.top.order_count, n->u.top.order);
 }
 
+static void put_frame(struct buf *b, const struct window_frame *f)
+{
+    static const char *const modes[] = {"RANGE", "ROWS", "GROUPS"};
+    static const char *const bounds[] = {"UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING",
+                                         "UNBOUNDED FOLLOWING"};
+    static const char *const excludes[] = {"", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"};
+    if (f->mode == FRAME_RANGE && f->start == FRAME_UNBOUNDED_PRECEDING && f->end == FRAME_CURRENT &&
+        f->exclude == EXCLUDE_NOTHING)
+        return; /* what is meant when none is written */
+    buf_printf(b, " %s ", modes[f->mode]);
+    for (int i = 0; i < 2; i++) {
+        enum frame_bound bound = i ? f->end : f->start;
+        buf_put_str(b, i ? " TO " : "");
+        if (bound == FRAME_PRECEDING || bound == FRAME_FOLLOWING)
+            buf_printf(b, "%lld ", (long long)(i ? f->end_offset : f->start_offset));
+        buf_put_str(b, bounds[bound]);
+    }
+    buf_put_str(b, excludes[f->exclude]);
+}
+
+static void put_window(struct buf *b, const struct plan_node *n)
+{
+    const struct schema *in = &n->inputs[0]->schema;
+    if (n->u.window.partition_count) {
+        buf_put_str(b, " by ");
+        put_columns(b, in, n->u.window.partition_count, n->u.window.partition);
+    }
+    if (n->u.window.order_count)
+        put_sort(b, in, n->u.window.order_count, n->u.window.order);
+    for (uint32_t i = 0; i < n->u.window.call_count; i++) {
+        const struct plan_window_call *c = &n->u.window.calls[i];
+        buf_printf(b, "%s%s", i ? ", " : ": ",
+                   c->agg ? c->agg->name : n->schema.columns[in->column_count + i].name);
+        if (c->agg && !c->arg_count)
+            buf_put_str(b, "(*)");
+        else
+            put_columns(b, in, c->arg_count, c->args);
+        if (c->filter != PLAN_NO_COLUMN)
+            buf_printf(b, " FILTER (WHERE %s)", column_label(in, c->filter));
+        if (c->kind == WINDOW_AGGREGATE || c->kind >= WINDOW_FIRST_VALUE)
+            put_frame(b, &c->frame);
+    }
+}
+
 static void put_table(struct buf *b, const struct table_def *t)
 {
     buf_printf(b, " %s.%s", t->source, t->name);
@@ -212,6 +256,7 @@ static void put_node(struct buf *b, const struct plan_node *n)
                    n->u.set.all ? " all" : "");
         return;
     case PLAN_TOP: put_top(b, n); return;
+    case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE: put_exchange(b, n); return;
     case PLAN_VIEW: put_view(b, n->u.view); return;
     case PLAN_UNION_ALL: return;

@@ -185,6 +185,39 @@ static void hash_top(struct planner *p, struct buf *b, const struct plan_node *n
     info->row_hash = finish(b);
 }
 
+static void hash_window(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    uint32_t own = n->inputs[0]->schema.column_count;
+    memcpy(info->column_hash, in->column_hash, own * sizeof(uint64_t));
+    info->row_hash = in->row_hash;
+    buf_put_str(b, "window by");
+    put_hash(b, in->row_hash);
+    for (uint32_t i = 0; i < n->u.window.partition_count; i++)
+        put_hash(b, in->column_hash[n->u.window.partition[i]]);
+    buf_put_str(b, " order");
+    put_sort(b, in, n->u.window.order_count, n->u.window.order);
+    buf_put_str(b, " columns");
+    for (uint32_t i = 0; i < own; i++) /* they tell rows apart */
+        put_hash(b, in->column_hash[i]);
+    uint64_t window = finish(b);
+    for (uint32_t i = 0; i < n->u.window.call_count; i++) {
+        const struct plan_window_call *c = &n->u.window.calls[i];
+        const struct window_frame *f = &c->frame;
+        put_hash(b, window);
+        buf_printf(b, " %d %s %d/%d/%d/%d/%lld/%lld", (int)c->kind, c->agg ? c->agg->name : "", (int)f->mode,
+                   (int)f->start, (int)f->end, (int)f->exclude, (long long)f->start_offset,
+                   (long long)f->end_offset);
+        for (uint32_t k = 0; k < c->arg_count; k++)
+            put_hash(b, in->column_hash[c->args[k]]);
+        if (c->filter != PLAN_NO_COLUMN) {
+            buf_put_str(b, " filter");
+            put_hash(b, in->column_hash[c->filter]);
+        }
+        info->column_hash[own + i] = finish(b);
+    }
+}
+
 static void hash_union(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
 {
     buf_put_str(b, "union all");
@@ -227,6 +260,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_JOIN: hash_join(p, &b, n, info); break;
     case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;
     case PLAN_TOP: hash_top(p, &b, n, info); break;
+    case PLAN_WINDOW: hash_window(p, &b, n, info); break;
     case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
     case PLAN_SET: hash_set(p, &b, n, info); break;
     case PLAN_EXCHANGE:

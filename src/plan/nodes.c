@@ -55,6 +55,22 @@ static void put_top(struct buf *b, const struct plan_node *n)
                n->u.top.with_ties, n->u.top.is_local);
 }
 
+static void put_window(struct buf *b, const struct plan_node *n)
+{
+    put_u32s(b, "p", n->u.window.partition_count, n->u.window.partition);
+    put_order(b, n->u.window.order_count, n->u.window.order);
+    for (uint32_t i = 0; i < n->u.window.call_count; i++) {
+        const struct plan_window_call *c = &n->u.window.calls[i];
+        const struct window_frame *f = &c->frame;
+        buf_printf(b, " %d/%s/%u/%u/%u", (int)c->kind, c->agg ? c->agg->name : "",
+                   c->agg ? (unsigned)c->agg->arg : 0, c->agg ? (unsigned)c->agg->kind : 0,
+                   (unsigned)c->filter);
+        put_u32s(b, "a", c->arg_count, c->args);
+        buf_printf(b, " %d/%d/%d/%d/%lld/%lld", (int)f->mode, (int)f->start, (int)f->end, (int)f->exclude,
+                   (long long)f->start_offset, (long long)f->end_offset);
+    }
+}
+
 static void put_parameters(struct buf *b, const struct plan_node *n)
 {
     switch (n->kind) {
@@ -83,6 +99,7 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         return;
     case PLAN_SET: buf_printf(b, " %d %d", (int)n->u.set.kind, n->u.set.all); return;
     case PLAN_TOP: put_top(b, n); return;
+    case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE:
         buf_put_str(b, n->u.exchange.everywhere ? " everywhere" : "");
         put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys);

@@ -336,6 +336,7 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_JOIN: return physical_join(p, r);
     case REL_APPLY: break; /* unnested by the binder */
     case REL_TOP: return physical_top(p, r);
+    case REL_WINDOW: return physical_window(p, r);
     case REL_AGGREGATE: return physical_aggregate(p, r);
     case REL_UNION_ALL: return physical_union(p, r);
     case REL_SET: return physical_set(p, r);

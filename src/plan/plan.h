@@ -12,6 +12,7 @@
 #include "data/table.h"
 #include "plan/expr.h"
 #include "types/agg.h"
+#include "types/window.h"
 
 enum plan_kind {
     PLAN_TABLE, /* the mirror of a table: emits its deltas, partitioned by hash of the key (keyless: whole row) */
@@ -19,6 +20,7 @@ enum plan_kind {
     PLAN_MAP,    /* one expression per output column */
     PLAN_JOIN,
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
+    PLAN_WINDOW,    /* the input's columns ++ window functions */
     PLAN_TOP,       /* of each partition the rows at some places of its order; the input's columns */
     PLAN_UNION_ALL,
     PLAN_SET,      /* INTERSECT and EXCEPT [ALL] of inputs[0] and inputs[1], which have the same columns */
@@ -52,6 +54,14 @@ struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     uint32_t order_count; /* ORDER BY inside the call */
     const struct agg_order *order;
     double fraction; /* percentiles; NaN: NULL */
+};
+
+struct plan_window_call {
+    enum window_kind kind;
+    const struct agg *agg; /* WINDOW_AGGREGATE */
+    uint32_t arg_count;
+    uint32_t args[WINDOW_ARGS_MAX], filter; /* columns; filter may be PLAN_NO_COLUMN */
+    struct window_frame frame;
 };
 
 struct plan_node {
@@ -88,6 +98,14 @@ struct plan_node {
             enum set_kind kind;
             bool all;
         } set;
+        struct
+        { /* PLAN_WINDOW: rows that the order leaves equal are peers, and stand by all columns in turn */
+            uint32_t partition_count, order_count;
+            uint32_t *partition;
+            struct key_column *order;
+            uint32_t call_count;
+            struct plan_window_call *calls;
+        } window;
         struct
         { /* PLAN_TOP: rows offset .. offset + limit - 1 of the order; equal ones by all columns in turn */
             uint32_t partition_count, order_count;

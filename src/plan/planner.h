@@ -83,7 +83,8 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need);
 struct port physical(struct planner *p, struct rel *r);
 struct port physical_join(struct planner *p, struct rel *r);
 struct port physical_set(struct planner *p, struct rel *r);
-struct port physical_top(struct planner *p, struct rel *r); /* physical_top.c */
+struct port physical_window(struct planner *p, struct rel *r); /* physical_top.c */
+struct port physical_top(struct planner *p, struct rel *r);    /* physical_top.c */
 /* Rows that agree on these columns are on one shard. */
 bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count,
                            const uint32_t *keys);

@@ -356,6 +356,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     case PLAN_VIEW: inherit(p, n, info); return;
     case PLAN_MAP: derive_map(p, n, info); return;
     case PLAN_JOIN: derive_join(p, n, info); return;
+    case PLAN_WINDOW: inherit(p, n, info); return;
     case PLAN_TOP: derive_top(p, n, info); return;
     case PLAN_AGGREGATE: derive_aggregate(p, n, info); return;
     case PLAN_UNION_ALL: derive_union(p, n, info); return;

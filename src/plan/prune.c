@@ -158,6 +158,44 @@ static struct rel *prune_top(struct planner *p, struct rel *r, const struct attr
     return narrow(p, top, need);
 }
 
+static struct rel *prune_window(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    uint32_t n = r->u.window.call_count, own = r->attr_count - n, calls = 0;
+    struct attrset below = {0};
+    struct rel_window_call *kept = ARENA_ARRAY(p->arena, struct rel_window_call, n + 1);
+    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, n + 1);
+    for (uint32_t i = 0; i < own; i++)
+        if (attrset_has(need, r->attrs[i]))
+            attrset_add(p, &below, r->attrs[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!attrset_has(need, r->attrs[own + i]))
+            continue;
+        const struct rel_window_call *c = &r->u.window.calls[i];
+        attrs[calls] = r->attrs[own + i];
+        kept[calls++] = *c;
+        for (uint32_t k = 0; k < c->arg_count; k++)
+            attrset_add(p, &below, c->args[k]);
+        if (c->filter != REL_NO_ATTR)
+            attrset_add(p, &below, c->filter);
+    }
+    if (!calls)
+        return prune(p, r->inputs[0], &below);
+    for (uint32_t i = 0; i < r->u.window.partition_count; i++)
+        attrset_add(p, &below, r->u.window.partition[i]);
+    for (uint32_t i = 0; i < r->u.window.order_count; i++)
+        attrset_add(p, &below, r->u.window.order[i].attr);
+    struct rel *in = prune(p, r->inputs[0], &below);
+    struct rel *out = rel_new(p->s, REL_WINDOW, 1, in->attr_count + calls);
+    out->inputs[0] = in;
+    out->u.window = r->u.window;
+    out->u.window.calls = kept;
+    out->u.window.call_count = calls;
+    memcpy(out->attrs, in->attrs, in->attr_count * sizeof(*attrs));
+    memcpy(out->attrs + in->attr_count, attrs, calls * sizeof(*attrs));
+    rel_seal(out);
+    return narrow(p, out, need);
+}
+
 /* Exactly these attributes of r, in this order. */
 static struct rel *pick(struct planner *p, struct rel *r, uint32_t count, const uint32_t *attrs)
 {
@@ -233,6 +271,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_JOIN: return prune_join(p, r, need);
     case REL_APPLY: break; /* unnested by the binder */
     case REL_TOP: return prune_top(p, r, need);
+    case REL_WINDOW: return prune_window(p, r, need);
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
     case REL_SET: return prune_set(p, r, need);

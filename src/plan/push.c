@@ -129,15 +129,16 @@ static struct rel *push_aggregate(struct planner *p, struct rel *r, struct expr 
     return filtered(p, copy, above);
 }
 
-/* ---- top ---- */
+/* ---- top and windows ---- */
 
 /* Only what leaves out whole partitions may go first. */
-static struct rel *push_top(struct planner *p, struct rel *r, struct expr *filter)
+static struct rel *push_parted(struct planner *p, struct rel *r, struct expr *filter, uint32_t count,
+                               const uint32_t *partition)
 {
     struct attrset keys = {0};
     struct expr *below = NULL, *above = NULL;
-    for (uint32_t i = 0; i < r->u.top.partition_count; i++)
-        attrset_add(p, &keys, r->u.top.partition[i]);
+    for (uint32_t i = 0; i < count; i++)
+        attrset_add(p, &keys, partition[i]);
     for (uint32_t i = 0; i < conjunct_count(filter); i++) {
         struct expr *c = conjunct_at(filter, i);
         struct expr **to = attrset_meets(&keys, c) && attrset_covers(&keys, c) ? &below : &above;
@@ -175,7 +176,8 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
     case REL_MAP: return push_map(p, r, filter);
     case REL_UNION_ALL: return push_union(p, r, filter);
     case REL_SET: return push_set(p, r, filter);
-    case REL_TOP: return push_top(p, r, filter);
+    case REL_TOP: return push_parted(p, r, filter, r->u.top.partition_count, r->u.top.partition);
+    case REL_WINDOW: return push_parted(p, r, filter, r->u.window.partition_count, r->u.window.partition);
     case REL_AGGREGATE: return push_aggregate(p, r, filter);
     case REL_JOIN: return push_join(p, r, filter);
     case REL_APPLY: break; /* unnested by the binder */

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "types/window.h"
 
 struct sql_pos { /* in the user's file, 1-based; column in characters */
     int line, column;
@@ -67,6 +68,17 @@ struct ast_sort { /* one item of ORDER BY */
     struct ast *expr;
     bool desc, nulls_first;
 };
+struct ast_window { /* OVER (...), or an item of WINDOW */
+    struct sql_pos pos;
+    const char *name; /* of WINDOW's item; of OVER: taken as it is */
+    const char *base; /* the window that this one completes */
+    uint32_t partition_count, sort_count;
+    struct ast **partition;
+    struct ast_sort *sorts;
+    bool has_frame;
+    struct window_frame frame;
+    struct ast *start_offset, *end_offset;
+};
 struct ast {
     enum ast_kind kind;
     bool flag, symmetric, star, distinct;
@@ -81,6 +93,7 @@ struct ast {
     struct ast_sort *order;
     struct ast_type *type;
     struct ast_query *query;
+    struct ast_window *over; /* AST_CALL */
 };
 
 struct ast_target {
@@ -136,6 +149,8 @@ struct ast_query {
     struct ast_from **from;
     struct ast *where, *having;
     struct ast **group;
+    uint32_t window_count;
+    struct ast_window **windows;
     bool has_distinct_on;
     uint32_t distinct_on_count, sort_count;
     struct ast **distinct_on;

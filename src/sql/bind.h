@@ -74,12 +74,34 @@ struct sublinks {
     uint32_t count, cap;
     struct sublink *items;
 };
+/* A window function found in an expression, before its window is placed (bind_window.c). Exprs are indices of hidden
+ * targets once bind_windows has put them there. */
+struct bound_window {
+    enum window_kind kind;
+    const struct agg *agg;
+    uint32_t arg_count;
+    struct expr *args[WINDOW_ARGS_MAX], *filter;
+    uint32_t partition_count, order_count;
+    struct expr **partition, **order;
+    bool *desc, *nulls_first;
+    struct window_frame frame;
+    uint32_t attr;  /* what stands for its result */
+    uint32_t first; /* hidden target of the first of: args, filter, partition, order */
+    bool placed;
+};
+struct bound_windows {
+    uint32_t count, cap;
+    struct bound_window *items;
+    const struct ast_query *query; /* whose WINDOW names are known */
+};
 struct expr_env { /* where an expression stands */
     struct bind *b;
     const struct scope *scope;
     const char *clause;        /* "WHERE", for messages */
     struct bound_calls *calls; /* NULL: aggregates are not allowed here */
     bool in_aggregate;
+    struct bound_windows *windows; /* NULL: window functions are not allowed here */
+    bool in_window;
     struct sublinks *links; /* NULL: subqueries are not allowed here */
     uint32_t depth;
 };
@@ -137,6 +159,14 @@ bool bind_top(struct bind *b, const struct ast_query *q, const struct bound_sort
               struct rel **input);
 /* The same for a set operation, whose ORDER BY sees output columns alone. */
 bool bind_top_of_set(struct bind *b, const struct ast_query *q, struct bound_query *out);
+
+/* bind_window.c */
+struct expr *bind_window_call(struct expr_env *env, const struct ast *a);
+bool is_window_name(const char *name);
+/* What the window functions are about, as hidden targets: grouping sees them like the rest of the select list. */
+void hide_windows(struct bind *b, struct targets *t, struct bound_windows *w);
+/* *input with the results of all window functions beside its columns. */
+bool place_windows(struct bind *b, const struct targets *t, struct bound_windows *w, struct rel **input);
 
 /* bind_select.c */
 bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out);

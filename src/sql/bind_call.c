@@ -28,10 +28,6 @@ static const char *const changing[] = {
     "current_database",
     "inet_client_addr",
 };
-static const char *const window_only[] = {
-    "row_number", "rank", "dense_rank",  "percent_rank", "cume_dist", "ntile",
-    "lag",        "lead", "first_value", "last_value",   "nth_value",
-};
 static const char *const hypothetical_set[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
 static const char *const other_aggregates[] = {
     "xmlagg",
@@ -64,8 +60,6 @@ static const char *refusal(const struct ast *a)
         return "its value changes without a change of any table";
     if (a->within_group && IS_IN(a->name, hypothetical_set))
         return "it is a hypothetical-set aggregate";
-    if (IS_IN(a->name, window_only))
-        return "it is a window function";
     if (IS_IN(a->name, other_aggregates))
         return "the documentation lists the aggregates that are";
     if (IS_IN(a->name, set_returning))
@@ -391,6 +385,8 @@ struct expr *bind_call(struct expr_env *env, const struct ast *a)
         bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "%s() is not supported yet: %s", a->name, why);
         return NULL;
     }
+    if (a->over || is_window_name(a->name))
+        return bind_window_call(env, a);
     if (is_aggregate_name(a->name))
         return aggregate(env, a);
     const char *what = only_of_aggregates(a);

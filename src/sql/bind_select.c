@@ -182,10 +182,14 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     struct bound_calls calls = {0};
     struct sublinks links = {0};
     struct expr_env env = {.b = b, .scope = &scope, .clause = "SELECT", .calls = &calls, .links = &links};
+    struct bound_windows windows = {.query = q};
+    env.windows = &windows;
     struct targets targets = {0};
     bool ok = bind_targets(&env, q, &targets);
     struct bound_sorts sorts = {0};
     ok &= bind_sorts(&env, q, &targets, &sorts);
+    hide_windows(b, &targets, &windows);
+    env.windows = NULL;
     env.clause = "HAVING";
     struct expr *having = q->having ? bind_boolean(&env, q->having, "HAVING") : NULL;
     ok &= filtered && (!q->having || having);
@@ -197,6 +201,9 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
         return false;
     targets.exprs = out->branches[0].exprs;
     struct rel *result = place_links(b, out->branches[0].input, &links);
+    if (!place_windows(b, &targets, &windows, &result))
+        return false;
+    targets.count = q->distinct ? targets.visible : targets.count;
     if (q->distinct && !make_distinct(b, &targets, &result))
         return false;
     if (!bind_top(b, q, &sorts, &targets, &result))

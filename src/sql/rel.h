@@ -12,6 +12,7 @@
 #include "sql/ast.h"
 #include "sql/expr.h"
 #include "types/agg.h"
+#include "types/window.h"
 
 enum rel_kind {
     REL_TABLE,  /* u.table; attrs are all its columns in order */
@@ -20,7 +21,8 @@ enum rel_kind {
     REL_MAP,    /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
     REL_JOIN,   /* attrs: left ++ right; of a semi and anti join the left's, of a mark join left ++ mark */
     REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
-    REL_TOP,   /* u.top: of each partition the rows at some places of an order; attrs are the input's */
+    REL_WINDOW,    /* u.window; attrs: the input's ++ calls */
+    REL_TOP,       /* u.top: of each partition the rows at some places of an order; attrs are the input's */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
     REL_UNION_ALL, /* attrs[i] is each input's attrs[i] */
     REL_SET        /* u.set of two inputs; attrs[i] is each input's attrs[i] */
@@ -49,6 +51,13 @@ struct rel_call { /* one aggregate */
     const struct agg_order *order;
     double fraction; /* percentiles; NaN: NULL */
 };
+struct rel_window_call {
+    enum window_kind kind;
+    const struct agg *agg; /* WINDOW_AGGREGATE */
+    uint32_t arg_count;
+    uint32_t args[WINDOW_ARGS_MAX], filter; /* attributes; filter may be REL_NO_ATTR */
+    struct window_frame frame;
+};
 struct rel_order { /* one column of an ORDER BY */
     uint32_t attr;
     bool desc, nulls_first;
@@ -72,6 +81,13 @@ struct rel {
             struct sql_pos pos; /* of REL_APPLY: where the subquery stands */
             bool three_valued;  /* a mark is NULL where nothing matches but `on` was NULL for some pair */
         } join;                 /* REL_JOIN, REL_APPLY */
+        struct {
+            uint32_t partition_count, order_count;
+            uint32_t *partition;
+            struct rel_order *order;
+            uint32_t call_count;
+            struct rel_window_call *calls;
+        } window;
         struct {
             uint32_t partition_count, order_count;
             uint32_t *partition;

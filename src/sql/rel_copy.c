@@ -73,6 +73,28 @@ static void copy_top(struct copying *c, const struct rel *r, struct rel *to)
     }
 }
 
+static void copy_window(struct copying *c, const struct rel *r, struct rel *to)
+{
+    uint32_t parts = r->u.window.partition_count, orders = r->u.window.order_count,
+             n = r->u.window.call_count;
+    to->u.window.partition = ARENA_ARRAY(c->s->arena, uint32_t, parts + 1);
+    to->u.window.order = ARENA_ARRAY(c->s->arena, struct rel_order, orders + 1);
+    to->u.window.calls = ARENA_ARRAY(c->s->arena, struct rel_window_call, n + 1);
+    for (uint32_t i = 0; i < parts; i++)
+        to->u.window.partition[i] = copy_of(c, r->u.window.partition[i]);
+    for (uint32_t i = 0; i < orders; i++) {
+        to->u.window.order[i] = r->u.window.order[i];
+        to->u.window.order[i].attr = copy_of(c, r->u.window.order[i].attr);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct rel_window_call *call = &to->u.window.calls[i];
+        *call = r->u.window.calls[i];
+        for (uint32_t k = 0; k < call->arg_count; k++)
+            call->args[k] = copy_of(c, call->args[k]);
+        call->filter = copy_of(c, call->filter);
+    }
+}
+
 static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *to)
 {
     switch (r->kind) {
@@ -88,6 +110,7 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
         return true;
     case REL_JOIN:
     case REL_APPLY: to->u.join.on = copy_expr(c, r->u.join.on); return true;
+    case REL_WINDOW: copy_window(c, r, to); return true;
     case REL_TOP: copy_top(c, r, to); return true;
     case REL_AGGREGATE:
         to->u.agg.calls = ARENA_ARRAY(c->s->arena, struct rel_call, r->u.agg.call_count + 1);

@@ -62,6 +62,27 @@ static struct rel *push_aggregate(struct unnest *u, const struct domain *d, stru
     return join_groups(u, d->rel, r, in, keys, on);
 }
 
+/* Each row of D has partitions of its own. */
+static struct rel *push_window(struct unnest *u, const struct domain *d, struct rel *r)
+{
+    struct rel *in = push_domain(u, d, r->inputs[0]);
+    if (!in)
+        return NULL;
+    uint32_t n = r->u.window.partition_count;
+    struct rel *out = rel_new(u->s, REL_WINDOW, 1, in->attr_count + r->u.window.call_count);
+    out->inputs[0] = in;
+    out->u.window = r->u.window;
+    out->u.window.partition = ARENA_ARRAY(u->arena, uint32_t, n + d->deciding + 1);
+    for (uint32_t i = 0; i < n + d->deciding; i++)
+        out->u.window.partition[i] = i < n ? r->u.window.partition[i] : d->rel->attrs[i - n];
+    out->u.window.partition_count = n + d->deciding;
+    memcpy(out->attrs, in->attrs, in->attr_count * sizeof(*in->attrs));
+    memcpy(out->attrs + in->attr_count, r->attrs + r->attr_count - r->u.window.call_count,
+           r->u.window.call_count * sizeof(*r->attrs));
+    rel_seal(out);
+    return out;
+}
+
 /* Each row of D has an order of its own. */
 static struct rel *push_top(struct unnest *u, const struct domain *d, struct rel *r)
 {
@@ -108,6 +129,7 @@ struct rel *push_domain(struct unnest *u, const struct domain *d, struct rel *r)
     case REL_MAP: return push_map(u, d, r);
     case REL_JOIN: return push_join(u, d, r);
     case REL_TOP: return push_top(u, d, r);
+    case REL_WINDOW: return push_window(u, d, r);
     case REL_AGGREGATE: return push_aggregate(u, d, r);
     case REL_UNION_ALL:
     case REL_SET: return push_union(u, d, r);

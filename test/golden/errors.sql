@@ -8,7 +8,7 @@ CREATE VIEW good AS SELECT id, owner FROM core.accounts;
 CREATE VIEW v1 AS SELECT ownr FROM core.accounts;
 CREATE VIEW v2 AS SELECT a.nam, count(*) FROM core.accounts a GROUP BY a.owner;
 CREATE VIEW v3 AS SELECT owner, sum(branch) FROM core.accounts;
-CREATE VIEW v4 AS SELECT row_number() OVER (ORDER BY id) FROM core.accounts;
+CREATE VIEW v4 AS SELECT row_number() FROM core.accounts;
 CREATE VIEW v5 AS SELECT id FROM core.accounts WHERE owner = 5;
 CREATE VIEW v6 AS SELECT id FROM core.account;
 CREATE VIEW v7 AS SELECT id FROM core.accounts a, core.entries e;

@@ -38,6 +38,7 @@ const char *pgq_name(struct pgq *c, const void *string_node); /* of a String nod
 const char **pgq_names(struct pgq *c, List *strings, uint32_t *count);
 struct ast *pgq_new(struct pgq *c, enum ast_kind kind, int location);
 struct ast *pgq_expr(struct pgq *c, Node *n);                            /* NULL stays NULL */
+struct ast_window *pgq_window(struct pgq *c, WindowDef *w);              /* pgq_window.c */
 struct ast_sort *pgq_sorts(struct pgq *c, List *sorts, uint32_t *count); /* ORDER BY */
 struct ast_query *pgq_query(struct pgq *c, Node *n);
 struct ast_from *pgq_from(struct pgq *c, Node *n);

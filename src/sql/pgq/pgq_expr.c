@@ -153,8 +153,6 @@ static struct ast *a_expr(struct pgq *c, A_Expr *e)
 
 static const char *call_refusal(const FuncCall *f)
 {
-    if (f->over)
-        return "+window functions";
     if (f->func_variadic)
         return "VARIADIC";
     return NULL;
@@ -177,6 +175,7 @@ static struct ast *call(struct pgq *c, FuncCall *f)
     a->distinct = f->agg_distinct;
     a->filter = pgq_expr(c, f->agg_filter);
     a->within_group = f->agg_within_group;
+    a->over = f->over ? pgq_window(c, f->over) : NULL;
     a->order = pgq_sorts(c, f->agg_order, &a->order_count);
     return a;
 }

@@ -129,8 +129,6 @@ static void refuse_clauses(struct pgq *c, SelectStmt *s)
         pgq_unsupported(c, s->intoClause->rel->location, "SELECT INTO");
     if (s->valuesLists)
         pgq_unsupported(c, at, "VALUES");
-    if (s->windowClause)
-        pgq_unsupported(c, ((WindowDef *)linitial(s->windowClause))->location, "WINDOW");
     if (s->lockingClause)
         pgq_unsupported(c, at, "+FOR UPDATE and FOR SHARE");
     if (s->groupDistinct)
@@ -212,6 +210,14 @@ static void put_distinct_on(struct pgq *c, struct ast_query *q, List *distinct)
         q->distinct_on[q->distinct_on_count++] = pgq_expr(c, lfirst(cell));
 }
 
+static void put_windows(struct pgq *c, struct ast_query *q, List *windows)
+{
+    q->windows = ARENA_ARRAY(c->arena, struct ast_window *, list_length(windows) + 1);
+    ListCell *cell;
+    foreach (cell, windows)
+        q->windows[q->window_count++] = pgq_window(c, lfirst(cell));
+}
+
 static void put_limit(struct pgq *c, struct ast_query *q, SelectStmt *s)
 {
     q->limit = pgq_expr(c, s->limitCount);
@@ -261,6 +267,7 @@ static void put_select(struct pgq *c, struct ast_query *q, SelectStmt *s)
     q->where = pgq_expr(c, s->whereClause);
     put_group(c, q, s->groupClause);
     q->having = pgq_expr(c, s->havingClause);
+    put_windows(c, q, s->windowClause);
 }
 
 struct ast_query *pgq_query(struct pgq *c, Node *n)

@@ -369,12 +369,32 @@ TOP = [
 ]
 FIXED += TOP
 
+WINDOWS = [
+    ("win_number", "SELECT id, row_number() OVER (PARTITION BY g ORDER BY n4 DESC NULLS LAST, id) AS n, row_number() OVER (ORDER BY id) AS all_n FROM core.a"),
+    ("win_ranks", "SELECT id, rank() OVER w AS r, dense_rank() OVER w AS d, percent_rank() OVER w AS p, cume_dist() OVER w AS c FROM core.a WINDOW w AS (PARTITION BY b ORDER BY g)"),
+    ("win_ntile", "SELECT id, ntile(3) OVER (ORDER BY id) AS a, ntile(g) OVER (PARTITION BY g ORDER BY id) AS b FROM core.a WHERE g > 0"),
+    ("win_lag", "SELECT id, lag(n4) OVER w AS a, lead(t, 2) OVER w AS b, lag(dec, g, 0) OVER w AS c, lead(n4, -1, n8) OVER w AS d FROM core.a WINDOW w AS (PARTITION BY g ORDER BY id)"),
+    ("win_values", "SELECT id, first_value(t) OVER w AS f, last_value(n4) OVER w AS l, nth_value(id, 2) OVER (w ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE CURRENT ROW) AS n FROM core.a WINDOW w AS (PARTITION BY g ORDER BY id)"),
+    ("win_running", "SELECT id, sum(n4) OVER (PARTITION BY g ORDER BY id) AS s, count(*) OVER (PARTITION BY g) AS c, avg(dec) OVER (ORDER BY g) AS a, max(t) OVER (PARTITION BY b ORDER BY id DESC) AS m FROM core.a"),
+    ("win_rows", "SELECT id, sum(n4) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS s, min(n4) OVER (PARTITION BY g ORDER BY id ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING) AS m, count(t) OVER (ORDER BY id ROWS BETWEEN 3 PRECEDING AND 2 PRECEDING) AS c, max(n4) OVER (ORDER BY id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS x FROM core.a"),
+    ("win_groups", "SELECT id, sum(n4) OVER (ORDER BY g GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS s, count(*) OVER (ORDER BY g GROUPS BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING) AS c, min(n4) OVER (ORDER BY g DESC GROUPS 1 PRECEDING) AS m FROM core.a"),
+    ("win_exclude", "SELECT id, sum(n4) OVER (ORDER BY g ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE CURRENT ROW) AS a, sum(n4) OVER (ORDER BY g RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS b, count(*) OVER (ORDER BY g GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) AS c, max(n4) OVER (ORDER BY g GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES) AS d FROM core.a"),
+    ("win_filter", "SELECT id, sum(n4) FILTER (WHERE b) OVER (PARTITION BY g ORDER BY id) AS s, count(*) FILTER (WHERE n4 > 0) OVER (ORDER BY id ROWS 2 PRECEDING) AS c FROM core.a"),
+    ("win_of_groups", "SELECT g, count(*) AS n, sum(count(*)) OVER (ORDER BY g) AS s, rank() OVER (ORDER BY sum(n4) DESC NULLS LAST) AS r, sum(n4) * 100.0 / sum(sum(n4)) OVER () AS share FROM core.a WHERE n4 > 0 GROUP BY g"),
+    ("win_bag", "SELECT k, t, count(*) OVER (PARTITION BY k) AS c, rank() OVER (ORDER BY k, t) AS r, sum(n) OVER (PARTITION BY t) AS s FROM core.bag"),
+    ("win_top_n", "SELECT id, g FROM (SELECT id, g, row_number() OVER (PARTITION BY g ORDER BY n8 DESC, id) AS n FROM core.a) s WHERE n <= 2"),
+    ("win_joined", "SELECT s.id, c.id AS cid, s.n FROM (SELECT id, dense_rank() OVER (ORDER BY g) AS n FROM core.a) s LEFT JOIN core.c c ON c.a_id = s.id"),
+    ("win_ordered", "SELECT id, sum(n4) OVER (ORDER BY id) AS s FROM core.a ORDER BY row_number() OVER (ORDER BY n8, id) LIMIT 5"),
+    ("win_distinct", "SELECT DISTINCT g, max(n4) OVER (PARTITION BY g) AS m FROM core.a"),
+    ("win_lateral", "SELECT a.id, s.qty, s.n FROM core.a a, LATERAL (SELECT c.qty, row_number() OVER (ORDER BY c.id) AS n FROM core.c c WHERE c.a_id = a.id) s"),
+]
+FIXED += WINDOWS
+
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {}
 
 # What the product says it does not support yet: it must refuse each by name and position, never ignore it.
 MUST_NOT_BE_IGNORED = [
-    ("window_", "SELECT id, row_number() OVER (PARTITION BY g ORDER BY id) AS n FROM core.a"),
     ("rollup", "SELECT g, count(*) FROM core.a GROUP BY ROLLUP (g)"),
     ("recursive", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t"),
     ("now_", "SELECT id, now() AS n FROM core.a"),

@@ -1,0 +1,20 @@
+-- table core.a: id integer not null, x integer, y bigint, name text, j json, jb jsonb; key id
+CREATE VIEW v1 AS SELECT row_number() FROM core.a;
+CREATE VIEW v2 AS SELECT lower(name) OVER () FROM core.a;
+CREATE VIEW v3 AS SELECT sum(sum(y) OVER ()) OVER () FROM core.a;
+CREATE VIEW v4 AS SELECT sum(rank() OVER ()) FROM core.a;
+CREATE VIEW v5 AS SELECT id FROM core.a WHERE rank() OVER (ORDER BY id) = 1;
+CREATE VIEW v6 AS SELECT sum(y) OVER w FROM core.a;
+CREATE VIEW v7 AS SELECT sum(y) OVER (w PARTITION BY x) FROM core.a WINDOW w AS (ORDER BY id);
+CREATE VIEW v8 AS SELECT sum(y) OVER (w ORDER BY x) FROM core.a WINDOW w AS (ORDER BY id);
+CREATE VIEW v9 AS SELECT sum(y) OVER (w ORDER BY x) FROM core.a WINDOW w AS (ROWS 1 PRECEDING);
+CREATE VIEW v10 AS SELECT sum(y) OVER (GROUPS 1 PRECEDING) FROM core.a;
+CREATE VIEW v11 AS SELECT sum(y) OVER (ORDER BY x RANGE 1 PRECEDING) FROM core.a;
+CREATE VIEW v12 AS SELECT sum(y) OVER (ORDER BY x ROWS -1 PRECEDING) FROM core.a;
+CREATE VIEW v13 AS SELECT sum(DISTINCT y) OVER () FROM core.a;
+CREATE VIEW v14 AS SELECT string_agg(name, ',') OVER () FROM core.a;
+CREATE VIEW v15 AS SELECT rank() OVER (ORDER BY jb), rank() OVER (ORDER BY j), count(*) OVER (PARTITION BY j) FROM core.a;
+CREATE VIEW v16 AS SELECT lag(x, 1, 'x') OVER (), ntile() OVER (), rank() FILTER (WHERE true) OVER () FROM core.a;
+CREATE VIEW v17 AS SELECT x, sum(y) OVER () FROM core.a GROUP BY x;
+CREATE VIEW v18 AS SELECT x FROM core.a GROUP BY rank() OVER ();
+CREATE VIEW v19 AS SELECT sum(y) OVER (ORDER BY x ROWS id PRECEDING) FROM core.a;
