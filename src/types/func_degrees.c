@@ -61,14 +61,14 @@ static bool angle_read(struct fn_ctx *ctx, double x, struct angle *a)
 
 KERNEL(float_sind)
 {
-    struct angle a;
+    struct angle a = {0};
     if (isnan(args[0].f))
         return ret_float(out, args[0].f);
     return angle_read(ctx, args[0].f, &a) && ret_float(out, (a.lower ? -1 : 1) * sin_quadrant(a.degrees));
 }
 KERNEL(float_cosd)
 {
-    struct angle a;
+    struct angle a = {0};
     if (isnan(args[0].f))
         return ret_float(out, args[0].f);
     return angle_read(ctx, args[0].f, &a) && ret_float(out, (a.left ? -1 : 1) * cos_quadrant(a.degrees));
@@ -79,7 +79,7 @@ static bool ret_unsigned_zero(union val *out, double x)
 }
 KERNEL(float_tand)
 {
-    struct angle a;
+    struct angle a = {0};
     if (isnan(args[0].f))
         return ret_float(out, args[0].f);
     if (!angle_read(ctx, args[0].f, &a))
@@ -90,7 +90,7 @@ KERNEL(float_tand)
 }
 KERNEL(float_cotd)
 {
-    struct angle a;
+    struct angle a = {0};
     if (isnan(args[0].f))
         return ret_float(out, args[0].f);
     if (!angle_read(ctx, args[0].f, &a))
