@@ -61,12 +61,18 @@ static struct rel *inner_query(struct expr_env *env, const struct ast *a)
 
 /* ---- EXISTS, scalar ---- */
 
+/* LIMIT that leaves a row if there is one. */
+static bool keeps_some(const struct rel *r)
+{
+    return r->kind == REL_TOP && r->u.top.limit > 0 && r->u.top.offset == 0;
+}
+
 static struct expr *exists(struct expr_env *env, const struct ast *a)
 {
     struct rel *r = inner_query(env, a);
     if (!r)
         return NULL;
-    while (r->kind == REL_MAP) /* its select list is not looked at */
+    while (r->kind == REL_MAP || keeps_some(r)) /* its select list is not looked at, nor is its order */
         r = r->inputs[0];
     return mark(env, r, NULL, false, a->pos);
 }

@@ -251,6 +251,7 @@ SUBQUERIES = [
     ("exists_", "SELECT id FROM core.a a WHERE EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id)"),
     ("exists_not", "SELECT id, g FROM core.a a WHERE NOT EXISTS (SELECT * FROM core.c c WHERE c.a_id = a.id AND c.qty > 3) AND n4 < 15"),
     ("exists_value", "SELECT id, EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id) AS e, NOT EXISTS (SELECT 1 FROM core.bag p WHERE p.k = a.g) AS ne FROM core.a a"),
+    ("exists_limit", "SELECT id FROM core.a a WHERE EXISTS (SELECT c.qty FROM core.c c WHERE c.a_id = a.id ORDER BY c.qty, c.id LIMIT 1) AND NOT EXISTS (SELECT 1 FROM core.bag p WHERE p.k = a.g ORDER BY p.n OFFSET 3)"),
     ("exists_or", "SELECT id FROM core.a a WHERE b OR EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id) OR NOT EXISTS (SELECT 1 FROM core.b b WHERE b.x = a.g)"),
     ("exists_residual", "SELECT c.id FROM core.c c WHERE EXISTS (SELECT 1 FROM core.c d WHERE d.a_id = c.a_id AND d.id <> c.id AND d.qty < c.qty)"),
     ("exists_bag", "SELECT p.k, p.t FROM core.bag p WHERE EXISTS (SELECT 1 FROM core.bag q WHERE q.k = p.k AND q.n > p.n)"),
