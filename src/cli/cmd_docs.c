@@ -22,6 +22,7 @@
 #include "types/numeric.h"
 #include "types/regex.h"
 #include "types/sql_doc.h"
+#include "sql/rel.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -43,6 +44,8 @@ struct limit {
 static const struct limit configuration_limits[] = {
     LIMIT(YAML_BYTES_MAX, BYTES, "penstock.yaml; larger is refused"),
     LIMIT(YAML_DEPTH_MAX, COUNT, "nesting of penstock.yaml; deeper is refused"),
+    LIMIT(VALUES_ROWS_MAX, COUNT, "rows of VALUES; more are refused"),
+    LIMIT(VALUES_COMPUTED_MAX, COUNT, "rows of VALUES with an expression that is not a constant"),
     LIMIT(EXPR_DEPTH_MAX, COUNT, "nesting of an SQL expression; deeper is refused with its position"),
     LIMIT(PLAN_STACK_BYTES, BYTES, "stack of the thread that parses and plans SQL"),
     LIMIT(REGEX_DEPTH_MAX, COUNT,

@@ -5,10 +5,18 @@
 #include <string.h>
 
 static const struct op_class *const classes[] = {
-    [PLAN_TABLE] = &op_class_table,       [PLAN_FILTER] = &op_class_filter,       [PLAN_MAP] = &op_class_map,
-    [PLAN_JOIN] = &op_class_join,         [PLAN_AGGREGATE] = &op_class_aggregate, [PLAN_TOP] = &op_class_top,
-    [PLAN_WINDOW] = &op_class_window,     [PLAN_UNION_ALL] = &op_class_union,     [PLAN_SET] = &op_class_set,
-    [PLAN_EXCHANGE] = &op_class_exchange, [PLAN_VIEW] = &op_class_view,
+    [PLAN_TABLE] = &op_class_table,
+    [PLAN_FILTER] = &op_class_filter,
+    [PLAN_MAP] = &op_class_map,
+    [PLAN_JOIN] = &op_class_join,
+    [PLAN_AGGREGATE] = &op_class_aggregate,
+    [PLAN_TOP] = &op_class_top,
+    [PLAN_WINDOW] = &op_class_window,
+    [PLAN_UNION_ALL] = &op_class_union,
+    [PLAN_SET] = &op_class_set,
+    [PLAN_EXCHANGE] = &op_class_exchange,
+    [PLAN_VIEW] = &op_class_view,
+    [PLAN_VALUES] = &op_class_values,
 };
 
 static void add_reader(struct op *from, struct op *to, uint32_t input)

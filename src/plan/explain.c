@@ -221,6 +221,23 @@ static void put_table(struct buf *b, const struct table_def *t)
         put_columns(b, &t->schema, t->key_count, t->key);
 }
 
+#define SHOWN_ROWS_MAX 5
+
+static void put_values(struct buf *b, const struct plan_node *n)
+{
+    uint32_t columns = n->schema.column_count, rows = n->u.values.row_count;
+    for (uint32_t i = 0; i < rows && i < SHOWN_ROWS_MAX; i++) {
+        buf_put_str(b, i ? ", (" : " (");
+        for (uint32_t c = 0; c < columns; c++) {
+            buf_put_str(b, c ? ", " : "");
+            expr_print(b, n->u.values.cells[i * columns + c], column_label, &n->schema);
+        }
+        buf_put_str(b, ")");
+    }
+    if (rows > SHOWN_ROWS_MAX)
+        buf_printf(b, " and %u more", (unsigned)(rows - SHOWN_ROWS_MAX));
+}
+
 static void put_view(struct buf *b, const struct plan_view *v)
 {
     buf_printf(b, " %s", v->name);
@@ -244,6 +261,7 @@ static void put_node(struct buf *b, const struct plan_node *n)
     buf_put_str(b, plan_kind_name(n->kind));
     switch (n->kind) {
     case PLAN_TABLE: put_table(b, n->u.table); return;
+    case PLAN_VALUES: put_values(b, n); return;
     case PLAN_FILTER:
         buf_put_str(b, " ");
         expr_print(b, n->u.filter, column_label, &n->schema);

@@ -232,6 +232,21 @@ static void hash_union(struct planner *p, struct buf *b, const struct plan_node 
     }
 }
 
+static void hash_values(struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    uint32_t columns = n->schema.column_count;
+    buf_printf(b, "values %u of %u", (unsigned)n->u.values.row_count, (unsigned)columns);
+    for (uint32_t i = 0; i < n->u.values.row_count * columns; i++)
+        expr_canonical(b, n->u.values.cells[i], NULL, NULL);
+    info->row_hash = finish(b);
+    for (uint32_t c = 0; c < columns; c++) {
+        put_hash(b, info->row_hash);
+        buf_printf(b, " values column %u", (unsigned)c);
+        put_type(b, n->schema.columns[c].type);
+        info->column_hash[c] = finish(b);
+    }
+}
+
 static void hash_set(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
 {
     buf_printf(b, "set %d %d", (int)n->u.set.kind, n->u.set.all);
@@ -255,6 +270,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     info->column_hash = ARENA_ARRAY(p->arena, uint64_t, n->schema.column_count + 1);
     switch (n->kind) {
     case PLAN_TABLE: hash_table(&b, n, info); break;
+    case PLAN_VALUES: hash_values(&b, n, info); break;
     case PLAN_FILTER: hash_filter(p, &b, n, info); break;
     case PLAN_MAP: hash_map(p, &b, n, info); break;
     case PLAN_JOIN: hash_join(p, &b, n, info); break;

@@ -78,6 +78,11 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         buf_printf(b, " %u.%u %s.%s", (unsigned)n->u.table->source_index, (unsigned)n->u.table->table_index,
                    n->u.table->source, n->u.table->name);
         return;
+    case PLAN_VALUES:
+        buf_printf(b, " %u/%u", (unsigned)n->u.values.row_count, (unsigned)n->schema.column_count);
+        for (uint32_t i = 0; i < n->u.values.row_count * n->schema.column_count; i++)
+            put_expr(b, n->u.values.cells[i]);
+        return;
     case PLAN_FILTER: put_expr(b, n->u.filter); return;
     case PLAN_MAP:
         for (uint32_t i = 0; i < n->schema.column_count; i++)

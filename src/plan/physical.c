@@ -149,6 +149,23 @@ static struct port physical_table(struct planner *p, struct rel *r)
     return (struct port){node_get(p, n), r->attrs};
 }
 
+static struct port physical_values(struct planner *p, struct rel *r)
+{
+    struct plan_node n = {.kind = PLAN_VALUES};
+    n.u.values.row_count = r->u.values.row_count;
+    n.u.values.cells = r->u.values.cells;
+    n.schema.column_count = r->attr_count;
+    n.schema.columns = ARENA_ARRAY(p->arena, struct column, r->attr_count + 1);
+    for (uint32_t c = 0; c < r->attr_count; c++) {
+        const struct attr *a = &p->s->attrs[r->attrs[c]];
+        struct column *column = &n.schema.columns[c];
+        *column = (struct column){.name = a->name, .type = a->type, .not_null = true};
+        for (uint32_t i = 0; i < r->u.values.row_count; i++)
+            column->not_null &= !r->u.values.cells[i * r->attr_count + c]->u.konst.is_null;
+    }
+    return (struct port){node_get(p, n), r->attrs};
+}
+
 static struct port physical_filter(struct planner *p, struct rel *r)
 {
     struct port in = physical(p, r->inputs[0]);
@@ -329,6 +346,7 @@ static struct port physical_union(struct planner *p, struct rel *r)
 struct port physical(struct planner *p, struct rel *r)
 {
     switch (r->kind) {
+    case REL_VALUES: return physical_values(p, r);
     case REL_TABLE: return physical_table(p, r);
     case REL_VIEW: return (struct port){view_output(p, r->u.view), r->attrs};
     case REL_FILTER: return physical_filter(p, r);

@@ -16,6 +16,7 @@
 
 enum plan_kind {
     PLAN_TABLE, /* the mirror of a table: emits its deltas, partitioned by hash of the key (keyless: whole row) */
+    PLAN_VALUES, /* constant rows, put out once, all on the shard of the empty key */
     PLAN_FILTER, /* keeps rows for which u.filter is true */
     PLAN_MAP,    /* one expression per output column */
     PLAN_JOIN,
@@ -74,8 +75,12 @@ struct plan_node {
     struct schema schema;       /* of the output */
     union {
         const struct table_def *table; /* PLAN_TABLE */
-        struct expr *filter;           /* PLAN_FILTER */
-        struct expr **exprs;           /* PLAN_MAP: schema.column_count of them */
+        struct {                       /* PLAN_VALUES */
+            uint32_t row_count;
+            struct expr **cells; /* constants, row by row */
+        } values;
+        struct expr *filter; /* PLAN_FILTER */
+        struct expr **exprs; /* PLAN_MAP: schema.column_count of them */
         struct
         { /* PLAN_JOIN: inputs[0] left, inputs[1] right; output left ++ right columns, or see the kind */
             enum join_kind kind;

@@ -74,6 +74,39 @@ static void derive_table(struct planner *p, const struct plan_node *n, struct no
         put_key(info, list_of(p, t->key_count, t->key));
 }
 
+/* VALUES of more rows are not looked through for keys: it costs the square of their number. */
+#define KEYED_VALUES_MAX 1000
+
+static bool values_differ(const struct plan_node *n, uint32_t column)
+{
+    uint32_t columns = n->schema.column_count, rows = n->u.values.row_count;
+    const enum type_id t = n->schema.columns[column].type.id;
+    if (rows > KEYED_VALUES_MAX || !type_info(t)->comparable)
+        return false;
+    for (uint32_t i = 0; i < rows; i++) {
+        const struct expr *a = n->u.values.cells[i * columns + column];
+        for (uint32_t k = 0; k < i; k++) {
+            const struct expr *b = n->u.values.cells[k * columns + column];
+            bool both_null = a->u.konst.is_null && b->u.konst.is_null;
+            bool one_null = a->u.konst.is_null != b->u.konst.is_null;
+            if (both_null || (!one_null && val_cmp(t, &a->u.konst.v, &b->u.konst.v) == 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void derive_values(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    info->is_partitioned = true;
+    info->part = list_of(p, 0, NULL);
+    if (n->u.values.row_count <= 1)
+        put_key(info, list_of(p, 0, NULL));
+    for (uint32_t c = 0; c < n->schema.column_count; c++)
+        if (values_differ(n, c))
+            put_key(info, list_of(p, 1, &c));
+}
+
 /* The columns of a map that pass on one of these columns as it is. */
 static struct colset through_map(struct planner *p, const struct plan_node *map, const struct colset *s)
 {
@@ -352,6 +385,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
 {
     switch (n->kind) {
     case PLAN_TABLE: derive_table(p, n, info); return;
+    case PLAN_VALUES: derive_values(p, n, info); return;
     case PLAN_FILTER:
     case PLAN_VIEW: inherit(p, n, info); return;
     case PLAN_MAP: derive_map(p, n, info); return;

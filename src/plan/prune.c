@@ -264,6 +264,7 @@ static struct rel *prune_set(struct planner *p, struct rel *r, const struct attr
 struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
 {
     switch (r->kind) {
+    case REL_VALUES:
     case REL_TABLE:
     case REL_VIEW: return narrow(p, r, need);
     case REL_FILTER: return prune_filter(p, r, need);

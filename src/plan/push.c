@@ -168,6 +168,7 @@ static struct rel *inlined(struct planner *p, const struct rel *r)
 struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
 {
     switch (r->kind) {
+    case REL_VALUES:
     case REL_TABLE: return filtered(p, r, filter);
     case REL_VIEW:
         return view_is_shared(p, r->u.view) ? filtered(p, r, filter) : push_filter(p, inlined(p, r), filter);

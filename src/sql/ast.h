@@ -129,8 +129,14 @@ struct ast_cte {
     struct ast_query *query;
 };
 
+struct ast_row { /* one row of VALUES */
+    struct sql_pos pos;
+    uint32_t count;
+    struct ast **items;
+};
 enum ast_query_kind {
     AST_SELECT,
+    AST_VALUES,
     AST_UNION,
     AST_UNION_ALL,
     AST_INTERSECT,
@@ -157,7 +163,9 @@ struct ast_query {
     struct ast_sort *sorts;
     struct ast *limit, *offset; /* NULL: none */
     bool with_ties;
-    struct ast_query *left, *right; /* all but AST_SELECT */
+    struct ast_query *left, *right; /* of the other kinds */
+    uint32_t row_count;             /* AST_VALUES */
+    struct ast_row *rows;
 };
 
 struct ast_index_column {

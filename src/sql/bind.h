@@ -22,7 +22,6 @@ struct bind {
     bool has_apply;   /* it has subqueries to unnest */
     uint32_t error_count;
     uint32_t reference_count;
-    const struct table_def *last_table; /* read most recently; NULL: none yet */
     const struct cte_scope *ctes;
     const struct scope *outer; /* names that the query being bound sees beyond its own FROM; NULL: none */
     const struct ast_statements *statements;
@@ -159,6 +158,10 @@ bool bind_top(struct bind *b, const struct ast_query *q, const struct bound_sort
               struct rel **input);
 /* The same for a set operation, whose ORDER BY sees output columns alone. */
 bool bind_top_of_set(struct bind *b, const struct ast_query *q, struct bound_query *out);
+/* bind_values.c */
+bool bind_values(struct bind *b, const struct ast_query *q, struct bound_query *out);
+/* One row of no interest: what a SELECT without FROM reads. */
+struct rel *bind_one_row(struct bind *b);
 
 /* bind_window.c */
 struct expr *bind_window_call(struct expr_env *env, const struct ast *a);

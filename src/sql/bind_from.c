@@ -73,7 +73,7 @@ static struct rel *read_table(struct bind *b, const struct ast_from *f, const st
 {
     uint32_t n = t->schema.column_count, reference = ++b->reference_count;
     struct rel *r = rel_new(b->out, REL_TABLE, 0, n);
-    r->u.table = b->last_table = t;
+    r->u.table = t;
     struct scope_item *item =
         scope_add(b, scope, f->alias ? NULL : t->source, f->alias ? f->alias : t->name, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -356,32 +356,10 @@ static struct rel *bind_item(struct bind *b, const struct ast_from *f, struct sc
     }
 }
 
-/* No FROM is one row without columns. A count over none of a table's rows is exactly that: always one row. */
-static struct rel *one_row(struct bind *b, struct sql_pos pos)
-{
-    struct scope unseen = {0};
-    struct ast_from from = {.pos = pos};
-    const struct table_def *t = b->last_table ? b->last_table : b->tables;
-    if (!b->table_count) {
-        bind_error(b, ERR_UNSUPPORTED, pos, NULL, "a SELECT without FROM is not supported without any table");
-        return NULL;
-    }
-    struct expr *never = expr_true(b->arena);
-    never->u.konst.v.i = 0;
-    struct rel *r = rel_new(b->out, REL_AGGREGATE, 1, 1);
-    r->inputs[0] = rel_filter(b->out, read_table(b, &from, t, &unseen), never);
-    r->u.agg.call_count = 1;
-    r->u.agg.calls = ARENA_NEW(b->arena, struct rel_call);
-    r->u.agg.calls[0] = (struct rel_call){.agg = agg_count_star(), .arg = REL_NO_ATTR, .filter = REL_NO_ATTR};
-    r->attrs[0] = attr_new(b->out, "count", (struct type){T_INT8, -1});
-    rel_seal(r);
-    return r;
-}
-
 struct rel *bind_from(struct bind *b, const struct ast_query *q, struct scope *scope)
 {
     if (q->from_count == 0)
-        return one_row(b, q->pos);
+        return bind_one_row(b);
     struct rel *all = NULL;
     bool ok = true;
     for (uint32_t i = 0; i < q->from_count; i++) {

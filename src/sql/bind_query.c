@@ -1,4 +1,4 @@
-/* Queries: WITH, and UNION, INTERSECT and EXCEPT over SELECTs.
+/* Queries: WITH, and UNION, INTERSECT and EXCEPT over SELECTs and VALUES.
  *
  * UNION ALL keeps its branches side by side until the whole is known, so that a chain of them is one node.
  * Their column types meet pairwise from left to right, as PostgreSQL does it. */
@@ -184,13 +184,21 @@ static bool bind_set_operation(struct bind *b, const struct ast_query *q, struct
     }
 }
 
+static bool bind_body(struct bind *b, const struct ast_query *q, struct bound_query *out)
+{
+    switch (q->kind) {
+    case AST_SELECT: return bind_select(b, q, out);
+    case AST_VALUES: return bind_values(b, q, out) && bind_top_of_set(b, q, out);
+    default: return bind_set_operation(b, q, out) && bind_top_of_set(b, q, out);
+    }
+}
+
 bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *out)
 {
     const struct cte_scope *outer = b->ctes;
     memset(out, 0, sizeof(*out));
     bind_ctes(b, q);
-    bool ok = q->kind == AST_SELECT ? bind_select(b, q, out)
-                                    : bind_set_operation(b, q, out) && bind_top_of_set(b, q, out);
+    bool ok = bind_body(b, q, out);
     b->ctes = outer;
     return ok;
 }

@@ -48,6 +48,17 @@ void rel_seal(struct rel *r)
     }
 }
 
+struct rel *rel_values(struct sql_bound *s, uint32_t row_count, uint32_t count, struct expr **cells,
+                       const char *const *names)
+{
+    struct rel *r = rel_new(s, REL_VALUES, 0, count);
+    r->u.values.row_count = row_count;
+    r->u.values.cells = cells;
+    for (uint32_t i = 0; i < count; i++)
+        r->attrs[i] = attr_new(s, names[i], cells[i]->type);
+    return r;
+}
+
 struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter)
 {
     struct rel *r = rel_new(s, REL_FILTER, 1, input->attr_count);

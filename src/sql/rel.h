@@ -15,6 +15,7 @@
 #include "types/window.h"
 
 enum rel_kind {
+    REL_VALUES, /* u.values: constant rows */
     REL_TABLE,  /* u.table; attrs are all its columns in order */
     REL_VIEW,   /* u.view (or WITH query); attrs are its columns in order */
     REL_FILTER, /* u.filter */
@@ -38,7 +39,9 @@ enum rel_join_kind {
     REL_ONE   /* of REL_APPLY alone: for every left row the right side has exactly one */
 };
 enum rel_set_kind { REL_INTERSECT, REL_EXCEPT };
-#define REL_NO_ATTR UINT32_MAX
+#define REL_NO_ATTR         UINT32_MAX
+#define VALUES_ROWS_MAX     10000
+#define VALUES_COMPUTED_MAX 100 /* rows with a cell that is not a constant: an operator each */
 
 struct rel_call { /* one aggregate */
     const struct agg *agg;
@@ -71,6 +74,10 @@ struct rel {
     uint32_t depth, size; /* of the tree down to tables and views */
     bool stateful;        /* holds an operator with state: a join, an aggregate, ... */
     union {
+        struct {
+            uint32_t row_count;
+            struct expr **cells; /* constants, row by row */
+        } values;
         const struct table_def *table;
         struct sql_view *view;
         struct expr *filter;
@@ -167,6 +174,9 @@ uint32_t attr_new(struct sql_bound *s, const char *name, struct type type);
 struct rel *rel_new(struct sql_bound *s, enum rel_kind kind, uint32_t input_count, uint32_t attr_count);
 /* Sets depth, size and stateful from the inputs; call when the inputs are in place. */
 void rel_seal(struct rel *r);
+/* Constant rows under fresh attributes called names[i]. */
+struct rel *rel_values(struct sql_bound *s, uint32_t row_count, uint32_t count, struct expr **cells,
+                       const char *const *names);
 struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter);
 /* REL_TOP over the input, all of u.top but the limit, offset and ties still empty. */
 struct rel *rel_top(struct sql_bound *s, struct rel *input);

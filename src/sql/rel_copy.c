@@ -98,6 +98,7 @@ static void copy_window(struct copying *c, const struct rel *r, struct rel *to)
 static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *to)
 {
     switch (r->kind) {
+    case REL_VALUES:
     case REL_TABLE:
     case REL_VIEW:
     case REL_UNION_ALL:

@@ -94,11 +94,16 @@ static bool is_global(const struct rel *r)
     return r->kind == REL_AGGREGATE && r->u.agg.key_count == 0 && r->u.agg.call_count > 0;
 }
 
+static bool is_one_constant_row(const struct rel *r)
+{
+    return r->kind == REL_VALUES && r->u.values.row_count == 1;
+}
+
 bool rel_has_one_row(const struct rel *r)
 {
     while (r->kind == REL_MAP)
         r = r->inputs[0];
-    return is_global(r);
+    return is_global(r) || is_one_constant_row(r);
 }
 
 /* ---- making relations ---- */
@@ -401,8 +406,11 @@ static struct rel *apply_one_row(struct unnest *u, struct rel *left, struct rel 
 {
     if (is_global(right))
         return apply_global(u, left, right);
+    if (is_one_constant_row(right))
+        return rel_join(u->s, REL_INNER, left, right, NULL);
     struct rel *in = right->inputs[0];
-    struct rel *below = is_global(in) && !reads_input(right) ? left : apply_one_row(u, left, in);
+    struct rel *below =
+        (is_global(in) || is_one_constant_row(in)) && !reads_input(right) ? left : apply_one_row(u, left, in);
     return below ? map_beside(u, below, right->attr_count, right->attrs, right->u.exprs) : NULL;
 }
 

@@ -17,7 +17,7 @@ struct attr_list {
 };
 /* The attributes that r mentions and does not make. In the arena of s. */
 struct attr_list rel_free_attrs(struct sql_bound *s, const struct rel *r);
-/* A global aggregate, perhaps under maps: one row, whatever there is. */
+/* A global aggregate or one row of VALUES, perhaps under maps: one row, whatever there is. */
 bool rel_has_one_row(const struct rel *r);
 /* r, which has no free attributes, without REL_APPLY. NULL after reporting (or for NULL). */
 struct rel *unnest(struct bind *b, struct rel *r);

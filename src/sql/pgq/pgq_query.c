@@ -127,8 +127,6 @@ static void refuse_clauses(struct pgq *c, SelectStmt *s)
     int at = query_location((Node *)s);
     if (s->intoClause)
         pgq_unsupported(c, s->intoClause->rel->location, "SELECT INTO");
-    if (s->valuesLists)
-        pgq_unsupported(c, at, "VALUES");
     if (s->lockingClause)
         pgq_unsupported(c, at, "+FOR UPDATE and FOR SHARE");
     if (s->groupDistinct)
@@ -270,6 +268,21 @@ static void put_select(struct pgq *c, struct ast_query *q, SelectStmt *s)
     put_windows(c, q, s->windowClause);
 }
 
+static void put_values(struct pgq *c, struct ast_query *q, List *rows)
+{
+    q->kind = AST_VALUES;
+    q->rows = ARENA_ARRAY(c->arena, struct ast_row, list_length(rows) + 1);
+    ListCell *cell, *item;
+    foreach (cell, rows) {
+        List *list = lfirst(cell);
+        struct ast_row *row = &q->rows[q->row_count++];
+        row->pos = pgq_pos(c, pgq_location(linitial(list)));
+        row->items = ARENA_ARRAY(c->arena, struct ast *, list_length(list) + 1);
+        foreach (item, list)
+            row->items[row->count++] = pgq_expr(c, lfirst(item));
+    }
+}
+
 struct ast_query *pgq_query(struct pgq *c, Node *n)
 {
     struct ast_query *q = ARENA_NEW(c->arena, struct ast_query);
@@ -288,6 +301,8 @@ struct ast_query *pgq_query(struct pgq *c, Node *n)
     put_limit(c, q, s);
     if (s->op != SETOP_NONE)
         put_set_operation(c, q, s);
+    else if (s->valuesLists)
+        put_values(c, q, s->valuesLists);
     else
         put_select(c, q, s);
     pgq_leave(c);

@@ -518,6 +518,25 @@ static void case_24_except_and_intersect(void)
     rig_close(&rig);
 }
 
+static void values_are_put_out_once(void)
+{
+    struct rig rig;
+    open_rig(&rig, "VALUES (1, 'a'), (1, 'a'), (NULL, 'b'), (1 / 0, 'c')");
+    CHECK_STR(step(&rig, 0), "+1 -|b|; +2 1|a|");
+    CHECK(rig_errors(&rig) == 1);
+    CHECK_STR(step(&rig, 0), "");
+    rig_close(&rig);
+    open_rig(
+        &rig,
+        "SELECT l.x, v.name FROM t.l LEFT JOIN (VALUES (1, 'one'), (2, 'two')) v (k, name) ON v.k = l.k");
+    feed(&rig, "l", 1, "1|10|-;3|30|-"); /* rows come before the constants do */
+    CHECK_STR(step(&rig, 0), "+1 10|one|; +1 30|-|");
+    feed(&rig, "l", 1, "2|20|-");
+    feed(&rig, "l", -1, "1|10|-");
+    CHECK_STR(step(&rig, 0), "-1 10|one|; +1 20|two|");
+    rig_close(&rig);
+}
+
 static void set_operations_show_the_smallest_look_of_the_left(void)
 {
     struct rig rig;
@@ -557,6 +576,7 @@ int main(void)
     RUN(case_20_distinct_speaks_at_the_first_and_last_copy);
     RUN(case_21_having_crossed_both_ways);
     RUN(case_24_except_and_intersect);
+    RUN(values_are_put_out_once);
     RUN(set_operations_show_the_smallest_look_of_the_left);
     RUN(case_26_error_rows_vanish_with_their_row);
     RUN(aggregate_whose_result_fails_heals);
