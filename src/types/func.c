@@ -7,9 +7,10 @@
 #include <string.h>
 
 static const struct fn_list *const sections[] = {
-    &fn_compare, &fn_int,     &fn_float,    &fn_numeric, &fn_text,       &fn_like,
-    &fn_regex,   &fn_bytea,   &fn_datetime, &fn_json,    &fn_json_build, &fn_overlaps,
-    &fn_format,  &fn_degrees, &fn_misc,     &fn_array,   &fn_array_edit, &fn_array_json,
+    &fn_compare,        &fn_int,      &fn_float,      &fn_numeric,    &fn_text,
+    &fn_like,           &fn_regex,    &fn_bytea,      &fn_datetime,   &fn_json,
+    &fn_json_build,     &fn_overlaps, &fn_format,     &fn_degrees,    &fn_misc,
+    &fn_to_char_number, &fn_array,    &fn_array_edit, &fn_array_json,
 };
 
 uint32_t fn_section_count(void)
@@ -96,6 +97,7 @@ const char *fn_error_sqlstate(enum fn_error e)
         [FN_INTERVAL_RANGE] = "22015",
         [FN_ZONE_RANGE] = "22009",
         [FN_NULL_NOT_ALLOWED] = "22004",
+        [FN_BAD_TEMPLATE] = "42601",
         [FN_BAD_REGEX] = "2201B",
         [FN_BAD_ESCAPE_USE] = "2200C",
         [FN_BAD_UNICODE] = "22P05",

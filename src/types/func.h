@@ -31,10 +31,11 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_INTERVAL_RANGE,   /* 22015: interval field value out of range */
                 FN_ZONE_RANGE,       /* 22009: time zone displacement out of range */
                 FN_NULL_NOT_ALLOWED, /* 22004: a NULL where there must be a value */
-                FN_BAD_REGEX,        /* 2201B: invalid regular expression */
-                FN_BAD_ESCAPE_USE,   /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
-                FN_BAD_UNICODE,      /* 22P05: \u0000 where text must hold it */
-                FN_BAD_DATA,         /* 22000: argument must be empty or one-dimensional array */
+                FN_BAD_TEMPLATE, /* 42601: template of to_char(number) or to_number that contradicts itself */
+                FN_BAD_REGEX,    /* 2201B: invalid regular expression */
+                FN_BAD_ESCAPE_USE, /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
+                FN_BAD_UNICODE,    /* 22P05: \u0000 where text must hold it */
+                FN_BAD_DATA,       /* 22000: argument must be empty or one-dimensional array */
                 FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */

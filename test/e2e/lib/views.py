@@ -37,6 +37,7 @@ EXPRESSIONS = [
     ("rows_in", "SELECT id, g, t FROM core.a WHERE (g, b) IN ((1, true), (2, NULL), (3, false)) AND (n4, t) NOT IN ((1, 'a'), (NULL, 'b'))"),
     ("json_build", "SELECT id, json_build_object('id', id, t, dec, n4, ts, 'tz', tz, 'd', wd, 'b', b) AS j, jsonb_build_array(id, t, f8, b, ch, tz, NULL, jsonb_build_object('g', g)) AS a FROM core.a WHERE t IS NOT NULL AND n4 IS NOT NULL"),
     ("format", "SELECT id, format('%s: %L, %I %-6s|%2$s', id, t, vc, dec) AS f, num_nulls(t, vc, g, b) AS nn, (ts, timestamp '2024-03-01') OVERLAPS (timestamp '2024-01-01', interval '5 months') AS ov FROM core.a WHERE vc IS NOT NULL"),
+    ("to_char_number", "SELECT id, to_char(n4, 'S9G999G999G990') AS i, to_char(dec, 'FM999990.00PR') AS d, to_char(f8, '9.99EEEE') AS e, to_char(g, 'RN') AS r, to_number(n4::text, '9999999999MI') AS n FROM core.a WHERE n4 > -2147483648"),
     ("compare", "SELECT id, n4 = s2 AS eq, n4 <> s2 AS ne, n4 < n8 AS lt, dec <= n4 AS le, q8 > dec AS gt, f8 >= f4 AS ge, t < vc AS tl, ch = 'ab' AS ce, d < ts AS dt, tz > ts AS tt FROM core.a"),
     ("three_valued", "SELECT id, b AND g = 1 AS a, b OR g = 1 AS o, NOT b AS n, b IS TRUE AS t, b IS NOT TRUE AS nt, b IS FALSE AS f, b IS NOT FALSE AS nf, b IS UNKNOWN AS u, (g = 1) IS NULL AS x FROM core.a"),
     ("case_when", "SELECT id, CASE WHEN n4 > 5 THEN 'big' WHEN n4 < -5 THEN 'small' ELSE 'mid' END AS c, CASE g WHEN 1 THEN 1.5 WHEN 2 THEN 2 END AS s, CASE WHEN n4 = 0 THEN 0 ELSE 100 / n4 END AS guarded FROM core.a"),
