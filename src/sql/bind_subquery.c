@@ -431,28 +431,35 @@ static struct side_search sides_of(struct bind *b, struct rel *const sides[2], c
     return s;
 }
 
+struct about {   /* what the subqueries of an ON are about */
+    bool both;   /* one of them, or several that depend on each other, mentions both sides */
+    bool nested; /* one is about what another yields: they stay together */
+    bool met[2]; /* by any of them */
+};
+
 /* ON of an outer join is no filter: a subquery in it is joined first, to the side that it is about. */
-static bool is_about_both(struct bind *b, struct rel *const sides[2], struct sublinks *links)
+static struct about about_sides(struct bind *b, struct rel *const sides[2], struct sublinks *links)
 {
-    bool met[2] = {false, false}, nested = false;
+    struct about a = {false, false, {false, false}};
     for (uint32_t i = 0; i < links->count; i++) {
         const struct sublink *l = &links->items[i];
         struct side_search s = sides_of(b, sides, l);
-        if (s.met[0] && s.met[1])
-            return true;
-        met[0] |= s.met[0];
-        met[1] |= s.met[1];
-        nested |= l->on && mentions_link(b, links, l->on); /* one is about what another yields */
+        a.both |= s.met[0] && s.met[1];
+        a.met[0] |= s.met[0];
+        a.met[1] |= s.met[1];
+        a.nested |= l->on && mentions_link(b, links, l->on);
     }
-    return nested && met[0] && met[1];
+    a.both |= a.nested && a.met[0] && a.met[1];
+    return a;
 }
 
 static void place_on_sides(struct bind *b, enum rel_join_kind kind, struct rel *sides[2],
-                           struct sublinks *links)
+                           struct sublinks *links, const struct about *about)
 {
     for (uint32_t i = 0; i < links->count; i++) {
         struct side_search s = sides_of(b, sides, &links->items[i]);
-        uint32_t side = s.met[0] ? 0 : s.met[1] ? 1 : kind == REL_LEFT;
+        const bool *met = about->nested ? about->met : s.met;
+        uint32_t side = met[0] ? 0 : met[1] ? 1 : kind == REL_LEFT;
         sides[side] = place_link(b, sides[side], &links->items[i]);
     }
 }
@@ -476,15 +483,15 @@ struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel 
     if (kind == REL_INNER)
         return filter_with_links(b, rel_join(b->out, kind, left, right, NULL), on, links);
     struct sql_pos pos = links->items[0].pos;
-    bool both = is_about_both(b, sides, links);
-    if (both && kind == REL_FULL) {
+    struct about about = about_sides(b, sides, links);
+    if (about.both && kind == REL_FULL) {
         bind_error(b, ERR_UNSUPPORTED, pos, NULL,
                    "a subquery in the ON of a FULL JOIN that is about both sides is not supported yet");
         return NULL;
     }
-    if (both)
+    if (about.both)
         return join_each(b, sides[kind == REL_RIGHT], sides[kind == REL_LEFT], on, links, pos);
-    place_on_sides(b, kind, sides, links);
+    place_on_sides(b, kind, sides, links, &about);
     return rel_join(b->out, kind, sides[0], sides[1], on);
 }
 
