@@ -366,8 +366,13 @@ class Generator:
                 return expr(kind, "count(", d, arg, ")", f), "one"
             if choice == 2:
                 return expr(kind, "sum(", d, self.value("i4", scope, 1)[0], ")", f), "one"
+            if r.random() < 0.5:
+                return expr(kind, r.choice(("bit_and(", "bit_or(", "bit_xor(")), d, self.value("i8", scope, 1)[0], ")", f), "one"
         if kind == "num":
-            choice = r.randrange(4)
+            choice = r.randrange(5)
+            if choice == 3:
+                name = r.choice(("stddev", "stddev_pop", "variance", "var_pop"))
+                return expr(kind, name, "(", d, self.value(r.choice(("i4", "i8", "num")), scope, 1)[0], ")", f), None
             if choice == 0:
                 a, look = self.value("num", scope, 1)
                 if look is not None or not d:
@@ -381,6 +386,9 @@ class Generator:
         if kind == "text" and self.chance(0.3, "ordered_aggregate"):
             a, _ = self.value("text", scope, 1)
             text = str(a)
+            if r.random() < 0.4:
+                text = str(self.leaf("text", scope)[0])
+                return expr(kind, "string_agg(DISTINCT ", text, ", '|' ORDER BY ", text, r.choice(("", " DESC", " NULLS FIRST")), ")", f), "one"
             return expr(kind, "string_agg(", text, ", ',' ORDER BY ", text, r.choice(("", " DESC", " NULLS FIRST")), ")", f), "one"
         if kind == "f8":
             a, look = self.column("f8", scope) or self.literal("f8")
@@ -388,8 +396,18 @@ class Generator:
                 if self.chance(0.2, "statistics"):
                     self.used.add("statistics")
                 return expr(kind, r.choice(("sum", "avg", "min", "max")), "(", a, ")", f), None
+        if kind == "jb" and r.random() < 0.7:
+            text = str(self.value("i4", scope, 1)[0])
+            return expr(kind, "jsonb_agg(", d, text, " ORDER BY ", text, r.choice(("", " DESC", " NULLS FIRST")), ")", f), "one"
+        if kind == "f8" and r.random() < 0.4:
+            at = r.choice(("0", "0.25", "0.5", "0.9", "1"))
+            return expr(kind, "percentile_cont(", at, ") WITHIN GROUP (ORDER BY ", self.value("i4", scope, 1)[0], r.choice(("", " DESC")), ")", f), None
         if kind in ("jb", "uuid", "bool", "by"):
             return self.null(kind)
+        if kind in ("i4", "i8", "text", "date") and r.random() < 0.3:
+            a, look = self.value(kind, scope, 1)
+            name = r.choice(("mode()", "percentile_disc(0.5)", "percentile_disc(0.1)", "percentile_disc(1)"))
+            return expr(kind, name, " WITHIN GROUP (ORDER BY ", a, r.choice(("", " DESC")), ")", f), look
         a, look = self.value(kind, scope, 1)
         if look is None:
             a, look = self.column(kind, [c for c in scope if c.look is not None]) or self.literal(kind)
