@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "plan/golden_read.h"
+#include "sql/rel.h"
 
 static const char tables[] = "-- table core.t: id integer not null, a integer, b text; key id\n-- api v\n";
 
@@ -102,6 +103,37 @@ static void depth_limit(void)
     }
 }
 
+/* A view of VALUES with n rows of one cell. */
+static char *many_rows(int n, const char *cell)
+{
+    size_t len = strlen(cell);
+    char *text = calloc(1, (size_t)n * (len + 3) + 64), *at = text;
+    at += sprintf(at, "CREATE VIEW v AS VALUES ");
+    for (int i = 0; i < n; i++)
+        at += sprintf(at, "%s(%s)", i ? "," : "", cell);
+    sprintf(at, ";\n");
+    return text;
+}
+
+static void check_rows(int n, const char *cell, const char *refusal)
+{
+    char *sql = many_rows(n, cell), *got = plan_text(sql);
+    if (refusal)
+        CHECK(strstr(got, refusal) != NULL);
+    else
+        CHECK(strncmp(got, "view v", 6) == 0);
+    free(sql);
+    free(got);
+}
+
+static void values_limits(void)
+{
+    check_rows(VALUES_ROWS_MAX, "7", NULL);
+    check_rows(VALUES_ROWS_MAX + 1, "7", "VALUES can have at most 10000 rows");
+    check_rows(VALUES_COMPUTED_MAX, "1 / 0", NULL);
+    check_rows(VALUES_COMPUTED_MAX + 1, "1 / 0", "at most 100 rows with expressions that are not constants");
+}
+
 static void many_parentheses(void)
 {
     char *sql = deep(3000, "(", "a", ")");
@@ -170,6 +202,7 @@ int main(void)
     RUN(a_syntax_error_hides_nothing);
     RUN(readers_of_broken_views_stay_quiet);
     RUN(depth_limit);
+    RUN(values_limits);
     RUN(many_parentheses);
     RUN(chains_of_views);
     RUN(comments_and_empty_texts);
