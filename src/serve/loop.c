@@ -296,6 +296,7 @@ struct err *loop_open(struct loop *l)
 
 static void free_dead(struct loop *l)
 {
+    proxies_free_dead(l);
     while (l->dead) {
         struct conn *c = l->dead;
         l->dead = c->next;

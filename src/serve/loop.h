@@ -85,6 +85,7 @@ struct loop {
     struct http_request req;
     struct timer_list timers[TIMER_KINDS];
     struct conn *conns, *dead;
+    struct proxy *dead_proxies; /* freed at the end of the round: its events may still name them */
     uint32_t conn_count, conn_max;
     uint32_t waiting;     /* requests put off: each is tried again at every epoch, so they are few */
     size_t pending_bytes; /* sum of what connections have not taken */
@@ -158,6 +159,7 @@ void proxy_body_end(struct conn *c);
 bool proxy_full(const struct conn *c);      /* stop reading from the client */
 void proxy_drained(struct conn *c);         /* the client took what there was */
 bool proxy_answering(const struct conn *c); /* part of the answer went to the client */
+void proxies_free_dead(struct loop *l);
 void proxy_close(struct conn *c);
 
 /* ---- back.c: civetweb ---- */

@@ -19,6 +19,7 @@
 struct proxy {
     struct event_source ev;
     struct conn *conn;
+    struct proxy *next_dead;
     int fd;
     uint32_t watched;
     bool chunked;   /* the request body is sent on in chunks */
@@ -33,21 +34,28 @@ struct proxy {
     struct buf head; /* of the answer, until complete */
 };
 
-static void proxy_free(struct proxy *p)
-{
-    close(p->fd);
-    buf_fini(&p->to);
-    buf_fini(&p->head);
-    free(p);
-}
-
+/* The client's event may end the request while civetweb's waits in the same round: the memory stays until that is over. */
 void proxy_close(struct conn *c)
 {
     struct proxy *p = c->proxy;
     if (!p)
         return;
     c->proxy = NULL;
-    proxy_free(p);
+    close(p->fd);
+    buf_fini(&p->to);
+    buf_fini(&p->head);
+    p->ev.on_event = NULL;
+    p->next_dead = c->loop->dead_proxies;
+    c->loop->dead_proxies = p;
+}
+
+void proxies_free_dead(struct loop *l)
+{
+    while (l->dead_proxies) {
+        struct proxy *p = l->dead_proxies;
+        l->dead_proxies = p->next_dead;
+        free(p);
+    }
 }
 
 bool proxy_answering(const struct conn *c)

@@ -3,6 +3,7 @@
 
 Prints `ok NAME` / `not ok NAME why`. Give names as arguments to run only those."""
 
+import collections
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 import time
 import traceback
 import urllib.parse
@@ -621,6 +623,26 @@ def http_limits(s):
     same(status_of(s.raw(b"POST /x" + h + b"Transfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b"z" * 4096 + b"\r\n"
                          + (b"1000\r\n" + b"z" * 4096 + b"\r\n") * 20 + b"0\r\n\r\n")) in (404, 413), True)
     same(status_of(s.raw(b"GET /api/small?" + b"&".join(b"id=gt.0" for _ in range(300)) + h + b"Connection: close\r\n\r\n")), 400)
+
+
+@test
+def http_refused_while_answered(s):
+    """Bodies that are refused in the middle while the other end has answered already: both events come in one round."""
+    body = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"1000\r\n" + b"z" * 4096 + b"\r\n") * 21 + b"0\r\n\r\n"
+    got = []
+
+    def send():
+        for _ in range(15):
+            got.append(status_of(s.raw(body)))
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    same(len(got), 180)
+    assert set(got) <= {404, 413, 502, 503, None}, collections.Counter(got)  # None: reset before the answer was read; 50x: the other end is busy
+    same(s.get("/health").status, 200)
 
 
 @test

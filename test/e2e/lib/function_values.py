@@ -233,6 +233,9 @@ def known_difference(label, line, ours, theirs):
         x, y = float(ours[2:]), float(theirs[2:])
         near = 1e-10 if name == "regr_intercept" else 1e-12  # its difference cancels digits there
         return abs(x - y) <= near * max(abs(y), 1e-3)
+    # Debian 13 compiles PST8PDT as it was before tzdata made it a link to a zone with local mean time.
+    if "PST8PDT" in line and ("BC" in line or "0001-01-01" in line):
+        return True
     # PostgreSQL's Julian days wrap around for intervals of millions of years.
     if label == "fn to_char(interval,text)" and ("2147483647 days" in line or "178000000 years" in line):
         return "J" in line or "I" in line
