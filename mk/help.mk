@@ -6,4 +6,4 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
 	    awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 	@echo 'Variables: PENSTOCK_CACHE (toolchains and libraries, default ~/.cache/penstock), PENSTOCK_MIRROR (directory of'
-	@echo 'source tarballs for builds without a network), FUZZ_SECONDS (per fuzzer, default 10), JOBS (default 2).'
+	@echo 'source tarballs for builds without a network), FUZZ_SECONDS (per fuzzer, default 10), FUZZ_SEED (0: random), JOBS (default 2).'

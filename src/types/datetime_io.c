@@ -136,7 +136,10 @@ static enum dt_result take_run(struct reader *r, char *text, unsigned seen)
 {
     char *point = strchr(text, '.');
     if (point) {
-        r->usec = (int)rint(strtod(point, NULL) * 1000000);
+        double usec = rint(strtod(point, NULL) * 1000000);
+        if (!(fabs(usec) <= INT_MAX)) // An exponent may follow: '000000.1e99'.
+            return DT_FIELD_OVERFLOW;
+        r->usec = (int)usec;
         *point = '\0';
     }
     size_t len = strlen(text);
