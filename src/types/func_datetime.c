@@ -516,6 +516,8 @@ static const struct fn rows[] = {
         make_interval_doc),
     FN7("make_interval", T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_INT4, T_FLOAT8, T_INTERVAL,
         fn_make_interval, make_interval_doc),
+    FN2("to_date", T_TEXT, T_TEXT, T_DATE, fn_to_date, "read as the pattern says"),
+    FN2("to_timestamp", T_TEXT, T_TEXT, T_TIMESTAMPTZ, fn_to_timestamp_text, "read as the pattern says"),
     FN1("to_timestamp", T_FLOAT8, T_TIMESTAMPTZ, fn_to_timestamp, "from seconds since 1970-01-01 UTC"),
     FN1("justify_days", T_INTERVAL, T_INTERVAL, fn_justify_days, "30 days become a month"),
     FN1("justify_hours", T_INTERVAL, T_INTERVAL, fn_justify_hours, "24 hours become a day"),

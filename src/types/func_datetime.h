@@ -47,6 +47,10 @@ DT_KERNEL(fn_to_char_ts);
 DT_KERNEL(fn_to_char_tstz);
 DT_KERNEL(fn_to_char_interval);
 
+/* func_to_timestamp.c */
+DT_KERNEL(fn_to_date);
+DT_KERNEL(fn_to_timestamp_text);
+
 /* Whole days out of the microseconds, as timestamp - timestamp gives them. */
 bool interval_justify_hours(struct fn_ctx *ctx, struct interval *iv);
 /* ts + iv; months first, then days, then the rest. With a zone, months and days are added to the local time. */

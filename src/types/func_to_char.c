@@ -2,102 +2,11 @@
  *
  * Keywords are case-sensitive where case decides the output's (MONTH, Month, month); the first that matches in the
  * order of the table is taken, so longer ones come first. Names are English (lc_time C). */
+#include "types/datetime_pattern.h"
 #include "types/func_datetime.h"
 #include <stdio.h>
 
 #define ITEM_MAX_BYTES 32 /* one keyword's output: a 64-bit number, its suffix, room to spare */
-
-enum letters { UPPER, CAPITAL, LOWER };
-enum keyword_id {
-    K_AD,
-    K_AD_DOTS,
-    K_AM,
-    K_AM_DOTS,
-    K_CC,
-    K_D,
-    K_DAY,
-    K_DD,
-    K_DDD,
-    K_DY,
-    K_FF1,
-    K_FF2,
-    K_FF3,
-    K_FF4,
-    K_FF5,
-    K_FF6,
-    K_FX,
-    K_HH12,
-    K_HH24,
-    K_I,
-    K_ID,
-    K_IDDD,
-    K_IW,
-    K_IY,
-    K_IYY,
-    K_IYYY,
-    K_J,
-    K_MI,
-    K_MM,
-    K_MON,
-    K_MONTH,
-    K_MS,
-    K_OF,
-    K_Q,
-    K_RM,
-    K_SS,
-    K_SSSS,
-    K_TZ,
-    K_TZH,
-    K_TZM,
-    K_US,
-    K_W,
-    K_WW,
-    K_Y,
-    K_YY,
-    K_YYY,
-    K_YYYY,
-    K_Y_YYY
-};
-struct keyword {
-    const char *text;
-    uint8_t id, letters;
-};
-/* clang-format off */
-static const struct keyword keywords[] = {
-    {"A.D.", K_AD_DOTS, UPPER}, {"A.M.", K_AM_DOTS, UPPER}, {"AD", K_AD, UPPER}, {"AM", K_AM, UPPER},
-    {"B.C.", K_AD_DOTS, UPPER}, {"BC", K_AD, UPPER}, {"CC", K_CC, UPPER}, {"DAY", K_DAY, UPPER},
-    {"DDD", K_DDD, UPPER}, {"DD", K_DD, UPPER}, {"DY", K_DY, UPPER}, {"Day", K_DAY, CAPITAL},
-    {"Dy", K_DY, CAPITAL}, {"D", K_D, UPPER}, {"FF1", K_FF1, UPPER}, {"FF2", K_FF2, UPPER},
-    {"FF3", K_FF3, UPPER}, {"FF4", K_FF4, UPPER}, {"FF5", K_FF5, UPPER}, {"FF6", K_FF6, UPPER},
-    {"FX", K_FX, UPPER}, {"HH24", K_HH24, UPPER}, {"HH12", K_HH12, UPPER}, {"HH", K_HH12, UPPER},
-    {"IDDD", K_IDDD, UPPER}, {"ID", K_ID, UPPER}, {"IW", K_IW, UPPER}, {"IYYY", K_IYYY, UPPER},
-    {"IYY", K_IYY, UPPER}, {"IY", K_IY, UPPER}, {"I", K_I, UPPER}, {"J", K_J, UPPER}, {"MI", K_MI, UPPER},
-    {"MM", K_MM, UPPER}, {"MONTH", K_MONTH, UPPER}, {"MON", K_MON, UPPER}, {"MS", K_MS, UPPER},
-    {"Month", K_MONTH, CAPITAL}, {"Mon", K_MON, CAPITAL}, {"OF", K_OF, UPPER}, {"P.M.", K_AM_DOTS, UPPER},
-    {"PM", K_AM, UPPER}, {"Q", K_Q, UPPER}, {"RM", K_RM, UPPER}, {"SSSSS", K_SSSS, UPPER},
-    {"SSSS", K_SSSS, UPPER}, {"SS", K_SS, UPPER}, {"TZH", K_TZH, UPPER}, {"TZM", K_TZM, UPPER},
-    {"TZ", K_TZ, UPPER}, {"US", K_US, UPPER}, {"WW", K_WW, UPPER}, {"W", K_W, UPPER},
-    {"Y,YYY", K_Y_YYY, UPPER}, {"YYYY", K_YYYY, UPPER}, {"YYY", K_YYY, UPPER}, {"YY", K_YY, UPPER},
-    {"Y", K_Y, UPPER}, {"a.d.", K_AD_DOTS, LOWER}, {"a.m.", K_AM_DOTS, LOWER}, {"ad", K_AD, LOWER},
-    {"am", K_AM, LOWER}, {"b.c.", K_AD_DOTS, LOWER}, {"bc", K_AD, LOWER}, {"cc", K_CC, LOWER},
-    {"day", K_DAY, LOWER}, {"ddd", K_DDD, LOWER}, {"dd", K_DD, LOWER}, {"dy", K_DY, LOWER},
-    {"d", K_D, LOWER}, {"ff1", K_FF1, LOWER}, {"ff2", K_FF2, LOWER}, {"ff3", K_FF3, LOWER},
-    {"ff4", K_FF4, LOWER}, {"ff5", K_FF5, LOWER}, {"ff6", K_FF6, LOWER}, {"fx", K_FX, LOWER},
-    {"hh24", K_HH24, LOWER}, {"hh12", K_HH12, LOWER}, {"hh", K_HH12, LOWER}, {"iddd", K_IDDD, LOWER},
-    {"id", K_ID, LOWER}, {"iw", K_IW, LOWER}, {"iyyy", K_IYYY, LOWER}, {"iyy", K_IYY, LOWER},
-    {"iy", K_IY, LOWER}, {"i", K_I, LOWER}, {"j", K_J, LOWER}, {"mi", K_MI, LOWER}, {"mm", K_MM, LOWER},
-    {"month", K_MONTH, LOWER}, {"mon", K_MON, LOWER}, {"ms", K_MS, LOWER}, {"of", K_OF, LOWER},
-    {"p.m.", K_AM_DOTS, LOWER}, {"pm", K_AM, LOWER}, {"q", K_Q, LOWER}, {"rm", K_RM, LOWER},
-    {"sssss", K_SSSS, LOWER}, {"ssss", K_SSSS, LOWER}, {"ss", K_SS, LOWER}, {"tzh", K_TZH, LOWER},
-    {"tzm", K_TZM, LOWER}, {"tz", K_TZ, LOWER}, {"us", K_US, LOWER}, {"ww", K_WW, LOWER}, {"w", K_W, LOWER},
-    {"y,yyy", K_Y_YYY, LOWER}, {"yyyy", K_YYYY, LOWER}, {"yyy", K_YYY, LOWER}, {"yy", K_YY, LOWER},
-    {"y", K_Y, LOWER},
-};
-static const char *const month_names[] = {"January", "February", "March", "April", "May", "June", "July", "August",
-    "September", "October", "November", "December"};
-static const char *const day_names[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-static const char *const roman_months[] = {"I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"};
-/* clang-format on */
 
 /* What is printed: of a timestamp its local time, of an interval its fields. */
 struct moment {
@@ -114,8 +23,7 @@ struct printer {
     const struct moment *m;
     char *out; /* room for ITEM_MAX_BYTES more at each item */
     size_t len;
-    bool fill_mode, translated; /* FM, TM before the keyword: no padding */
-    char ordinal;               /* 'T' or 't' after it: TH, th */
+    struct dt_affixes a;
 };
 
 static bool append_ordinal(struct printer *p, size_t from)
@@ -128,16 +36,16 @@ static bool append_ordinal(struct printer *p, size_t from)
     bool teen = digits > 1 && p->out[p->len - 2] == '1';
     const char *suffix = suffixes[!teen && last >= '1' && last <= '3' ? last - '0' : 0];
     for (; *suffix; suffix++)
-        p->out[p->len++] = p->ordinal == 'T' ? ascii_upper(*suffix) : *suffix;
+        p->out[p->len++] = p->a.ordinal == 'T' ? ascii_upper(*suffix) : *suffix;
     return true;
 }
 
 static bool put_number(struct printer *p, int width, int64_t v)
 {
     size_t from = p->len;
-    int pad = p->fill_mode ? 0 : width;
+    int pad = p->a.fill_mode ? 0 : width;
     p->len += (size_t)snprintf(p->out + from, ITEM_MAX_BYTES, "%0*lld", pad, (long long)v);
-    return !p->ordinal || append_ordinal(p, from);
+    return !p->a.ordinal || append_ordinal(p, from);
 }
 
 /* A width that a minus sign widens. */
@@ -153,7 +61,7 @@ static bool put_word(struct printer *p, const char *word, size_t len, size_t wid
         char c = word[i];
         p->out[p->len++] = letters == UPPER ? ascii_upper(c) : letters == LOWER ? ascii_lower(c) : c;
     }
-    for (size_t i = len; i < width && !p->fill_mode; i++)
+    for (size_t i = len; i < width && !p->a.fill_mode; i++)
         p->out[p->len++] = ' ';
     return true;
 }
@@ -191,7 +99,7 @@ static bool put_year_with_comma(struct printer *p)
     size_t from = p->len;
     p->len += (size_t)snprintf(p->out + from, ITEM_MAX_BYTES, "%lld,%03lld", (long long)thousands,
                                (long long)(y - thousands * 1000));
-    return !p->ordinal || append_ordinal(p, from);
+    return !p->a.ordinal || append_ordinal(p, from);
 }
 
 static bool put_century(struct printer *p)
@@ -224,7 +132,7 @@ static bool put_offset_keyword(struct printer *p, enum keyword_id id)
     if (id == K_TZM)
         n = snprintf(to, ITEM_MAX_BYTES, "%02d", secs % 3600 / 60);
     else
-        n = snprintf(to, ITEM_MAX_BYTES, "%c%0*d", sign, id == K_OF && p->fill_mode ? 0 : 2, secs / 3600);
+        n = snprintf(to, ITEM_MAX_BYTES, "%c%0*d", sign, id == K_OF && p->a.fill_mode ? 0 : 2, secs / 3600);
     if (id == K_OF && secs % 3600)
         n += snprintf(to + n, ITEM_MAX_BYTES - (size_t)n, ":%02d", secs % 3600 / 60);
     p->len += (size_t)n;
@@ -234,24 +142,24 @@ static bool put_offset_keyword(struct printer *p, enum keyword_id id)
 static bool put_fraction_keyword(struct printer *p, int digits)
 {
     static const int scales[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
-    bool fill = p->fill_mode;
-    p->fill_mode = false;
+    bool fill = p->a.fill_mode;
+    p->a.fill_mode = false;
     bool ok = put_number(p, digits, p->m->usec / scales[digits]);
-    p->fill_mode = fill;
+    p->a.fill_mode = fill;
     return ok;
 }
 
-static bool put_name(struct printer *p, const struct keyword *k)
+static bool put_name(struct printer *p, const struct dt_keyword *k)
 {
     const struct moment *m = p->m;
     bool is_day = k->id == K_DAY || k->id == K_DY;
     const char *name = is_day ? day_names[m->day_of_week] : month_names[m->month - 1];
     if (k->id == K_DY || k->id == K_MON)
         return put_word(p, name, 3, 0, k->letters);
-    return put_word(p, name, strlen(name), p->translated ? 0 : 9, k->letters);
+    return put_word(p, name, strlen(name), p->a.translated ? 0 : 9, k->letters);
 }
 
-static bool put_meridian_or_era(struct printer *p, const struct keyword *k)
+static bool put_meridian_or_era(struct printer *p, const struct dt_keyword *k)
 {
     bool pm = p->m->hour % 24 >= 12, bc = p->m->year <= 0;
     switch (k->id) {
@@ -262,7 +170,7 @@ static bool put_meridian_or_era(struct printer *p, const struct keyword *k)
     }
 }
 
-static bool put_time_keyword(struct printer *p, const struct keyword *k)
+static bool put_time_keyword(struct printer *p, const struct dt_keyword *k)
 {
     const struct moment *m = p->m;
     switch (k->id) {
@@ -283,7 +191,7 @@ static int64_t iso_day_of_year(const struct moment *m)
     return date_from_civil(m->year, m->month, m->day) - start + 1;
 }
 
-static bool put_date_keyword(struct printer *p, const struct keyword *k)
+static bool put_date_keyword(struct printer *p, const struct dt_keyword *k)
 {
     const struct moment *m = p->m;
     switch (k->id) {
@@ -325,7 +233,7 @@ static bool check_interval_keyword(struct printer *p, enum keyword_id id)
     }
 }
 
-static bool put_keyword(struct printer *p, const struct keyword *k)
+static bool put_keyword(struct printer *p, const struct dt_keyword *k)
 {
     if (p->m->is_interval && !check_interval_keyword(p, k->id))
         return false;
@@ -362,39 +270,6 @@ static bool put_keyword(struct printer *p, const struct keyword *k)
 
 /* ---- the pattern ---- */
 
-struct pattern {
-    const char *p, *end;
-};
-
-static bool at_text(const struct pattern *t, const char *word)
-{
-    size_t n = strlen(word);
-    return (size_t)(t->end - t->p) >= n && memcmp(t->p, word, n) == 0;
-}
-
-static const struct keyword *keyword_at(const struct pattern *t)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(keywords); i++)
-        if (keywords[i].text[0] == *t->p && at_text(t, keywords[i].text))
-            return &keywords[i];
-    return NULL;
-}
-
-static void read_prefix(struct printer *p, struct pattern *t)
-{
-    p->fill_mode = at_text(t, "FM") || at_text(t, "fm");
-    p->translated = at_text(t, "TM") || at_text(t, "tm");
-    if (p->fill_mode || p->translated)
-        t->p += 2;
-}
-
-static void read_suffix(struct printer *p, struct pattern *t)
-{
-    p->ordinal = at_text(t, "TH") ? 'T' : at_text(t, "th") ? 't' : '\0';
-    if (p->ordinal || at_text(t, "SP"))
-        t->p += 2;
-}
-
 static void put_quoted(struct printer *p, struct pattern *t)
 {
     for (t->p++; t->p < t->end && *t->p != '"'; t->p++) {
@@ -424,11 +299,8 @@ static bool print_pattern(struct fn_ctx *ctx, const struct moment *m, const stru
     struct printer p = {.ctx = ctx, .m = m};
     p.out = arena_alloc(ctx->arena, (size_t)format->len * ITEM_MAX_BYTES + ITEM_MAX_BYTES);
     while (t.p < t.end) {
-        read_prefix(&p, &t);
-        const struct keyword *k = t.p < t.end ? keyword_at(&t) : NULL;
+        const struct dt_keyword *k = pattern_keyword(&t, &p.a);
         if (k) {
-            t.p += strlen(k->text);
-            read_suffix(&p, &t);
             if (!put_keyword(&p, k))
                 return false;
         } else if (t.p < t.end) {

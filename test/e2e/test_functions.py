@@ -27,7 +27,7 @@ BEGIN
     EXECUTE 'SELECT concat(e), e IS NULL FROM (SELECT ' || q || ' AS e OFFSET 0) x' INTO r, n;
     RETURN CASE WHEN n THEN 'N' ELSE 'V ' || r END;
 EXCEPTION WHEN OTHERS THEN
-    RETURN 'E ' || SQLSTATE || ' ' || SQLERRM;
+    RETURN 'E ' || SQLSTATE || ' ' || encode(decode(replace(SQLERRM, E'\\', '?'), 'escape'), 'escape'); -- may end within a character
 END $$;
 """
 

@@ -167,6 +167,16 @@ for _t in ("timestamp", "timestamptz", "interval", "date", "time"):
     SPECIAL["extract(text,%s)" % _t] = SPECIAL["date_part(text,%s)" % _t] = SPECIAL["date_trunc(text,%s)" % _t] = [_UNITS, VALUES[_t]]
     SPECIAL["to_char(%s,text)" % _t] = [VALUES[_t], _FORMATS]
     SPECIAL["timezone(text,%s)" % _t] = [_ZONES, VALUES[_t]]
+_READ_TEXTS = ["2024-02-29 13:14:15.123456", "20240229131415", "29.02.24", "  2024 - 02 - 29", "Thursday, 29 Feb 2024", "february 29th, 2024", "29 FEBRUARY 2024 pm", "12:30 pm", "13:30 am", "0:30 PM",
+               "250", "25", "025", "5", "2024-09-4", "2024-09", "2460370", "2,024-3", "44-03-15 BC", "44 b.c.", "20", "iv", "VIII 7", "24-366", "2024 060", "2023-060", "-5", "99", "519", "520",
+               "86399", "2024-01-01 10:20:30-05:30", "2024-01-01 10:20:30 +05", "2024-01-01 10:20:30-16", "2024/01/01/10", "2024x01x01", "é2024-01-01", "", " ", "x", "5874898-01-01", "294277-01-01",
+               "2147483648", "99999999999999999999", "2024-W09-4", "2024 53 7", "12/31/99", "2024.13.01", "2024.02.30", "11:59:60", "123456789", "1st 2ND", "0", "0000-01-01", "1 2 3", "+7-3", "Mon", "monday"]
+_READ_FORMATS = ["YYYY-MM-DD HH24:MI:SS.US", "YYYYMMDDHH24MISS", "DD.MM.YY", "YYYY - MM - DD", "Day, DD Mon YYYY", "month DDth, YYYY", "DD Month YYYY AM", "HH12:MI am", "HH:MI PM", "MS", "US", "FF1", "FF3",
+                 "FF6", "YYYY-MM-D", "J", "Y,YYY-MM", "YY-MM-DD BC", "YYYY B.C.", "CC", "rm", "RM DD", "YY-DDD", "YYYY DDD", "YYYY-DDD", "Y", "YYY", "SSSS", "SSSSS", "YYYY-MM-DD HH24:MI:SSTZH:TZM",
+                 "YYYY-MM-DD HH24:MI:SS TZH", "YYYY/MM/DD/HH", "YYYYxMMxDD", '"é"YYYY-MM-DD', "", "FMYYYY-FMMM-FMDD", "FXYYYY-MM-DD", "fxYYYYMMDD HH24", 'IYYY-"W"IW-ID', "IYYY IW ID", "IYYY-IDDD", "MM/DD/YY",
+                 "YYYY.MM.DD", "HH24:MI:SS", "DDth DDTH", "YYYY WW D", "YYYY-MM-W", "CC YY", "CCYY", "Q YYYY", "TZ", "OF", "YYYY IW", "YYYY YYYY", "SS MI HH24", "YYYY-MM-DD\\\"x", "MM", "HH24", "DD MM", "TMMon",
+                 "TMDay", "Dy", "dy D", "FMDDMMYYYY", "YYYYMM", "FXYYYY MM", "AD YYYY", "WW", "W", "IW", "DDD", "YYYY9MM", "FF6SS", "TZM", "MSSS"]
+SPECIAL["to_date"] = SPECIAL["to_timestamp(text,text)"] = [_READ_TEXTS, _READ_FORMATS]
 SPECIAL["date_trunc(text,timestamptz,text)"] = [_UNITS, VALUES["timestamptz"], _ZONES]
 _KEYS = ["a", "b", "bb", "", "c", "0", "1"]
 _INDEXES = ["0", "1", "2", "-1", "-3", "5", "2147483647", "-2147483648"]

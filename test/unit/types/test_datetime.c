@@ -141,6 +141,30 @@ static void arithmetic(void)
     CHECK_STR(apply("<", true, T_DATE, "5874897-12-31", T_TIMESTAMP, "infinity"), "t");
 }
 
+static const char *read_by(const char *text, const char *pattern)
+{
+    return apply("to_timestamp", false, T_TEXT, text, T_TEXT, pattern);
+}
+
+static void read_by_pattern(void)
+{
+    CHECK_STR(apply("to_date", false, T_TEXT, "29 Feb 2024", T_TEXT, "DD Mon YYYY"), "2024-02-29");
+    CHECK_STR(apply("to_date", false, T_TEXT, "2024-W09-4", T_TEXT, "IYYY-\"W\"IW-ID"), "2024-02-29");
+    CHECK_STR(apply("to_date", false, T_TEXT, "44-03-15 BC", T_TEXT, "YYYY-MM-DD BC"), "0044-03-15 BC");
+    CHECK_STR(apply("to_date", false, T_TEXT, "0", T_TEXT, ""), "0001-01-01 BC");
+    CHECK_STR(read_by("2024-02-29 11:59:01.25 pm -05:30", "YYYY-MM-DD HH12:MI:SS.MS pm TZH:TZM"),
+              "2024-03-01 05:29:01.25+00");
+    CHECK_STR(read_by("20240229", "FXYYYYMMDD"), "2024-02-29 00:00:00+00");
+    CHECK_STR(read_by("1.9", "SS.FF1"), "0001-01-01 00:00:01.9+00 BC");
+    CHECK_STR(read_by("2024-02-30", "YYYY-MM-DD"), "22008");
+    CHECK_STR(read_by("13:00", "HH12:MI"), "22007");
+    CHECK_STR(read_by("2024 1", "YYYY IW"), "22007");
+    CHECK_STR(read_by("UTC", "TZ"), "0A000");
+    CHECK_STR(read_by("0 +16", "J TZH"), "22009");
+    CHECK_STR(read_by("300000", "FMYYYY"), "22008");
+    CHECK_STR(apply("to_date", false, T_TEXT, "5874898", T_TEXT, "FMYYYY"), "22008");
+}
+
 /* A zone file is data from outside: every cut and every damaged byte must be refused or read safely. */
 static void damaged_zone_files(void)
 {
@@ -188,6 +212,7 @@ int main(void)
     RUN(interval_text);
     RUN(changing_clocks);
     RUN(arithmetic);
+    RUN(read_by_pattern);
     RUN(damaged_zone_files);
     RUN(json_text);
     arena_fini(&arena);
