@@ -138,7 +138,7 @@ static enum dt_result take_run(struct reader *r, char *text, unsigned seen)
     if (point) {
         double usec = rint(strtod(point, NULL) * 1000000);
         if (!(fabs(usec) <= INT_MAX)) // An exponent may follow: '000000.1e99'.
-            return DT_FIELD_OVERFLOW;
+            return DT_BAD_FORMAT;
         r->usec = (int)usec;
         *point = '\0';
     }
