@@ -78,6 +78,10 @@ bool equi_condition(const struct expr *e, const struct attrset *left, const stru
 
 /* prune.c: the same relation with no more columns than needed */
 struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need);
+/* A map to the needed columns of r, unless it has no others. */
+struct rel *prune_narrow(struct planner *p, struct rel *r, const struct attrset *need);
+/* The rows of a REL_WINDOW for which filter (NULL: true) holds (prune_window.c). */
+struct rel *prune_window(struct planner *p, struct rel *r, struct expr *filter, const struct attrset *need);
 
 /* physical.c, physical_join.c, physical_set.c */
 struct port physical(struct planner *p, struct rel *r);

@@ -10,8 +10,7 @@ static uint32_t needed_count(const struct rel *r, const struct attrset *need)
     return n;
 }
 
-/* A map to the needed columns of r, unless it has no others. */
-static struct rel *narrow(struct planner *p, struct rel *r, const struct attrset *need)
+struct rel *prune_narrow(struct planner *p, struct rel *r, const struct attrset *need)
 {
     uint32_t n = needed_count(r, need);
     if (n == r->attr_count || (n == 0 && r->attr_count == 1))
@@ -42,12 +41,14 @@ static struct attrset union_of(struct planner *p, const struct attrset *need, co
 
 static struct rel *prune_filter(struct planner *p, struct rel *r, const struct attrset *need)
 {
-    struct attrset below = union_of(p, need, r->u.filter);
     struct rel *in = r->inputs[0];
+    if (in->kind == REL_WINDOW)
+        return prune_window(p, in, r->u.filter, need);
+    struct attrset below = union_of(p, need, r->u.filter);
     if (in->kind != REL_TABLE &&
         in->kind != REL_VIEW) /* filter those first: rows are cheaper dropped whole */
         in = prune(p, in, &below);
-    return narrow(p, rel_filter(p->s, in, r->u.filter), need);
+    return prune_narrow(p, rel_filter(p->s, in, r->u.filter), need);
 }
 
 /* One constant column: for readers that only count rows. What nobody reads must not be computed, for it may fail. */
@@ -106,7 +107,7 @@ static struct rel *prune_join(struct planner *p, struct rel *r, const struct att
     struct rel *left = prune(p, r->inputs[0], &below), *right = prune(p, r->inputs[1], &below);
     if (join_keeps_left_only(r->u.join.kind) && !mentions_rel(p, r->inputs[1], r->u.join.on))
         right = whether_any(p, right);
-    return narrow(p, rejoin(p, r, r->u.join.kind, left, right, r->u.join.on), need);
+    return prune_narrow(p, rejoin(p, r, r->u.join.kind, left, right, r->u.join.on), need);
 }
 
 /* Keys that depend on others and aggregates stay only if someone reads them. */
@@ -145,7 +146,7 @@ static struct rel *prune_aggregate(struct planner *p, struct rel *r, const struc
     agg->attr_count = keys + calls;
     agg->inputs[0] = prune(p, r->inputs[0], &below);
     rel_seal(agg);
-    return narrow(p, agg, need);
+    return prune_narrow(p, agg, need);
 }
 
 /* All columns stay below: they tell apart the rows that the order leaves equal, whoever reads the result. */
@@ -155,45 +156,7 @@ static struct rel *prune_top(struct planner *p, struct rel *r, const struct attr
     attrset_add_rel(p, &below, r);
     struct rel *top = rel_top(p->s, prune(p, r->inputs[0], &below));
     top->u.top = r->u.top;
-    return narrow(p, top, need);
-}
-
-static struct rel *prune_window(struct planner *p, struct rel *r, const struct attrset *need)
-{
-    uint32_t n = r->u.window.call_count, own = r->attr_count - n, calls = 0;
-    struct attrset below = {0};
-    struct rel_window_call *kept = ARENA_ARRAY(p->arena, struct rel_window_call, n + 1);
-    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, n + 1);
-    for (uint32_t i = 0; i < own; i++)
-        if (attrset_has(need, r->attrs[i]))
-            attrset_add(p, &below, r->attrs[i]);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!attrset_has(need, r->attrs[own + i]))
-            continue;
-        const struct rel_window_call *c = &r->u.window.calls[i];
-        attrs[calls] = r->attrs[own + i];
-        kept[calls++] = *c;
-        for (uint32_t k = 0; k < c->arg_count; k++)
-            attrset_add(p, &below, c->args[k]);
-        if (c->filter != REL_NO_ATTR)
-            attrset_add(p, &below, c->filter);
-    }
-    if (!calls)
-        return prune(p, r->inputs[0], &below);
-    for (uint32_t i = 0; i < r->u.window.partition_count; i++)
-        attrset_add(p, &below, r->u.window.partition[i]);
-    for (uint32_t i = 0; i < r->u.window.order_count; i++)
-        attrset_add(p, &below, r->u.window.order[i].attr);
-    struct rel *in = prune(p, r->inputs[0], &below);
-    struct rel *out = rel_new(p->s, REL_WINDOW, 1, in->attr_count + calls);
-    out->inputs[0] = in;
-    out->u.window = r->u.window;
-    out->u.window.calls = kept;
-    out->u.window.call_count = calls;
-    memcpy(out->attrs, in->attrs, in->attr_count * sizeof(*attrs));
-    memcpy(out->attrs + in->attr_count, attrs, calls * sizeof(*attrs));
-    rel_seal(out);
-    return narrow(p, out, need);
+    return prune_narrow(p, top, need);
 }
 
 /* Exactly these attributes of r, in this order. */
@@ -258,7 +221,7 @@ static struct rel *prune_set(struct planner *p, struct rel *r, const struct attr
         attrset_add_rel(p, &below, r->inputs[i]);
         out->inputs[i] = pick(p, prune(p, r->inputs[i], &below), r->attr_count, r->inputs[i]->attrs);
     }
-    return narrow(p, out, need);
+    return prune_narrow(p, out, need);
 }
 
 struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
@@ -266,13 +229,13 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     switch (r->kind) {
     case REL_VALUES:
     case REL_TABLE:
-    case REL_VIEW: return narrow(p, r, need);
+    case REL_VIEW: return prune_narrow(p, r, need);
     case REL_FILTER: return prune_filter(p, r, need);
     case REL_MAP: return prune_map(p, r, need);
     case REL_JOIN: return prune_join(p, r, need);
     case REL_APPLY: break; /* unnested by the binder */
     case REL_TOP: return prune_top(p, r, need);
-    case REL_WINDOW: return prune_window(p, r, need);
+    case REL_WINDOW: return prune_window(p, r, NULL, need);
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
     case REL_SET: return prune_set(p, r, need);
