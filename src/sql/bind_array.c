@@ -124,10 +124,7 @@ static struct expr *subscript(struct expr_env *env, const struct ast *a)
 static bool check_subscripts(struct bind *b, const struct ast *a, const struct expr *base)
 {
     uint32_t count = (a->arg_count - 1) / (a->flag ? 2 : 1);
-    if (base->type.id == T_JSONB)
-        bind_error(b, ERR_UNSUPPORTED, a->pos, "Use the operator ->.",
-                   "subscripts of jsonb are not supported yet");
-    else if (!type_is_array(base->type.id))
+    if (!type_is_array(base->type.id))
         bind_error(b, ERR_CONFIG, a->pos, NULL,
                    "cannot subscript type %s because it does not support subscripting",
                    type_info(base->type.id)->name);
@@ -154,9 +151,45 @@ static struct expr *slice(struct expr_env *env, const struct ast *a, struct expr
     return ok ? call(env->b, &fn_array_slice, base->type, a->arg_count + 1, args, a->pos) : NULL;
 }
 
+/* A subscript of jsonb: a key, or an index written as text. */
+static struct expr *jsonb_key(struct expr_env *env, const struct ast *a)
+{
+    const struct type text = {T_TEXT, -1};
+    struct expr *e = bind_expr(env, a);
+    bool reported = false;
+    if (!e)
+        return NULL;
+    if (e->type.id == T_UNKNOWN)
+        return coerce(env->b, e, text, CAST_IMPLICIT, a->pos);
+    struct expr *x = coerce_try(env->b, e, int4, CAST_IMPLICIT, &reported);
+    if (!x && !reported)
+        x = coerce_try(env->b, e, text, CAST_IMPLICIT, &reported);
+    if (!x && !reported)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "subscript type %s is not supported",
+                   type_info(e->type.id)->name);
+    return x ? coerce(env->b, x, text, CAST_EXPLICIT, a->pos) : NULL;
+}
+
+/* j['a'][1] is jsonb_extract_path(j, 'a', '1'). */
+static struct expr *jsonb_subscript(struct expr_env *env, const struct ast *a, struct expr *base)
+{
+    struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count);
+    bool ok = !a->flag;
+    if (!ok)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "jsonb subscript does not support slices");
+    args[0] = base;
+    for (uint32_t i = 1; ok && i < a->arg_count; i++) {
+        args[i] = jsonb_key(env, a->args[i]);
+        ok = args[i] != NULL;
+    }
+    return ok ? resolve_function(env->b, "jsonb_extract_path", a->arg_count, args, a->pos) : NULL;
+}
+
 struct expr *bind_subscript(struct expr_env *env, const struct ast *a)
 {
     struct expr *base = bind_expr(env, a->args[0]);
+    if (base && base->type.id == T_JSONB)
+        return jsonb_subscript(env, a, base);
     if (!base || !check_subscripts(env->b, a, base))
         return NULL;
     if (a->flag)

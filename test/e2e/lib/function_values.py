@@ -279,6 +279,18 @@ SPECIAL.update({
 })
 _PATHS = ["{}", "{a}", "{a,b}", "{a,b,c}", "{0}", "{1,0}", "{-1}", "{b,1,c}", "{NULL}", "{a,NULL}", "{bb}", "{x}"]
 SPECIAL.update({"%s(%s,_text)" % (o, t): [VALUES[t], _PATHS] for o in ("#>", "#>>", "?|", "?&") for t in ("json", "jsonb")})
+_EDIT_PATHS = _PATHS + ["{c,0}", "{ 1}", "{+0}", "{-4}", "{99}", "{{a},{b}}", "{a,zz}", "{NULL,a}", "{b,NULL}", "{2147483648}", "{-2147483648}", "{0,0}", "{1,-1,x}", '{""}']
+_NEW_VALUES = ["null", "1", '"x"', "[]", '{"b": [1.0, 2]}', "[1, [2]]"]
+for _n in ("jsonb_set", "jsonb_insert", "jsonb_set_lax"):
+    SPECIAL["%s(jsonb,_text,jsonb)" % _n] = [VALUES["jsonb"], _EDIT_PATHS, _NEW_VALUES]
+    SPECIAL["%s(jsonb,_text,jsonb,bool)" % _n] = [VALUES["jsonb"], _EDIT_PATHS, _NEW_VALUES, VALUES["bool"]]
+SPECIAL["jsonb_set_lax(jsonb,_text,jsonb,bool,text)"] = [VALUES["jsonb"], _EDIT_PATHS, [None, None, "1", "[2]"], VALUES["bool"],
+                                                         ["use_json_null", "raise_exception", "delete_key", "return_target", "x", ""]]
+SPECIAL["#-(jsonb,_text)"] = SPECIAL["-(jsonb,_text)"] = [VALUES["jsonb"], _EDIT_PATHS + ["{a,c}", "{x,NULL,b}"]]
+_PAIRS = ["{}", "{a,1}", "{b,2,a,NULL,b,x}", "{a}", "{NULL,1}", "{{a,1},{b,2}}", "{{a},{b}}", "{{a,b,c}}", "{{{a,b}}}", '{"a b",é,"q\\"",""}', "{a,b,c,d}", "{x,y}"]
+for _t in ("json", "jsonb"):
+    SPECIAL["%s_object(_text)" % _t] = [_PAIRS]
+    SPECIAL["%s_object(_text,_text)" % _t] = [_PAIRS, _PAIRS]
 _SPLIT_TEXTS = ["", "a", "abc", "a,b,,c", "foobarbequebaz", " hello  world ", "éaé", "AbAB", "x1y22z"]
 _SPLIT_BY = ["", "a", ",", "(bar)(beque)", "\\s+", "\\s*", "(x)?(a)|(b)", "[0-9]*", "^", "$", "b(?=a)", "(", "é?"]
 _SPLIT_FLAGS = ["", "i", "g", "n", "z"]

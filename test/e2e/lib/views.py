@@ -66,6 +66,7 @@ EXPRESSIONS = [
     ("zones", "SELECT id, mz AT TIME ZONE 'Europe/Berlin' AS b, mo AT TIME ZONE 'America/New_York' AS n FROM core.a"),
     ("json_get", "SELECT id, jb -> 'k' AS k, jb ->> 'a' AS a, j ->> 'k' AS jk, jb -> 0 AS z FROM core.a"),
     ("json_path", "SELECT id, jb #>> '{k,0}' AS p FROM core.a"),
+    ("json_edit", "SELECT id, jsonb_set(jb, '{a}', to_jsonb(n4)) AS a, jb #- '{a,0}' AS b, jsonb_insert(jb, '{a,0}', to_jsonb(g)) AS c, jsonb_set_lax(jb, '{z}', to_jsonb(n4), true, 'delete_key') AS d, jb['a'] AS e, jb['a'][g]['b'] AS f, jb - ARRAY['a', t] AS h, json_object(ARRAY['t', t]) AS i FROM core.a WHERE jsonb_typeof(jb) = 'object'"),
     ("json_has", "SELECT id, jb ? 'a' AS h, jb @> '{\"a\": 3}' AS c, jsonb_typeof(jb) AS ty, jb = '1'::jsonb AS e FROM core.a"),
     ("uuid_bytea", "SELECT id, u, by || '\\x01'::bytea AS c, length(by) AS n, by > '\\x10'::bytea AS g1, u < '10000000-0000-4000-8000-000000000000'::uuid AS lt FROM core.a"),
     ("toast", "SELECT id, ver, length(big) AS n, length(blob) AS bn, md5(big) AS m FROM core.big"),
