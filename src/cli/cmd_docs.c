@@ -80,6 +80,8 @@ static const struct limit pipeline_limits[] = {
           "on before, still invisible"),
     LIMIT(CHUNK_ROWS_MAX, COUNT, "rows after which a chunk ends at the next transaction end"),
     LIMIT(REPLAY_ROWS, COUNT, "rows of a mirror replayed per step while state is rebuilt"),
+    LIMIT(CLOCK_STEP_MS, MILLISECONDS,
+          "least time between epochs that only now() asks for; rows due within it change together"),
     LIMIT(AGG_RESULT_BYTES_MAX, BYTES,
           "result of string_agg, json_agg and their like; a longer one is an error of the group's row"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),

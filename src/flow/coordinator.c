@@ -29,8 +29,17 @@ static struct err *meta_put(struct store_shard *sh, const char *kind, const char
     return e;
 }
 
+/* A rebuild must see the clock that the stored views were last written by. */
+static struct err *store_clock(struct pipeline *p)
+{
+    if (!p->has_clock)
+        return NULL;
+    return meta_put(store_shard(p->o.store, 0), "clock", "epoch", &p->clock_us, sizeof p->clock_us);
+}
+
 struct err *coordinator_store_positions(struct pipeline *p)
 {
+    TRY(store_clock(p));
     for (uint32_t i = 0; i < p->o.source_count; i++) {
         struct source_track *t = &p->tracks[i];
         if (t->changed)
@@ -76,6 +85,15 @@ static struct err *load_position(struct pipeline *p, store_db meta, uint32_t sou
     return NULL;
 }
 
+static void load_clock(struct pipeline *p, store_db meta)
+{
+    struct slice found;
+    p->clock_known = store_get(store_shard(p->o.store, 0), meta, text_slice("clock:epoch"), &found) &&
+                     found.len == sizeof p->clock_us;
+    if (p->clock_known)
+        memcpy(&p->clock_us, found.p, sizeof p->clock_us);
+}
+
 struct err *coordinator_load_positions(struct pipeline *p)
 {
     struct store_shard *sh = store_shard(p->o.store, 0);
@@ -84,6 +102,8 @@ struct err *coordinator_load_positions(struct pipeline *p)
     struct err *e = store_db_open(sh, "meta", &meta);
     for (uint32_t i = 0; !e && i < p->o.source_count; i++)
         e = load_position(p, meta, i);
+    if (!e)
+        load_clock(p, meta);
     store_abort(sh);
     return e;
 }
@@ -227,6 +247,28 @@ static bool all_committed(const struct pipeline *p, uint64_t epoch)
     return true;
 }
 
+static int64_t clock_now(const struct pipeline *p)
+{
+    return p->o.clock ? p->o.clock(p->o.clock_ctx) : now_us();
+}
+
+bool coordinator_clock_due(const struct pipeline *p)
+{
+    return p->due_us != INT64_MAX && clock_now(p) >= p->due_us;
+}
+
+static int64_t clock_due(const struct pipeline *p)
+{
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; p->has_clock && i < p->o.shard_count; i++) {
+        int64_t at = graph_due(p->shards[i].graph);
+        due = at < due ? at : due;
+    }
+    int64_t earliest =
+        p->clock_us + CLOCK_STEP_MS * 1000; /* rows due soon after each other change in one epoch */
+    return due < earliest ? earliest : due;
+}
+
 static void finish_epoch(struct pipeline *p, uint64_t epoch)
 {
     bool was_rebuilding = p->rebuilding;
@@ -243,6 +285,7 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
     for (uint32_t i = 0; i < p->lane_count; i++)
         atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
     atomic_store(&p->epoch_done, epoch);
+    p->due_us = clock_due(p);
     int64_t now = now_us();
     if (now - p->stats_us >= GATE_STATS_US || was_rebuilding)
         publish_stats(p, now);
@@ -278,9 +321,19 @@ static bool claim(struct pipeline *p)
     return any;
 }
 
+/* The clock of the host may be set back; now() then waits for it. */
+static void set_clock(struct pipeline *p)
+{
+    int64_t now = clock_now(p);
+    if ((p->rebuilding && p->clock_known) || now < p->clock_us)
+        return;
+    p->clock_us = now;
+}
+
 static void open_epoch(struct pipeline *p)
 {
     p->epoch_started_us = now_us();
+    set_clock(p);
     atomic_store_explicit(&p->epoch_open, atomic_load(&p->epoch_open) + 1, memory_order_release);
     for (uint32_t i = 1; i < p->o.shard_count; i++)
         wake_up(&p->shards[i].wake);
@@ -323,7 +376,7 @@ bool coordinator_step(struct pipeline *p)
         begin_checkpoint(p, done, now);
     if (!p->rebuilt)
         p->rebuilding = true;
-    else if (!claim(p)) {
+    else if (!claim(p) && !coordinator_clock_due(p)) {
         atomic_store_explicit(&p->hungry, 1, memory_order_relaxed);
         if (now - p->stats_us >= GATE_STATS_US) {
             publish_stats(p, now);

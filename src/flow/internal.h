@@ -144,6 +144,10 @@ struct pipeline {
     bool rebuilt;
     uint64_t *claimed; /* per lane: chunks of the open epoch; written before epoch_open */
     int64_t epoch_started_us;
+    int64_t clock_us; /* what now() is in the open epoch; written before epoch_open. Never falls */
+    int64_t due_us;   /* when the clock alone changes a row; INT64_MAX: not at all */
+    bool has_clock;   /* some view compares with now() */
+    bool clock_known; /* clock_us was stored by the last epoch of an earlier run */
     int64_t checkpoint_us, stats_us, heartbeat_us;
     uint64_t checkpointed_epoch;
     struct checkpointer checkpointer;
@@ -174,7 +178,8 @@ bool shard_step(struct shard *s);
 void *shard_thread(void *arg);
 /* coordinator.c */
 bool coordinator_step(struct pipeline *p);
-void coordinator_publish_views(struct pipeline *p); /* which views may be served */
+bool coordinator_clock_due(const struct pipeline *p); /* between epochs: the clock has come to change a row */
+void coordinator_publish_views(struct pipeline *p);   /* which views may be served */
 struct err *coordinator_load_positions(struct pipeline *p);
 /* Inside shard 0's transaction: positions of the epoch at hand. */
 struct err *coordinator_store_positions(struct pipeline *p);

@@ -162,6 +162,9 @@ struct pipeline *pipeline_new(const struct pipeline_options *o)
     make_sinks(p);
     map_tables(p);
     map_views(p);
+    p->due_us = INT64_MAX;
+    for (uint32_t n = 0; n < o->plan->node_count; n++)
+        p->has_clock |= o->plan->nodes[n]->kind == PLAN_TEMPORAL;
     make_shards(p);
     atomic_store(&o->gate->shard_count, o->shard_count);
     if (o->catalog)

@@ -32,6 +32,8 @@ struct pipeline_options {
     void *setup_ctx;
     void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* without a store */
     void *view_ctx;
+    int64_t (*clock)(void *ctx); /* what now() is, Unix microseconds; NULL: the host's clock */
+    void *clock_ctx;
 };
 
 struct pipeline;
@@ -56,5 +58,6 @@ struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 #define CHUNK_ROWS_MAX     32768 /* a chunk ends at the first transaction end after so many rows */
 #define LANE_QUEUE_BATCHES 48    /* a larger transaction is worked on before it has ended */
 #define REPLAY_ROWS        8192  /* rows of a mirror replayed, or taken out by TRUNCATE, per step */
+#define CLOCK_STEP_MS      10    /* least time between epochs that only the clock asks for */
 
 #endif

@@ -355,6 +355,7 @@ static bool begin(struct shard *s)
         return false;
     }
     graph_begin(s->graph, open, now_us(), p->rebuilding);
+    s->graph->clock_us = p->clock_us;
     s->phase = SHARD_WORKING;
     return true;
 }
@@ -411,6 +412,16 @@ static bool has_work(struct shard *s)
     return s->index == 0 && coordinator_step(p);
 }
 
+/* The coordinator also wakes up for the clock. */
+static int sleep_us(const struct shard *s)
+{
+    const struct pipeline *p = s->pipeline;
+    if (s->index != 0 || p->due_us == INT64_MAX)
+        return SLEEP_US;
+    int64_t left = p->due_us - now_us();
+    return left < 1 ? 1 : left < SLEEP_US ? (int)left : SLEEP_US;
+}
+
 static void pin(const struct shard *s)
 {
     if (!s->pipeline->o.cpus)
@@ -451,7 +462,7 @@ void *shard_thread(void *arg)
         if (has_work(s))
             wake_cancel(&s->wake);
         else
-            wake_wait(&s->wake, ticket, SLEEP_US);
+            wake_wait(&s->wake, ticket, sleep_us(s));
         empty = SPIN_STEPS / 2;
     }
     give_up(s);

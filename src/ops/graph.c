@@ -5,17 +5,12 @@
 #include <string.h>
 
 static const struct op_class *const classes[] = {
-    [PLAN_TABLE] = &op_class_table,
-    [PLAN_FILTER] = &op_class_filter,
-    [PLAN_MAP] = &op_class_map,
-    [PLAN_JOIN] = &op_class_join,
-    [PLAN_AGGREGATE] = &op_class_aggregate,
-    [PLAN_TOP] = &op_class_top,
-    [PLAN_WINDOW] = &op_class_window,
-    [PLAN_UNION_ALL] = &op_class_union,
-    [PLAN_SET] = &op_class_set,
-    [PLAN_EXCHANGE] = &op_class_exchange,
-    [PLAN_VIEW] = &op_class_view,
+    [PLAN_TABLE] = &op_class_table,       [PLAN_FILTER] = &op_class_filter,
+    [PLAN_MAP] = &op_class_map,           [PLAN_TEMPORAL] = &op_class_temporal,
+    [PLAN_JOIN] = &op_class_join,         [PLAN_AGGREGATE] = &op_class_aggregate,
+    [PLAN_TOP] = &op_class_top,           [PLAN_WINDOW] = &op_class_window,
+    [PLAN_UNION_ALL] = &op_class_union,   [PLAN_SET] = &op_class_set,
+    [PLAN_EXCHANGE] = &op_class_exchange, [PLAN_VIEW] = &op_class_view,
     [PLAN_VALUES] = &op_class_values,
 };
 
@@ -78,7 +73,7 @@ void graph_free(struct graph *g)
 void graph_begin(struct graph *g, uint64_t epoch, int64_t now_us, bool rebuilding)
 {
     g->epoch = epoch;
-    g->now_us = now_us;
+    g->now_us = g->clock_us = now_us;
     g->rebuilding = rebuilding;
     for (uint32_t i = 0; i < g->op_count; i++)
         g->ops[i].closed = false;
@@ -125,6 +120,18 @@ bool graph_close(struct graph *g, bool (*ready)(void *ctx, const struct plan_nod
     if (all)
         g->first_epoch = false;
     return all;
+}
+
+int64_t graph_due(const struct graph *g)
+{
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; i < g->op_count; i++) {
+        if (g->ops[i].node->kind != PLAN_TEMPORAL)
+            continue;
+        int64_t at = op_temporal_due(&g->ops[i]);
+        due = at < due ? at : due;
+    }
+    return due;
 }
 
 size_t graph_state_bytes(const struct graph *g)

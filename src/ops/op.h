@@ -68,7 +68,9 @@ struct graph {
     uint32_t op_count;
     struct op *ops; /* by node id */
     uint64_t epoch; /* being worked on */
-    int64_t now_us;
+    int64_t now_us; /* when the shard began the epoch */
+    int64_t
+        clock_us; /* what now() is in the epoch: Unix microseconds, the same on all shards, never falling */
     bool rebuilding;  /* state is being rebuilt from mirrors: views are not written, except view_fill */
     bool first_epoch; /* no epoch was closed yet since the graph was made */
     struct err
@@ -79,12 +81,15 @@ struct graph *graph_new(const struct plan *plan, const struct graph_env *env);
 /* Opens databases inside the store's current write transaction. */
 NODISCARD struct err *graph_open(struct graph *g);
 void graph_free(struct graph *g);
+/* clock_us is now_us until the caller says otherwise. */
 void graph_begin(struct graph *g, uint64_t epoch, int64_t now_us, bool rebuilding);
 /* Closes operators in topological order as far as `ready` allows: for PLAN_TABLE and PLAN_EXCHANGE nodes it tells
  * whether their outside input has ended. Returns true when every operator is closed. `on_exchange_input` is called once
  * an exchange's own inputs are closed and its last rows were sent (time for markers). */
 bool graph_close(struct graph *g, bool (*ready)(void *ctx, const struct plan_node *n),
                  void (*on_exchange_input)(void *ctx, const struct plan_node *n), void *ctx);
+/* The next time (Unix microseconds) at which some row enters or leaves by the clock; INT64_MAX: none. Between epochs. */
+int64_t graph_due(const struct graph *g);
 size_t graph_state_bytes(const struct graph *g);
 
 /* Lend a batch to all readers. */
@@ -114,11 +119,13 @@ bool op_table_replay(struct op *op, uint64_t rows);
 void op_table_replay_end(struct op *op);
 /* Rows now stored of a published view in this shard. */
 uint64_t op_view_rows(const struct op *op);
+/* When the next row of a PLAN_TEMPORAL node changes. */
+int64_t op_temporal_due(const struct op *op);
 /* Rows received from another shard for a PLAN_EXCHANGE node. */
 void op_exchange_receive(struct op *op, const struct batch *b);
 
 extern const struct op_class op_class_table, op_class_filter, op_class_map, op_class_join, op_class_aggregate,
-    op_class_top, op_class_window, op_class_values, op_class_union, op_class_set, op_class_exchange,
-    op_class_view;
+    op_class_temporal, op_class_top, op_class_window, op_class_values, op_class_union, op_class_set,
+    op_class_exchange, op_class_view;
 
 #endif

@@ -118,3 +118,8 @@ const struct ordmap_node *ordmap_last(const struct ordmap *m, const uint8_t *pre
     seek(m, prefix, prefix_len, compare_past_prefix, NULL, &before);
     return has_prefix(before, prefix, prefix_len) ? before : NULL;
 }
+
+const struct ordmap_node *ordmap_seek(const struct ordmap *m, const uint8_t *key, size_t key_len)
+{
+    return seek(m, key, key_len, compare, NULL, NULL);
+}

@@ -26,6 +26,8 @@ int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const u
                    size_t payload_len, int64_t delta);
 /* First / last entry whose key begins with the prefix; NULL if none. */
 const struct ordmap_node *ordmap_first(const struct ordmap *m, const uint8_t *prefix, size_t prefix_len);
+/* First entry not below the key; NULL if none. */
+const struct ordmap_node *ordmap_seek(const struct ordmap *m, const uint8_t *key, size_t key_len);
 const struct ordmap_node *ordmap_last(const struct ordmap *m, const uint8_t *prefix, size_t prefix_len);
 static inline const uint8_t *ordmap_key(const struct ordmap_node *n)
 {

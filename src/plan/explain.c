@@ -256,6 +256,21 @@ static void put_exchange(struct buf *b, const struct plan_node *n)
     put_columns(b, &n->schema, n->u.exchange.key_count, n->u.exchange.keys);
 }
 
+static const char *now_label(const void *names, uint32_t column)
+{
+    (void)names, (void)column;
+    return "now()";
+}
+
+static void put_temporal(struct buf *b, const struct plan_node *n)
+{
+    static const char *const ops[] = {"<", "<=", "=", "<>", ">=", ">"};
+    buf_put_str(b, n->u.temporal.is_filter ? " " : " column ");
+    expr_print(b, n->u.temporal.key, column_label, &n->schema);
+    buf_printf(b, " %s ", ops[n->u.temporal.op]);
+    expr_print(b, n->u.temporal.clock, now_label, NULL);
+}
+
 static void put_node(struct buf *b, const struct plan_node *n)
 {
     buf_put_str(b, plan_kind_name(n->kind));
@@ -266,6 +281,7 @@ static void put_node(struct buf *b, const struct plan_node *n)
         buf_put_str(b, " ");
         expr_print(b, n->u.filter, column_label, &n->schema);
         return;
+    case PLAN_TEMPORAL: put_temporal(b, n); return;
     case PLAN_MAP: put_map(b, n); return;
     case PLAN_JOIN: put_join(b, n); return;
     case PLAN_AGGREGATE: put_aggregate(b, n); return;

@@ -86,6 +86,22 @@ static void hash_filter(struct planner *p, struct buf *b, const struct plan_node
     info->row_hash = finish(b);
 }
 
+static void hash_temporal(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    uint32_t count = n->inputs[0]->schema.column_count;
+    struct names names = names_of(p, count, in->column_hash);
+    memcpy(info->column_hash, in->column_hash, count * sizeof(uint64_t));
+    put_hash(b, in->row_hash);
+    buf_printf(b, " temporal %d ", (int)n->u.temporal.op);
+    expr_canonical(b, n->u.temporal.key, column_name, &names);
+    expr_canonical(b, n->u.temporal.clock, NULL, NULL);
+    uint64_t hash = finish(b);
+    info->row_hash = n->u.temporal.is_filter ? hash : in->row_hash;
+    if (!n->u.temporal.is_filter)
+        info->column_hash[count] = hash;
+}
+
 static void hash_join(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
 {
     const struct node_info *in[2] = {node_info(p, n->inputs[0]), node_info(p, n->inputs[1])};
@@ -272,6 +288,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_TABLE: hash_table(&b, n, info); break;
     case PLAN_VALUES: hash_values(&b, n, info); break;
     case PLAN_FILTER: hash_filter(p, &b, n, info); break;
+    case PLAN_TEMPORAL: hash_temporal(p, &b, n, info); break;
     case PLAN_MAP: hash_map(p, &b, n, info); break;
     case PLAN_JOIN: hash_join(p, &b, n, info); break;
     case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;

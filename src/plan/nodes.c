@@ -84,6 +84,11 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
             put_expr(b, n->u.values.cells[i]);
         return;
     case PLAN_FILTER: put_expr(b, n->u.filter); return;
+    case PLAN_TEMPORAL:
+        buf_printf(b, " %d %d", (int)n->u.temporal.op, n->u.temporal.is_filter);
+        put_expr(b, n->u.temporal.key);
+        put_expr(b, n->u.temporal.clock);
+        return;
     case PLAN_MAP:
         for (uint32_t i = 0; i < n->schema.column_count; i++)
             put_expr(b, n->u.exprs[i]);
@@ -176,6 +181,8 @@ struct plan_node *node_get(struct planner *p, struct plan_node draft)
 
 /* ---- nodes with one input ---- */
 
+static bool is_not_null(const struct expr *e, const struct schema *in);
+
 static struct plan_node draft_of(struct planner *p, enum plan_kind kind, struct plan_node *in)
 {
     struct plan_node n = {.kind = kind, .input_count = 1, .schema = in->schema};
@@ -188,6 +195,21 @@ struct plan_node *node_filter(struct planner *p, struct plan_node *in, struct ex
 {
     struct plan_node n = draft_of(p, PLAN_FILTER, in);
     n.u.filter = filter;
+    return node_get(p, n);
+}
+
+struct plan_node *node_temporal(struct planner *p, struct plan_node *in, const struct plan_node *draft)
+{
+    struct plan_node n = draft_of(p, PLAN_TEMPORAL, in);
+    n.u.temporal = draft->u.temporal;
+    if (n.u.temporal.is_filter)
+        return node_get(p, n);
+    uint32_t count = in->schema.column_count;
+    n.schema.columns = ARENA_ARRAY(p->arena, struct column, count + 1);
+    memcpy(n.schema.columns, in->schema.columns, count * sizeof(struct column));
+    n.schema.columns[count] = (struct column){
+        .name = "now", .type = {T_BOOL, -1}, .not_null = is_not_null(n.u.temporal.key, &in->schema)};
+    n.schema.column_count = count + 1;
     return node_get(p, n);
 }
 

@@ -101,10 +101,24 @@ static struct expr *compose(void *context, const struct expr *e)
     return copy;
 }
 
+static struct expr **without_now(struct planner *p, struct plan_node **in, uint32_t count,
+                                 struct expr **exprs)
+{
+    struct expr **out = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!has_now(exprs[i]))
+            continue;
+        out = out ? out : arena_memdup(p->arena, exprs, count * sizeof(*exprs));
+        out[i] = temporal_columns(p, in, exprs[i]);
+    }
+    return out ? out : exprs;
+}
+
 struct port port_map(struct planner *p, struct port in, uint32_t count, struct expr **exprs,
                      const uint32_t *attrs, const char *const *names)
 {
     struct port out = {in.node, arena_memdup(p->arena, attrs, (count + 1) * sizeof(*attrs))};
+    exprs = without_now(p, &in.node, count, exprs);
     if (is_identity(in.node, count, exprs))
         return out;
     if (may_compose(p, in.node, count, exprs)) {
@@ -166,11 +180,32 @@ static struct port physical_values(struct planner *p, struct rel *r)
     return (struct port){node_get(p, n), r->attrs};
 }
 
+/* A map of the node back to the columns of `in`, which are its first. */
+static struct port first_columns(struct planner *p, struct plan_node *node, struct port in)
+{
+    uint32_t count = in.node->schema.column_count;
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, count + 1);
+    const char **names = ARENA_ARRAY(p->arena, const char *, count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = expr_column(p->arena, i, node->schema.columns[i].type);
+        names[i] = node->schema.columns[i].name;
+    }
+    in.node = node;
+    return port_map(p, in, count, exprs, in.attrs, names);
+}
+
 static struct port physical_filter(struct planner *p, struct rel *r)
 {
     struct port in = physical(p, r->inputs[0]);
     struct expr *filter = port_expr(p, &in, r->u.filter);
-    in.node = node_filter(p, in.node, filter);
+    if (!has_now(filter)) {
+        in.node = node_filter(p, in.node, filter);
+        return in;
+    }
+    struct plan_node *node = temporal_filter(p, in.node, filter);
+    if (node->schema.column_count > in.node->schema.column_count)
+        return first_columns(p, node, in);
+    in.node = node;
     return in;
 }
 

@@ -10,6 +10,7 @@ struct join_draft {
     struct expr **keys[2]; /* over each side's columns */
     bool *null_safe;       /* by key: stated with IS NOT DISTINCT FROM */
     struct expr *residual; /* over attributes */
+    struct expr *above; /* over attributes: what an inner join leaves to a filter (comparisons with now()) */
 };
 
 /* ---- keys ---- */
@@ -58,6 +59,45 @@ static struct expr *for_mark(struct join_draft *d, const struct rel *r, struct e
     return e;
 }
 
+/* The condition about one side alone as an attribute of that side. */
+static struct expr *as_attribute(struct join_draft *d, uint32_t side, struct expr *c)
+{
+    struct planner *p = d->p;
+    struct port *in = &d->sides[side];
+    uint32_t n = in->node->schema.column_count;
+    struct expr *e = temporal_columns(p, &in->node, port_expr(p, in, c));
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, n + 1);
+    const char **names = ARENA_ARRAY(p->arena, const char *, n + 1);
+    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, n + 2);
+    for (uint32_t i = 0; i < n; i++) {
+        exprs[i] = expr_column(p->arena, i, in->node->schema.columns[i].type);
+        names[i] = in->node->schema.columns[i].name;
+        attrs[i] = in->attrs[i];
+    }
+    exprs[n] = e;
+    names[n] = "condition";
+    attrs[n] = attr_new(p->s, "condition", e->type);
+    *in = port_map(p, *in, n + 1, exprs, attrs, names);
+    return attr_expr(p->s, attrs[n]);
+}
+
+/* now() is compared before the join where a side alone says with what, or after it. */
+static void put_residual(struct join_draft *d, const struct rel *r, const struct attrset *sets,
+                         struct expr *c)
+{
+    bool now = has_now(c);
+    if (now && r->u.join.kind == REL_INNER) {
+        d->above = expr_and(d->p->arena, d->above, c);
+        return;
+    }
+    if (now && (attrset_covers(&sets[0], c) || attrset_covers(&sets[1], c)))
+        c = as_attribute(d, attrset_covers(&sets[0], c) ? 0 : 1, c);
+    else if (now)
+        c = temporal_refuse(d->p, c,
+                            "an outer join or a subquery compares columns of both its sides with it");
+    d->residual = expr_and(d->p->arena, d->residual, c);
+}
+
 static void split(struct join_draft *d, const struct rel *r)
 {
     struct attrset sets[2] = {{0}, {0}};
@@ -76,7 +116,7 @@ static void split(struct join_draft *d, const struct rel *r)
             d->keys[0][d->key_count] = port_expr(d->p, &d->sides[0], left);
             d->keys[1][d->key_count++] = port_expr(d->p, &d->sides[1], right);
         } else {
-            d->residual = expr_and(d->p->arena, d->residual, for_mark(d, r, c, equality));
+            put_residual(d, r, sets, for_mark(d, r, c, equality));
         }
     }
 }
@@ -289,6 +329,17 @@ static struct port without_helpers(struct join_draft *d, struct port in, const s
     return port_map(p, in, r->attr_count, exprs, r->attrs, names);
 }
 
+static struct port filter_above(struct join_draft *d, struct port in)
+{
+    uint32_t before = in.node->schema.column_count;
+    in.node = temporal_filter(d->p, in.node, port_expr(d->p, &in, d->above));
+    uint32_t *attrs = ARENA_ARRAY(d->p->arena, uint32_t, in.node->schema.column_count + 1);
+    for (uint32_t i = 0; i < in.node->schema.column_count; i++)
+        attrs[i] = i < before ? in.attrs[i] : REL_NO_ATTR;
+    in.attrs = attrs;
+    return in;
+}
+
 /* ---- semi, anti and mark joins ---- */
 
 static bool is_false(const struct expr *e)
@@ -421,5 +472,5 @@ struct port physical_join(struct planner *p, struct rel *r)
     both.node = &n; /* only its schema is looked at */
     n.u.join.residual = d.residual ? port_expr(p, &both, d.residual) : NULL;
     both.node = node_get(p, n);
-    return without_helpers(&d, both, r);
+    return without_helpers(&d, d.above ? filter_above(&d, both) : both, r);
 }

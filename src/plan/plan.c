@@ -10,10 +10,19 @@
 const char *plan_kind_name(enum plan_kind kind)
 {
     static const char *const names[] = {
-        [PLAN_TABLE] = "table", [PLAN_FILTER] = "filter",       [PLAN_MAP] = "map",
-        [PLAN_JOIN] = "join",   [PLAN_AGGREGATE] = "aggregate", [PLAN_UNION_ALL] = "union all",
-        [PLAN_SET] = "set",     [PLAN_EXCHANGE] = "exchange",   [PLAN_VIEW] = "view",
-        [PLAN_TOP] = "top",     [PLAN_WINDOW] = "window",       [PLAN_VALUES] = "values",
+        [PLAN_TABLE] = "table",
+        [PLAN_TEMPORAL] = "temporal",
+        [PLAN_FILTER] = "filter",
+        [PLAN_MAP] = "map",
+        [PLAN_JOIN] = "join",
+        [PLAN_AGGREGATE] = "aggregate",
+        [PLAN_UNION_ALL] = "union all",
+        [PLAN_SET] = "set",
+        [PLAN_EXCHANGE] = "exchange",
+        [PLAN_VIEW] = "view",
+        [PLAN_TOP] = "top",
+        [PLAN_WINDOW] = "window",
+        [PLAN_VALUES] = "values",
     };
     return names[kind];
 }

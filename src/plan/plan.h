@@ -16,9 +16,10 @@
 
 enum plan_kind {
     PLAN_TABLE, /* the mirror of a table: emits its deltas, partitioned by hash of the key (keyless: whole row) */
-    PLAN_VALUES, /* constant rows, put out once, all on the shard of the empty key */
-    PLAN_FILTER, /* keeps rows for which u.filter is true */
-    PLAN_MAP,    /* one expression per output column */
+    PLAN_VALUES,   /* constant rows, put out once, all on the shard of the empty key */
+    PLAN_FILTER,   /* keeps rows for which u.filter is true */
+    PLAN_MAP,      /* one expression per output column */
+    PLAN_TEMPORAL, /* compares a column's time with the clock: rows enter and leave with no input */
     PLAN_JOIN,
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
     PLAN_WINDOW,    /* the input's columns ++ window functions */
@@ -41,6 +42,7 @@ static inline bool join_outputs_left(enum join_kind kind) /* and not the right c
 {
     return kind >= JOIN_SEMI;
 }
+enum temporal_op { TEMPORAL_LT, TEMPORAL_LE, TEMPORAL_EQ, TEMPORAL_NE, TEMPORAL_GE, TEMPORAL_GT };
 enum set_kind { SET_INTERSECT, SET_EXCEPT };
 #define PLAN_NO_COLUMN UINT32_MAX
 
@@ -81,6 +83,16 @@ struct plan_node {
         } values;
         struct expr *filter; /* PLAN_FILTER */
         struct expr **exprs; /* PLAN_MAP: schema.column_count of them */
+        struct
+        { /* PLAN_TEMPORAL: key op clock; the rows for which it holds, or all ++ the answer as a last column */
+            struct expr *key;   /* a date, timestamp or timestamptz of the row */
+            struct expr *clock; /* of the same type, over one column alone: now() */
+            enum temporal_op op;
+            bool is_filter;
+            bool steps_back; /* the clock's value may fall within slack (months end, zones turn back), but
+                                never between two whole quarters of an hour */
+            int64_t slack;   /* in the type's unit: how far below the clock's value it can still fall */
+        } temporal;
         struct
         { /* PLAN_JOIN: inputs[0] left, inputs[1] right; output left ++ right columns, or see the kind */
             enum join_kind kind;

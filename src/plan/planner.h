@@ -99,10 +99,21 @@ struct expr *port_expr(struct planner *p, const struct port *in,
                        const struct expr *e);                         /* attributes to positions */
 struct plan_node *view_output(struct planner *p, struct sql_view *v); /* plans it at first use */
 
+/* temporal.c: comparisons with now() */
+bool has_now(const struct expr *e);
+/* `in` with the filter (over positions); now() is taken care of, further columns may have come at the end. */
+struct plan_node *temporal_filter(struct planner *p, struct plan_node *in, struct expr *filter);
+/* e, over positions, with every comparison with now() replaced by a column that *in is given. */
+struct expr *temporal_columns(struct planner *p, struct plan_node **in, struct expr *e);
+/* Refuses what is left of now() in e, and puts NULL in its place. */
+struct expr *temporal_refuse(struct planner *p, struct expr *e, const char *why);
+
 /* nodes.c: hash-consed construction. The draft's fields are moved into the node. */
 struct plan_node *node_get(struct planner *p, struct plan_node draft);
 struct node_info *node_info(struct planner *p, const struct plan_node *n);
 struct plan_node *node_filter(struct planner *p, struct plan_node *in, struct expr *filter);
+/* The draft's u.temporal over `in`. */
+struct plan_node *node_temporal(struct planner *p, struct plan_node *in, const struct plan_node *draft);
 struct plan_node *node_map(struct planner *p, struct plan_node *in, uint32_t count, struct expr **exprs,
                            const char *const *names);
 struct plan_node *node_everywhere(struct planner *p, struct plan_node *in);

@@ -386,6 +386,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     switch (n->kind) {
     case PLAN_TABLE: derive_table(p, n, info); return;
     case PLAN_VALUES: derive_values(p, n, info); return;
+    case PLAN_TEMPORAL:
     case PLAN_FILTER:
     case PLAN_VIEW: inherit(p, n, info); return;
     case PLAN_MAP: derive_map(p, n, info); return;

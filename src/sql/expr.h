@@ -29,6 +29,7 @@ enum expr_kind {
     EX_GREATEST, /* ignore NULLs; val_cmp on the common type */
     EX_LEAST,
     EX_IN,  /* args[0] IN (args[1..]); u.fn is the equality; SQL's three-valued result */
+    EX_NOW, /* now(): the planner puts comparisons with it into PLAN_TEMPORAL nodes; evaluated nowhere else */
     EX_ANY, /* args[0] u.fn ANY (args[1]), an array; u.fn is strict */
     EX_ALL
 };

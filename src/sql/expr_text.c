@@ -224,6 +224,7 @@ static void print_node(struct printer *p, const struct expr *e)
     case EX_GREATEST: put_call(p, "GREATEST", e); return;
     case EX_LEAST: put_call(p, "LEAST", e); return;
     case EX_IN: put_in(p, e); return;
+    case EX_NOW: put(p, "now()"); return;
     case EX_ANY: put_any(p, e, "ANY"); return;
     case EX_ALL: put_any(p, e, "ALL"); return;
     default: put_test(p, e, test_text(e->kind));
@@ -296,6 +297,7 @@ void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, co
         [EX_GREATEST] = "greatest",
         [EX_LEAST] = "least",
         [EX_IN] = "in",
+        [EX_NOW] = "now",
         [EX_ANY] = "any",
         [EX_ALL] = "all",
     };

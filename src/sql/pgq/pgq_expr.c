@@ -260,12 +260,34 @@ static struct ast *collate(struct pgq *c, CollateClause *k)
     return bad(c, k->location, "+collations other than \"C\"");
 }
 
+/* now() as another type. */
+static struct ast *now_as(struct pgq *c, const SQLValueFunction *f, const char *type, bool has_precision)
+{
+    struct ast *a = pgq_new(c, AST_CAST, f->location);
+    a->args = ARENA_ARRAY(c->arena, struct ast *, 1);
+    a->arg_count = 1;
+    a->args[0] = pgq_new(c, AST_CALL, f->location);
+    a->args[0]->name = "now";
+    a->type = ARENA_NEW(c->arena, struct ast_type);
+    *a->type = (struct ast_type){.pos = a->pos, .name = type, .mod_count = has_precision};
+    a->type->mods[0] = f->typmod;
+    return a;
+}
+
 static struct ast *value_function(struct pgq *c, SQLValueFunction *f)
 {
-    bool role = f->op >= SVFOP_CURRENT_ROLE;
-    return bad(c, f->location,
-               role ? "+CURRENT_USER and the like (a view has no session)"
-                    : "the current time (CURRENT_DATE, CURRENT_TIMESTAMP, ...)");
+    switch (f->op) {
+    case SVFOP_CURRENT_DATE: return now_as(c, f, "date", false);
+    case SVFOP_CURRENT_TIMESTAMP: return now_as(c, f, "timestamptz", false);
+    case SVFOP_CURRENT_TIMESTAMP_N: return now_as(c, f, "timestamptz", true);
+    case SVFOP_LOCALTIMESTAMP: return now_as(c, f, "timestamp", false);
+    case SVFOP_LOCALTIMESTAMP_N: return now_as(c, f, "timestamp", true);
+    case SVFOP_CURRENT_TIME:
+    case SVFOP_CURRENT_TIME_N:
+    case SVFOP_LOCALTIME:
+    case SVFOP_LOCALTIME_N: return bad(c, f->location, "the current time of day");
+    default: return bad(c, f->location, "+CURRENT_USER and the like (a view has no session)");
+    }
 }
 
 static struct ast *quantified(struct pgq *c, SubLink *s)
