@@ -196,6 +196,7 @@ static void collect(struct op *op, struct rank_node *first, uint32_t count, stru
 {
     struct window_state *s = op->state;
     *w = (struct window_rows){.arena = &s->arena, .schema = &op->node->inputs[0]->schema, .count = count};
+    w->order = s->order_count ? s->order : NULL;
     w->vals = ARENA_ARRAY(&s->arena, union val *, count);
     w->states = ARENA_ARRAY(&s->arena, uint8_t *, count);
     w->group = ARENA_ARRAY(&s->arena, uint32_t, count);

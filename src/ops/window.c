@@ -31,9 +31,13 @@ static uint32_t frame_start(const struct window_rows *w, const struct window_fra
     switch (f->start) {
     case FRAME_UNBOUNDED_PRECEDING: return 0;
     case FRAME_PRECEDING:
+        if (f->mode == FRAME_RANGE)
+            return w->ranges[g].from;
         return f->mode == FRAME_ROWS ? minus(i, f->start_offset) : w->group_start[minus(g, f->start_offset)];
     case FRAME_CURRENT: return f->mode == FRAME_ROWS ? i : w->group_start[g];
     case FRAME_FOLLOWING:
+        if (f->mode == FRAME_RANGE)
+            return w->ranges[g].from;
         return f->mode == FRAME_ROWS ? plus(i, f->start_offset, w->count)
                                      : w->group_start[plus(g, f->start_offset, w->group_count)];
     case FRAME_UNBOUNDED_FOLLOWING: break;
@@ -48,10 +52,14 @@ static uint32_t frame_end(const struct window_rows *w, const struct window_frame
     switch (f->end) {
     case FRAME_UNBOUNDED_PRECEDING: return 0;
     case FRAME_PRECEDING:
+        if (f->mode == FRAME_RANGE)
+            return w->ranges[g].to;
         return f->mode == FRAME_ROWS ? minus(i + 1, f->end_offset)
                                      : w->group_start[minus(g + 1, f->end_offset)];
     case FRAME_CURRENT: return f->mode == FRAME_ROWS ? i + 1 : w->group_start[g + 1];
     case FRAME_FOLLOWING:
+        if (f->mode == FRAME_RANGE)
+            return w->ranges[g].to;
         return f->mode == FRAME_ROWS ? plus(i + 1, f->end_offset, w->count)
                                      : w->group_start[plus(g + 1, f->end_offset, w->group_count)];
     case FRAME_UNBOUNDED_FOLLOWING: break;
@@ -328,7 +336,7 @@ static void value_of_frame(const struct window_rows *w, const struct plan_window
     }
 }
 
-void window_compute(const struct window_rows *w, const struct plan_window_call *call, struct fn_ctx *ctx,
+static void compute(const struct window_rows *w, const struct plan_window_call *call, struct fn_ctx *ctx,
                     struct window_results *out)
 {
     if (call->kind == WINDOW_AGGREGATE && call->agg->ordered) {
@@ -352,4 +360,16 @@ void window_compute(const struct window_rows *w, const struct plan_window_call *
         else
             value_of_frame(w, call, ctx, i, out);
     }
+}
+
+void window_compute(struct window_rows *w, const struct plan_window_call *call, struct fn_ctx *ctx,
+                    struct window_results *out)
+{
+    bool has_ranges = frame_has_range_offset(&call->frame);
+    if (has_ranges)
+        window_ranges(w, &call->frame, ctx);
+    compute(w, call, ctx, out);
+    for (uint32_t i = 0; has_ranges && i < w->count; i++)
+        if (w->ranges[w->group[i]].failed)
+            out->state[i] = VAL_ERROR;
 }

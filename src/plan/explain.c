@@ -182,7 +182,10 @@ static void put_frame(struct buf *b, const struct window_frame *f)
     for (int i = 0; i < 2; i++) {
         enum frame_bound bound = i ? f->end : f->start;
         buf_put_str(b, i ? " TO " : "");
-        if (bound == FRAME_PRECEDING || bound == FRAME_FOLLOWING)
+        const char *range = i ? f->end_range.text : f->start_range.text;
+        if (range)
+            buf_printf(b, "'%s' ", range);
+        else if (bound == FRAME_PRECEDING || bound == FRAME_FOLLOWING)
             buf_printf(b, "%lld ", (long long)(i ? f->end_offset : f->start_offset));
         buf_put_str(b, bounds[bound]);
     }

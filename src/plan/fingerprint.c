@@ -224,6 +224,9 @@ static void hash_window(struct planner *p, struct buf *b, const struct plan_node
         buf_printf(b, " %d %s %d/%d/%d/%d/%lld/%lld", (int)c->kind, c->agg ? c->agg->name : "", (int)f->mode,
                    (int)f->start, (int)f->end, (int)f->exclude, (long long)f->start_offset,
                    (long long)f->end_offset);
+        if (frame_has_range_offset(f))
+            buf_printf(b, " range %s/%s", f->start_range.text ? f->start_range.text : "",
+                       f->end_range.text ? f->end_range.text : "");
         for (uint32_t k = 0; k < c->arg_count; k++)
             put_hash(b, in->column_hash[c->args[k]]);
         if (c->filter != PLAN_NO_COLUMN) {

@@ -68,6 +68,8 @@ static void put_window(struct buf *b, const struct plan_node *n)
         put_u32s(b, "a", c->arg_count, c->args);
         buf_printf(b, " %d/%d/%d/%d/%lld/%lld", (int)f->mode, (int)f->start, (int)f->end, (int)f->exclude,
                    (long long)f->start_offset, (long long)f->end_offset);
+        buf_printf(b, " %s/%s", f->start_range.text ? f->start_range.text : "",
+                   f->end_range.text ? f->end_range.text : "");
     }
 }
 

@@ -127,9 +127,70 @@ static bool bind_offset(struct bind *b, const struct ast *a, const char *which, 
     return false;
 }
 
+/* column: the type that the window is ordered by. */
+static bool bind_range_offset(struct bind *b, const struct ast *a, const char *which, enum type_id column,
+                              struct range_offset *out)
+{
+    static const struct scope nothing;
+    struct expr_env env = {.b = b, .scope = &nothing, .clause = "window frame"};
+    if (!a)
+        return true;
+    struct expr *e = bind_expr(&env, a);
+    if (!e)
+        return false;
+    enum type_id type = range_offset_type(column);
+    if (e->type.id != T_UNKNOWN && !coerce_possible(e->type.id, type, CAST_IMPLICIT)) {
+        bind_error(
+            b, ERR_CONFIG, a->pos, "cast the offset value to an appropriate type",
+            "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s and offset type %s",
+            type_info(column)->name, type_info(e->type.id)->name);
+        return false;
+    }
+    e = coerce(b, e, (struct type){type, -1}, CAST_IMPLICIT, a->pos);
+    if (!e)
+        return false;
+    if (e->kind != EX_CONST)
+        bind_error(b, ERR_UNSUPPORTED, a->pos, NULL,
+                   "a frame offset that is not a constant is not supported yet");
+    else if (e->u.konst.is_null)
+        bind_error(b, ERR_CONFIG, a->pos, NULL, "frame %s offset must not be null", which);
+    else if (!range_offset_is_valid(column, &e->u.konst.v))
+        bind_error(b, ERR_CONFIG, a->pos, NULL, "invalid preceding or following size in window function");
+    else {
+        struct fn_ctx ctx = {.arena = b->arena};
+        struct str text = type_output(&ctx, type, &e->u.konst.v);
+        out->v = e->u.konst.v;
+        out->text = arena_printf(b->arena, "%.*s", (int)text.len, (const char *)text.p);
+        return true;
+    }
+    return false;
+}
+
+static bool bind_range_frame(struct expr_env *env, const struct ast_window *w, struct bound_window *out)
+{
+    if (w->sort_count != 1) {
+        bind_error(env->b, ERR_CONFIG, w->pos, NULL,
+                   "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
+        return false;
+    }
+    if (!out->order[0])
+        return false;
+    enum type_id column = out->order[0]->type.id;
+    if (range_offset_type(column) == T_UNKNOWN) {
+        bind_error(env->b, ERR_CONFIG, w->sorts[0].expr->pos, NULL,
+                   "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s",
+                   type_info(column)->name);
+        return false;
+    }
+    bool ok = bind_range_offset(env->b, w->start_offset, "starting", column, &out->frame.start_range);
+    return bind_range_offset(env->b, w->end_offset, "ending", column, &out->frame.end_range) && ok;
+}
+
 static bool bind_frame(struct expr_env *env, const struct ast_window *w, struct bound_window *out)
 {
     out->frame = w->frame;
+    if (w->frame.mode == FRAME_RANGE && (w->start_offset || w->end_offset))
+        return bind_range_frame(env, w, out);
     if (w->frame.mode == FRAME_GROUPS && !w->sort_count) {
         bind_error(env->b, ERR_CONFIG, w->pos, NULL, "GROUPS mode requires an ORDER BY clause");
         return false;
@@ -144,7 +205,7 @@ static bool bind_over(struct expr_env *env, const struct ast_window *over, struc
     if (!resolve_window(env, over, &w, 0))
         return false;
     struct arena *arena = env->b->arena;
-    bool ok = bind_frame(env, &w, out);
+    bool ok = true;
     out->partition = ARENA_ARRAY(arena, struct expr *, w.partition_count + 1);
     out->order = ARENA_ARRAY(arena, struct expr *, w.sort_count + 1);
     out->desc = ARENA_ARRAY(arena, bool, w.sort_count + 1);
@@ -156,7 +217,7 @@ static bool bind_over(struct expr_env *env, const struct ast_window *over, struc
         out->nulls_first[i] = w.sorts[i].nulls_first;
         ok &= (out->order[out->order_count++] = bind_part(env, w.sorts[i].expr, true)) != NULL;
     }
-    return ok;
+    return bind_frame(env, &w, out) && ok;
 }
 
 /* ---- the function ---- */

@@ -28,8 +28,6 @@ static void put_frame(struct pgq *c, struct ast_window *out, WindowDef *w)
                                                      : EXCLUDE_NOTHING;
     out->start_offset = pgq_expr(c, w->startOffset);
     out->end_offset = pgq_expr(c, w->endOffset);
-    if (f->mode == FRAME_RANGE && (out->start_offset || out->end_offset))
-        pgq_unsupported(c, w->location, "RANGE with an offset");
 }
 
 struct ast_window *pgq_window(struct pgq *c, WindowDef *w)

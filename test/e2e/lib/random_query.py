@@ -34,6 +34,9 @@ COMPARABLE = {"i2": ("i2", "i4", "i8", "num"), "i4": ("i2", "i4", "i8", "num", "
               "num": ("num", "i4", "i8"), "f8": ("f8", "f4", "i4"), "f4": ("f4", "f8"), "text": ("text", "vc"),
               "vc": ("vc", "text"), "date": ("date", "ts"), "ts": ("ts", "date")}
 NO_LOOK = {"num": 3}
+RANGE_OFFSETS = {"i2": ("1", "3"), "i4": ("1", "3"), "i8": ("0", "2"), "num": ("1.25", "2"), "f4": ("1.5",), "f8": ("1.5", "2"),
+                 "date": ("INTERVAL '1 day'", "INTERVAL '1 month'"), "ts": ("INTERVAL '12 hours'", "INTERVAL '1 month -3 days'"),
+                 "tz": ("INTERVAL '36 hours'",)}
 
 
 def one_look(kind, look):
@@ -558,6 +561,12 @@ class Generator:
             name = self.fresh("c")
             items = List("items", items.parts + (Node("item", call, " AS ", name),))
             columns = columns + [(name, kind, look)]
+            word = optional("distinct", "DISTINCT ") if distinct else ""
+            query = Node("query", "SELECT ", word, items, " FROM ", source, self.where(scope))
+            if self.r.random() < 0.4 and kind == "i8":
+                limit = self.r.choice((" <= 2", " < 4", " = 1", " BETWEEN 2 AND 3"))
+                query = Node("query", "SELECT * FROM (", query, ") AS ", self.fresh("w"), " WHERE ", name, limit)
+            return query, columns
         word = optional("distinct", "DISTINCT ") if distinct else ""
         return Node("query", "SELECT ", word, items, " FROM ", source, self.where(scope)), columns
 
@@ -572,7 +581,10 @@ class Generator:
         first = List("order", tuple(Node("key", self.of(c), r.choice(("", " DESC"))) for c in order[:r.choice((1, 1, 2))]))
         by = optional("partition", "PARTITION BY ", List("keys", tuple(self.of(c) for c in parts)), " ") if parts else ""
         over = lambda keys, frame="": [" OVER (", by, "ORDER BY ", keys, frame, ")"]
-        choice = r.randrange(6)
+        choice = r.randrange(8)
+        ranged = [c for c in columns if c.kind in RANGE_OFFSETS]
+        if choice >= 6 and ranged:
+            return self.ranged(r.choice(ranged), scope, by)
         if choice == 0:
             return expr("i8", "row_number()", *over(total)), "i8", "one"
         if choice == 1:
@@ -593,6 +605,18 @@ class Generator:
         a, _ = self.value("i4", scope, 1)
         call = r.choice(("max(", "min(", "sum(", "count("))
         return expr("i8", call, a, ") OVER (", by, ")"), "i8", "one"
+
+    def ranged(self, column, scope, by):
+        """An aggregate over a RANGE frame with offsets."""
+        r = self.r
+        offset = lambda: r.choice(RANGE_OFFSETS[column.kind])
+        frame = r.choice((offset() + " PRECEDING", "BETWEEN %s PRECEDING AND %s FOLLOWING" % (offset(), offset()),
+                          "BETWEEN UNBOUNDED PRECEDING AND %s PRECEDING" % offset(),
+                          "BETWEEN CURRENT ROW AND %s FOLLOWING" % offset(),
+                          "BETWEEN %s FOLLOWING AND UNBOUNDED FOLLOWING EXCLUDE GROUP" % offset()))
+        a, _ = self.value("i4", scope, 1)
+        key = Node("key", self.of(column), r.choice(("", " DESC", " NULLS FIRST", " DESC NULLS LAST")))
+        return expr("i8", r.choice(("sum(", "count(")), a, ") OVER (", by, "ORDER BY ", key, " RANGE ", frame, ")"), "i8", "one"
 
     def order_all(self, columns):
         r = self.r
