@@ -11,7 +11,7 @@ static const struct op_class *const classes[] = {
     [PLAN_TOP] = &op_class_top,           [PLAN_WINDOW] = &op_class_window,
     [PLAN_UNION_ALL] = &op_class_union,   [PLAN_SET] = &op_class_set,
     [PLAN_EXCHANGE] = &op_class_exchange, [PLAN_VIEW] = &op_class_view,
-    [PLAN_VALUES] = &op_class_values,
+    [PLAN_EXPAND] = &op_class_expand,     [PLAN_VALUES] = &op_class_values,
 };
 
 static void add_reader(struct op *from, struct op *to, uint32_t input)

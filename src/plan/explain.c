@@ -141,6 +141,27 @@ static void put_aggregate(struct buf *b, const struct plan_node *n)
     }
 }
 
+#define SHOWN_SETS_MAX 16
+
+static void put_expand(struct buf *b, const struct plan_node *n)
+{
+    const struct schema *in = &n->inputs[0]->schema;
+    uint32_t keys = n->u.expand.key_count, sets = n->u.expand.set_count;
+    for (uint32_t i = 0; i < sets && i < SHOWN_SETS_MAX; i++) {
+        const char *sep = "";
+        buf_put_str(b, i ? ", (" : " to (");
+        for (uint32_t k = 0; k < keys; k++) {
+            if (!n->u.expand.present[(size_t)i * keys + k])
+                continue;
+            buf_printf(b, "%s%s", sep, column_label(in, n->u.expand.sources[k]));
+            sep = ", ";
+        }
+        buf_put_str(b, ")");
+    }
+    if (sets > SHOWN_SETS_MAX)
+        buf_printf(b, " and %u more sets", (unsigned)(sets - SHOWN_SETS_MAX));
+}
+
 static void put_sort(struct buf *b, const struct schema *s, uint32_t count, const struct key_column *order)
 {
     buf_put_str(b, " order (");
@@ -293,6 +314,7 @@ static void put_node(struct buf *b, const struct plan_node *n)
                    n->u.set.all ? " all" : "");
         return;
     case PLAN_TOP: put_top(b, n); return;
+    case PLAN_EXPAND: put_expand(b, n); return;
     case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE: put_exchange(b, n); return;
     case PLAN_VIEW: put_view(b, n->u.view); return;

@@ -171,6 +171,30 @@ static void hash_aggregate(struct planner *p, struct buf *b, const struct plan_n
     }
 }
 
+static void hash_expand(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    uint32_t own = n->inputs[0]->schema.column_count, keys = n->u.expand.key_count,
+             constants = n->u.expand.constant_count, sets = n->u.expand.set_count;
+    memcpy(info->column_hash, in->column_hash, own * sizeof(uint64_t));
+    put_hash(b, in->row_hash);
+    buf_printf(b, " expand %u", (unsigned)sets);
+    info->row_hash = finish(b);
+    for (uint32_t k = 0; k < keys; k++) {
+        put_hash(b, info->row_hash);
+        put_hash(b, in->column_hash[n->u.expand.sources[k]]);
+        for (uint32_t i = 0; i < sets; i++)
+            buf_put_u8(b, n->u.expand.present[(size_t)i * keys + k] ? '1' : '0');
+        info->column_hash[own + k] = finish(b);
+    }
+    for (uint32_t c = 0; c < constants; c++) {
+        put_hash(b, info->row_hash);
+        for (uint32_t i = 0; i < sets; i++)
+            buf_printf(b, " %d", (int)n->u.expand.constants[(size_t)i * constants + c]);
+        info->column_hash[own + keys + c] = finish(b);
+    }
+}
+
 static void put_sort(struct buf *b, const struct node_info *in, uint32_t count,
                      const struct key_column *order)
 {
@@ -296,6 +320,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_JOIN: hash_join(p, &b, n, info); break;
     case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;
     case PLAN_TOP: hash_top(p, &b, n, info); break;
+    case PLAN_EXPAND: hash_expand(p, &b, n, info); break;
     case PLAN_WINDOW: hash_window(p, &b, n, info); break;
     case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
     case PLAN_SET: hash_set(p, &b, n, info); break;

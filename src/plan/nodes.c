@@ -47,6 +47,19 @@ static void put_order(struct buf *b, uint32_t count, const struct key_column *or
         buf_printf(b, " %u/%d/%d", (unsigned)order[i].column, order[i].desc, order[i].nulls_first);
 }
 
+static void put_expand(struct buf *b, const struct plan_node *n)
+{
+    uint32_t keys = n->u.expand.key_count, constants = n->u.expand.constant_count;
+    put_u32s(b, "k", keys, n->u.expand.sources);
+    for (uint32_t i = 0; i < n->u.expand.set_count; i++) {
+        buf_put_str(b, " ");
+        for (uint32_t k = 0; k < keys; k++)
+            buf_put_str(b, n->u.expand.present[(size_t)i * keys + k] ? "1" : "0");
+        for (uint32_t c = 0; c < constants; c++)
+            buf_printf(b, "/%d", (int)n->u.expand.constants[(size_t)i * constants + c]);
+    }
+}
+
 static void put_top(struct buf *b, const struct plan_node *n)
 {
     put_u32s(b, "p", n->u.top.partition_count, n->u.top.partition);
@@ -111,6 +124,7 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         return;
     case PLAN_SET: buf_printf(b, " %d %d", (int)n->u.set.kind, n->u.set.all); return;
     case PLAN_TOP: put_top(b, n); return;
+    case PLAN_EXPAND: put_expand(b, n); return;
     case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE:
         buf_put_str(b, n->u.exchange.everywhere ? " everywhere" : "");

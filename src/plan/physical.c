@@ -358,6 +358,47 @@ static struct port physical_aggregate(struct planner *p, struct rel *r)
     return (struct port){node_get(p, n), r->attrs};
 }
 
+/* ---- grouping sets ---- */
+
+static bool in_all_sets(const struct rel *r, uint32_t key)
+{
+    for (uint32_t i = 0; i < r->u.expand.set_count; i++)
+        if (!r->u.expand.present[(size_t)i * r->u.expand.key_count + key])
+            return false;
+    return true;
+}
+
+static struct port physical_expand(struct planner *p, struct rel *r)
+{
+    struct port in = physical(p, r->inputs[0]);
+    uint32_t own = in.node->schema.column_count, keys = r->u.expand.key_count, added = expand_added(r);
+    struct plan_node n = {.kind = PLAN_EXPAND, .input_count = 1};
+    n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, 1);
+    n.inputs[0] = in.node;
+    n.u.expand.set_count = r->u.expand.set_count;
+    n.u.expand.key_count = keys;
+    n.u.expand.constant_count = r->u.expand.constant_count;
+    n.u.expand.present = r->u.expand.present;
+    n.u.expand.constants = r->u.expand.constants;
+    n.u.expand.sources = ARENA_ARRAY(p->arena, uint32_t, keys + 1);
+    n.schema.column_count = own + added;
+    n.schema.columns = ARENA_ARRAY(p->arena, struct column, own + added + 1);
+    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, own + added + 1);
+    memcpy(n.schema.columns, in.node->schema.columns, own * sizeof(*n.schema.columns));
+    memcpy(attrs, in.attrs, own * sizeof(*attrs));
+    for (uint32_t i = 0; i < added; i++) {
+        attrs[own + i] = r->attrs[r->attr_count - added + i];
+        const struct attr *a = &p->s->attrs[attrs[own + i]];
+        struct column *column = &n.schema.columns[own + i];
+        *column = (struct column){.name = a->name, .type = a->type, .not_null = true};
+        if (i >= keys)
+            continue;
+        n.u.expand.sources[i] = port_column(&in, r->u.expand.sources[i]);
+        column->not_null = in_all_sets(r, i) && in.node->schema.columns[n.u.expand.sources[i]].not_null;
+    }
+    return (struct port){node_get(p, n), attrs};
+}
+
 /* ---- unions ---- */
 
 static struct port physical_union(struct planner *p, struct rel *r)
@@ -390,6 +431,7 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_APPLY: break; /* unnested by the binder */
     case REL_TOP: return physical_top(p, r);
     case REL_WINDOW: return physical_window(p, r);
+    case REL_EXPAND: return physical_expand(p, r);
     case REL_AGGREGATE: return physical_aggregate(p, r);
     case REL_UNION_ALL: return physical_union(p, r);
     case REL_SET: return physical_set(p, r);

@@ -23,6 +23,7 @@ const char *plan_kind_name(enum plan_kind kind)
         [PLAN_TOP] = "top",
         [PLAN_WINDOW] = "window",
         [PLAN_VALUES] = "values",
+        [PLAN_EXPAND] = "expand",
     };
     return names[kind];
 }

@@ -21,6 +21,7 @@ enum plan_kind {
     PLAN_MAP,      /* one expression per output column */
     PLAN_TEMPORAL, /* compares a column's time with the clock: rows enter and leave with no input */
     PLAN_JOIN,
+    PLAN_EXPAND,    /* each row once for every grouping set */
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
     PLAN_WINDOW,    /* the input's columns ++ window functions */
     PLAN_TOP,       /* of each partition the rows at some places of its order; the input's columns */
@@ -103,6 +104,13 @@ struct plan_node {
                                       NULL for some pair */
             struct expr *residual; /* over left ++ right; NULL if none. Part of the ON condition */
         } join;
+        struct
+        { /* PLAN_EXPAND: output the input's columns ++ keys, NULL where the set lacks them, ++ constants */
+            uint32_t set_count, key_count, constant_count;
+            uint32_t *sources;  /* by key: the input's column */
+            bool *present;      /* [set * key_count + key] */
+            int32_t *constants; /* [set * constant_count + constant] */
+        } expand;
         struct { /* PLAN_AGGREGATE: output key columns ++ calls */
             uint32_t key_count;
             uint32_t group_count; /* the leading keys that decide the group; further ones depend on them */

@@ -198,6 +198,29 @@ static void derive_aggregate(struct planner *p, const struct plan_node *n, struc
     put_key(info, list_of(p, n->u.agg.group_count, NULL));
 }
 
+/* A row's copies are told apart by any constant that differs from set to set. */
+static void derive_expand(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    uint32_t constants = n->u.expand.constant_count, sets = n->u.expand.set_count;
+    info->is_partitioned = in->is_partitioned;
+    info->part = in->part;
+    for (uint32_t c = 0; c < constants; c++) {
+        bool differs = true;
+        for (uint32_t i = 0; i < sets && differs; i++)
+            for (uint32_t k = 0; k < i && differs; k++)
+                differs =
+                    n->u.expand.constants[i * constants + c] != n->u.expand.constants[k * constants + c];
+        for (uint32_t i = 0; differs && i < in->key_count; i++) {
+            const struct collist *key = &in->keys[i];
+            struct collist more = {key->count + 1, ARENA_ARRAY(p->arena, struct colset, key->count + 1)};
+            memcpy(more.sets, key->sets, key->count * sizeof(*more.sets));
+            more.sets[key->count] = single(p, n->schema.column_count - constants + c);
+            put_key(info, more);
+        }
+    }
+}
+
 /* ---- top ---- */
 
 /* The first row of each partition: its columns tell the rows apart. */
@@ -392,6 +415,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     case PLAN_MAP: derive_map(p, n, info); return;
     case PLAN_JOIN: derive_join(p, n, info); return;
     case PLAN_WINDOW: inherit(p, n, info); return;
+    case PLAN_EXPAND: derive_expand(p, n, info); return;
     case PLAN_TOP: derive_top(p, n, info); return;
     case PLAN_AGGREGATE: derive_aggregate(p, n, info); return;
     case PLAN_UNION_ALL: derive_union(p, n, info); return;

@@ -149,6 +149,43 @@ static struct rel *prune_aggregate(struct planner *p, struct rel *r, const struc
     return prune_narrow(p, agg, need);
 }
 
+static struct rel *prune_expand(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    uint32_t keys = r->u.expand.key_count, constants = r->u.expand.constant_count,
+             sets = r->u.expand.set_count;
+    uint32_t own = r->attr_count - keys - constants, kept_keys = 0, kept = 0;
+    uint32_t *from = ARENA_ARRAY(p->arena, uint32_t, keys + constants + 1); /* the added columns that stay */
+    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, keys + constants + 1);
+    struct attrset below = {0};
+    for (uint32_t i = 0; i < own; i++)
+        if (attrset_has(need, r->attrs[i]))
+            attrset_add(p, &below, r->attrs[i]);
+    for (uint32_t i = 0; i < keys + constants; i++) {
+        if (!attrset_has(need, r->attrs[own + i]))
+            continue;
+        from[kept] = i;
+        attrs[kept++] = r->attrs[own + i];
+        if (i >= keys)
+            continue;
+        kept_keys++;
+        attrset_add(p, &below, r->u.expand.sources[i]);
+    }
+    struct rel shape = {.u.expand = {sets, kept_keys, kept - kept_keys, NULL, NULL, NULL}};
+    shape.u.expand.sources = ARENA_ARRAY(p->arena, uint32_t, kept + 1);
+    shape.u.expand.present = ARENA_ARRAY(p->arena, bool, (size_t)sets *kept + 1);
+    shape.u.expand.constants = ARENA_ARRAY(p->arena, int32_t, (size_t)sets * kept + 1);
+    for (uint32_t k = 0; k < kept_keys; k++)
+        shape.u.expand.sources[k] = r->u.expand.sources[from[k]];
+    for (uint32_t i = 0; i < sets; i++) {
+        for (uint32_t k = 0; k < kept_keys; k++)
+            shape.u.expand.present[i * kept_keys + k] = r->u.expand.present[i * keys + from[k]];
+        for (uint32_t c = kept_keys; c < kept; c++)
+            shape.u.expand.constants[i * (kept - kept_keys) + c - kept_keys] =
+                r->u.expand.constants[i * constants + from[c] - keys];
+    }
+    return prune_narrow(p, rel_expand(p->s, prune(p, r->inputs[0], &below), &shape, attrs), need);
+}
+
 /* All columns stay below: they tell apart the rows that the order leaves equal, whoever reads the result. */
 static struct rel *prune_top(struct planner *p, struct rel *r, const struct attrset *need)
 {
@@ -236,6 +273,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_APPLY: break; /* unnested by the binder */
     case REL_TOP: return prune_top(p, r, need);
     case REL_WINDOW: return prune_window(p, r, NULL, need);
+    case REL_EXPAND: return prune_expand(p, r, need);
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
     case REL_SET: return prune_set(p, r, need);

@@ -129,6 +129,24 @@ static struct rel *push_aggregate(struct planner *p, struct rel *r, struct expr 
     return filtered(p, copy, above);
 }
 
+/* ---- grouping sets ---- */
+
+/* A condition on the input's columns alone is the same for all copies of a row. */
+static struct rel *push_expand(struct planner *p, struct rel *r, struct expr *filter)
+{
+    struct attrset own = {0};
+    struct expr *below = NULL, *above = NULL;
+    attrset_add_rel(p, &own, r->inputs[0]);
+    for (uint32_t i = 0; i < conjunct_count(filter); i++) {
+        struct expr *c = conjunct_at(filter, i);
+        struct expr **to = attrset_covers(&own, c) ? &below : &above;
+        *to = expr_and(p->arena, *to, c);
+    }
+    struct rel *copy = copy_rel(p, r);
+    copy->inputs[0] = push_filter(p, r->inputs[0], below);
+    return filtered(p, copy, above);
+}
+
 /* ---- top and windows ---- */
 
 /* Only what leaves out whole partitions may go first. */
@@ -179,6 +197,7 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
     case REL_SET: return push_set(p, r, filter);
     case REL_TOP: return push_parted(p, r, filter, r->u.top.partition_count, r->u.top.partition);
     case REL_WINDOW: return push_parted(p, r, filter, r->u.window.partition_count, r->u.window.partition);
+    case REL_EXPAND: return push_expand(p, r, filter);
     case REL_AGGREGATE: return push_aggregate(p, r, filter);
     case REL_JOIN: return push_join(p, r, filter);
     case REL_APPLY: break; /* unnested by the binder */

@@ -61,7 +61,8 @@ enum ast_kind {
     AST_ARRAY,     /* ARRAY[args] */
     AST_SUBSCRIPT, /* args[0][args[1]][args[2]]...; flag: slices, in pairs of bounds, NULL where left out */
     AST_ANY_ARRAY, /* args[0] name ANY (args[1]) */
-    AST_ALL_ARRAY
+    AST_ALL_ARRAY,
+    AST_GROUPING /* GROUPING(args) */
 };
 struct ast;
 struct ast_sort { /* one item of ORDER BY */
@@ -100,6 +101,21 @@ struct ast_target {
     struct sql_pos pos;
     const char *alias; /* NULL: derived from the expression */
     struct ast *expr;
+};
+
+enum ast_group_kind {
+    AST_GROUP_LIST, /* all of the items: (a, b), and () */
+    AST_GROUP_EXPR,
+    AST_GROUP_ROLLUP,
+    AST_GROUP_CUBE,
+    AST_GROUP_SETS
+};
+struct ast_group { /* an item of GROUP BY */
+    enum ast_group_kind kind;
+    struct sql_pos pos;
+    struct ast *expr; /* AST_GROUP_EXPR */
+    uint32_t count;   /* of the other kinds */
+    struct ast_group **items;
 };
 
 enum ast_from_kind { AST_FROM_TABLE, AST_FROM_QUERY, AST_FROM_JOIN };
@@ -148,13 +164,14 @@ struct ast_query {
     enum ast_query_kind kind;
     bool distinct;
     bool grouped; /* GROUP BY was written */
+    bool group_distinct;
     struct sql_pos pos;
-    uint32_t cte_count, target_count, from_count, group_count;
+    uint32_t cte_count, target_count, from_count;
     struct ast_cte *ctes;
     struct ast_target *targets;
     struct ast_from **from;
     struct ast *where, *having;
-    struct ast **group;
+    struct ast_group *group; /* AST_GROUP_LIST of GROUP BY's items; may be NULL */
     uint32_t window_count;
     struct ast_window **windows;
     bool has_distinct_on;

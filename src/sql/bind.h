@@ -52,9 +52,17 @@ struct bound_call { /* an aggregate found in an expression */
     struct expr **order; /* call.order_count of them */
     uint32_t attr;       /* what stands for its result */
 };
+struct bound_grouping { /* GROUPING(...) found in an expression */
+    struct sql_pos pos;
+    uint32_t arg_count;
+    struct expr **args;
+    uint32_t attr; /* what stands for its result */
+};
 struct bound_calls {
     uint32_t count, cap;
     struct bound_call *items;
+    uint32_t grouping_count;
+    struct bound_grouping *groupings;
 };
 /* A subquery found in an expression. The expression refers to its result by an attribute; whoever takes the
  * expression joins the subquery to the rows that it is evaluated for (bind_subquery.c). */
@@ -174,6 +182,16 @@ bool place_windows(struct bind *b, const struct targets *t, struct bound_windows
 /* bind_select.c */
 bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out);
 struct rel *bind_distinct(struct bind *b, struct rel *input); /* the distinct rows of input */
+/* bind_sets.c */
+struct group_sets { /* what GROUP BY's items come to */
+    uint32_t count, key_count;
+    bool *in; /* [set * key_count + key] */
+};
+/* keys: of each expression in the order of the text, which of the distinct ones it is. */
+bool group_sets_expand(struct bind *b, const struct ast_query *q, const uint32_t *keys, uint32_t key_count,
+                       struct group_sets *out);
+/* GROUPING(...), as an attribute that bind_grouped makes. */
+struct expr *bind_grouping(struct expr_env *env, const struct ast *a);
 /* bind_group.c */
 bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
                   struct bound_calls *calls, struct sublinks *links, struct bound_query *out,

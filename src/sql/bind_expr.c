@@ -146,6 +146,7 @@ static struct expr *expr_by_kind(struct expr_env *env, const struct ast *a)
     case AST_ALL: return bind_subquery(env, a);
     case AST_ARRAY: return bind_array(env, a, NULL);
     case AST_SUBSCRIPT: return bind_subscript(env, a);
+    case AST_GROUPING: return bind_grouping(env, a);
     case AST_ANY_ARRAY:
     case AST_ALL_ARRAY: return bind_any_array(env, a);
     default: return bind_special(env, a);

@@ -43,6 +43,7 @@ static const char *plain_name(const struct ast *a)
     case AST_GREATEST: return "greatest";
     case AST_LEAST: return "least";
     case AST_NULLIF: return "nullif";
+    case AST_GROUPING: return "grouping";
     case AST_EXISTS: return "exists";
     case AST_SCALAR: return subquery_name(a->query);
     default: return NULL;
@@ -196,7 +197,7 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     if (!ok)
         return false;
     put_result(b, out, &targets, filtered);
-    if ((q->grouped || calls.count || having) &&
+    if ((q->grouped || calls.count || calls.grouping_count || having) &&
         !bind_grouped(b, q, &scope, filtered, &calls, &links, out, having))
         return false;
     targets.exprs = out->branches[0].exprs;

@@ -78,6 +78,18 @@ struct rel *rel_top(struct sql_bound *s, struct rel *input)
     return r;
 }
 
+struct rel *rel_expand(struct sql_bound *s, struct rel *input, const struct rel *e, const uint32_t *attrs)
+{
+    uint32_t own = input->attr_count, added = expand_added(e);
+    struct rel *r = rel_new(s, REL_EXPAND, 1, own + added);
+    r->inputs[0] = input;
+    r->u.expand = e->u.expand;
+    memcpy(r->attrs, input->attrs, own * sizeof(*attrs));
+    memcpy(r->attrs + own, attrs, added * sizeof(*attrs));
+    rel_seal(r);
+    return r;
+}
+
 struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs,
                     const char *const *names)
 {

@@ -24,6 +24,7 @@ enum rel_kind {
     REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
     REL_WINDOW,    /* u.window; attrs: the input's ++ calls */
     REL_TOP,       /* u.top: of each partition the rows at some places of an order; attrs are the input's */
+    REL_EXPAND,    /* u.expand: each row once for every grouping set */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
     REL_UNION_ALL, /* attrs[i] is each input's attrs[i] */
     REL_SET        /* u.set of two inputs; attrs[i] is each input's attrs[i] */
@@ -40,6 +41,9 @@ enum rel_join_kind {
 };
 enum rel_set_kind { REL_INTERSECT, REL_EXCEPT };
 #define REL_NO_ATTR         UINT32_MAX
+#define GROUPING_SETS_MAX   4096 /* of one GROUP BY, as in PostgreSQL */
+#define CUBE_ITEMS_MAX      12   /* likewise */
+#define GROUPING_ARGS_MAX   31   /* bits of GROUPING()'s result */
 #define VALUES_ROWS_MAX     10000
 #define VALUES_COMPUTED_MAX 100 /* rows with a cell that is not a constant: an operator each */
 
@@ -109,6 +113,14 @@ struct rel {
             uint32_t call_count;
             struct rel_call *calls;
         } agg;
+        /* attrs: the input's ++ keys ++ constants. A row comes out once for each set: keys that are not in the set are
+         * NULL, and the constants are the set's. */
+        struct {
+            uint32_t set_count, key_count, constant_count;
+            uint32_t *sources;  /* by key: the attribute of the input that it is */
+            bool *present;      /* [set * key_count + key] */
+            int32_t *constants; /* [set * constant_count + constant] */
+        } expand;
         struct {
             enum rel_set_kind kind;
             bool all; /* keeps copies: min(l, r) or l - r of them */
@@ -190,6 +202,12 @@ struct rel *rel_mark(struct sql_bound *s, enum rel_kind kind, struct rel *left, 
                      struct expr *on, bool three_valued, uint32_t mark);
 struct rel *rel_apply(struct sql_bound *s, enum rel_join_kind kind, struct rel *left, struct rel *right,
                       struct expr *on);
+/* REL_EXPAND over the input; e is u.expand, attrs those of its keys and constants. */
+struct rel *rel_expand(struct sql_bound *s, struct rel *input, const struct rel *e, const uint32_t *attrs);
+static inline uint32_t expand_added(const struct rel *r) /* columns that the input does not have */
+{
+    return r->u.expand.key_count + r->u.expand.constant_count;
+}
 static inline bool join_keeps_left_only(enum rel_join_kind kind)
 {
     return kind == REL_SEMI || kind == REL_ANTI || kind == REL_MARK;

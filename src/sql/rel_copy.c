@@ -113,6 +113,11 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
     case REL_APPLY: to->u.join.on = copy_expr(c, r->u.join.on); return true;
     case REL_WINDOW: copy_window(c, r, to); return true;
     case REL_TOP: copy_top(c, r, to); return true;
+    case REL_EXPAND:
+        to->u.expand.sources = ARENA_ARRAY(c->s->arena, uint32_t, r->u.expand.key_count + 1);
+        for (uint32_t i = 0; i < r->u.expand.key_count; i++)
+            to->u.expand.sources[i] = copy_of(c, r->u.expand.sources[i]);
+        return true;
     case REL_AGGREGATE:
         to->u.agg.calls = ARENA_ARRAY(c->s->arena, struct rel_call, r->u.agg.call_count + 1);
         for (uint32_t i = 0; i < r->u.agg.call_count; i++)

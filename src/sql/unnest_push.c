@@ -130,6 +130,9 @@ struct rel *push_domain(struct unnest *u, const struct domain *d, struct rel *r)
     case REL_JOIN: return push_join(u, d, r);
     case REL_TOP: return push_top(u, d, r);
     case REL_WINDOW: return push_window(u, d, r);
+    case REL_EXPAND:
+        in = push_domain(u, d, r->inputs[0]);
+        return in ? rel_expand(u->s, in, r, r->attrs + r->attr_count - expand_added(r)) : NULL;
     case REL_AGGREGATE: return push_aggregate(u, d, r);
     case REL_UNION_ALL:
     case REL_SET: return push_union(u, d, r);

@@ -37,9 +37,10 @@ const char *pgq_str(struct pgq *c, const char *s);            /* copy, NULL stay
 const char *pgq_name(struct pgq *c, const void *string_node); /* of a String node */
 const char **pgq_names(struct pgq *c, List *strings, uint32_t *count);
 struct ast *pgq_new(struct pgq *c, enum ast_kind kind, int location);
-struct ast *pgq_expr(struct pgq *c, Node *n);                            /* NULL stays NULL */
-struct ast_window *pgq_window(struct pgq *c, WindowDef *w);              /* pgq_window.c */
-struct ast_sort *pgq_sorts(struct pgq *c, List *sorts, uint32_t *count); /* ORDER BY */
+struct ast *pgq_expr(struct pgq *c, Node *n);                                   /* NULL stays NULL */
+struct ast_window *pgq_window(struct pgq *c, WindowDef *w);                     /* pgq_window.c */
+struct ast_sort *pgq_sorts(struct pgq *c, List *sorts, uint32_t *count);        /* ORDER BY */
+void pgq_group(struct pgq *c, struct ast_query *q, List *group, bool distinct); /* GROUP BY */
 struct ast_query *pgq_query(struct pgq *c, Node *n);
 struct ast_from *pgq_from(struct pgq *c, Node *n);
 /* Where an expression begins; -1 unknown. */

@@ -333,12 +333,10 @@ static const char *node_name(Node *n)
 {
     switch (nodeTag(n)) {
     case T_RowExpr: return "+row values";
-    case T_GroupingFunc: return "GROUPING()";
     case T_ParamRef: return "+parameters ($1)";
     case T_XmlExpr:
     case T_XmlSerialize: return "XML";
     case T_SetToDefault: return "DEFAULT";
-    case T_GroupingSet: return "+GROUPING SETS, CUBE and ROLLUP";
     case T_CurrentOfExpr: return "CURRENT OF";
     case T_MergeSupportFunc: return "MERGE_ACTION()";
     default: return "this SQL/JSON expression";
@@ -371,6 +369,8 @@ static struct ast *expr_by_tag(struct pgq *c, Node *n)
     }
     case T_A_ArrayExpr: return pgq_array(c, (A_ArrayExpr *)n);
     case T_A_Indirection: return pgq_subscript(c, (A_Indirection *)n);
+    case T_GroupingFunc:
+        return with_args(c, AST_GROUPING, ((GroupingFunc *)n)->location, ((GroupingFunc *)n)->args);
     case T_SubLink: return sublink(c, (SubLink *)n);
     case T_CollateClause: return collate(c, (CollateClause *)n);
     case T_SQLValueFunction: return value_function(c, (SQLValueFunction *)n);

@@ -129,8 +129,6 @@ static void refuse_clauses(struct pgq *c, SelectStmt *s)
         pgq_unsupported(c, s->intoClause->rel->location, "SELECT INTO");
     if (s->lockingClause)
         pgq_unsupported(c, at, "+FOR UPDATE and FOR SHARE");
-    if (s->groupDistinct)
-        pgq_unsupported(c, at, "GROUP BY DISTINCT");
 }
 
 static void put_targets(struct pgq *c, struct ast_query *q, List *targets)
@@ -154,25 +152,6 @@ static void put_from(struct pgq *c, struct ast_query *q, List *from)
         struct ast_from *f = pgq_from(c, lfirst(cell));
         if (f)
             q->from[q->from_count++] = f;
-    }
-}
-
-static void put_group(struct pgq *c, struct ast_query *q, List *group)
-{
-    q->grouped = group != NULL;
-    q->group = ARENA_ARRAY(c->arena, struct ast *, list_length(group) + 1);
-    ListCell *cell;
-    foreach (cell, group) {
-        Node *n = lfirst(cell);
-        if (IsA(n, GroupingSet) && ((GroupingSet *)n)->kind == GROUPING_SET_EMPTY) {
-            pgq_unsupported(c, ((GroupingSet *)n)->location, "GROUP BY ()");
-            continue;
-        }
-        if (IsA(n, RowExpr)) { /* GROUP BY (a, b) */
-            pgq_unsupported(c, ((RowExpr *)n)->location, "GROUP BY with row values");
-            continue;
-        }
-        q->group[q->group_count++] = pgq_expr(c, n);
     }
 }
 
@@ -263,7 +242,7 @@ static void put_select(struct pgq *c, struct ast_query *q, SelectStmt *s)
     put_targets(c, q, s->targetList);
     put_from(c, q, s->fromClause);
     q->where = pgq_expr(c, s->whereClause);
-    put_group(c, q, s->groupClause);
+    pgq_group(c, q, s->groupClause, s->groupDistinct);
     q->having = pgq_expr(c, s->havingClause);
     put_windows(c, q, s->windowClause);
 }

@@ -660,12 +660,32 @@ class Generator:
                 keys.append(Col(ref, c.kind, c.look))
         return keys
 
+    def grouping_sets(self, keys):
+        """GROUP BY's text: sets that together name all keys."""
+        r = self.r
+        some = lambda: List("keys", tuple(self.of(c) for c in r.sample(keys, r.randint(1, len(keys)))))
+        listed = List("keys", tuple(self.of(c) for c in keys))
+        choice = r.randrange(6)
+        if choice < 2:
+            return Node("sets", r.choice(("ROLLUP (", "CUBE (")), listed, ")")
+        if choice == 2:
+            return Node("sets", "GROUPING SETS ((", listed, "), (", some(), r.choice(("), ()", "), (), ()", ")")), ")")
+        if choice == 3:
+            return Node("sets", self.of(keys[0]), ", ", r.choice(("ROLLUP (", "CUBE (")), listed, ")")
+        if choice == 4:
+            return Node("sets", r.choice(("", "DISTINCT ")), "ROLLUP (", listed, "), ", r.choice(("ROLLUP (", "CUBE (")), some(), ")")
+        return Node("sets", "GROUPING SETS (ROLLUP ((", listed, "), ", some(), "), (), ", some(), ")")
+
     def grouped(self, depth, want, looks):
         r = self.r
         source, scope = self.source(depth)
         where = self.where(scope, 0.35)
         keys = self.group_keys(scope)
         groups = list(keys)
+        sets = len(keys) > 0 and self.chance(0.2, "grouping_sets")
+        if sets:
+            asked = r.sample(keys, r.randint(1, len(keys)))
+            groups.append(Col(expr("i4", "grouping(", List("args", tuple(self.of(c) for c in asked)), ")"), "i4", "one", False))
         for kind in dict.fromkeys(list(want or ()) + [r.choice(("i8", "num", "text", "bool", "f8", "date", "i4")) for _ in range(r.randint(1, 3))]):
             call, look = self.aggregate_of(kind, scope)
             groups.append(Col(call, kind, look, False))
@@ -693,10 +713,7 @@ class Generator:
         by = ""
         if keys:
             listed = List("keys", tuple(self.of(c) for c in keys))
-            if len(keys) > 1 and self.chance(0.2, "grouping_sets"):
-                by = optional("group", " GROUP BY ", r.choice(("ROLLUP (", "CUBE (")), listed, ")")
-            else:
-                by = optional("group", " GROUP BY ", listed)
+            by = optional("group", " GROUP BY ", self.grouping_sets(keys) if sets else listed)
         having = optional("having", " HAVING ", self.condition(groups, 1)) if r.random() < 0.25 else ""
         return Node("query", "SELECT ", items, " FROM ", source, where, by, having), columns
 

@@ -412,12 +412,45 @@ WINDOWS = [
 ]
 FIXED += WINDOWS
 
+SETS = [
+    ("gs_rollup", "SELECT g, b, count(*) AS n, sum(n4) AS s, max(t) AS m FROM core.a GROUP BY ROLLUP (g, b)"),
+    ("gs_cube", "SELECT g, b, r, grouping(g, b, r) AS gr, count(*) AS n, avg(dec) AS a FROM core.a GROUP BY CUBE (g, b, r)"),
+    ("gs_sets", "SELECT g, t, count(*) AS n, count(t) AS c, count(g) AS cg FROM core.a GROUP BY GROUPING SETS ((g), (t), (g, t), (), ())"),
+    ("gs_empty", "SELECT g, count(*) AS n, sum(n4) AS s, array_agg(n4) AS xs, grouping(g) AS gr FROM core.a WHERE n4 > 1000 GROUP BY ROLLUP (g)"),
+    ("gs_empty_only", "SELECT count(*) AS n, max(t) AS m FROM core.a WHERE g = 2 GROUP BY ()"),
+    ("gs_empty_twice", "SELECT count(*) AS n, max(t) AS m FROM core.a WHERE g = 2 GROUP BY GROUPING SETS ((), ())"),
+    ("gs_distinct", "SELECT g, b, count(*) AS n FROM core.a GROUP BY DISTINCT ROLLUP (g, b), ROLLUP (g)"),
+    ("gs_duplicates", "SELECT g, b, count(*) AS n FROM core.a GROUP BY ROLLUP (g, b), ROLLUP (g)"),
+    ("gs_product", "SELECT g, b, r, count(*) AS n, grouping(b, r) AS gr FROM core.a GROUP BY g, GROUPING SETS ((b), (r), ROLLUP (b, r))"),
+    ("gs_nested", "SELECT g, b, r, t, grouping(t, r, b, g) AS gr, count(*) AS n FROM core.a GROUP BY GROUPING SETS (g, GROUPING SETS (CUBE (b, r), (t)), ROLLUP ((g, b), t))"),
+    ("gs_calls", "SELECT g, b, count(DISTINCT t) AS d, sum(n4) FILTER (WHERE b) AS f, string_agg(t, ',' ORDER BY t, id) AS s, array_agg(id ORDER BY id DESC) AS ids, count(*) FILTER (WHERE g = 1) AS c FROM core.a GROUP BY ROLLUP (g, b)"),
+    ("gs_of_key", "SELECT g, sum(g) AS s, max(g) AS m, count(DISTINCT g) AS c FROM core.a GROUP BY ROLLUP (g)"),
+    ("gs_expressions", "SELECT n4 % 3 AS m, lower(t) AS l, n4 % 3 + 1 AS p, count(*) AS n, sum(n4 % 3) AS s, grouping(n4 % 3) AS gr FROM core.a GROUP BY CUBE (n4 % 3, lower(t))"),
+    ("gs_names", "SELECT g AS x, b AS y, count(*) AS n FROM core.a GROUP BY ROLLUP (1, y)"),
+    ("gs_having", "SELECT g, b, sum(n4) AS s FROM core.a GROUP BY CUBE (g, b) HAVING count(*) > 3 AND (grouping(g) = 0 OR b)"),
+    ("gs_having_empty", "SELECT g, count(*) AS n FROM core.a WHERE n4 > 1000 GROUP BY ROLLUP (g) HAVING count(*) = 0"),
+    ("gs_dependent", "SELECT a.id, a.t, a.g, c.qty, count(c.id) AS n FROM core.a a LEFT JOIN core.c c ON c.a_id = a.id GROUP BY a.id, ROLLUP (c.qty)"),
+    ("gs_joined", "SELECT a.g, c.qty, sum(c.price) AS s, grouping(a.g, c.qty) AS gr FROM core.a a JOIN core.c c ON c.a_id = a.id GROUP BY ROLLUP (a.g, c.qty)"),
+    ("gs_top", "SELECT g, b, count(*) AS n FROM core.a GROUP BY CUBE (g, b) ORDER BY grouping(g, b) DESC, count(*), g, b LIMIT 4"),
+    ("gs_window", "SELECT g, b, count(*) AS n, rank() OVER (PARTITION BY grouping(g, b) ORDER BY count(*) DESC) AS r FROM core.a GROUP BY CUBE (g, b)"),
+    ("gs_subquery", "SELECT g, (SELECT count(*) FROM core.c c WHERE c.qty = g) AS q, count(*) AS n FROM core.a GROUP BY ROLLUP (g)"),
+    ("gs_correlated", "SELECT a.id, (SELECT sum(x) FROM (SELECT c.qty, count(*) AS x FROM core.c c WHERE c.a_id = a.id GROUP BY ROLLUP (c.qty)) s) AS n FROM core.a a"),
+    ("gs_lateral", "SELECT a.id, s.qty, s.n FROM core.a a, LATERAL (SELECT c.qty, count(*) AS n FROM core.c c WHERE c.a_id = a.id GROUP BY ROLLUP (c.qty)) s"),
+    ("gs_of_sets", "SELECT g, n, count(*) AS c FROM (SELECT g, b, count(*) AS n FROM core.a GROUP BY CUBE (g, b)) s GROUP BY ROLLUP (g, n)"),
+    ("gs_filtered", "SELECT * FROM (SELECT g, b, count(*) AS n FROM core.a GROUP BY CUBE (g, b)) s WHERE g = 1 OR b"),
+    ("gs_bag", "SELECT k, t, count(*) AS n, sum(n) AS s FROM core.bag GROUP BY ROLLUP (k, t)"),
+    ("gs_no_calls", "SELECT g, b FROM core.a GROUP BY CUBE (g, b)"),
+    ("gs_distinct_rows", "SELECT DISTINCT g, grouping(g) AS gr FROM core.a GROUP BY CUBE (g, b)"),
+    ("gs_grouping_of_plain", "SELECT g, grouping(g) AS gr, count(*) AS n FROM core.a GROUP BY g"),
+    ("gs_union", "SELECT g, count(*) AS n FROM core.a GROUP BY ROLLUP (g) UNION ALL SELECT x, count(*) FROM core.b GROUP BY ROLLUP (x)"),
+]
+FIXED += SETS
+
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {}
 
 # What the product says it does not support yet: it must refuse each by name and position, never ignore it.
 MUST_NOT_BE_IGNORED = [
-    ("rollup", "SELECT g, count(*) FROM core.a GROUP BY ROLLUP (g)"),
     ("recursive", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t"),
     ("now_", "SELECT id, now() AS n FROM core.a"),
     ("random_", "SELECT id, random() AS n FROM core.a"),
