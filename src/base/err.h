@@ -19,6 +19,7 @@ enum err_code {
     ERR_CORRUPT,     /* stored data fails a check */
     ERR_LIMIT,       /* a named limit was reached */
     ERR_STATE,       /* not possible in the present state (another instance runs, ...) */
+    ERR_RESTART,     /* nothing is wrong, but the process must start anew to go on */
     ERR_INTERNAL
 };
 

@@ -62,6 +62,7 @@ static const struct limit configuration_limits[] = {
     LIMIT(NUM_DSCALE_MAX, COUNT, "digits of a numeric after its point, as in PostgreSQL"),
     LIMIT(ARRAY_DIMS_MAX, COUNT, "dimensions of an array; more is an error of the row, as in PostgreSQL"),
     LIMIT(ARRAY_ITEMS_MAX, COUNT, "elements of an array, likewise"),
+    LIMIT(ENUM_TYPES_MAX, COUNT, "different enum types of all sources; a column of another is refused"),
     LIMIT(NEAREST_LEN_MAX, COUNT, "characters of a name for which a similar one is suggested"),
 };
 static const struct limit pipeline_limits[] = {

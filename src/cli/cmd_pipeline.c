@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "flow/topology.h"
+#include "types/enum_type.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -296,6 +297,58 @@ static void compare_views(struct run *r, struct store_shard *sh, store_db meta)
     }
 }
 
+/* ---- enum types: the mirror's values are those of the labels that it was written with ---- */
+
+static const struct enum_def *column_enum(const struct table_def *t, uint32_t column)
+{
+    enum type_id id = t->schema.columns[column].type.id;
+    if (type_is_array(id))
+        id = type_element(id);
+    return type_is_enum(id) ? enum_type_def(id) : NULL;
+}
+
+static bool enum_changed(struct store_shard *sh, store_db meta, const struct enum_def *def)
+{
+    struct slice found;
+    struct enum_desc was;
+    struct arena arena;
+    arena_init(&arena);
+    char *key = xprintf("enum:%s", def->name);
+    bool stored = store_get(sh, meta, text_slice(key), &found);
+    bool changed = !stored || !enum_unpack(&arena, found.p, found.len, &was) ||
+                   enum_compare(&was, &def->desc) == ENUM_CHANGED;
+    free(key);
+    arena_fini(&arena);
+    return changed;
+}
+
+static bool enums_changed(struct store_shard *sh, store_db meta, const struct table_def *t)
+{
+    bool changed = false;
+    for (uint32_t c = 0; c < t->schema.column_count; c++) {
+        const struct enum_def *def = column_enum(t, c);
+        changed |= def && enum_changed(sh, meta, def);
+    }
+    return changed;
+}
+
+static struct err *record_enums(struct store_shard *sh, store_db meta, const struct table_def *t)
+{
+    struct err *e = NULL;
+    for (uint32_t c = 0; c < t->schema.column_count && !e; c++) {
+        const struct enum_def *def = column_enum(t, c);
+        if (!def)
+            continue;
+        struct buf packed = {0};
+        char *key = xprintf("enum:%s", def->name);
+        enum_pack(&packed, &def->desc);
+        e = store_put(sh, meta, text_slice(key), (struct slice){packed.p, packed.len});
+        free(key);
+        buf_fini(&packed);
+    }
+    return e;
+}
+
 /* A source whose mirrored tables changed their shape, or that has a wanted table never mirrored, starts over. */
 static void compare_tables(struct run *r, struct store_shard *sh, store_db meta)
 {
@@ -303,7 +356,7 @@ static void compare_tables(struct run *r, struct store_shard *sh, store_db meta)
         const struct table_def *t = r->app->plan->tables[i];
         uint64_t stored, now = table_fingerprint(t);
         char *key = xprintf("mirror:%s.%s", t->source, t->name);
-        if (!stored_u64(sh, meta, key, &stored) || stored != now)
+        if (!stored_u64(sh, meta, key, &stored) || stored != now || enums_changed(sh, meta, t))
             r->start_over[t->source_index] = true;
         free(key);
     }
@@ -356,6 +409,8 @@ static struct err *record_tables(struct run *r, struct store_shard *sh, store_db
         struct err *e =
             store_put(sh, meta, text_slice(key), (struct slice){(const uint8_t *)&now, sizeof now});
         free(key);
+        if (!e)
+            e = record_enums(sh, meta, t);
         if (e)
             return e;
     }

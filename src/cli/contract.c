@@ -36,7 +36,7 @@ static void put_key(const struct catalog_view *v, struct buf *b)
 static void print_columns(const struct schema *s, FILE *to)
 {
     int name_width = 0, type_width = 0;
-    char type[64];
+    char type[TYPE_NAME_MAX + 1];
     for (uint32_t i = 0; i < s->column_count; i++) {
         int n = (int)strlen(s->columns[i].name);
         int t = (int)strlen(type_format(s->columns[i].type, type, sizeof type));
@@ -108,7 +108,7 @@ static const struct column *find_column(const struct schema *s, const char *name
 
 static void compare_column(struct comparison *c, const struct column *old, const struct column *now)
 {
-    char was[64], is[64];
+    char was[TYPE_NAME_MAX + 1], is[TYPE_NAME_MAX + 1];
     type_format(old->type, was, sizeof was);
     type_format(now->type, is, sizeof is);
     if (strcmp(was, is) != 0) /* another length or scale alone is written the same way in JSON */

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/world.h"
+#include "store/enum_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +54,10 @@ static char *cache_text(const struct pipeline_source *sources, uint32_t count, s
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
         yyjson_mut_obj_add_str(d, o, "name", sources[i].name);
         yyjson_mut_obj_add_str(d, o, "kind", sources[i].kind->name);
+        struct enum_set enums = {0};
+        for (uint32_t t = 0; t < sources[i].table_count; t++)
+            enum_set_add(&enums, &sources[i].tables[t].schema);
+        enum_json_put(d, o, &enums);
         yyjson_mut_val *tables = yyjson_mut_obj_add_arr(d, o, "tables");
         for (uint32_t t = 0; t < sources[i].table_count; t++)
             put_table(d, tables, &sources[i].tables[t]);
@@ -178,6 +183,7 @@ static void get_source(struct loader *l, yyjson_val *root, const char *source, s
     {
         if (!yyjson_equals_str(yyjson_obj_get(o, "name"), source))
             continue;
+        l->bad |= !enum_json_get(o, ENUM_FROM_SOURCE);
         *count = get_array(l, o, "tables", &list);
         *tables = ARENA_ARRAY(l->arena, struct table_def, *count + 1);
         yyjson_arr_foreach(list, t, table_count, v)

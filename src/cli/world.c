@@ -225,7 +225,7 @@ void app_free(struct app *a)
 uint64_t table_fingerprint(const struct table_def *t)
 {
     struct buf b = {0};
-    char type[64];
+    char type[TYPE_NAME_MAX + 1];
     for (uint32_t c = 0; c < t->schema.column_count; c++)
         buf_printf(&b, "%s %s,", t->schema.columns[c].name,
                    type_format(t->schema.columns[c].type, type, sizeof type));

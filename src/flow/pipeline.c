@@ -208,7 +208,7 @@ static void *source_thread(void *arg)
     char *text = err_text(e);
     sink_set_state(s, SOURCE_FAILED, text);
     free(text);
-    if (!whole || e->code == ERR_INTERNAL)
+    if (!whole || e->code == ERR_INTERNAL || e->code == ERR_RESTART)
         pipeline_fail(
             p, err_wrap(e, "source %s", src->name)); /* half a transaction is in the open epoch: start over */
     else

@@ -346,7 +346,7 @@ static void print_tree(struct tree *t, const struct plan_node *n, int indent)
 
 static void print_contract(FILE *to, const struct plan_view *v)
 {
-    char type[64];
+    char type[TYPE_NAME_MAX + 1];
     fputs("  columns: ", to);
     for (uint32_t i = 0; i < v->schema.column_count; i++) {
         const struct column *c = &v->schema.columns[i];

@@ -1,6 +1,7 @@
 /* OpenAPI 3.1 of the current version, written once per world: every api with its columns, types and COMMENTs. */
 #include "serve/out.h"
 #include "serve/world.h"
+#include "types/enum_type.h"
 
 /* "type" and "format" with a comma behind them; nothing for json, which may be anything. */
 static void put_json_type(struct buf *b, const struct type_info *t, bool not_null)
@@ -21,12 +22,29 @@ static void put_json_type(struct buf *b, const struct type_info *t, bool not_nul
     }
 }
 
+static void put_labels(struct buf *b, enum type_id t, bool not_null)
+{
+    if (!type_is_enum(t))
+        return;
+    const struct enum_def *def = enum_type_def(t);
+    OUT_LIT(b, "\"enum\":[");
+    for (uint32_t i = 0; i < def->desc.count; i++) {
+        if (i)
+            OUT_LIT(b, ",");
+        out_json_cstr(b, def->desc.labels[i].text);
+    }
+    if (!not_null)
+        buf_put_str(b, def->desc.count ? ",null" : "null");
+    OUT_LIT(b, "],");
+}
+
 /* The items of an array of one dimension, the usual one: how many there are is not part of a type. */
 static void put_items(struct buf *b, enum type_id element)
 {
-    char name[64];
+    char name[TYPE_NAME_MAX + 1];
     OUT_LIT(b, "\"items\":{");
     put_json_type(b, type_info(element), false);
+    put_labels(b, element, false);
     OUT_LIT(b, "\"x-sql-type\":");
     out_json_cstr(b, type_format((struct type){element, -1}, name, sizeof name));
     OUT_LIT(b, "},");
@@ -34,9 +52,10 @@ static void put_items(struct buf *b, enum type_id element)
 
 static void put_type(struct buf *b, const struct column *c)
 {
-    char name[64];
+    char name[TYPE_NAME_MAX + 1];
     OUT_LIT(b, "{");
     put_json_type(b, type_info(c->type.id), c->not_null);
+    put_labels(b, c->type.id, c->not_null);
     if (type_is_array(c->type.id))
         put_items(b, type_element(c->type.id));
     OUT_LIT(b, "\"x-sql-type\":");

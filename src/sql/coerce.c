@@ -3,6 +3,7 @@
  * The rules are those of PostgreSQL's chapter "Type Conversion" (parse_coerce.c describes the same). A literal
  * without a type is read by the type it turns out to have, here and now. */
 #include "sql/bind.h"
+#include "types/enum_type.h"
 
 #include <string.h>
 
@@ -147,6 +148,11 @@ static bool apply_mods(struct bind *b, const struct ast_type *t, struct type *ou
 bool bind_type(struct bind *b, const struct ast_type *t, struct type *out)
 {
     const struct type_info *info = type_by_name(t->name);
+    bool several = false;
+    if (!info && enum_type_find(t->name, &several) == T_UNKNOWN && several) {
+        bind_error(b, ERR_CONFIG, t->pos, "write SOURCE.TYPE", "type \"%s\" is of several sources", t->name);
+        return false;
+    }
     if (!info || info->id == T_UNKNOWN) {
         struct nearest near;
         nearest_init(&near, t->name);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "data/schema.h"
 #include "types/array.h"
+#include "types/enum_type.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -162,7 +163,7 @@ static void put_in(struct printer *p, const struct expr *e)
 
 static void put_cast(struct printer *p, const struct expr *e)
 {
-    char name[64];
+    char name[TYPE_NAME_MAX + 1];
     print(p, e->args[0], true);
     buf_printf(p->out, "::%s", type_format(e->type, name, sizeof(name)));
 }
@@ -272,6 +273,38 @@ static void canonical_signature(struct buf *out, const struct fn *f)
     buf_printf(out, ")%u", (unsigned)f->flags);
 }
 
+/* Text is read as a value by the labels there are, of which a constant keeps but the order. */
+static void canonical_enum(struct buf *out, const struct expr *e)
+{
+    enum type_id t = e->type.id;
+    struct buf packed = {0};
+    if (type_is_array(t))
+        t = type_element(t);
+    if (!type_is_enum(t))
+        return;
+    if (e->kind == EX_CAST || e->kind == EX_FN)
+        enum_pack(&packed, &enum_type_def(t)->desc);
+    else if (e->kind == EX_CONST && !e->u.konst.is_null)
+        buf_put(&packed, e->u.konst.v.s.p, e->u.konst.v.s.len);
+    for (size_t i = 0; i < packed.len; i++)
+        buf_printf(out, "%s%02x", i ? "" : " ", packed.p[i]);
+    buf_fini(&packed);
+}
+
+static void canonical_cast(struct buf *out, const struct expr *e)
+{
+    buf_printf(out, " %s", type_info(e->u.cast->from)->pg_name);
+    canonical_enum(out, e);
+}
+
+/* enum_range() and its like yield what labels there are. */
+static void canonical_function(struct buf *out, const struct expr *e)
+{
+    canonical_signature(out, e->u.fn);
+    if (e->kind == EX_FN && e->u.fn->args[0] == T_ANYENUM)
+        canonical_enum(out, e);
+}
+
 void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, const void *names)
 {
     static const char *const kinds[] = {
@@ -309,11 +342,12 @@ void expr_canonical(struct buf *out, const struct expr *e, expr_name_fn name, co
     else if (e->kind == EX_CONST) {
         buf_put_u8(out, ' ');
         put_const(out, e, true);
+        canonical_enum(out, e);
     } else if (e->kind == EX_FN || e->kind == EX_NULLIF || e->kind == EX_IN || e->kind == EX_ANY ||
                e->kind == EX_ALL)
-        canonical_signature(out, e->u.fn);
+        canonical_function(out, e);
     else if (e->kind == EX_CAST)
-        buf_printf(out, " %s", type_info(e->u.cast->from)->pg_name);
+        canonical_cast(out, e);
     else if (e->kind == EX_TYPMOD)
         buf_put_str(out, e->u.is_explicit ? " explicit" : " implicit");
     for (uint32_t i = 0; i < e->arg_count; i++)

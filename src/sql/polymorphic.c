@@ -34,6 +34,7 @@ static bool take_argument(struct solution *s, enum type_id declared, enum type_i
     if (wants_array && !type_is_array(actual))
         return false;
     switch (declared) {
+    case T_ANYENUM: return type_is_enum(actual) && agree(&s->element, actual);
     case T_ANYELEMENT: return agree(&s->element, actual);
     case T_ANYARRAY: return agree(&s->array, actual);
     case T_ANYCOMPATIBLE: return coerce_common_step(&s->compatible, actual);
@@ -57,6 +58,7 @@ static bool complete(struct solution *s)
 static enum type_id concrete(const struct solution *s, enum type_id declared)
 {
     switch (declared) {
+    case T_ANYENUM:
     case T_ANYELEMENT: return s->element;
     case T_ANYARRAY: return s->array;
     case T_ANYCOMPATIBLE: return s->compatible;

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #endif
 #include "store/catalog.h"
+#include "store/enum_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +89,10 @@ static char *catalog_text(const struct catalog *c, size_t *len)
     yyjson_mut_obj_add_uint(d, root, "format", CATALOG_FORMAT);
     yyjson_mut_obj_add_uint(d, root, "version", c->version);
     yyjson_mut_obj_add_uint(d, root, "shard_count", c->shard_count);
+    struct enum_set enums = {0};
+    for (uint32_t i = 0; i < c->view_count; i++)
+        enum_set_add(&enums, &c->views[i].schema);
+    enum_json_put(d, root, &enums);
     yyjson_mut_val *views = yyjson_mut_obj_add_arr(d, root, "views");
     for (uint32_t i = 0; i < c->view_count; i++)
         put_view(d, yyjson_mut_arr_add_obj(d, views), &c->views[i]);
@@ -287,6 +292,8 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
     (void)get_uint(l, root, "format", CATALOG_FORMAT);
     c->version = (uint32_t)get_uint(l, root, "version", UINT32_MAX);
     c->shard_count = (uint32_t)get_uint(l, root, "shard_count", UINT32_MAX);
+    if (!enum_json_get(root, ENUM_FROM_CATALOG))
+        surprise(l, "types");
     yyjson_val *a = get_array(l, root, "views", &c->view_count);
     c->views = ARENA_ARRAY(l->arena, struct catalog_view, (c->view_count) + 1);
     yyjson_arr_foreach(a, i, n, v)

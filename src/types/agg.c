@@ -109,6 +109,8 @@ static const struct agg aggs[] = {
     MINMAX(T_TIMESTAMP, "value"),
     MINMAX(T_TIMESTAMPTZ, "value"),
     MINMAX(T_INTERVAL, "value, a month taken as 30 days"),
+    {"min", AGG_MIN, 1, T_ANYENUM, T_UNKNOWN, true, "First value in the enum's order", T_UNKNOWN},
+    {"max", AGG_MAX, 1, T_ANYENUM, T_UNKNOWN, true, "Last value in the enum's order", T_UNKNOWN},
     {"min", AGG_MIN, 1, T_ANYARRAY, T_UNKNOWN, true, "Least array, by elements", T_UNKNOWN},
     {"max", AGG_MAX, 1, T_ANYARRAY, T_UNKNOWN, true, "Greatest array, by elements", T_UNKNOWN},
 };

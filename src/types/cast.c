@@ -2,6 +2,7 @@
  * dispatch to each type's text input and output. */
 #include "types/array.h"
 #include "types/datetime.h"
+#include "types/enum_type.h"
 #include "types/func_kernel.h"
 #include "types/numeric_impl.h"
 #include "types/text_io.h"
@@ -53,6 +54,8 @@ bool type_input(struct fn_ctx *ctx, struct type t, const char *text, size_t len,
 {
     if (type_is_array(t.id))
         return input_array(ctx, t, text, len, out);
+    if (type_is_enum(t.id))
+        return input_enum(ctx, t, text, len, out);
     ASSERT((unsigned)t.id < T_SCALAR_COUNT);
     return text_forms[t.id].input(ctx, t, text, len, out);
 }
@@ -61,6 +64,8 @@ struct str type_output(struct fn_ctx *ctx, enum type_id t, const union val *v)
 {
     if (type_is_array(t))
         return output_array(ctx, t, v);
+    if (type_is_enum(t))
+        return output_enum(ctx, v);
     ASSERT((unsigned)t < T_SCALAR_COUNT);
     return text_forms[t].output(ctx, v);
 }
@@ -403,10 +408,11 @@ static void cast_add(enum type_id from, enum type_id to, enum cast_context conte
     cast_matrix[from][to] = c;
 }
 
+static const enum type_id texts[] = {T_TEXT, T_VARCHAR, T_BPCHAR};
+
 /* Arrays are cast as their elements are, and from and to text by their text forms. */
 static void cast_matrix_arrays(void)
 {
-    static const enum type_id texts[] = {T_TEXT, T_VARCHAR, T_BPCHAR};
     for (size_t i = 0; i < ARRAY_COUNT(casts); i++) {
         const struct cast *c = &casts[i];
         if (c->from != c->to)
@@ -420,8 +426,40 @@ static void cast_matrix_arrays(void)
         }
 }
 
+/* Of every enum type there may be, and arrays of it: to text and from it, arrays also to arrays of text. */
+static const enum type_id texts_and_arrays[] = {
+    T_TEXT, T_VARCHAR, T_BPCHAR, T_ARRAYS + T_TEXT, T_ARRAYS + T_VARCHAR, T_ARRAYS + T_BPCHAR};
+static struct cast enum_casts[T_ID_END - T_ENUMS][ARRAY_COUNT(texts_and_arrays)][2];
+
+static void enum_casts_build(void)
+{
+    for (enum type_id t = T_ENUMS; t < T_ID_END; t++)
+        for (size_t i = 0; i < ARRAY_COUNT(texts_and_arrays); i++) {
+            enum type_id text = texts_and_arrays[i];
+            bool arrays = type_is_array(t) && type_is_array(text);
+            fn_eval to_text = type_is_array(t) ? cast_array_text : cast_enum_text;
+            fn_eval from_text = type_is_array(t) ? cast_text_array : cast_text_enum;
+            enum_casts[t - T_ENUMS][i][0] = (struct cast){(uint8_t)t, (uint8_t)text, CAST_ASSIGNMENT,
+                                                          arrays ? cast_array_elements : to_text};
+            enum_casts[t - T_ENUMS][i][1] = (struct cast){(uint8_t)text, (uint8_t)t, CAST_EXPLICIT,
+                                                          arrays ? cast_array_elements : from_text};
+        }
+}
+
+static const struct cast *enum_cast(enum type_id from, enum type_id to)
+{
+    enum type_id enum_type = from >= T_ENUMS ? from : to, text = from >= T_ENUMS ? to : from;
+    if (type_is_array(text) && !type_is_array(enum_type))
+        return NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(texts_and_arrays); i++)
+        if (text == texts_and_arrays[i])
+            return &enum_casts[enum_type - T_ENUMS][i][from >= T_ENUMS ? 0 : 1];
+    return NULL;
+}
+
 static void cast_matrix_build(void)
 {
+    enum_casts_build();
     for (size_t i = 0; i < ARRAY_COUNT(casts); i++) {
         ASSERT(!cast_matrix[casts[i].from][casts[i].to]);
         cast_matrix[casts[i].from][casts[i].to] = &casts[i];
@@ -431,8 +469,11 @@ static void cast_matrix_build(void)
 
 const struct cast *cast_find(enum type_id from, enum type_id to)
 {
-    ASSERT((unsigned)from < T_COUNT && (unsigned)to < T_COUNT);
+    ASSERT((unsigned)from < T_ID_END && (unsigned)to < T_ID_END);
     pthread_once(&cast_matrix_once, cast_matrix_build);
+    if (from >= T_ENUMS || to >= T_ENUMS)
+        return enum_cast(from, to);
+    ASSERT((unsigned)from < T_COUNT && (unsigned)to < T_COUNT);
     return cast_matrix[from][to];
 }
 

@@ -7,10 +7,10 @@
 #include <string.h>
 
 static const struct fn_list *const sections[] = {
-    &fn_compare,        &fn_int,      &fn_float,      &fn_numeric,    &fn_text,
-    &fn_like,           &fn_regex,    &fn_bytea,      &fn_datetime,   &fn_json,
-    &fn_json_build,     &fn_overlaps, &fn_format,     &fn_degrees,    &fn_misc,
-    &fn_to_char_number, &fn_array,    &fn_array_edit, &fn_array_json, &fn_json_set,
+    &fn_compare,    &fn_int,      &fn_float,    &fn_numeric,        &fn_text,       &fn_like,
+    &fn_regex,      &fn_bytea,    &fn_datetime, &fn_json,           &fn_json_build, &fn_overlaps,
+    &fn_format,     &fn_degrees,  &fn_misc,     &fn_to_char_number, &fn_array,      &fn_array_edit,
+    &fn_array_json, &fn_json_set, &fn_enum,
 };
 
 uint32_t fn_section_count(void)
@@ -102,6 +102,7 @@ const char *fn_error_sqlstate(enum fn_error e)
         [FN_BAD_ESCAPE_USE] = "2200C",
         [FN_BAD_UNICODE] = "22P05",
         [FN_BAD_DATA] = "22000",
+        [FN_BAD_STATE] = "55000",
     };
     return (unsigned)e < FN_ERROR_COUNT && states[e] ? states[e] : "XX000";
 }

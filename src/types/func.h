@@ -36,6 +36,7 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_BAD_ESCAPE_USE, /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
                 FN_BAD_UNICODE,    /* 22P05: \u0000 where text must hold it */
                 FN_BAD_DATA,       /* 22000: argument must be empty or one-dimensional array */
+                FN_BAD_STATE,      /* 55000: enum contains no values */
                 FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */

@@ -319,7 +319,7 @@ KERNEL(jsonb_strip_nulls)
 
 /* ---- making json of SQL values ---- */
 
-static bool ret_json_string(struct fn_ctx *ctx, const struct str *s, union val *out)
+bool ret_json_string(struct fn_ctx *ctx, const struct str *s, union val *out)
 {
     struct json_out o = {.arena = ctx->arena};
     json_put_string(&o, s);

@@ -54,4 +54,7 @@ struct json_out {
 void json_put(struct json_out *o, const void *p, size_t n);
 void json_put_string(struct json_out *o, const struct str *s); /* quoted and escaped */
 
+/* func_json.c: s as a json string. */
+bool ret_json_string(struct fn_ctx *ctx, const struct str *s, union val *out);
+
 #endif

@@ -35,6 +35,14 @@ const struct agg *agg_single_value(enum type_id type)
         SINGLE(T_BYTEA),    SINGLE(T_DATE),    SINGLE(T_TIME), SINGLE(T_TIMESTAMP), SINGLE(T_TIMESTAMPTZ),
         SINGLE(T_INTERVAL), SINGLE(T_UUID),    SINGLE(T_JSON), SINGLE(T_JSONB),
     };
+    static const struct agg of_enum = {.name = "single_value",
+                                       .kind = AGG_SINGLE_VALUE,
+                                       .arg_count = 1,
+                                       .arg = T_UNKNOWN,
+                                       .result = T_UNKNOWN,
+                                       .ordered = true};
+    if (type >= T_ENUMS)
+        return &of_enum;
     ASSERT((unsigned)type < T_COUNT && rows[type].name);
     return &rows[type];
 }

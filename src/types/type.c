@@ -1,5 +1,5 @@
 /* The table of types: names, PostgreSQL's oids and categories, and the spellings SQL allows for each. */
-#include "types/val.h"
+#include "types/enum_type.h"
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -61,6 +61,7 @@ static const struct type_info types[T_ANY_END] = {
     PSEUDO(T_ANYARRAY, "anyarray", 2277),
     PSEUDO(T_ANYCOMPATIBLE, "anycompatible", 5077),
     PSEUDO(T_ANYCOMPATIBLEARRAY, "anycompatiblearray", 5078),
+    PSEUDO(T_ANYENUM, "anyenum", 3500),
 };
 
 /* Spellings beside the two names above. */
@@ -83,8 +84,8 @@ static const struct {
 
 const struct type_info *type_info(enum type_id id)
 {
-    ASSERT((unsigned)id < T_ANY_END);
-    return &types[id];
+    ASSERT((unsigned)id < T_ID_END);
+    return id < T_ANY_END ? &types[id] : enum_type_info(id);
 }
 
 /* Lower case, one blank between words, none at the ends; false when it does not fit. */
@@ -135,7 +136,7 @@ static const struct type_info *find_name(const char *folded)
     return NULL;
 }
 
-const struct type_info *type_by_name(const char *name)
+static const struct type_info *find_builtin(const char *name)
 {
     char folded[80];
     if (!fold_name(name, folded, sizeof folded))
@@ -147,6 +148,28 @@ const struct type_info *type_by_name(const char *name)
     if (!t || !is_array)
         return t;
     return t->id > T_UNKNOWN && t->id < T_SCALAR_COUNT ? &types[type_array(t->id)] : NULL;
+}
+
+/* Names of enums keep their case. */
+static const struct type_info *find_enum(const char *name)
+{
+    char bare[TYPE_NAME_MAX + 1];
+    bool is_array = false, several;
+    if (strlen(name) > TYPE_NAME_MAX)
+        return NULL;
+    strcpy(bare, name);
+    while (cut_brackets(bare))
+        is_array = true;
+    enum type_id id = enum_type_find(bare, &several);
+    if (id == T_UNKNOWN)
+        return NULL;
+    return type_info(is_array ? type_array(id) : id);
+}
+
+const struct type_info *type_by_name(const char *name)
+{
+    const struct type_info *t = find_builtin(name);
+    return t ? t : find_enum(name);
 }
 
 const struct type_info *type_by_oid(uint32_t oid)

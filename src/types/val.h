@@ -9,6 +9,9 @@
 
 #include "base/base.h"
 
+#define ENUM_TYPES_MAX 64  /* different enum types of all sources */
+#define TYPE_NAME_MAX  255 /* bytes: a source's name and two of 63 bytes at most, with points and brackets */
+
 /* PostgreSQL's types as far as they are supported. The order is not stored anywhere. */
 enum type_id {
     T_UNKNOWN, /* an untyped literal before resolution; NULL without a type */
@@ -39,8 +42,14 @@ enum type_id {
     T_ANYARRAY,
     T_ANYCOMPATIBLE,
     T_ANYCOMPATIBLEARRAY,
-    T_ANY_END
+    T_ANYENUM,
+    T_ANY_END,
+    /* Enums that sources define, by their place in the process's list (types/enum_type.h), and arrays of them. */
+    T_ENUMS = T_ANY_END,
+    T_ENUM_ARRAYS = T_ENUMS + ENUM_TYPES_MAX,
+    T_ID_END = T_ENUM_ARRAYS + ENUM_TYPES_MAX
 };
+_Static_assert(T_ID_END <= 256, "a type is a byte in signatures");
 
 enum val_state {
     VAL_OK = 0,
@@ -72,12 +81,13 @@ struct interval {
 };
 
 union val {
-    int64_t i;          /* bool 0/1, int2, int4, int8; date: days since 2000-01-01; time: microseconds since
+    int64_t i;    /* bool 0/1, int2, int4, int8; date: days since 2000-01-01; time: microseconds since
                            midnight; timestamp(tz): microseconds since 2000-01-01 (UTC);
                            infinities of date: INT32_MIN/MAX, of timestamps: INT64_MIN/MAX, as in PostgreSQL */
-    double f;           /* float4 (already rounded to float), float8 */
-    struct str s;       /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; arrays, as types/array.h encodes them */
-    struct num n;       /* T_NUMERIC */
+    double f;     /* float4 (already rounded to float), float8 */
+    struct str s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; arrays, as types/array.h encodes them; enums, as
+                           types/enum_type.h says */
+    struct num n; /* T_NUMERIC */
     struct interval iv; /* T_INTERVAL */
     uint8_t uuid[16];   /* T_UUID */
 };
@@ -115,35 +125,40 @@ const char *type_format(struct type t, char *buf, size_t size_bytes);
 /* As type_info(id)->phys says, without a call: codecs ask for every value. */
 static inline enum phys type_phys(enum type_id id)
 {
-    static const uint8_t of_type[T_COUNT] = {[T_UNKNOWN] = PHYS_STR,
-                                             [T_FLOAT4] = PHYS_F64,
-                                             [T_FLOAT8] = PHYS_F64,
-                                             [T_NUMERIC] = PHYS_NUM,
-                                             [T_TEXT] = PHYS_STR,
-                                             [T_VARCHAR] = PHYS_STR,
-                                             [T_BPCHAR] = PHYS_STR,
-                                             [T_BYTEA] = PHYS_STR,
-                                             [T_JSON] = PHYS_STR,
-                                             [T_JSONB] = PHYS_STR,
-                                             [T_INTERVAL] = PHYS_INTERVAL,
-                                             [T_UUID] = PHYS_UUID,
-                                             [T_ARRAYS... T_COUNT - 1] = PHYS_STR};
+    static const uint8_t of_type[T_ID_END] = {[T_UNKNOWN] = PHYS_STR,
+                                              [T_FLOAT4] = PHYS_F64,
+                                              [T_FLOAT8] = PHYS_F64,
+                                              [T_NUMERIC] = PHYS_NUM,
+                                              [T_TEXT] = PHYS_STR,
+                                              [T_VARCHAR] = PHYS_STR,
+                                              [T_BPCHAR] = PHYS_STR,
+                                              [T_BYTEA] = PHYS_STR,
+                                              [T_JSON] = PHYS_STR,
+                                              [T_JSONB] = PHYS_STR,
+                                              [T_INTERVAL] = PHYS_INTERVAL,
+                                              [T_UUID] = PHYS_UUID,
+                                              [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
+                                              [T_ENUMS... T_ID_END - 1] = PHYS_STR};
     return (enum phys)of_type[id];
 }
 static inline bool type_is_array(enum type_id id)
 {
-    return id >= T_ARRAYS && id < T_COUNT;
+    return (id >= T_ARRAYS && id < T_COUNT) || id >= T_ENUM_ARRAYS;
+}
+static inline bool type_is_enum(enum type_id id)
+{
+    return id >= T_ENUMS && id < T_ENUM_ARRAYS;
 }
 /* The array type of a scalar type, and back. */
 static inline enum type_id type_array(enum type_id element)
 {
-    ASSERT(element < T_SCALAR_COUNT);
-    return (enum type_id)(T_ARRAYS + element);
+    ASSERT(element < T_SCALAR_COUNT || type_is_enum(element));
+    return (enum type_id)(type_is_enum(element) ? T_ENUM_ARRAYS + (element - T_ENUMS) : T_ARRAYS + element);
 }
 static inline enum type_id type_element(enum type_id array)
 {
     ASSERT(type_is_array(array));
-    return (enum type_id)(array - T_ARRAYS);
+    return (enum type_id)(array >= T_ENUM_ARRAYS ? T_ENUMS + (array - T_ENUM_ARRAYS) : array - T_ARRAYS);
 }
 /* Equal values may look different: 1.0 and 1.00, 0 and -0, 'a' and 'a ' as char, 1 day and 24 hours. */
 static inline bool type_has_looks(enum type_id t)

@@ -34,6 +34,8 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
 {
     if (type_is_array(t))
         return array_cmp(type_element(t), &a->s, &b->s);
+    if (type_is_enum(t))
+        return cmp_bytes(&a->s, &b->s, true);
     switch (t) {
     case T_BOOL:
     case T_INT2:

@@ -21,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 CASES = int(os.environ.get("FUNCTION_CASES", "60"))
 
 EVALUATE = r"""
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'Happy', 'a b', 'é');
 CREATE OR REPLACE FUNCTION pg_temp.evaluate(q text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE r text; n boolean;
 BEGIN
@@ -96,7 +97,7 @@ def combinations(rng, lists, count):
     return found
 
 
-ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool")  # what polymorphic rows are tried with
+ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood")  # what polymorphic rows are tried with
 
 
 def array_cases(rng, row):
@@ -106,9 +107,9 @@ def array_cases(rng, row):
 
     def actual(t, element):
         return {"anyarray": "_" + element, "anycompatiblearray": "_" + element, "anyelement": element,
-                "anycompatible": element}.get(t, t)
+                "anycompatible": element, "anyenum": element}.get(t, t)
 
-    for element in ELEMENTS:
+    for element in ("mood",) if "anyenum" in args else ELEMENTS:
         declared = args.split(",")
         types = [actual(t, element) for t in declared]
         lists = [ARRAY_ARGUMENTS.get((name, t)) or ARRAYS.get(t) or VALUES[t] for t in types]
@@ -172,6 +173,8 @@ def type_cases():
             out.append(("input %s" % t, "\t".join(["in", t, "-1", field(v)]), literal(v, t)))
     for to in ARRAYS:
         for t, values in ARRAYS.items():
+            if "_mood" in (t, to) and not {t, to} <= {"_mood", "_text", "_bpchar"}:
+                continue
             if t == to or {t, to} <= {"_text", "_bpchar"} or "_bool" in (t, to) and {t, to} <= {"_bool", "_float8", "_numeric"}:
                 continue
             for v in values:

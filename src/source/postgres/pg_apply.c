@@ -221,7 +221,7 @@ static struct err *row_decode(struct pg_apply *a, const struct relation *r, cons
             continue;
         }
         out->states[column] = VAL_OK;
-        TRY(pg_table_value(t, &a->ctx, (uint32_t)column, (const char *)field->p, field->len,
+        TRY(pg_table_value(a->run, t, &a->ctx, (uint32_t)column, (const char *)field->p, field->len,
                            &out->vals[column]));
     }
     return NULL;

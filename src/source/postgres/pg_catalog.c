@@ -156,17 +156,21 @@ static const char columns_sql_head[] =
     " b.oid, b.typmod, a.attnotnull, a.attgenerated <> '', pg_catalog.has_column_privilege(a.attrelid, "
     "a.attnum,"
     " 'SELECT') AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE'),"
-    " pg_catalog.col_description(a.attrelid, a.attnum)";
+    " pg_catalog.col_description(a.attrelid, a.attnum), e.oid <> t.oid, e.oid, e.typtype, n.nspname, "
+    "e.typname";
 static const char columns_sql_tail[] =
     " FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype <> 'd'"
+    " JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem "
+    "ELSE t.oid END"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace"
     " JOIN pg_catalog.pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum"
     " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
     " ORDER BY a.attrelid, a.attnum";
 /* Published unless a column list leaves it out. */
 static const char column_published_sql[] =
     ", coalesce((SELECT a.attname = ANY (pt.attnames) FROM pg_catalog.pg_publication_tables pt"
-    " JOIN pg_catalog.pg_namespace n ON n.nspname = pt.schemaname"
-    " WHERE pt.pubname = $2 AND n.oid = c.relnamespace AND pt.tablename = c.relname), true)";
+    " JOIN pg_catalog.pg_namespace s ON s.nspname = pt.schemaname"
+    " WHERE pt.pubname = $2 AND s.oid = c.relnamespace AND pt.tablename = c.relname), true)";
 
 static void column_from(struct arena *arena, const PGresult *r, int row, struct pg_column *c)
 {
@@ -182,16 +186,48 @@ static void column_from(struct arena *arena, const PGresult *r, int row, struct 
     c->readable = cell_bool(r, row, 10);
     c->comment = cell_dup(arena, r, row, 11);
     /* A generated column is in pg_publication_tables' list only where it is published; it is judged by itself. */
-    c->published = cell_bool(r, row, 12) || c->generated;
+    c->published = cell_bool(r, row, 17) || c->generated;
+    c->is_array = cell_bool(r, row, 12);
+    c->is_citext = *cell(r, row, 14) == 'b' && strcmp(cell(r, row, 16), "citext") == 0;
     /* format_type quotes and qualifies a domain or an enum; array and typmod are in it too: fit for messages. */
 }
 
-static void columns_distribute(struct arena *arena, const PGresult *r, struct pg_catalog *cat)
+/* Names with points in them might be another type's. */
+static const char *enum_name(struct arena *arena, const char *source, const char *schema, const char *name)
+{
+    if (strchr(schema, '.') || strchr(name, '.') ||
+        strlen(source) + strlen(schema) + strlen(name) + 4 > TYPE_NAME_MAX)
+        return NULL;
+    return strcmp(schema, "public") == 0 ? arena_printf(arena, "%s.%s", source, name)
+                                         : arena_printf(arena, "%s.%s.%s", source, schema, name);
+}
+
+static void enums_collect(struct arena *arena, const struct pg_conf *conf, const PGresult *r,
+                          struct pg_catalog *cat, struct pg_column *columns)
+{
+    int count = PQntuples(r);
+    cat->enums = ARENA_ARRAY(arena, struct pg_enum, count + 1);
+    for (int row = 0; row < count; row++) {
+        if (*cell(r, row, 14) != 'e')
+            continue;
+        uint32_t oid = (uint32_t)cell_int(r, row, 13), i = 0;
+        while (i < cat->enum_count && cat->enums[i].desc.oid != oid)
+            i++;
+        if (i == cat->enum_count)
+            cat->enums[cat->enum_count++] = (struct pg_enum){
+                enum_name(arena, conf->source_name, cell(r, row, 15), cell(r, row, 16)), {.oid = oid}};
+        columns[row].enum_type = &cat->enums[i];
+    }
+}
+
+static void columns_distribute(struct arena *arena, const struct pg_conf *conf, const PGresult *r,
+                               struct pg_catalog *cat)
 {
     int count = PQntuples(r);
     struct pg_column *columns = ARENA_ARRAY(arena, struct pg_column, count + 1);
     for (int row = 0; row < count; row++)
         column_from(arena, r, row, &columns[row]);
+    enums_collect(arena, conf, r, cat, columns);
     for (uint32_t i = 0; i < cat->table_count; i++) {
         struct pg_relation *rel = (struct pg_relation *)(uintptr_t)cat->relations[i];
         if (!rel)
@@ -221,9 +257,9 @@ static struct err *columns_read(struct arena *arena, const struct pg_conf *conf,
     PGresult *r = NULL;
     TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, has_lists ? 2 : 1,
                 params, &r));
-    columns_distribute(arena, r, cat);
+    columns_distribute(arena, conf, r, cat);
     PQclear(r);
-    return NULL;
+    return pg_enums_read(arena, conf, conn, stop, cat->enums, cat->enum_count);
 }
 
 struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,

@@ -4,7 +4,12 @@
 #define PENSTOCK_SOURCE_POSTGRES_PG_CATALOG_H
 
 #include "source/postgres/pg_conn.h"
+#include "types/enum_type.h"
 
+struct pg_enum {
+    const char *name; /* in SQL and in the list of enum types; NULL: it cannot be told from another's */
+    struct enum_desc desc;
+};
 struct pg_column {
     const char *name;
     uint16_t attnum;
@@ -13,6 +18,9 @@ struct pg_column {
     const char *type_name;
     uint32_t base_oid; /* below domains */
     int32_t base_typmod;
+    bool is_array;                   /* of arrays the following is about the elements */
+    bool is_citext;                  /* the extension's type, whose oid differs from database to database */
+    const struct pg_enum *enum_type; /* NULL: no enum */
     bool not_null;
     bool generated;
     bool readable;  /* we have SELECT on it */
@@ -47,6 +55,8 @@ struct pg_catalog {
     uint32_t table_count;
     const struct pg_conf_table *tables;   /* those wanted by the configuration */
     const struct pg_relation **relations; /* per table; NULL: there is none of that name */
+    uint32_t enum_count;
+    struct pg_enum *enums; /* of all columns */
 };
 /* Reads it all through `conn`; lives in arena. */
 NODISCARD struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
@@ -58,6 +68,11 @@ bool pg_column_type(const struct pg_column *c, enum pg_unsupported unsupported, 
 NODISCARD struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf,
                                      const struct pg_conf_table *t, const struct pg_relation *r,
                                      struct table_def *def);
+/* pg_enum.c: the labels of `enums`, whose desc.oid is set. */
+NODISCARD struct err *pg_enums_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
+                                    const struct pg_stop *stop, struct pg_enum *enums, uint32_t count);
+/* Makes the types known to SQL. */
+void pg_enums_register(const struct pg_catalog *cat);
 const struct pg_column *pg_column_find(const struct pg_relation *r, const char *name);
 NODISCARD struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,
                                   struct table_def **tables, uint32_t *table_count);

@@ -14,6 +14,11 @@ const struct pg_column *pg_column_find(const struct pg_relation *r, const char *
 bool pg_column_type(const struct pg_column *c, enum pg_unsupported unsupported, struct type *out)
 {
     const struct type_info *info = type_by_oid(c->base_oid);
+    if (c->enum_type) {
+        bool several;
+        enum type_id id = c->enum_type->name ? enum_type_find(c->enum_type->name, &several) : T_UNKNOWN;
+        info = id == T_UNKNOWN ? NULL : type_info(c->is_array ? type_array(id) : id);
+    }
     if (info && info->id != T_UNKNOWN) {
         *out = (struct type){info->id, c->base_typmod};
         return true;
@@ -270,6 +275,7 @@ static struct err *describe_with(struct arena *arena, const struct pg_conf *conf
     TRY(pg_catalog_read(arena, conf, conn, NULL, &cat));
     TRY(pg_server_judge(conf, cat));
     TRY(as_unique(conf, cat));
+    pg_enums_register(cat);
     struct err *errs = NULL;
     struct table_def *defs = ARENA_ARRAY(arena, struct table_def, cat->table_count);
     for (uint32_t i = 0; i < cat->table_count; i++) {

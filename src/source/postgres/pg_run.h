@@ -57,9 +57,15 @@ bool pg_tables_covered(struct pg_run *run);
 /* A table that is no longer what was planned on, as `e` says: it alone is no longer followed (NULL) where the pipeline
  * can do that and others remain; else e, which stops the source. Takes e. */
 NODISCARD struct err *pg_table_stop(struct pg_run *run, uint32_t index, struct err *e);
-/* One value as the server printed it; the error (ERR_STATE) names table and column. */
-NODISCARD struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column,
-                                     const char *text, size_t len, union val *out);
+/* One value as the server printed it; the error (ERR_STATE) names table and column. ERR_RESTART: see pg_enum.c. */
+NODISCARD struct err *pg_table_value(const struct pg_run *run, const struct pg_table *t, struct fn_ctx *ctx,
+                                     uint32_t column, const char *text, size_t len, union val *out);
+
+/* pg_enum.c: whether the column's type is what was planned with; ERR_RESTART: it has new labels, ERR_STATE: it is another. */
+NODISCARD struct err *pg_enum_check(const struct pg_table *t, const struct pg_column *c);
+/* A value of an enum column could not be read, as `e` (taken) says: the same question to the server. */
+NODISCARD struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t,
+                                      const struct pg_column *c, struct err *e);
 
 /* pg_slot.c */
 struct pg_identity {

@@ -126,7 +126,8 @@ static struct err *row_take(struct worker *w, const struct pg_table *t, char *ro
         uint32_t column = w->columns[f];
         w->states[column] = w->fields[f].p ? VAL_OK : VAL_NULL;
         if (w->fields[f].p)
-            TRY(pg_table_value(t, &w->ctx, column, w->fields[f].p, w->fields[f].len, &w->vals[column]));
+            TRY(pg_table_value(w->snapshot->run, t, &w->ctx, column, w->fields[f].p, w->fields[f].len,
+                               &w->vals[column]));
     }
     if (!sink_row(w->lane, t->index, ROW_INSERT, w->vals, w->states))
         return pg_stopping();

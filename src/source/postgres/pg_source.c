@@ -109,11 +109,11 @@ static struct err *session(struct pg_run *run)
 
 /* ---- sessions ---- */
 
-/* Errors that another try cannot mend: the configuration or the tables must change first. */
+/* Errors that another try cannot mend: the configuration or the tables must change first, or the process start anew. */
 static bool is_final(const struct err *e)
 {
     return e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED || e->code == ERR_STATE ||
-           e->code == ERR_INTERNAL;
+           e->code == ERR_RESTART || e->code == ERR_INTERNAL;
 }
 
 static void report(struct pg_run *run, enum source_state state, const struct err *e)

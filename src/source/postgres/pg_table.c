@@ -23,12 +23,12 @@ static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t,
     struct type type;
     if (!pg_column_type(c, t->unsupported, &type) || type.id != want->type.id ||
         type.typmod != want->type.typmod) {
-        char was[64];
+        char was[TYPE_NAME_MAX + 1];
         return changed(err_new(ERR_STATE, "table %s: column %s was %s and is now %s", table->rel->quoted,
                                want->name, type_format(want->type, was, sizeof was), c->type_name));
     }
     table->columns[i] = c;
-    return NULL;
+    return pg_enum_check(table, c);
 }
 
 static bool same_key(const struct table_def *def, const struct pg_relation *rel)
@@ -150,12 +150,14 @@ bool pg_tables_covered(struct pg_run *run)
     return pg_position_covers(&run->position, list, count);
 }
 
-struct err *pg_table_value(const struct pg_table *t, struct fn_ctx *ctx, uint32_t column, const char *text,
-                           size_t len, union val *out)
+struct err *pg_table_value(const struct pg_run *run, const struct pg_table *t, struct fn_ctx *ctx,
+                           uint32_t column, const char *text, size_t len, union val *out)
 {
     const struct column *c = &t->def->schema.columns[column];
     if (LIKELY(pg_value_decode(ctx, c->type, text, len, out)))
         return NULL;
-    return err_new(ERR_STATE, "table %s: a value of column %s cannot be read: %s", t->rel->quoted, c->name,
-                   ctx->error_text);
+    struct err *e = err_new(ERR_STATE, "table %s: a value of column %s cannot be read: %s", t->rel->quoted,
+                            c->name, ctx->error_text);
+    const struct pg_column *from = t->columns[column];
+    return from && from->enum_type ? pg_enum_unknown(run, t, from, e) : e;
 }

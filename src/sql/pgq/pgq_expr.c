@@ -197,7 +197,10 @@ static struct ast_type *type_name(struct pgq *c, TypeName *t)
     out->pos = pgq_pos(c, t->location);
     uint32_t count = 0;
     const char **names = pgq_names(c, t->names, &count);
-    out->name = count ? names[count - 1] : "";
+    uint32_t first = count > 1 && strcmp(names[0], "pg_catalog") == 0;
+    out->name = count ? names[first] : "";
+    while (++first < count)
+        out->name = arena_printf(c->arena, "%s.%s", out->name, names[first]);
     out->is_array = t->arrayBounds != NIL; /* how many dimensions and how long says nothing */
     if (t->setof || t->pct_type)
         pgq_unsupported(c, t->location, "+SETOF and %%TYPE");

@@ -12,6 +12,7 @@
  *   cmp TYPE ARG ARG                 sign of val_cmp
  * and prints for each `V text`, `N` or `E sqlstate message`. */
 #include "types/agg.h"
+#include "types/enum_type.h"
 #include "types/func.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,10 @@ static enum type_id type_named(const char *name)
     for (int t = T_COUNT; t < T_ANY_END; t++)
         if (strcmp(name, type_info((enum type_id)t)->name) == 0)
             return (enum type_id)t;
+    bool several, is_array = *name == '_' && !type_by_name(name);
+    enum type_id id = enum_type_find(name + is_array, &several);
+    if (id != T_UNKNOWN)
+        return is_array ? type_array(id) : id;
     const struct type_info *t = type_by_name(name);
     if (!t) {
         fprintf(stderr, "fneval: unknown type %s\n", name);
@@ -329,6 +334,10 @@ static void list_tables(void)
         printf("cast\t%c\t0\t%s\t%s\n", context[c->context], type_info(c->from)->pg_name,
                type_info(c->to)->pg_name);
     }
+    for (int i = 0; i < 3; i++) {
+        static const char *const texts[] = {"text", "varchar", "bpchar"};
+        printf("cast\ta\t0\tmood\t%s\ncast\te\t0\t%s\tmood\n", texts[i], texts[i]);
+    }
     for (uint32_t i = 0; i < agg_count(); i++)
         printf("agg\t%s\t%u\t%s%s%s\t%s\n", agg_at(i)->name, agg_at(i)->ordered,
                agg_at(i)->arg_count ? type_info(agg_at(i)->arg)->pg_name : "",
@@ -342,9 +351,19 @@ static void list_tables(void)
                    type_info((enum type_id)t)->name);
 }
 
+/* As test_functions.py makes it in PostgreSQL. */
+static void make_enum(void)
+{
+    static const struct enum_label labels[] = {
+        {"sad", 1}, {"ok", 2}, {"Happy", 3}, {"a b", 4}, {"\xc3\xa9", 5}};
+    const struct enum_desc mood = {1, 5, labels};
+    enum_type_put("test.mood", &mood, ENUM_FROM_SOURCE);
+}
+
 int main(int argc, char **argv)
 {
     struct arena arena;
+    make_enum();
     if (argc > 1 && strcmp(argv[1], "list") == 0) {
         list_tables();
         return 0;

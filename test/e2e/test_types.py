@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Types of a PostgreSQL source beyond the plain ones: enums whose labels change while everything runs, domains. Snapshot,
+changes, a restart, filters and orders over REST, live queries: PostgreSQL's own answer is the oracle."""
+
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+
+from lib import canon, pg
+from lib.client import Refused, wait_for
+from lib.penstock import Penstock, postgres_config
+from lib.report import Report
+
+ENUM_DDL = """
+CREATE TYPE core.mood AS ENUM ('sad', 'ok', 'Happy', 'a "b" \\ c', 'é');
+CREATE TYPE public.size AS ENUM ('small', 'medium', 'large');
+CREATE TYPE core.empty AS ENUM ();
+CREATE DOMAIN core.feeling AS core.mood CHECK (VALUE <> 'ok');
+CREATE DOMAIN core.positive AS numeric(10,2) CHECK (VALUE > 0);
+CREATE DOMAIN core.small_positive AS core.positive CHECK (VALUE < 100);
+CREATE DOMAIN core.tags AS text[];
+CREATE TABLE core.p (id int PRIMARY KEY, m core.mood, s public.size NOT NULL, ms core.mood[], f core.feeling, n core.small_positive, tags core.tags, t text, e core.empty);
+CREATE TABLE core.k (m core.mood PRIMARY KEY, v int);
+INSERT INTO core.p SELECT i, (enum_range(NULL::core.mood))[i % 6 + 1], (enum_range(NULL::public.size))[i % 3 + 1],
+  CASE WHEN i % 5 > 0 THEN (enum_range(NULL::core.mood))[i % 3 + 1 : i % 4 + 1] END, CASE WHEN i % 2 = 0 THEN 'sad'::core.mood ELSE 'é' END, i + 0.5,
+  ARRAY['t' || i, NULL], CASE i % 4 WHEN 0 THEN 'sad' WHEN 1 THEN 'Happy' ELSE 'small' END FROM generate_series(1, 40) i;
+CREATE TABLE core.other (id int PRIMARY KEY, v text);
+INSERT INTO core.other VALUES (1, 'a');
+INSERT INTO core.k SELECT m, 1 FROM unnest(enum_range(NULL::core.mood)) m;
+"""
+ENUM_VIEWS = {
+    "plain": "SELECT id, m, s, ms, f, n, tags, e FROM core.p",
+    "by_mood": "SELECT m, count(*) AS n, min(s) AS low, max(s) AS high, min(m) AS lm, max(ms) AS hms, array_agg(DISTINCT s) AS all_s, count(DISTINCT m) AS d FROM core.p GROUP BY m",
+    "compared": "SELECT id, m > 'ok' AS gt, m <> 'Happy' AS ne, m IN ('sad', 'é') AS inn, m BETWEEN 'sad' AND 'Happy' AS btw, m = ANY (ms) AS any_ms, s >= ALL ('{small,medium}'::size[]) AS al,"
+                " m IS DISTINCT FROM f::core.mood AS dist, CASE WHEN m = 'ok' THEN 'sad' ELSE m END AS c, coalesce(m, 'é') AS co, greatest(m, 'ok') AS g, nullif(m, 'ok') AS ni FROM core.p",
+    "casts": "SELECT id, m::text AS t, m || '!' AS x, length(m::varchar) AS l, 'x' || s AS y, ms::text AS mst, to_json(m) AS j, to_jsonb(ms) AS js, concat(m, s) AS cc,"
+            " (CASE WHEN t = 'small' THEN t END)::size AS back, ('{' || s || '}')::size[] AS arr, m::core.mood AS same FROM core.p",
+    "ranges": "SELECT id, enum_first(m) AS lo, enum_last(NULL::core.mood) AS hi, enum_range(m) AS r, enum_range(m, 'é') AS r2, enum_range(NULL, m) AS r3, enum_range('ok'::core.mood, NULL) AS r4 FROM core.p",
+    "joined": "SELECT p.id, k.m, k.v FROM core.p p JOIN core.k k ON k.m = p.m WHERE p.s < 'large'",
+    "top": "SELECT id, m, s FROM core.p WHERE m IS NOT NULL ORDER BY m DESC, s, id LIMIT 7",
+    "firsts": "SELECT DISTINCT ON (s) s, m, id FROM core.p ORDER BY s, m DESC NULLS LAST, id",
+    "ranked": "SELECT id, rank() OVER (PARTITION BY s ORDER BY m) AS r, lag(m) OVER (ORDER BY id) AS before, max(m) OVER (PARTITION BY s) AS most FROM core.p",
+    "sets": "SELECT m FROM core.p WHERE id < 20 EXCEPT SELECT f FROM core.p UNION SELECT 'ok' UNION SELECT (SELECT max(m) FROM core.k)",
+    "arrays": "SELECT id, ms || 'ok'::core.mood AS app, 'ok' = ANY (ms) AS has, ms @> '{sad}' AS cs, array_position(ms, 'ok') AS pos, ms[1] AS first, ARRAY[m, 'sad'] AS made, ms < '{ok}' AS lt FROM core.p",
+    "keyed": "SELECT m, v FROM core.k",
+    "other": "SELECT id, v FROM core.other",
+}
+ENUM_SCRIPTS = [
+    "UPDATE core.p SET m = 'Happy' WHERE id % 4 = 0; UPDATE core.p SET m = NULL WHERE id = 3; DELETE FROM core.p WHERE id % 9 = 0",
+    "UPDATE core.k SET v = v + 1 WHERE m > 'ok'; DELETE FROM core.k WHERE m = 'é'; INSERT INTO core.p VALUES (100, 'é', 'large', '{é,NULL,sad}')",
+    "UPDATE core.p SET s = 'small', ms = ms || 'Happy'::core.mood WHERE id < 12",
+]
+# After each new labels are in use: behind, between and before the others, several at once, in an array, as a key.
+ENUM_LABELS = [
+    "ALTER TYPE core.mood ADD VALUE 'zen'; UPDATE core.p SET m = 'zen' WHERE id = 5",
+    "ALTER TYPE core.mood ADD VALUE 'fine' BEFORE 'ok'; ALTER TYPE core.mood ADD VALUE 'first' BEFORE 'sad'; ALTER TYPE public.size ADD VALUE 'tiny' BEFORE 'small';"
+    "INSERT INTO core.p VALUES (200, 'first', 'tiny', '{zen,fine,first}'), (201, 'fine', 'large', NULL)",
+    "ALTER TYPE core.mood ADD VALUE 'between' AFTER 'fine'; INSERT INTO core.k VALUES ('between', 9), ('first', 8); UPDATE core.p SET ms = '{between}' WHERE id = 7",
+]
+ENUM_FILTERS = [("m=eq.ok", "m = 'ok'"), ("m=gt.ok", "m > 'ok'"), ("m=lte.Happy", "m <= 'Happy'"), ("m=in.(sad,Happy)", "m IN ('sad', 'Happy')"),
+                ("m=not.eq.ok&s=lt.large", "m <> 'ok' AND s < 'large'"), ("m=is.null", "m IS NULL"), ("ms=cs.{sad}", "ms @> '{sad}'"), ("ms=ov.{Happy,é}", "ms && '{Happy,é}'"),
+                ("m=isdistinct.ok", "m IS DISTINCT FROM 'ok'"), ("or=(m.eq.sad,s.gt.medium)", "m = 'sad' OR s > 'medium'")]
+
+
+class Follower:
+    """A live query's rows by id, as its events say; it comes back when the connection ends."""
+
+    def __init__(self, box, path):
+        self.box, self.path, self.rows, self.stopping = box, path, {}, False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while not self.stopping:
+            try:
+                self.rows = {}
+                for event, data, _ in self.box.events(self.path, timeout_s=5):
+                    if event == "reset":
+                        self.rows = {}
+                    elif event == "delete":
+                        self.rows.pop(json.loads(data)["id"], None)
+                    elif event in ("insert", "update"):
+                        self.rows[json.loads(data)["id"]] = canon.loads(data)
+            except (OSError, Refused, http.client.HTTPException):
+                time.sleep(0.1)
+
+    def expect(self, report, label, rows):
+        try:
+            wait_for(lambda: canon.difference(canon.bag(list(self.rows.values())), rows) is None, 20, "", 0.1)
+        except TimeoutError:
+            pass
+        report.equal(label, canon.bag(list(self.rows.values())), rows)
+
+
+class Bed:
+    """A server with what the script makes, and an instance with the views over it; PostgreSQL has them under the same names."""
+
+    def __init__(self, report, name, ddl, views, more_sql="", tables=None, shards=3):
+        self.report, self.name, self.views = report, name, views
+        self.server = pg.Postgres().start()
+        self.c = self.server.connect()
+        pg.script(self.c, "CREATE SCHEMA core; SET search_path = public, core")
+        pg.script(self.c, ddl)
+        for view, query in views.items():
+            pg.script(self.c, "CREATE VIEW public.%s AS %s" % (view, query))
+        pg.script(self.c, "CREATE PUBLICATION penstock FOR ALL TABLES")
+        found = [r[0] for r in pg.rows(self.c, "SELECT relname FROM pg_class WHERE relnamespace = 'core'::regnamespace AND relkind = 'r' ORDER BY 1")]
+        self.tables = tables or ["{ table: core.%s, as: %s }" % (t, t) for t in found]
+        self.sql = "".join("CREATE VIEW %s AS %s;\n" % v for v in views.items()) + more_sql
+        self.box = Penstock(postgres_config(self.server, self.tables, ["views.sql"], list(views)), self.sql, shards=shards, name=name)
+
+    def start(self):
+        code, out, err = self.box.command("check", "-c", self.box.config, "--data", self.box.data)
+        if self.report.check(self.name + "/check", code == 0, "exit %d: %s" % (code, (out + err)[:3000])):
+            self.box.start()
+            self.http = self.box.client()
+            return True
+        self.server.stop()
+        return False
+
+    def oracle(self, query):
+        return canon.bag(canon.loads(r[0]) for r in pg.rows(self.c, "SELECT row_to_json(q)::text FROM (%s) q" % query))
+
+    def compare(self, step):
+        """All views, once the instance has seen everything; it may be starting anew meanwhile."""
+        for view in self.views:
+            self.compare_view(step, view)
+
+    def compare_view(self, step, view):
+        def problem():
+            try:
+                return canon.difference(self.http.list(view, wait=("core", pg.lsn(self.c))).rows(), canon.view_rows(self.c, view))
+            except Refused as e:
+                return str(e)
+        try:
+            wait_for(lambda: problem() is None, 20, "", 0.2)
+        except TimeoutError:
+            pass
+        last = problem()
+        self.report.check("%s/%s/%s" % (self.name, step, view), last is None, last and last[:600])
+
+    def filters(self, view, filters):
+        for query, predicate in filters:
+            got = self.http.list(view, query=urllib.parse.quote(query, safe="=&.(),")).rows()
+            self.report.equal("%s/filter/%s" % (self.name, query), got, self.oracle("SELECT * FROM %s WHERE %s" % (view, predicate)))
+
+    def run(self, script):
+        for one in script.split("; ") if "\n" not in script else [script]:
+            pg.script(self.c, one)
+
+    def stop(self):
+        self.box.stop()
+        self.server.stop()
+
+
+def enums(report):
+    bed = Bed(report, "enums", ENUM_DDL, ENUM_VIEWS, "CREATE INDEX ON plain (m DESC, s);\n")
+    if not bed.start():
+        return
+    bed.compare("snapshot")
+    for i, script in enumerate(ENUM_SCRIPTS):
+        bed.run(script)
+        bed.compare("step%d" % (i + 1))
+    bed.filters("plain", ENUM_FILTERS)
+    api = bed.http
+    got = [r["id"] for r in api.get("/api/plain?select=id&order=m.desc.nullslast,s.asc,id").json()]
+    report.equal("enums/order", got, [r[0] for r in pg.rows(bed.c, "SELECT id FROM core.p ORDER BY m DESC NULLS LAST, s, id")])
+    report.equal("enums/key", api.get("/api/keyed/Happy").json(), {"m": "Happy", "v": 2})
+    report.equal("enums/cast", api.get("/api/plain?select=x:m::text&id=eq.1").json(), [{"x": pg.rows(bed.c, "SELECT m::text FROM core.p WHERE id = 1")[0][0]}])
+    report.equal("enums/unknown-label", api.request("/api/plain?m=eq.never").json()["code"], "22P02")
+    schema = api.get("/api/").json()["components"]["schemas"]["plain"]["properties"]
+    report.equal("enums/openapi", (schema["s"]["type"], schema["s"].get("enum"), schema["ms"]["type"], schema["m"]["x-sql-type"]),
+                 ("string", ["small", "medium", "large"], ["array", "null"], "core.core.mood"))
+    follower = Follower(bed.box, "/api/plain?m=gt.ok&select=id,m,s")
+    for i, script in enumerate(ENUM_LABELS):
+        bed.run(script.replace(";", "; ").replace(";  ", "; "))
+        bed.compare("label%d" % (i + 1))
+        follower.expect(report, "enums/live%d" % (i + 1), bed.oracle("SELECT id, m, s FROM plain WHERE m > 'ok'"))
+    follower.stopping = True
+    report.equal("enums/new-label-filter", api.list("plain", query="m=eq.fine").rows(), bed.oracle("SELECT * FROM plain WHERE m = 'fine'"))
+    report.check("enums/no-new-snapshot", bed.box.log_text().count("taking a snapshot") == 1, bed.box.log_tail())
+    bed.box.kill_all()
+    bed.box.start()
+    bed.http = bed.box.client()
+    bed.compare("after-restart")
+    # A renamed label changes rows that nobody sends again: its tables' views stop when that shows, others go on.
+    bed.run("ALTER TYPE core.mood RENAME VALUE 'zen' TO 'calm'; INSERT INTO core.p VALUES (300, 'calm', 'large'); INSERT INTO core.other VALUES (2, 'b')")
+    bed.compare_view("renamed-label", "other")
+    report.check("enums/renamed-label/reason", "labels of type core.core.mood were renamed" in bed.box.log_text() + str(bed.box.status()), bed.box.log_tail())
+    # A restart takes a new snapshot, also when the label was renamed while it was away.
+    bed.box.stop()
+    bed.run("ALTER TYPE core.mood RENAME VALUE 'Happy' TO 'glad'")
+    views = {v: q.replace("'Happy'", "'glad'") for v, q in ENUM_VIEWS.items()}
+    bed.box.write_config(postgres_config(bed.server, bed.tables, ["views.sql"], list(views)), "".join("CREATE VIEW %s AS %s;\n" % v for v in views.items()))
+    bed.box.start()
+    bed.http = bed.box.client()
+    bed.compare("renamed")
+    bed.stop()
+
+
+def main():
+    with Report("test_types", 200) as report:
+        report.section("enums", enums, report)
+
+
+if __name__ == "__main__":
+    main()
