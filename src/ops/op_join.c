@@ -11,42 +11,12 @@
  * Semi, anti and mark joins put out rows of the left side alone, by whether they have matches; these counts are all that they keep
  * of the matching. A mark may have three values: it is NULL while no pair matches but the residual is NULL for some. */
 #include "base/hash.h"
-#include "ops/bytemap.h"
 #include "ops/eval.h"
-#include "ops/op.h"
+#include "ops/join_side.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct join_row {
-    int64_t weight;
-    int64_t matches; /* weight of the other side's rows that match; kept only on preserved sides */
-    int64_t unknown; /* and of those for which the residual is NULL; kept for a mark of three values */
-    uint32_t hash;   /* of the row bytes */
-    uint32_t len;
-    uint32_t position; /* in its key's array */
-    uint8_t bytes[];   /* row codec of the side's columns */
-};
-struct join_key {
-    struct bytemap_entry map; /* key bytes follow the struct */
-    struct join_row **rows;   /* owned array of owned rows */
-    uint32_t count, capacity;
-    struct join_row **index; /* open addressing by row hash, made when count exceeds INDEX_FROM; owned */
-    uint32_t index_mask;
-};
-#define INDEX_FROM 16
-
-struct join_side {
-    const struct schema *schema;
-    struct bytemap keys;
-    uint32_t key_count;
-    struct key_column *key;
-    const uint32_t *columns;
-    const bool *null_safe; /* by key */
-    bool preserved;  /* its unmatched rows are put out padded, or (left only) its rows alone are put out */
-    uint32_t offset; /* of its first column in the output */
-    size_t bytes;    /* of rows and keys */
-};
 struct join_state {
     struct join_side side[2];
     enum join_kind kind;
@@ -54,135 +24,14 @@ struct join_state {
     struct eval *residual;            /* NULL: none */
     struct batch *candidates;         /* pairs under test of the residual: left ++ right columns */
     struct join_row **candidate_rows; /* the other side's row of each candidate */
-    struct buf key, row;
+    struct buf key, row, range;
+    bool has_range;
+    struct join_bounds bounds;   /* of the row at hand */
     struct join_row **graveyard; /* rows that left the state but that pending output may still refer to */
     uint32_t grave_count, grave_capacity;
 };
 
-/* ---- one side's index ---- */
-
-static void side_init(struct join_side *s, struct op *op, uint32_t which)
-{
-    const struct plan_node *n = op->node;
-    s->schema = &n->inputs[which]->schema;
-    bytemap_init(&s->keys);
-    s->key_count = n->u.join.key_count;
-    s->columns = which ? n->u.join.right_keys : n->u.join.left_keys;
-    s->null_safe = n->u.join.null_safe;
-    s->key = xcalloc(s->key_count, sizeof *s->key);
-    for (uint32_t i = 0; i < s->key_count; i++)
-        s->key[i].column = s->columns[i];
-    enum join_kind k = n->u.join.kind;
-    s->preserved =
-        k == JOIN_FULL || k == (which ? JOIN_RIGHT : JOIN_LEFT) || (!which && join_outputs_left(k));
-    s->offset = which ? n->inputs[0]->schema.column_count : 0;
-}
-
-static void key_free(struct join_key *k)
-{
-    for (uint32_t i = 0; i < k->count; i++)
-        free(k->rows[i]);
-    free(k->rows);
-    free(k->index);
-    free(k);
-}
-
-static void side_fini(struct join_side *s)
-{
-    size_t at = 0;
-    struct bytemap_entry *e;
-    while ((e = bytemap_next(&s->keys, &at)))
-        key_free((struct join_key *)e);
-    bytemap_fini(&s->keys);
-    free(s->key);
-}
-
-static void index_put(struct join_key *k, struct join_row *row)
-{
-    uint32_t i = row->hash & k->index_mask;
-    while (k->index[i])
-        i = (i + 1) & k->index_mask;
-    k->index[i] = row;
-}
-
-static void index_rebuild(struct join_key *k)
-{
-    uint32_t size = 64;
-    while (size < k->count * 2)
-        size *= 2;
-    free(k->index);
-    k->index = xcalloc(size, sizeof(struct join_row *));
-    k->index_mask = size - 1;
-    for (uint32_t i = 0; i < k->count; i++)
-        index_put(k, k->rows[i]);
-}
-
-static void index_remove(struct join_key *k, const struct join_row *row)
-{
-    uint32_t i = row->hash & k->index_mask;
-    while (k->index[i] != row)
-        i = (i + 1) & k->index_mask;
-    for (uint32_t j = (i + 1) & k->index_mask; k->index[j]; j = (j + 1) & k->index_mask) {
-        uint32_t home = k->index[j]->hash & k->index_mask;
-        if (((j - home) & k->index_mask) >= ((j - i) & k->index_mask)) {
-            k->index[i] = k->index[j];
-            i = j;
-        }
-    }
-    k->index[i] = NULL;
-}
-
-static bool row_is(const struct join_row *row, uint32_t hash, const struct buf *bytes)
-{
-    return row->hash == hash && row->len == bytes->len && memcmp(row->bytes, bytes->p, bytes->len) == 0;
-}
-
-static struct join_row *key_find_row(const struct join_key *k, uint32_t hash, const struct buf *bytes)
-{
-    if (!k->index) {
-        for (uint32_t i = 0; i < k->count; i++)
-            if (row_is(k->rows[i], hash, bytes))
-                return k->rows[i];
-        return NULL;
-    }
-    for (uint32_t i = hash & k->index_mask; k->index[i]; i = (i + 1) & k->index_mask)
-        if (row_is(k->index[i], hash, bytes))
-            return k->index[i];
-    return NULL;
-}
-
-static struct join_row *key_add_row(struct join_side *s, struct join_key *k, uint32_t hash,
-                                    const struct buf *bytes)
-{
-    struct join_row *row = xmalloc(sizeof *row + bytes->len);
-    *row = (struct join_row){.hash = hash, .len = (uint32_t)bytes->len, .position = k->count};
-    memcpy(row->bytes, bytes->p, bytes->len);
-    if (k->count == k->capacity) {
-        k->capacity = k->capacity ? k->capacity * 2 : 1;
-        k->rows = xrealloc(k->rows, k->capacity * sizeof(struct join_row *));
-    }
-    k->rows[k->count++] = row;
-    s->bytes += sizeof *row + bytes->len + sizeof row;
-    if (k->index && k->count * 2 <= k->index_mask + 1)
-        index_put(k, row);
-    else if (k->count > INDEX_FROM)
-        index_rebuild(k);
-    return row;
-}
-
-static struct join_key *side_key(struct join_side *s, uint64_t hash, const struct buf *key, bool create)
-{
-    struct join_key *k = (struct join_key *)bytemap_find(&s->keys, hash, key->p, key->len);
-    if (k || !create)
-        return k;
-    k = xmalloc(sizeof *k + key->len);
-    *k = (struct join_key){.map = {hash, (uint8_t *)(k + 1), (uint32_t)key->len}};
-    memcpy(k + 1, key->p, key->len);
-    bytemap_insert(&s->keys, &k->map);
-    s->bytes += sizeof *k + key->len;
-    return k;
-}
-
+/* Frees it once what was put out of it was read. */
 static void bury(struct join_state *s, struct join_row *row)
 {
     if (s->grave_count == s->grave_capacity) {
@@ -190,22 +39,6 @@ static void bury(struct join_state *s, struct join_row *row)
         s->graveyard = xrealloc(s->graveyard, s->grave_capacity * sizeof(struct join_row *));
     }
     s->graveyard[s->grave_count++] = row;
-}
-
-static void key_drop_row(struct join_state *st, struct join_side *s, struct join_key *k, struct join_row *row)
-{
-    if (k->index)
-        index_remove(k, row);
-    struct join_row *last = k->rows[--k->count];
-    k->rows[row->position] = last;
-    last->position = row->position;
-    s->bytes -= sizeof *row + row->len + sizeof row;
-    bury(st, row);
-    if (k->count == 0) {
-        bytemap_remove(&s->keys, &k->map);
-        s->bytes -= sizeof *k + k->map.key_len;
-        key_free(k);
-    }
 }
 
 /* ---- output ---- */
@@ -389,11 +222,12 @@ static struct match join_row_residual(struct op *op, struct join_side *mine, str
 {
     struct join_state *s = op->state;
     struct match sum = {0, 0};
-    for (uint32_t i = 0; i < k->count; i++) {
+    struct join_iterator it = key_rows(k, s->has_range ? &s->bounds : NULL);
+    for (struct join_row *row; (row = next_row(&it));) {
         uint32_t n = s->candidates->row_count++;
         put_batch_row(s->candidates, n, mine, b, r);
-        put_state_row(s->candidates, n, other, k->rows[i]);
-        s->candidate_rows[n] = k->rows[i];
+        put_state_row(s->candidates, n, other, row);
+        s->candidate_rows[n] = row;
         if (batch_full(s->candidates))
             test_candidates(op, mine, other, b, r, &sum);
     }
@@ -409,11 +243,16 @@ static struct match join_with_other(struct op *op, struct join_side *mine, struc
     struct join_state *s = op->state;
     struct join_key *k = side_key(other, hash, &s->key, false);
     struct match sum = {0, 0};
-    if (k && s->residual)
+    if (!k)
+        return sum;
+    if (s->has_range)
+        bounds_of(&s->bounds, op, mine == &s->side[1], mine, b, r);
+    if (s->residual)
         return join_row_residual(op, mine, other, b, r, k);
-    for (uint32_t i = 0; k && i < k->count; i++) {
-        weight_add(&sum.matches, k->rows[i]->weight);
-        join_pair(op, mine, other, b, r, k->rows[i]);
+    struct join_iterator it = key_rows(k, s->has_range ? &s->bounds : NULL);
+    for (struct join_row *row; (row = next_row(&it));) {
+        weight_add(&sum.matches, row->weight);
+        join_pair(op, mine, other, b, r, row);
     }
     return sum;
 }
@@ -428,19 +267,27 @@ static void keep_row(struct join_state *s, struct join_side *mine, const struct 
     uint32_t row_hash = (uint32_t)hash_bytes(s->row.p, s->row.len);
     struct join_row *row = key_find_row(k, row_hash, &s->row);
     if (!row) {
-        row = key_add_row(mine, k, row_hash, &s->row);
+        buf_reset(&s->range);
+        key_encode_vecs(&s->range, mine->schema, b->cols, r, mine->range, s->has_range);
+        row = key_add_row(mine, k, row_hash, &s->row, &s->range);
         row->matches = met.matches;
         row->unknown = met.unknown;
     }
     weight_add(&row->weight, b->weight[r]);
-    if (row->weight == 0)
-        key_drop_row(s, mine, k, row);
+    if (row->weight)
+        return;
+    key_remove_row(mine, k, row);
+    bury(s, row);
 }
 
+/* Such a row matches nothing. */
 static bool key_has_null(const struct join_side *s, const struct batch *b, uint32_t r)
 {
     for (uint32_t i = 0; i < s->key_count; i++)
         if (b->cols[s->columns[i]].state[r] == VAL_NULL && !s->null_safe[i])
+            return true;
+    for (uint32_t i = 0; i < s->range_count; i++)
+        if (b->cols[s->range[i].column].state[r] == VAL_NULL)
             return true;
     return false;
 }
@@ -484,6 +331,7 @@ static void join_open(struct op *op)
     struct join_state *s = xcalloc(1, sizeof *s);
     s->kind = op->node->u.join.kind;
     s->left_only = join_outputs_left(s->kind);
+    s->has_range = op->node->u.join.range_count > 0;
     side_init(&s->side[0], op, 0);
     side_init(&s->side[1], op, 1);
     if (op->node->u.join.residual) {
@@ -508,6 +356,8 @@ static void join_fini(struct op *op)
     free(s->graveyard);
     buf_fini(&s->key);
     buf_fini(&s->row);
+    buf_fini(&s->range);
+    bounds_fini(&s->bounds);
     free(s);
 }
 

@@ -60,12 +60,12 @@ static enum place place_of(int64_t key, int64_t value)
 static bool holds(const struct op *op, enum place place)
 {
     switch (op->node->u.temporal.op) {
-    case TEMPORAL_LT: return place == BELOW;
-    case TEMPORAL_LE: return place != ABOVE;
-    case TEMPORAL_EQ: return place == AT;
-    case TEMPORAL_NE: return place != AT;
-    case TEMPORAL_GE: return place != BELOW;
-    case TEMPORAL_GT: return place == ABOVE;
+    case COMPARE_LT: return place == BELOW;
+    case COMPARE_LE: return place != ABOVE;
+    case COMPARE_EQ: return place == AT;
+    case COMPARE_NE: return place != AT;
+    case COMPARE_GE: return place != BELOW;
+    case COMPARE_GT: return place == ABOVE;
     }
     return false;
 }

@@ -59,21 +59,29 @@ static struct schema both_sides(const struct plan_node *n)
     return s;
 }
 
+static const char *const comparison_names[] = {"<", "<=", "=", "<>", ">=", ">"};
+
 static void put_join(struct buf *b, const struct plan_node *n)
 {
     static const char *const kinds[] = {
         [JOIN_INNER] = "inner", [JOIN_LEFT] = "left", [JOIN_RIGHT] = "right", [JOIN_FULL] = "full",
         [JOIN_SEMI] = "semi",   [JOIN_ANTI] = "anti", [JOIN_MARK] = "mark"};
-    bool all = !n->u.join.key_count && !n->u.join.residual && !join_outputs_left(n->u.join.kind);
+    bool all = !n->u.join.key_count && !n->u.join.range_count && !n->u.join.residual &&
+               !join_outputs_left(n->u.join.kind);
     buf_printf(b, " %s", all ? "cross" : kinds[n->u.join.kind]);
     for (uint32_t i = 0; i < n->u.join.key_count; i++)
         buf_printf(b, "%s %s %s %s", i ? "," : " on",
                    column_label(&n->inputs[0]->schema, n->u.join.left_keys[i]),
                    n->u.join.null_safe[i] ? "IS NOT DISTINCT FROM" : "=",
                    column_label(&n->inputs[1]->schema, n->u.join.right_keys[i]));
+    for (uint32_t i = 0; i < n->u.join.range_count; i++)
+        buf_printf(b, "%s%s %s %s", i || n->u.join.key_count ? " and " : " on ",
+                   column_label(&n->inputs[0]->schema, n->u.join.ranges[i].left),
+                   comparison_names[n->u.join.ranges[i].op],
+                   column_label(&n->inputs[1]->schema, n->u.join.ranges[i].right));
     if (!n->u.join.residual)
         return;
-    buf_put_str(b, n->u.join.key_count ? " and " : " on ");
+    buf_put_str(b, n->u.join.key_count || n->u.join.range_count ? " and " : " on ");
     struct schema both = both_sides(n);
     expr_print(b, n->u.join.residual, column_label, &both);
     free(both.columns);
@@ -288,10 +296,9 @@ static const char *now_label(const void *names, uint32_t column)
 
 static void put_temporal(struct buf *b, const struct plan_node *n)
 {
-    static const char *const ops[] = {"<", "<=", "=", "<>", ">=", ">"};
     buf_put_str(b, n->u.temporal.is_filter ? " " : " column ");
     expr_print(b, n->u.temporal.key, column_label, &n->schema);
-    buf_printf(b, " %s ", ops[n->u.temporal.op]);
+    buf_printf(b, " %s ", comparison_names[n->u.temporal.op]);
     expr_print(b, n->u.temporal.clock, now_label, NULL);
 }
 

@@ -125,6 +125,11 @@ static void hash_join(struct planner *p, struct buf *b, const struct plan_node *
     }
     if (n->u.join.three_valued)
         buf_put_str(b, " three values");
+    for (uint32_t i = 0; i < n->u.join.range_count; i++) {
+        buf_printf(b, " range %d", (int)n->u.join.ranges[i].op);
+        put_hash(b, columns[n->u.join.ranges[i].left]);
+        put_hash(b, columns[left + n->u.join.ranges[i].right]);
+    }
     struct names names = names_of(p, count, columns);
     if (n->u.join.residual)
         expr_canonical(b, n->u.join.residual, column_name, &names);

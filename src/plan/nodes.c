@@ -115,6 +115,9 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         for (uint32_t i = 0; i < n->u.join.key_count; i++)
             buf_put_str(b, n->u.join.null_safe[i] ? "n" : "-");
         buf_put_str(b, n->u.join.three_valued ? " three" : "");
+        for (uint32_t i = 0; i < n->u.join.range_count; i++)
+            buf_printf(b, " range,%u,%d,%u", (unsigned)n->u.join.ranges[i].left, (int)n->u.join.ranges[i].op,
+                       (unsigned)n->u.join.ranges[i].right);
         put_expr(b, n->u.join.residual);
         return;
     case PLAN_AGGREGATE:

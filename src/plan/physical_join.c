@@ -9,6 +9,8 @@ struct join_draft {
     uint32_t key_count;
     struct expr **keys[2]; /* over each side's columns */
     bool *null_safe;       /* by key: stated with IS NOT DISTINCT FROM */
+    uint32_t range_count;  /* further entries of keys, after key_count: the sides of ranges */
+    enum comparison_op range_ops[JOIN_RANGES_MAX];
     struct expr *residual; /* over attributes */
     struct expr *above; /* over attributes: what an inner join leaves to a filter (comparisons with now()) */
 };
@@ -98,16 +100,104 @@ static void put_residual(struct join_draft *d, const struct rel *r, const struct
     d->residual = expr_and(d->p->arena, d->residual, c);
 }
 
+/* ---- ranges ---- */
+
+struct range { /* left op right, each side's expression over its attributes */
+    struct expr *sides[2];
+    enum comparison_op op;
+    const struct expr *from;
+};
+
+static bool range_condition(const struct expr *e, const struct attrset *sets, struct range *out)
+{
+    static const struct {
+        const char *name;
+        enum comparison_op op, mirrored;
+    } ops[] = {{"<", COMPARE_LT, COMPARE_GT},
+               {"<=", COMPARE_LE, COMPARE_GE},
+               {">", COMPARE_GT, COMPARE_LT},
+               {">=", COMPARE_GE, COMPARE_LE}};
+    for (uint32_t i = 0; e->kind == EX_FN && e->arg_count == 2 && i < ARRAY_COUNT(ops); i++) {
+        for (uint32_t left = 0; strcmp(e->u.fn->name, ops[i].name) == 0 && left < 2; left++) {
+            struct expr *l = e->args[left], *r = e->args[1 - left];
+            if (!attrset_meets(&sets[0], l) || !attrset_covers(&sets[0], l) || !attrset_meets(&sets[1], r) ||
+                !attrset_covers(&sets[1], r))
+                continue;
+            *out = (struct range){{l, r}, left ? ops[i].mirrored : ops[i].op, e};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_less(enum comparison_op op)
+{
+    return op == COMPARE_LT || op == COMPARE_LE;
+}
+
+/* Together they bound one side's expression from both ends. */
+static bool are_partners(const struct range *a, const struct range *b)
+{
+    return is_less(a->op) != is_less(b->op) &&
+           (expr_equal(a->sides[0], b->sides[0]) || expr_equal(a->sides[1], b->sides[1]));
+}
+
+/* Times of different types are compared by operators that take what a cast would refuse. */
+static bool may_be_range(enum type_id l, enum type_id r)
+{
+    bool times = l == T_DATE || l == T_TIMESTAMP || l == T_TIMESTAMPTZ;
+    return l == r || !times;
+}
+
+/* The condition that the join's rows are to stand by, one with a partner before others; NULL if there is none. */
+static const struct expr *find_range(struct join_draft *d, const struct rel *r, const struct attrset *sets,
+                                     struct range *first, struct range *second)
+{
+    const struct expr *on = r->u.join.on;
+    uint32_t n = conjunct_count(on), count = 0;
+    struct range *all = ARENA_ARRAY(d->p->arena, struct range, n + 1);
+    for (uint32_t i = 0; i < n && !r->u.join.three_valued; i++) {
+        struct expr *c = conjunct_at(on, i);
+        if (has_now(c) || !range_condition(c, sets, &all[count]))
+            continue;
+        struct range *x = &all[count];
+        count += may_be_range(x->sides[0]->type.id, x->sides[1]->type.id) &&
+                 meet(d->p, &x->sides[0], &x->sides[1]);
+    }
+    if (!count)
+        return NULL;
+    *first = all[0];
+    second->from = NULL;
+    for (uint32_t i = 0; i < count && !second->from; i++)
+        for (uint32_t k = 0; k < count && !second->from; k++)
+            if (are_partners(&all[i], &all[k])) {
+                *first = all[i];
+                *second = all[k];
+            }
+    return first->from;
+}
+
+/* The ranges' sides come after the keys'. */
+static void put_range(struct join_draft *d, const struct range *x)
+{
+    uint32_t at = d->key_count + d->range_count;
+    for (uint32_t s = 0; s < 2; s++)
+        d->keys[s][at] = port_expr(d->p, &d->sides[s], x->sides[s]);
+    d->range_ops[d->range_count++] = x->op;
+}
+
 static void split(struct join_draft *d, const struct rel *r)
 {
+    struct range first, second;
     struct attrset sets[2] = {{0}, {0}};
     const struct expr *on = r->u.join.on;
     uint32_t n = conjunct_count(on);
     d->null_safe = ARENA_ARRAY(d->p->arena, bool, n + 1);
     for (uint32_t i = 0; i < 2; i++) {
         attrset_add_rel(d->p, &sets[i], r->inputs[i]);
-        d->keys[i] = ARENA_ARRAY(d->p->arena, struct expr *, n + 1);
+        d->keys[i] = ARENA_ARRAY(d->p->arena, struct expr *, n + 1 + JOIN_RANGES_MAX);
     }
+    const struct expr *range = find_range(d, r, sets, &first, &second);
     for (uint32_t i = 0; i < n; i++) {
         struct expr *c = conjunct_at(on, i), *left, *right;
         bool equality = equi_condition(c, &sets[0], &sets[1], &left, &right);
@@ -115,29 +205,33 @@ static void split(struct join_draft *d, const struct rel *r)
             d->null_safe[d->key_count] = c->kind == EX_NOT_DISTINCT;
             d->keys[0][d->key_count] = port_expr(d->p, &d->sides[0], left);
             d->keys[1][d->key_count++] = port_expr(d->p, &d->sides[1], right);
-        } else {
+        } else if (c != range) {
             put_residual(d, r, sets, for_mark(d, r, c, equality));
         }
     }
+    if (range)
+        put_range(d, &first);
+    if (range && second.from)
+        put_range(d, &second);
 }
 
-/* The column of the side that holds key i; a helper column is added when it has to be computed. */
+/* The column of the side that holds key i, or range i after the keys; a helper column is added when it has to be computed. */
 static uint32_t *key_columns(struct join_draft *d, uint32_t side)
 {
     struct planner *p = d->p;
     struct port *in = &d->sides[side];
-    uint32_t n = in->node->schema.column_count, total = n;
+    uint32_t n = in->node->schema.column_count, total = n, count = d->key_count + d->range_count;
     d->column_counts[side] = n;
-    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, n + d->key_count + 1);
-    const char **names = ARENA_ARRAY(p->arena, const char *, n + d->key_count + 1);
-    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, n + d->key_count + 1);
-    uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, d->key_count + 1);
+    struct expr **exprs = ARENA_ARRAY(p->arena, struct expr *, n + count + 1);
+    const char **names = ARENA_ARRAY(p->arena, const char *, n + count + 1);
+    uint32_t *attrs = ARENA_ARRAY(p->arena, uint32_t, n + count + 1);
+    uint32_t *columns = ARENA_ARRAY(p->arena, uint32_t, count + 1);
     for (uint32_t i = 0; i < n; i++) {
         exprs[i] = expr_column(p->arena, i, in->node->schema.columns[i].type);
         names[i] = in->node->schema.columns[i].name;
         attrs[i] = in->attrs[i];
     }
-    for (uint32_t k = 0; k < d->key_count; k++) {
+    for (uint32_t k = 0; k < count; k++) {
         struct expr *e = d->keys[side][k];
         columns[k] = total;
         if (e->kind == EX_COLUMN &&
@@ -438,6 +532,14 @@ static struct port physical_left_only(struct join_draft *d, struct plan_node n, 
 
 /* ---- the whole ---- */
 
+static void put_ranges(const struct join_draft *d, struct plan_node *n, uint32_t *const columns[2])
+{
+    n->u.join.range_count = d->range_count;
+    for (uint32_t i = 0; i < d->range_count; i++)
+        n->u.join.ranges[i] =
+            (struct plan_range){columns[0][d->key_count + i], columns[1][d->key_count + i], d->range_ops[i]};
+}
+
 struct port physical_join(struct planner *p, struct rel *r)
 {
     static const enum join_kind kinds[] = {
@@ -464,6 +566,7 @@ struct port physical_join(struct planner *p, struct rel *r)
     n.u.join.left_keys = columns[0];
     n.u.join.right_keys = columns[1];
     n.u.join.null_safe = d.null_safe;
+    put_ranges(&d, &n, columns);
     if (left_only)
         return physical_left_only(&d, n, r);
     n.schema = join_schema(p, n.inputs[0], n.inputs[1], n.u.join.kind);

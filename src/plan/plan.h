@@ -30,6 +30,7 @@ enum plan_kind {
     PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
     PLAN_VIEW      /* sink: a published view */
 };
+enum comparison_op { COMPARE_LT, COMPARE_LE, COMPARE_EQ, COMPARE_NE, COMPARE_GE, COMPARE_GT };
 enum join_kind {
     JOIN_INNER,
     JOIN_LEFT,
@@ -43,9 +44,16 @@ static inline bool join_outputs_left(enum join_kind kind) /* and not the right c
 {
     return kind >= JOIN_SEMI;
 }
-enum temporal_op { TEMPORAL_LT, TEMPORAL_LE, TEMPORAL_EQ, TEMPORAL_NE, TEMPORAL_GE, TEMPORAL_GT };
 enum set_kind { SET_INTERSECT, SET_EXCEPT };
 #define PLAN_NO_COLUMN UINT32_MAX
+
+/* left op right, a join's condition over one column of each side, of one encoding. The first is always kept to; the
+ * second is about one of the first's columns, from the other end, and also stands in the residual. */
+#define JOIN_RANGES_MAX 2
+struct plan_range {
+    uint32_t left, right;
+    enum comparison_op op; /* COMPARE_LT, LE, GE or GT */
+};
 
 struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     const struct agg *agg;
@@ -88,7 +96,7 @@ struct plan_node {
         { /* PLAN_TEMPORAL: key op clock; the rows for which it holds, or all ++ the answer as a last column */
             struct expr *key;   /* a date, timestamp or timestamptz of the row */
             struct expr *clock; /* of the same type, over one column alone: now() */
-            enum temporal_op op;
+            enum comparison_op op;
             bool is_filter;
             bool steps_back; /* the clock's value may fall within slack (months end, zones turn back), but
                                 never between two whole quarters of an hour */
@@ -99,9 +107,11 @@ struct plan_node {
             enum join_kind kind;
             uint32_t key_count; /* 0: cross join, both sides on one shard */
             uint32_t *left_keys, *right_keys;
-            bool *null_safe;       /* by key: NULL equals NULL */
-            bool three_valued;     /* JOIN_MARK: the mark is NULL where nothing matches but the residual was
+            bool *null_safe;      /* by key: NULL equals NULL */
+            bool three_valued;    /* JOIN_MARK: the mark is NULL where nothing matches but the residual was
                                       NULL for some pair */
+            uint32_t range_count; /* of an ON condition that may be false or NULL alike */
+            struct plan_range ranges[JOIN_RANGES_MAX];
             struct expr *residual; /* over left ++ right; NULL if none. Part of the ON condition */
         } join;
         struct

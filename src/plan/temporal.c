@@ -101,25 +101,25 @@ static struct expr *now_to_column(void *context, const struct expr *e)
 
 struct comparison {
     struct expr *key, *clock;
-    enum temporal_op op;
+    enum comparison_op op;
 };
 
-static bool temporal_op(const char *name, enum temporal_op *out)
+static bool comparison_op(const char *name, enum comparison_op *out)
 {
     static const char *const names[] = {"<", "<=", "=", "<>", ">=", ">"};
     for (uint32_t i = 0; i < ARRAY_COUNT(names); i++)
         if (strcmp(name, names[i]) == 0) {
-            *out = (enum temporal_op)i;
+            *out = (enum comparison_op)i;
             return true;
         }
     return false;
 }
 
 /* a op b as b op' a */
-static enum temporal_op mirrored(enum temporal_op op)
+static enum comparison_op mirrored(enum comparison_op op)
 {
-    static const enum temporal_op other[] = {TEMPORAL_GT, TEMPORAL_GE, TEMPORAL_EQ,
-                                             TEMPORAL_NE, TEMPORAL_LE, TEMPORAL_LT};
+    static const enum comparison_op other[] = {COMPARE_GT, COMPARE_GE, COMPARE_EQ,
+                                               COMPARE_NE, COMPARE_LE, COMPARE_LT};
     return other[op];
 }
 
@@ -160,7 +160,7 @@ static struct expr *finite_key(struct planner *p, struct expr *key)
 }
 
 /* now() - key op limit, key - now() op limit, as a comparison of times. */
-static bool move_sides(struct planner *p, struct expr *difference, struct expr *limit, enum temporal_op op,
+static bool move_sides(struct planner *p, struct expr *difference, struct expr *limit, enum comparison_op op,
                        struct comparison *out)
 {
     bool is_span = limit->type.id == T_INTERVAL;
@@ -209,8 +209,8 @@ static bool same_type(struct planner *p, struct comparison *c)
 
 static bool read_comparison(struct planner *p, const struct expr *e, struct comparison *c)
 {
-    enum temporal_op op;
-    if (e->kind != EX_FN || e->arg_count != 2 || !temporal_op(e->u.fn->name, &op))
+    enum comparison_op op;
+    if (e->kind != EX_FN || e->arg_count != 2 || !comparison_op(e->u.fn->name, &op))
         return false;
     uint32_t now = has_now(e->args[1]);
     if (has_now(e->args[1 - now]))
