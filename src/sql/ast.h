@@ -214,6 +214,9 @@ struct ast_statements {
     struct ast_statement **items;
 };
 
+/* Written alike, but for where they stand. A new field belongs into ast_equal.c. */
+bool ast_equal(const struct ast *a, const struct ast *b);
+
 /* Parses one text and appends its statements to `out`. Every error goes to *errs; a statement with errors is
  * appended as broken where its name is known. Not reentrant within a thread (libpg_query keeps thread-local
  * state), any thread may call. first_line is the line of text[0] in the file. */

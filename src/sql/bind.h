@@ -58,11 +58,13 @@ struct bound_grouping { /* GROUPING(...) found in an expression */
     struct expr **args;
     uint32_t attr; /* what stands for its result */
 };
+struct bound_windows;
 struct bound_calls {
     uint32_t count, cap;
     struct bound_call *items;
     uint32_t grouping_count;
     struct bound_grouping *groupings;
+    const struct bound_windows *windows; /* found beside them; NULL: none */
 };
 /* A subquery found in an expression. The expression refers to its result by an attribute; whoever takes the
  * expression joins the subquery to the rows that it is evaluated for (bind_subquery.c). */
@@ -140,6 +142,7 @@ struct bound_query {
     uint32_t column_count, branch_count;
     uint32_t hidden; /* of the columns, the last ones: only while a SELECT is bound */
     const char **names;
+    const struct ast **asts; /* of the select list; only while a SELECT is bound */
     struct query_branch *branches;
 };
 bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *out);
@@ -152,13 +155,16 @@ struct targets { /* a select list */
     uint32_t visible; /* the leading ones are what the query yields; others are only sorted by */
     const char **names;
     struct expr **exprs;
+    const struct ast **asts; /* as written; NULL: not an expression of its own */
 };
 struct bound_sorts {
     uint32_t count, distinct_count;
     uint32_t *targets, *distinct; /* indices of targets: of ORDER BY's items, of DISTINCT ON's */
     const struct ast_sort *items;
 };
-void targets_put(struct bind *b, struct targets *t, const char *name, struct expr *e);
+void targets_put(struct bind *b, struct targets *t, const char *name, struct expr *e, const struct ast *a);
+/* The target among the first count that is written like a, or count. */
+uint32_t targets_find(const struct ast *const *asts, uint32_t count, const struct ast *a);
 /* Items of ORDER BY and DISTINCT ON; what is not in the select list becomes a hidden target. */
 bool bind_sorts(struct expr_env *env, const struct ast_query *q, struct targets *t, struct bound_sorts *out);
 /* *input, with t over it, cut to what DISTINCT ON and LIMIT leave; t becomes its columns. */

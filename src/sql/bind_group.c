@@ -80,7 +80,8 @@ static struct expr *bind_group_item(struct expr_env *env, const struct ast *item
                 return e;
         }
     }
-    return bind_expr(env, item);
+    uint32_t at = targets_find(targets->asts, targets->column_count, item);
+    return at < targets->column_count ? targets->branches[0].exprs[at] : bind_expr(env, item);
 }
 
 static bool is_call(const struct grouping *g, uint32_t attr)
@@ -93,7 +94,7 @@ static bool is_call(const struct grouping *g, uint32_t attr)
 
 struct call_search {
     const struct grouping *g;
-    bool found;
+    bool call, window;
 };
 
 static bool is_grouping(const struct grouping *g, uint32_t attr)
@@ -107,17 +108,20 @@ static bool is_grouping(const struct grouping *g, uint32_t attr)
 static void look_for_call(void *context, uint32_t attr)
 {
     struct call_search *s = context;
-    s->found |= is_call(s->g, attr) || is_grouping(s->g, attr);
+    s->call |= is_call(s->g, attr) || is_grouping(s->g, attr);
+    for (uint32_t i = 0; i < s->g->calls->windows->count; i++)
+        s->window |= s->g->calls->windows->items[i].attr == attr;
 }
 
 /* Which of the grouping expressions it is. */
 static uint32_t put_group(struct grouping *g, struct expr *e, struct sql_pos pos)
 {
-    struct call_search search = {g, false};
+    struct call_search search = {g, false, false};
     expr_columns(e, look_for_call, &search);
-    if (search.found || !type_info(e->type.id)->comparable) {
-        if (search.found)
-            bind_error(g->b, ERR_CONFIG, pos, NULL, "aggregate functions are not allowed in GROUP BY");
+    if (search.call || search.window || !type_info(e->type.id)->comparable) {
+        if (search.call || search.window)
+            bind_error(g->b, ERR_CONFIG, pos, NULL, "%s functions are not allowed in GROUP BY",
+                       search.call ? "aggregate" : "window");
         else
             bind_error(g->b, ERR_CONFIG, pos, NULL, "could not identify an equality operator for type %s",
                        type_info(e->type.id)->name);

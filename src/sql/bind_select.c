@@ -66,7 +66,7 @@ static void put_item_columns(struct bind *b, struct targets *t, const struct sco
     for (uint32_t i = 0; i < item->column_count; i++) {
         struct expr *e = arena_memdup(b->arena, item->columns[i].expr, sizeof(*e));
         e->line = 0;
-        targets_put(b, t, item->columns[i].name, bind_at(b, e, pos));
+        targets_put(b, t, item->columns[i].name, bind_at(b, e, pos), NULL);
     }
 }
 
@@ -96,7 +96,7 @@ static bool bind_targets(struct expr_env *env, const struct ast_query *q, struct
         struct expr *e = bind_expr(env, t->expr);
         ok &= e != NULL;
         if (e)
-            targets_put(env->b, out, target_name(t), e);
+            targets_put(env->b, out, target_name(t), e, t->expr);
     }
     if (ok && out->count == 0) {
         bind_error(env->b, ERR_UNSUPPORTED, q->pos, NULL, "a SELECT without columns is not supported yet");
@@ -168,6 +168,7 @@ static void put_result(struct bind *b, struct bound_query *out, const struct tar
     out->column_count = t->count;
     out->hidden = t->count - t->visible;
     out->names = t->names;
+    out->asts = t->asts;
     out->branch_count = 1;
     out->branches = ARENA_NEW(b->arena, struct query_branch);
     out->branches[0] = (struct query_branch){input, t->exprs};
@@ -185,6 +186,7 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     struct expr_env env = {.b = b, .scope = &scope, .clause = "SELECT", .calls = &calls, .links = &links};
     struct bound_windows windows = {.query = q};
     env.windows = &windows;
+    calls.windows = &windows;
     struct targets targets = {0};
     bool ok = bind_targets(&env, q, &targets);
     struct bound_sorts sorts = {0};

@@ -9,21 +9,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-void targets_put(struct bind *b, struct targets *t, const char *name, struct expr *e)
+void targets_put(struct bind *b, struct targets *t, const char *name, struct expr *e, const struct ast *a)
 {
     if (t->count == t->cap) {
         t->cap = t->cap ? t->cap * 2 : 16;
         const char **names = ARENA_ARRAY(b->arena, const char *, t->cap);
         struct expr **exprs = ARENA_ARRAY(b->arena, struct expr *, t->cap);
+        const struct ast **asts = ARENA_ARRAY(b->arena, const struct ast *, t->cap);
         if (t->count) {
+            memcpy(asts, t->asts, t->count * sizeof(*asts));
             memcpy(names, t->names, t->count * sizeof(*names));
             memcpy(exprs, t->exprs, t->count * sizeof(*exprs));
         }
         t->names = names;
         t->exprs = exprs;
+        t->asts = asts;
     }
     t->names[t->count] = name;
+    t->asts[t->count] = a;
     t->exprs[t->count++] = e;
+}
+
+uint32_t targets_find(const struct ast *const *asts, uint32_t count, const struct ast *a)
+{
+    uint32_t i = 0;
+    while (i < count && (!asts[i] || !ast_equal(asts[i], a)))
+        i++;
+    return i;
 }
 
 /* ---- one item ---- */
@@ -65,13 +77,16 @@ static bool is_plain_constant(const struct ast *a)
 
 static uint32_t by_expression(struct expr_env *env, const struct ast *item, struct targets *t)
 {
+    uint32_t at = targets_find(t->asts, t->count, item);
+    if (at < t->count)
+        return at;
     struct expr *e = bind_expr(env, item);
     if (!e)
         return NO_TARGET;
     for (uint32_t i = 0; i < t->count; i++)
         if (expr_equal(t->exprs[i], e))
             return i;
-    targets_put(env->b, t, "order", e);
+    targets_put(env->b, t, "order", e, item);
     return t->count - 1;
 }
 

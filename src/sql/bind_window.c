@@ -370,13 +370,13 @@ void hide_windows(struct bind *b, struct targets *t, struct bound_windows *w)
         struct bound_window *x = &w->items[i];
         x->first = t->count;
         for (uint32_t k = 0; k < x->arg_count; k++)
-            targets_put(b, t, "arg", x->args[k]);
+            targets_put(b, t, "arg", x->args[k], NULL);
         if (x->filter)
-            targets_put(b, t, "filter", x->filter);
+            targets_put(b, t, "filter", x->filter, NULL);
         for (uint32_t k = 0; k < x->partition_count; k++)
-            targets_put(b, t, "part", x->partition[k]);
+            targets_put(b, t, "part", x->partition[k], NULL);
         for (uint32_t k = 0; k < x->order_count; k++)
-            targets_put(b, t, "order", x->order[k]);
+            targets_put(b, t, "order", x->order[k], NULL);
     }
 }
 

@@ -28,8 +28,7 @@ MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all"
 MAY_BE_REFUSED = {"series"}
 # Refusals of a combination, whatever it is made of; docs/sql.md has each.
 LIMITS = ("ordering rows by type jsonb is not supported yet",
-          "a subquery in the ON of a FULL JOIN that is about both sides is not supported yet",
-          "SELECT DISTINCT ON expressions must match initial ORDER BY expressions")
+          "a subquery in the ON of a FULL JOIN that is about both sides is not supported yet")
 SHARES_NEW = 0.25  # share of queries that may use what may still be refused
 
 

@@ -446,6 +446,24 @@ SETS = [
 ]
 FIXED += SETS
 
+AS_WRITTEN = [
+    ("aw_on_subquery", "SELECT DISTINCT ON ((SELECT c.qty FROM core.c c WHERE c.a_id = a.id ORDER BY c.id LIMIT 1)) id, g FROM core.a a ORDER BY (SELECT c.qty FROM core.c c WHERE c.a_id = a.id ORDER BY c.id LIMIT 1), id"),
+    ("aw_on_exists", "SELECT DISTINCT ON (EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id), g IN (SELECT x FROM core.b)) id FROM core.a a ORDER BY g IN (SELECT x FROM core.b), EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id) DESC, n4, id"),
+    ("aw_on_window", "SELECT DISTINCT ON (rank() OVER (PARTITION BY g ORDER BY n4)) id, g FROM core.a ORDER BY rank() OVER (PARTITION BY g ORDER BY n4), id DESC"),
+    ("aw_group_subquery", "SELECT (SELECT count(*) FROM core.c c WHERE c.a_id = a.id) AS n, count(*) AS m FROM core.a a GROUP BY (SELECT count(*) FROM core.c c WHERE c.a_id = a.id)"),
+    ("aw_group_exists", "SELECT EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id) AS e, sum(n4) AS s FROM core.a a GROUP BY ROLLUP (EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id))"),
+    ("aw_distinct_order", "SELECT DISTINCT (SELECT max(c.qty) FROM core.c c WHERE c.a_id = a.id) AS m, g FROM core.a a ORDER BY (SELECT max(c.qty) FROM core.c c WHERE c.a_id = a.id) DESC NULLS LAST, g LIMIT 4"),
+    ("fd_star", "SELECT * FROM core.a GROUP BY id"),
+    ("fd_using", "SELECT id, a.t, d.g, count(*) AS n FROM core.a a JOIN core.a d USING (id) GROUP BY id, d.id"),
+    ("fd_left", "SELECT c.id, a.t, a.g + 1 AS g1, count(*) AS n FROM core.c c LEFT JOIN core.a a ON a.id = c.a_id GROUP BY c.id, a.id"),
+    ("fd_inside", "SELECT lower(a.t) AS l, CASE WHEN a.g > 1 THEN a.b END AS c, max(c.qty) AS m FROM core.a a JOIN core.c c ON c.a_id = a.id GROUP BY a.id HAVING a.n4 > 0 OR count(*) > 1 ORDER BY a.n8"),
+    ("fd_subquery", "SELECT a.id, (SELECT count(*) FROM core.b b WHERE b.x = a.g) AS n, sum(c.qty) AS s FROM core.a a JOIN core.c c ON c.a_id = a.id GROUP BY a.id"),
+    ("fd_two_keys", "SELECT b.v, b.x, count(*) AS n FROM core.b b JOIN core.a a ON a.g = b.x GROUP BY b.y, b.x"),
+    ("fd_window", "SELECT a.t, rank() OVER (ORDER BY a.n4, a.id) AS r, sum(count(*)) OVER (PARTITION BY a.g) AS s FROM core.a a JOIN core.c c ON c.a_id = a.id GROUP BY a.id"),
+    ("fd_view_alias", "SELECT x.t, count(*) AS n FROM core.a AS x (ii) GROUP BY x.id"),
+]
+FIXED += AS_WRITTEN
+
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {}
 
