@@ -44,6 +44,16 @@ static void put_escaped(struct buf *b, const uint8_t *p, size_t len)
     buf_put(b, "\x00\x00", 2);
 }
 
+/* By their lower case, as citext_cmp does. */
+static void put_folded(struct buf *b, const uint8_t *p, size_t len)
+{
+    size_t from = b->len;
+    put_escaped(b, p, len);
+    for (size_t i = from; i < b->len; i++)
+        if (b->p[i] >= 'A' && b->p[i] <= 'Z')
+            b->p[i] = (uint8_t)(b->p[i] + 32);
+}
+
 static bool is_digit(uint8_t c)
 {
     return c >= '0' && c <= '9';
@@ -143,6 +153,8 @@ static void put_value(struct buf *b, enum type_id t, const union val *v)
             len--;
         if (t == T_JSONB)
             put_jsonb(b, v->s.p, len);
+        else if (t == T_CITEXT)
+            put_folded(b, v->s.p, len);
         else
             put_escaped(b, v->s.p, len);
         return;

@@ -67,7 +67,8 @@ static enum truth eval_like(struct fn_ctx *fn, const struct cond *c, const union
 {
     union val args[2] = {*v, c->vals[0]}, out;
     bool null[2] = {false, false}, out_null = false;
-    if (!like_fn(c->op == OP_ILIKE)->eval(fn, args, null, 2, &out, &out_null) || out_null)
+    if (!like_fn(c->op == OP_ILIKE || c->type == T_CITEXT)->eval(fn, args, null, 2, &out, &out_null) ||
+        out_null)
         return IS_UNKNOWN_ROW;
     return truth_of(out.i != 0);
 }

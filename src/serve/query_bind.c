@@ -45,7 +45,7 @@ static bool find_column(struct binder *b, struct slice name, uint32_t *out)
 
 static bool is_text(enum type_id t)
 {
-    return t == T_TEXT || t == T_VARCHAR || t == T_BPCHAR;
+    return t == T_TEXT || t == T_VARCHAR || t == T_BPCHAR || t == T_CITEXT;
 }
 
 static const char *operator_sql(enum cond_op op)

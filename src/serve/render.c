@@ -99,6 +99,7 @@ void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, st
     case T_TEXT:
     case T_VARCHAR:
     case T_BPCHAR:
+    case T_CITEXT:
     case T_UNKNOWN: out_json_string(out, v->s.p, v->s.len); return;
     case T_JSON:
     case T_JSONB: put_str(out, v->s); return;

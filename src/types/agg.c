@@ -104,6 +104,7 @@ static const struct agg aggs[] = {
     MINMAX(T_NUMERIC, "value; NaN is above all"),
     MINMAX(T_TEXT, "value, compared as bytes"),
     MINMAX(T_BPCHAR, "value, compared as bytes without trailing blanks"),
+    MINMAX(T_CITEXT, "value, compared by its lower case"),
     MINMAX(T_DATE, "value"),
     MINMAX(T_TIME, "value"),
     MINMAX(T_TIMESTAMP, "value"),

@@ -48,6 +48,7 @@ static const struct {
     [T_UUID] = {input_uuid, output_uuid},
     [T_JSON] = {input_json, output_json},
     [T_JSONB] = {input_jsonb, output_jsonb},
+    [T_CITEXT] = {input_text, output_text},
 };
 
 bool type_input(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
@@ -117,6 +118,14 @@ KERNEL(unpad)
     while (n > 0 && args[0].s.p[n - 1] == ' ')
         n--;
     return ret_str(out, args[0].s.p, n);
+}
+
+/* citext from and to the other strings: the same bytes, but a node of its own, as values of the two are equal by other
+ * rules. */
+KERNEL(same_text)
+{
+    *out = args[0];
+    return true;
 }
 
 /* Integers of one width to another, range-checked where narrower. */
@@ -305,13 +314,14 @@ LENGTH_KERNEL(interval, T_INTERVAL)
 #define IMP CAST_IMPLICIT
 #define ASG CAST_ASSIGNMENT
 #define EXP CAST_EXPLICIT
-/* To the three string types on assignment, from them explicitly, by text output and input. */
-#define TEXT_FORMS(type_id, name)                                                \
-    {type_id, T_TEXT, ASG, out_##name}, {type_id, T_VARCHAR, ASG, out_##name},   \
-        {type_id, T_BPCHAR, ASG, out_##name}, {T_TEXT, type_id, EXP, in_##name}, \
-        {T_VARCHAR, type_id, EXP, in_##name},                                    \
-    {                                                                            \
-        T_BPCHAR, type_id, EXP, in_##name                                        \
+/* To the string types on assignment, from them explicitly, by text output and input. */
+#define TEXT_FORMS(type_id, name)                                                  \
+    {type_id, T_TEXT, ASG, out_##name}, {type_id, T_VARCHAR, ASG, out_##name},     \
+        {type_id, T_BPCHAR, ASG, out_##name}, {T_TEXT, type_id, EXP, in_##name},   \
+        {T_VARCHAR, type_id, EXP, in_##name}, {T_CITEXT, type_id, EXP, in_##name}, \
+        {type_id, T_CITEXT, ASG, out_##name},                                      \
+    {                                                                              \
+        T_BPCHAR, type_id, EXP, in_##name                                          \
     }
 
 static const struct cast casts[] = {
@@ -353,6 +363,12 @@ static const struct cast casts[] = {
     {T_VARCHAR, T_BPCHAR, IMP, NULL},
     {T_BPCHAR, T_TEXT, IMP, unpad},
     {T_BPCHAR, T_VARCHAR, IMP, unpad},
+    {T_CITEXT, T_TEXT, IMP, same_text},
+    {T_CITEXT, T_VARCHAR, IMP, same_text},
+    {T_CITEXT, T_BPCHAR, ASG, same_text},
+    {T_TEXT, T_CITEXT, ASG, same_text},
+    {T_VARCHAR, T_CITEXT, ASG, same_text},
+    {T_BPCHAR, T_CITEXT, ASG, unpad},
     {T_VARCHAR, T_VARCHAR, IMP, length_varchar},
     {T_BPCHAR, T_BPCHAR, IMP, length_bpchar},
     {T_NUMERIC, T_NUMERIC, IMP, length_numeric},
@@ -408,7 +424,7 @@ static void cast_add(enum type_id from, enum type_id to, enum cast_context conte
     cast_matrix[from][to] = c;
 }
 
-static const enum type_id texts[] = {T_TEXT, T_VARCHAR, T_BPCHAR};
+static const enum type_id texts[] = {T_TEXT, T_VARCHAR, T_BPCHAR, T_CITEXT};
 
 /* Arrays are cast as their elements are, and from and to text by their text forms. */
 static void cast_matrix_arrays(void)
@@ -427,8 +443,14 @@ static void cast_matrix_arrays(void)
 }
 
 /* Of every enum type there may be, and arrays of it: to text and from it, arrays also to arrays of text. */
-static const enum type_id texts_and_arrays[] = {
-    T_TEXT, T_VARCHAR, T_BPCHAR, T_ARRAYS + T_TEXT, T_ARRAYS + T_VARCHAR, T_ARRAYS + T_BPCHAR};
+static const enum type_id texts_and_arrays[] = {T_TEXT,
+                                                T_VARCHAR,
+                                                T_BPCHAR,
+                                                T_CITEXT,
+                                                T_ARRAYS + T_TEXT,
+                                                T_ARRAYS + T_VARCHAR,
+                                                T_ARRAYS + T_BPCHAR,
+                                                T_ARRAYS + T_CITEXT};
 static struct cast enum_casts[T_ID_END - T_ENUMS][ARRAY_COUNT(texts_and_arrays)][2];
 
 static void enum_casts_build(void)

@@ -130,6 +130,7 @@ struct str type_output(struct fn_ctx *ctx, enum type_id t, const union val *v);
 
 /* SQL order of two non-NULL values of one type (btree's: NaN above all, -0 equals 0, bpchar without trailing
  * blanks, text as bytes): <0, 0, >0. json has none: panics. */
+int citext_cmp(const struct str *a, const struct str *b); /* func_citext.c: of lower case */
 int val_cmp(enum type_id t, const union val *a, const union val *b);
 
 #endif

@@ -456,6 +456,8 @@ CAST_KERNEL(cast_jsonb_numeric)
         FN1(fname, T_FLOAT8, t, float8_kernel, to_json_doc),                                                \
         FN1(fname, T_NUMERIC, t, numeric_to_json, to_json_doc),                                             \
         FN1(fname, T_TEXT, t, text_to_json, to_json_doc),                                                   \
+        FN1(fname, T_CITEXT, t, text_to_json, to_json_doc),                                                 \
+                                                                                                            \
         FN1(fname, T_BPCHAR, t, bpchar_to_json, to_json_doc),                                               \
         FN1(fname, T_BYTEA, t, bytea_to_json, to_json_doc),                                                 \
         FN1(fname, T_DATE, t, date_to_json, to_json_doc), FN1(fname, T_TIME, t, time_to_json, to_json_doc), \

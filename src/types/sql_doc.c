@@ -27,7 +27,11 @@ static void put_types(FILE *to)
     for (int i = T_UNKNOWN + 1; i < T_SCALAR_COUNT; i++) {
         const struct type_info *t = type_info((enum type_id)i);
         bool same = strcmp(t->name, t->pg_name) == 0;
-        fprintf(to, "| %s | %s | %u |\n", t->name, same ? "" : t->pg_name, t->oid);
+        fprintf(to, "| %s | %s |", t->name, same ? "" : t->pg_name);
+        if (t->oid)
+            fprintf(to, " %u |\n", t->oid);
+        else
+            fputs(" of an extension |\n", to);
     }
     fputs("\nOf each there are arrays: `integer[]`.\n", to);
 }

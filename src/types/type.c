@@ -37,6 +37,7 @@ static const struct type_info types[T_ANY_END] = {
     {T_UUID, "uuid", "uuid", 2950, 'U', false, PHYS_UUID, true, "string", "uuid"},
     {T_JSON, "json", "json", 114, 'U', false, PHYS_STR, false, NULL, NULL},
     {T_JSONB, "jsonb", "jsonb", 3802, 'U', false, PHYS_STR, true, NULL, NULL},
+    {T_CITEXT, "citext", "citext", 0, 'S', false, PHYS_STR, true, "string", NULL},
     ARRAY(T_UNKNOWN, "unknown", "unknown", 0, false),
     ARRAY(T_BOOL, "boolean", "bool", 1000, true),
     ARRAY(T_INT2, "smallint", "int2", 1005, true),
@@ -57,6 +58,7 @@ static const struct type_info types[T_ANY_END] = {
     ARRAY(T_UUID, "uuid", "uuid", 2951, true),
     ARRAY(T_JSON, "json", "json", 199, false),
     ARRAY(T_JSONB, "jsonb", "jsonb", 3807, true),
+    ARRAY(T_CITEXT, "citext", "citext", 0, true),
     PSEUDO(T_ANYELEMENT, "anyelement", 2283),
     PSEUDO(T_ANYARRAY, "anyarray", 2277),
     PSEUDO(T_ANYCOMPATIBLE, "anycompatible", 5077),
@@ -175,7 +177,7 @@ const struct type_info *type_by_name(const char *name)
 const struct type_info *type_by_oid(uint32_t oid)
 {
     for (size_t i = 0; i < T_COUNT; i++)
-        if (i != T_ARRAYS && types[i].oid == oid)
+        if (i != T_ARRAYS && oid && types[i].oid == oid)
             return &types[i];
     return NULL;
 }

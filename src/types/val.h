@@ -34,6 +34,7 @@ enum type_id {
     T_UUID,
     T_JSON,
     T_JSONB,
+    T_CITEXT, /* the extension's: compares by its lower case */
     T_SCALAR_COUNT,
     T_ARRAYS = T_SCALAR_COUNT, /* the array of type t is T_ARRAYS + t: see type_array */
     T_COUNT = 2 * T_SCALAR_COUNT,
@@ -107,9 +108,9 @@ struct type_info {
     enum type_id id;
     const char *name;    /* as format_type prints it: "bigint", "timestamp with time zone" */
     const char *pg_name; /* pg_type.typname: "int8", "timestamptz" */
-    uint32_t oid;
-    char category;  /* pg_type.typcategory: N, S, B, D, T, U, X, A, P */
-    bool preferred; /* pg_type.typispreferred */
+    uint32_t oid;        /* 0: of an extension, differs from database to database */
+    char category;       /* pg_type.typcategory: N, S, B, D, T, U, X, A, P */
+    bool preferred;      /* pg_type.typispreferred */
     enum phys phys;
     bool comparable;                                   /* has = and < (json has not) */
     const char *json_schema_type, *json_schema_format; /* for OpenAPI; format may be NULL */
@@ -135,6 +136,7 @@ static inline enum phys type_phys(enum type_id id)
                                               [T_BYTEA] = PHYS_STR,
                                               [T_JSON] = PHYS_STR,
                                               [T_JSONB] = PHYS_STR,
+                                              [T_CITEXT] = PHYS_STR,
                                               [T_INTERVAL] = PHYS_INTERVAL,
                                               [T_UUID] = PHYS_UUID,
                                               [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
@@ -166,7 +168,7 @@ static inline bool type_has_looks(enum type_id t)
     if (type_is_array(t))
         t = type_element(t);
     return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
-           t == T_JSONB;
+           t == T_JSONB || t == T_CITEXT;
 }
 #define STR_LIT(lit) ((struct str){(const uint8_t *)(lit), sizeof(lit) - 1, 0})
 

@@ -21,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 CASES = int(os.environ.get("FUNCTION_CASES", "60"))
 
 EVALUATE = r"""
+CREATE EXTENSION citext;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'Happy', 'a b', 'é');
 CREATE OR REPLACE FUNCTION pg_temp.evaluate(q text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE r text; n boolean;
@@ -97,7 +98,7 @@ def combinations(rng, lists, count):
     return found
 
 
-ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood")  # what polymorphic rows are tried with
+ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood", "citext")  # what polymorphic rows are tried with
 
 
 def array_cases(rng, row):
@@ -140,12 +141,13 @@ def row_cases(rng, row):
         lists = lists[:len(types)]
         for values in combinations(rng, lists, CASES):
             sql = [literal(v, "text" if t == "unknown" else t) for v, t in zip(values, types)]
+            schema = "public" if "citext" in args and (kind == "op" or not name.startswith("to_json")) else "pg_catalog"
             if kind == "fn":
-                text = "pg_catalog.%s(%s)" % (quote(name), ", ".join(sql))
+                text = "%s.%s(%s)" % (schema, quote(name), ", ".join(sql))
             elif int(flags) & 8:
                 text = "OPERATOR(pg_catalog.%s) %s" % (name, sql[0])
             else:
-                text = "%s OPERATOR(pg_catalog.%s) %s" % (sql[0], name, sql[1])
+                text = "%s OPERATOR(%s.%s) %s" % (sql[0], schema, name, sql[1])
             label = "%s %s(%s)" % (kind, name, args)
             out.append((label, "\t".join([kind, name, args] + [field(v) for v in values]), text))
     elif kind == "cast":
@@ -173,7 +175,7 @@ def type_cases():
             out.append(("input %s" % t, "\t".join(["in", t, "-1", field(v)]), literal(v, t)))
     for to in ARRAYS:
         for t, values in ARRAYS.items():
-            if "_mood" in (t, to) and not {t, to} <= {"_mood", "_text", "_bpchar"}:
+            if "_mood" in (t, to) and not {t, to} <= {"_mood", "_text", "_bpchar", "_citext"}:
                 continue
             if t == to or {t, to} <= {"_text", "_bpchar"} or "_bool" in (t, to) and {t, to} <= {"_bool", "_float8", "_numeric"}:
                 continue

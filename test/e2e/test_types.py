@@ -64,6 +64,35 @@ ENUM_FILTERS = [("m=eq.ok", "m = 'ok'"), ("m=gt.ok", "m > 'ok'"), ("m=lte.Happy"
                 ("m=isdistinct.ok", "m IS DISTINCT FROM 'ok'"), ("or=(m.eq.sad,s.gt.medium)", "m = 'sad' OR s > 'medium'")]
 
 
+CITEXT_DDL = """
+CREATE EXTENSION citext;
+CREATE DOMAIN core.mail AS citext CHECK (VALUE LIKE '%@%');
+CREATE TABLE core.u (name citext PRIMARY KEY, mail core.mail, id int NOT NULL, tags citext[], note text);
+CREATE TABLE core.v (id int PRIMARY KEY, who citext, x text);
+INSERT INTO core.u SELECT (ARRAY['Ann','bob','CY','dan ','É'])[i % 5 + 1] || i, 'N' || i % 3 || '@X.org', i, ARRAY['A' || i % 3, 'b', NULL]::citext[], 'bob' || i FROM generate_series(1, 30) i;
+INSERT INTO core.v SELECT i, (ARRAY['ANN','Bob','cy','DAN ','É'])[i % 5 + 1] || i % 12, (ARRAY['ann','Bob'])[i % 2 + 1] FROM generate_series(1, 40) i;
+"""
+CITEXT_VIEWS = {
+    "plain": "SELECT name, mail, id, tags, note FROM core.u",
+    "by_mail": "SELECT lower(mail) AS mail, count(*) AS n, count(DISTINCT mail) AS d, lower(min(name)) AS lo, lower(max(name)) AS hi FROM core.u GROUP BY mail",
+    "tests": "SELECT id, name = 'BOB1' AS eq, name > 'c' AS gt, name LIKE 'b%' AS lk, name ~ '^A' AS re, name = note AS as_text, name IN ('ann5', 'CY2') AS inn, name || '!' AS cat, name::text AS t,"
+             " name::varchar(2) AS v, replace(name, 'A', '-') AS rep, strpos(name, 'N') AS pos, upper(name) AS up, length(name) AS len, tags @> '{a1}' AS has, 'B' = ANY (tags) AS any_b,"
+             " coalesce(mail, 'x') AS c, CASE WHEN id > 3 THEN name ELSE note END AS k, to_json(name) AS j FROM core.u",
+    "joined": "SELECT v.id, u.name, v.who FROM core.v v JOIN core.u u ON u.name = v.who",
+    "missing": "SELECT v.id FROM core.v v WHERE NOT EXISTS (SELECT FROM core.u u WHERE u.name = v.who)",
+    "top": "SELECT name, id FROM core.u ORDER BY name DESC, id LIMIT 5",
+    "ranked": "SELECT id, rank() OVER (ORDER BY who) AS r, count(*) OVER (PARTITION BY who) AS n FROM core.v",
+    "sets": "SELECT lower(x) AS l FROM (SELECT name AS x FROM core.u INTERSECT SELECT who FROM core.v) q",
+}
+CITEXT_SCRIPTS = [
+    "UPDATE core.u SET name = upper(name) WHERE id < 10; UPDATE core.v SET who = lower(who) WHERE id % 3 = 0",
+    "DELETE FROM core.u WHERE name LIKE 'BOB%'; INSERT INTO core.u VALUES ('Bob6', 'BOB@x.ORG', 101, '{}', NULL); UPDATE core.u SET mail = 'n1@x.ORG' WHERE id = 4",
+    "UPDATE core.u SET name = 'zed' || id WHERE id % 4 = 0; DELETE FROM core.v WHERE who = 'cy3'",
+]
+CITEXT_FILTERS = [("name=eq.bob6", "name = 'bob6'"), ("name=gt.cy", "name > 'cy'"), ("name=like.*B*", "name LIKE '%B%'"), ("name=not.ilike.a*", "NOT name ILIKE 'a%'"), ("name=in.(ANN5,zed8)", "name IN ('ANN5', 'zed8')"),
+                  ("mail=eq.n1@x.org&id=lt.20", "mail = 'n1@x.org' AND id < 20"), ("tags=cs.{B}", "tags @> '{B}'")]
+
+
 class Follower:
     """A live query's rows by id, as its events say; it comes back when the connection ends."""
 
@@ -200,9 +229,29 @@ def enums(report):
     bed.stop()
 
 
+def citext(report):
+    bed = Bed(report, "citext", CITEXT_DDL, CITEXT_VIEWS, "CREATE INDEX ON plain (mail, id);\n")
+    if not bed.start():
+        return
+    bed.compare("snapshot")
+    for i, script in enumerate(CITEXT_SCRIPTS):
+        bed.run(script)
+        bed.compare("step%d" % (i + 1))
+    bed.filters("plain", CITEXT_FILTERS)
+    report.equal("citext/key", bed.http.get("/api/plain/bOB6").json()["name"], "Bob6")
+    report.equal("citext/order", [r["id"] for r in bed.http.get("/api/plain?select=id&order=mail.desc,id").json()],
+                 [r[0] for r in pg.rows(bed.c, "SELECT id FROM core.u ORDER BY mail DESC, id")])
+    bed.box.kill_all()
+    bed.box.start()
+    bed.http = bed.box.client()
+    bed.compare("after-restart")
+    bed.stop()
+
+
 def main():
     with Report("test_types", 200) as report:
         report.section("enums", enums, report)
+        report.section("citext", citext, report)
 
 
 if __name__ == "__main__":

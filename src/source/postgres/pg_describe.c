@@ -14,6 +14,8 @@ const struct pg_column *pg_column_find(const struct pg_relation *r, const char *
 bool pg_column_type(const struct pg_column *c, enum pg_unsupported unsupported, struct type *out)
 {
     const struct type_info *info = type_by_oid(c->base_oid);
+    if (c->is_citext)
+        info = type_info(c->is_array ? type_array(T_CITEXT) : T_CITEXT);
     if (c->enum_type) {
         bool several;
         enum type_id id = c->enum_type->name ? enum_type_find(c->enum_type->name, &several) : T_UNKNOWN;

@@ -157,6 +157,7 @@ static bool read_plain(struct fn_ctx *ctx, enum type_id id, const char *p, size_
     case T_NUMERIC: return read_numeric(p, len, out);
     case T_TEXT:
     case T_VARCHAR:
+    case T_CITEXT:
     case T_BPCHAR: /* the server sends it padded */
     case T_JSON:   /* the server has checked it */
         out->s = (struct str){(const uint8_t *)p, (uint32_t)len, 0};

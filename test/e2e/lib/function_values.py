@@ -58,6 +58,7 @@ VALUES = {
 }
 
 _BAD_NUMBER = ["", " ", "abc", "1a", "--1", "+", "-", "1 2", "0x10", "1e", ".", "1_000", "'"]
+VALUES["citext"] = ["", "a", "A", "abc", "ABC", "aBc", "abd", "Ä", "ä", "a.c", "A.C", " x", "X ", "Z", "[", "_", "true", "5", "a,B,,c", "\\"]
 MALFORMED = {
     "mood": ["", "SAD", " sad", "sad ", "happy", "okk", "o", "NULL"],
     "bool": ["true", "TRUE", "yes", "no", "on", "off", "of", "o", "1", "0", "  tr ", "y", "n", "2", "", "truee", "fals", "x"],
@@ -189,6 +190,20 @@ for _t in ("json", "jsonb"):
     SPECIAL["%s_extract_path(%s,text)" % (_t, _t)] = SPECIAL["%s_extract_path_text(%s,text)" % (_t, _t)] = [VALUES[_t], _KEYS]
 
 SPECIAL.update(regex_values.SPECIAL)
+_FOLDS = ["", "a", "B", "[a-c]+", "(A)|(b)", ".", "\\.", "ä", "x*", "%", "_", "A%", "%b%", "a\\%"]
+_CITEXTS = ["", "abc", "ABC", "xAbBcC", "a.b.A", "aXbxC", "Ä", "ä b", "a%B", "1,2A3a4", "a+A+b"]
+for _f in ("regexp_match", "regexp_split_to_array"):
+    SPECIAL[_f + "(citext,citext)"] = [_CITEXTS, _FOLDS]
+    SPECIAL[_f + "(citext,citext,text)"] = [_CITEXTS, _FOLDS, ["", "c", "i", "x", "g"]]
+SPECIAL["regexp_replace(citext,citext,text)"] = [_CITEXTS, _FOLDS, ["", "-", "\\1", "[\\&]"]]
+SPECIAL["regexp_replace(citext,citext,text,text)"] = [_CITEXTS, _FOLDS, ["-", "\\1"], ["", "g", "c", "gc", "i"]]
+SPECIAL["replace(citext,citext,citext)"] = [_CITEXTS, ["", "a", "B", ".", "xa", "ä", "Ä", "+", "%"], ["", "-", "\\&", "\\1"]]
+SPECIAL["split_part(citext,citext,int4)"] = [_CITEXTS, ["", "a", "B", ".", "xb", "ä", "+", "%"], ["0", "1", "-1", "2", "3", "5"]]
+SPECIAL["strpos(citext,citext)"] = [_CITEXTS, ["", "a", "B", "c", "BB", "ä", "Ä", "zz"]]
+SPECIAL["translate(citext,citext,text)"] = [_CITEXTS, ["", "a", "AB", "bx", "ä"], ["", "1", "12", "bA"]]
+for _op in ("~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*"):
+    for _t in ("text", "citext"):
+        SPECIAL["%s(citext,%s)" % (_op, _t)] = [_CITEXTS, _FOLDS]
 _PATTERNS = ["", "9", "0", "999", "000", "9999999999", "9.9", "0.0", "999.99", "000.00", "FM999.99", "FM000.00", "FM990.009", "999D99", "9G999G999", "9,999,999.00", "FM9,999,999.00",
              "S999", "999S", "SG999", "999SG", "MI999", "999MI", "FM999MI", "PL999", "999PL", "999PR", "FM999PR", "999.99PR", "S999.99", "999.99S", "FM999.99S", "FMS999.9", "L999", "999th", "999TH",
              "FM999th", "RN", "FMRN", "rn", "9.99EEEE", "9.9eeee", "EEEE", "99EEEE", "999V99", "9V9", "99V9999999999", "B999", "C99", "SP99", '\\"text\\"99', '"t9"99', "x9y9z", "9 9 9", "09.9", "90.9",
@@ -258,7 +273,7 @@ _SHAPES = ["{}", "{%(a)s}", "{%(a)s,%(b)s,%(c)s}", "{%(b)s,NULL,%(a)s,%(b)s}", "
            "[2:2]={%(a)s}", "{{%(a)s},{%(b)s}}", "[-1:0][2:3]={{%(a)s,%(a)s},{%(b)s,%(c)s}}", "{{{%(c)s}}}", "{%(c)s,%(a)s}",
            "[2147483646:2147483646]={%(a)s}", "[-2147483648:-2147483648]={%(a)s}"]
 _LETTERS = {"int4": ("1", "2", "-3"), "text": ("a", '"b c,"', '""'), "numeric": ("1.0", "1.00", "NaN"), "bpchar": ("a", '"a "', "b"),
-            "float8": ("-0", "0", "NaN"), "bool": ("t", "f", "t"), "mood": ("sad", '"a b"', "ok")}
+            "float8": ("-0", "0", "NaN"), "bool": ("t", "f", "t"), "mood": ("sad", '"a b"', "ok"), "citext": ("a", "A", '"b C"')}
 ARRAYS = {"_" + t: [s % dict(zip("abc", letters)) for s in _SHAPES] for t, letters in _LETTERS.items()}
 MALFORMED_ARRAYS = ["", "1", "{", "{1", "{1,}", "{,1}", "{1,,2}", "{{}}", "{{},{}}", "{1}}", "{1} x", "{{1},2}", "{1,{1}}", "{{1},{}}", "{{1,1},{1}}",
                     '{"1}', '{1"1"}', '{"1"1}', "{1\\", "[1:2]={1}", "[1:1]{1}", "[]={1}", "[1:]={1}", "[1:1]={{1}}", "[1:1]={}", '{"1" "1"}',
