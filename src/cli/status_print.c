@@ -171,11 +171,31 @@ static void grid_head(struct grid *g, const char *const *heads, uint32_t columns
         grid_add(g, heads[c]);
 }
 
+/* Of all shards; false when nothing is being rebuilt. */
+static bool rebuild_progress(const struct instance *i, uint64_t *done, uint64_t *total)
+{
+    *done = *total = 0;
+    for (uint32_t s = 0; s < shard_count(i); s++) {
+        *done += atomic_load(&i->gate->shards[s].rebuilt_rows);
+        *total += atomic_load(&i->gate->shards[s].rebuild_rows);
+    }
+    return i->pipeline && i->gate && atomic_load(&i->gate->pipeline_state) == PIPELINE_REBUILDING;
+}
+
+static void print_rebuild(const struct instance *i, FILE *to)
+{
+    char a[32], b[32];
+    uint64_t done, total;
+    if (rebuild_progress(i, &done, &total))
+        fprintf(to, " from %s of %s mirrored rows", grouped(done, a), grouped(total, b));
+}
+
 static void print_head(const struct instance *i, FILE *to)
 {
     char a[32], b[32], c[32];
     int64_t now = unix_us();
     fprintf(to, "pipeline   %s", state_name(i));
+    print_rebuild(i, to);
     if (i->gate)
         fprintf(to, ", last sign of life %s ago",
                 age_text(age_ms(atomic_load(&i->gate->heartbeat_us), now), a));
@@ -377,6 +397,10 @@ static void json_head(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_va
     yyjson_mut_obj_add_uint(d, root, "durable_epoch", g ? atomic_load(&g->durable_epoch) : i->durable_epoch);
     yyjson_mut_obj_add_int(d, root, "epoch_age_ms", g ? age_ms(atomic_load(&g->epoch_us), now) : -1);
     yyjson_mut_obj_add_int(d, root, "heartbeat_age_ms", g ? age_ms(atomic_load(&g->heartbeat_us), now) : -1);
+    uint64_t done, total;
+    rebuild_progress(i, &done, &total);
+    yyjson_mut_obj_add_uint(d, root, "rebuilt_rows", done);
+    yyjson_mut_obj_add_uint(d, root, "rebuild_rows", total);
     yyjson_mut_obj_add_real(d, root, "uptime_s", instance_uptime_s(i->pipeline));
     yyjson_mut_val *pids = yyjson_mut_obj_add_obj(d, root, "pids");
     yyjson_mut_obj_add_uint(d, pids, "supervisor", i->supervisor);

@@ -260,14 +260,29 @@ static bool replay_done(const struct shard *s)
     return s->replay_node == s->graph->op_count;
 }
 
+static void rebuild_begins(struct shard *s)
+{
+    struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < s->graph->op_count; i++)
+        if (s->graph->ops[i].node->kind == PLAN_TABLE)
+            rows += op_table_rows(&s->graph->ops[i]);
+    atomic_store_explicit(&g->rebuild_rows, rows, memory_order_relaxed);
+    atomic_store_explicit(&g->rebuilt_rows, 0, memory_order_relaxed);
+}
+
 static bool replay_some(struct shard *s)
 {
+    struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
     while (!replay_done(s) && s->graph->ops[s->replay_node].node->kind != PLAN_TABLE)
         s->replay_node++;
     if (replay_done(s) || s->out_waiting)
         return false;
-    if (op_table_replay(&s->graph->ops[s->replay_node], REPLAY_ROWS))
+    struct op *table = &s->graph->ops[s->replay_node];
+    uint64_t before = table->rows_out;
+    if (op_table_replay(table, REPLAY_ROWS))
         s->replay_node++;
+    atomic_fetch_add_explicit(&g->rebuilt_rows, table->rows_out - before, memory_order_relaxed);
     return true;
 }
 
@@ -356,6 +371,8 @@ static bool begin(struct shard *s)
     }
     graph_begin(s->graph, open, now_us(), p->rebuilding);
     s->graph->clock_us = p->clock_us;
+    if (p->rebuilding)
+        rebuild_begins(s);
     s->phase = SHARD_WORKING;
     return true;
 }

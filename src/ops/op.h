@@ -115,6 +115,8 @@ bool op_table_truncate(struct op *op, uint64_t rows);
 void op_table_move_out(struct op *op, const struct batch *old, struct batch *row);
 /* Emits the next `rows` rows of the mirror; true once every row was emitted. The mirror must not change meanwhile. */
 bool op_table_replay(struct op *op, uint64_t rows);
+/* Entries of the mirror. */
+uint64_t op_table_rows(const struct op *op);
 /* Leaves off an unfinished replay; before its transaction ends. */
 void op_table_replay_end(struct op *op);
 /* Rows now stored of a published view in this shard. */

@@ -269,6 +269,12 @@ bool op_table_replay(struct op *op, uint64_t rows)
     return true;
 }
 
+uint64_t op_table_rows(const struct op *op)
+{
+    const struct table_state *s = op->state;
+    return s->stored ? store_entries(op->graph->env.store, s->db) : 0;
+}
+
 void op_table_replay_end(struct op *op)
 {
     struct table_state *s = op->state;

@@ -104,12 +104,27 @@ void rest_mark(const struct rest *r, const struct world_view *v, struct answer *
     a->stale_s = rest_stale_s(r);
 }
 
+static unsigned rebuilt_percent(const struct gate *g)
+{
+    unsigned long long done = 0, total = 0;
+    for (uint32_t i = 0; i < g->shard_count && i < GATE_SHARDS_MAX; i++) {
+        done += g->shards[i].rebuilt_rows;
+        total += g->shards[i].rebuild_rows;
+    }
+    return total ? (unsigned)(done * 100 / total) : 0;
+}
+
 bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
 {
     uint32_t i = v->cv->slot;
     if (i >= GATE_VIEWS_MAX || r->gate->views[i].state != VIEW_BUILDING)
         return true;
-    problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built and not complete yet", v->cv->name);
+    unsigned percent = rebuilt_percent(r->gate);
+    if (r->gate->pipeline_state == PIPELINE_REBUILDING)
+        problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built from the mirrors, %u %% done",
+                    v->cv->name, percent);
+    else
+        problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built and not complete yet", v->cv->name);
     p->retry_after_s = 2;
     return problem_hint(p, "Ask again in a moment; /ready tells when all views are complete.");
 }

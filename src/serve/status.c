@@ -180,6 +180,10 @@ static void shard_metrics(struct rest *r, struct buf *b)
         {"penstock_shard_epochs_total", "counter", "Epochs committed.", offsetof(struct gate_shard, epochs)},
         {"penstock_shard_state_bytes", "gauge", "Memory of operator state.",
          offsetof(struct gate_shard, state_bytes)},
+        {"penstock_shard_rebuilt_rows", "gauge", "Mirrored rows read when state was last rebuilt.",
+         offsetof(struct gate_shard, rebuilt_rows)},
+        {"penstock_shard_rebuild_rows", "gauge", "Mirrored rows there were to read then.",
+         offsetof(struct gate_shard, rebuild_rows)},
         {"penstock_shard_dirty_bytes", "gauge", "Written and not durable.",
          offsetof(struct gate_shard, dirty_bytes)},
     };

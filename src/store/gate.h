@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      1
+#define GATE_LAYOUT      2
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -67,6 +67,8 @@ struct gate_view {
 struct gate_shard {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong rows_in;
     atomic_ullong busy_us, commit_us, epochs, state_bytes, dirty_bytes, cpu;
+    atomic_ullong rebuilt_rows,
+        rebuild_rows; /* mirrored rows read while state is rebuilt, and how many there are */
 };
 
 struct gate {

@@ -124,6 +124,8 @@ def while_running(report, server, c, box):
     report.check("apply/done", code == 0 and "applied" in out, "exit %d: %s" % (code, (out + err)[-500:]))
     report.check("apply/new-pipeline", box.pid("pipeline") != pipeline and box.pid("serve") == serve, "%s, before %d and %d" % (box.pids(), pipeline, serve))
     report.equal("apply/filled", filled_views(box.log_since(mark)), ["big", "fresh"])
+    status = box.status()
+    report.check("apply/progress", status["rebuilt_rows"] == status["rebuild_rows"] > 100, "%s of %s rows" % (status["rebuilt_rows"], status["rebuild_rows"]))
     clients.stop()
     report.check("apply/always-answered", not watcher.stop() and watcher.reads > 20, "%d reads, not answered: %s" % (watcher.reads, watcher.bad[:5]))
     compare(report, box, c, views, names, "apply")
