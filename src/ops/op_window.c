@@ -1,47 +1,13 @@
 /* Window functions: the input's rows, each with the results of the calls.
  *
  * All rows are kept in one ranklist: partition, order columns, then every column and the row's bytes, so that peers
- * stand in an order that depends on the rows alone. A partition that was touched in the epoch is computed anew at its
- * end, and what differs from what was put out is put out: the work grows with the touched partitions, the output with
- * what changed in them. */
-#include "ops/window.h"
-
+ * stand in an order that depends on the rows alone. At the end of an epoch the results that changes can reach are
+ * computed anew (window_run.c), and what differs from what was put out is put out. */
 #include "base/hash.h"
-#include "ops/bytemap.h"
-#include "ops/op.h"
-#include "ops/ranklist.h"
+#include "ops/window_op.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct shown { /* of a node: its rows' results, one after the other */
-    uint32_t count, len;
-    struct shown *next; /* taken back, until that was read */
-    uint8_t bytes[];    /* each: length (RESULT_FAILED: none), row codec of the calls */
-};
-#define RESULT_FAILED UINT32_MAX
-struct partition {
-    struct bytemap_entry map; /* key bytes follow */
-    int64_t weight;
-    struct rank_node *touched;
-    bool dirty;
-    struct partition *next_dirty;
-};
-struct window_state {
-    uint32_t own; /* columns of the input */
-    uint32_t partition_count, order_count, tie_count;
-    struct key_column *partition, *order, *tie;
-    struct schema results; /* of the calls; borrowed from the node's schema */
-    struct bytemap partitions;
-    struct ranklist rows;
-    struct partition *dirty;
-    struct rank_node *removed;
-    struct shown *taken_back;
-    struct buf key, line;
-    struct arena arena;
-    struct fn_ctx ctx;
-    size_t bytes;
-};
 
 /* ---- rows in ---- */
 
@@ -66,6 +32,7 @@ static void touch(struct window_state *s, struct partition *p, struct rank_node 
         n->touched = true;
         n->chain = p->touched;
         p->touched = n;
+        p->touched_count++;
     }
     if (p->dirty)
         return;
@@ -144,130 +111,63 @@ static void put_difference(struct op *op, const struct rank_node *n, const struc
     }
 }
 
-static void show(struct op *op, struct rank_node *n, struct shown *new)
+bool window_show(struct op *op, struct rank_node *n, struct shown *new)
 {
     struct window_state *s = op->state;
     struct shown *old = n->owned;
+    if (new == old)
+        return false;
     put_difference(op, n, old, new);
     n->owned = new;
     s->bytes += new ? sizeof *new + new->len : 0;
     if (!old)
-        return;
+        return true;
     s->bytes -= sizeof *old + old->len;
     old->next = s->taken_back;
     s->taken_back = old;
+    return true;
 }
 
 /* ---- a partition ---- */
 
-static bool settle_touched(struct op *op, struct partition *p)
+/* Nodes without rows leave the list; they stay among the touched until the partition was run. */
+static bool remove_empty(struct op *op, struct partition *p)
 {
     struct window_state *s = op->state;
-    while (p->touched) {
-        struct rank_node *n = p->touched;
-        p->touched = n->chain;
-        n->touched = false;
+    for (struct rank_node *n = p->touched; n; n = n->chain) {
         if (n->count < 0) {
             graph_fail(op->graph, err_new(ERR_INTERNAL, "an ordered operator has a row fewer than no times"));
             return false;
         }
         if (n->count > 0)
             continue;
-        show(op, n, NULL);
+        window_show(op, n, NULL);
+        window_checkpoint_free(s, n);
         ranklist_unlink(&s->rows, n);
-        n->chain = s->removed;
-        s->removed = n;
     }
     return true;
 }
 
-static bool are_peers(const struct rank_node *a, const struct rank_node *b)
-{
-    return a->order_end == b->order_end && memcmp(rank_key(a), rank_key(b), a->order_end) == 0;
-}
-
-static struct rank_node *first_of(const struct window_state *s, const struct partition *p)
-{
-    int64_t before;
-    return ranklist_at(&s->rows, ranklist_below(&s->rows, p->map.key, p->map.key_len, false), &before);
-}
-
-static void collect(struct op *op, struct rank_node *first, uint32_t count, struct window_rows *w)
+static void settle(struct op *op, struct partition *p)
 {
     struct window_state *s = op->state;
-    *w = (struct window_rows){.arena = &s->arena, .schema = &op->node->inputs[0]->schema, .count = count};
-    w->order = s->order_count ? s->order : NULL;
-    w->vals = ARENA_ARRAY(&s->arena, union val *, count);
-    w->states = ARENA_ARRAY(&s->arena, uint8_t *, count);
-    w->group = ARENA_ARRAY(&s->arena, uint32_t, count);
-    w->group_start = ARENA_ARRAY(&s->arena, uint32_t, count + 1);
-    uint32_t at = 0;
-    for (struct rank_node *n = first, *last = NULL; at < count; last = n, n = rank_next(n)) {
-        union val *vals = ARENA_ARRAY(&s->arena, union val, s->own);
-        uint8_t *states = ARENA_ARRAY(&s->arena, uint8_t, s->own);
-        ASSERT(row_decode(&s->arena, w->schema, rank_row(n), rank_row_len(n), vals, states));
-        if (!last || !are_peers(last, n))
-            w->group_start[w->group_count++] = at;
-        for (int64_t i = 0; i < n->count; i++, at++) {
-            w->vals[at] = vals;
-            w->states[at] = states;
-            w->group[at] = w->group_count - 1;
-        }
-    }
-    w->group_start[w->group_count] = count;
-}
-
-/* The results of the rows from `at` on, as many as the node has. */
-static struct shown *results_of(struct op *op, const struct rank_node *n,
-                                const struct window_results *results, uint32_t at)
-{
-    struct window_state *s = op->state;
-    uint32_t calls = s->results.column_count;
-    union val *vals = ARENA_ARRAY(&s->arena, union val, calls);
-    uint8_t *states = ARENA_ARRAY(&s->arena, uint8_t, calls);
-    buf_reset(&s->line);
-    for (uint32_t i = at; i < at + (uint32_t)n->count; i++) {
-        size_t start = s->line.len;
-        uint32_t len = RESULT_FAILED;
-        bool failed = false;
-        buf_put(&s->line, &len, sizeof len);
-        for (uint32_t c = 0; c < calls; c++) {
-            vals[c] = results[c].v[i];
-            states[c] = results[c].state[i];
-            failed |= states[c] == VAL_ERROR;
-        }
-        if (failed)
+    if (p->weight)
+        window_run(op, p);
+    while (p->touched) {
+        struct rank_node *n = p->touched;
+        p->touched = n->chain;
+        n->touched = false;
+        if (n->count > 0)
             continue;
-        row_encode(&s->line, &s->results, vals, states);
-        len = (uint32_t)(s->line.len - start - sizeof len);
-        memcpy(s->line.p + start, &len, sizeof len);
+        n->chain = s->removed;
+        s->removed = n;
     }
-    struct shown *new = xmalloc(sizeof *new + s->line.len);
-    *new = (struct shown){(uint32_t)n->count, (uint32_t)s->line.len, NULL};
-    memcpy(new->bytes, s->line.p, s->line.len);
-    return new;
-}
-
-static void recompute(struct op *op, struct partition *p)
-{
-    struct window_state *s = op->state;
-    struct window_rows w;
-    uint32_t calls = s->results.column_count, at = 0;
-    struct rank_node *n = first_of(s, p);
-    ASSERT(n && p->weight < UINT32_MAX);
-    collect(op, n, (uint32_t)p->weight, &w);
-    struct window_results *results = ARENA_ARRAY(&s->arena, struct window_results, calls);
-    for (uint32_t c = 0; c < calls; c++) {
-        results[c].v = ARENA_ARRAY(&s->arena, union val, w.count);
-        results[c].state = ARENA_ARRAY(&s->arena, uint8_t, w.count);
-        window_compute(&w, &op->node->u.window.calls[c], &s->ctx, &results[c]);
-    }
-    for (; at < w.count; n = rank_next(n)) {
-        show(op, n, results_of(op, n, results, at));
-        at += (uint32_t)n->count;
-    }
-    s->ctx.error = FN_OK;
-    arena_reset(&s->arena);
+    p->touched_count = 0;
+    if (p->weight)
+        return;
+    bytemap_remove(&s->partitions, &p->map);
+    s->bytes -= sizeof *p + p->map.key_len;
+    free(p);
 }
 
 static void free_taken_back(struct window_state *s)
@@ -291,15 +191,9 @@ static void window_close(struct op *op)
         struct partition *p = s->dirty;
         s->dirty = p->next_dirty;
         p->dirty = false;
-        if (!settle_touched(op, p))
+        if (!remove_empty(op, p))
             return;
-        if (p->weight) {
-            recompute(op, p);
-            continue;
-        }
-        bytemap_remove(&s->partitions, &p->map);
-        s->bytes -= sizeof *p + p->map.key_len;
-        free(p);
+        settle(op, p);
     }
     op_flush(op);
     free_taken_back(s);
@@ -322,6 +216,8 @@ static void window_open(struct op *op)
     const struct schema *in = &n->inputs[0]->schema;
     s->own = in->column_count;
     s->results = (struct schema){n->u.window.call_count, n->schema.columns + s->own};
+    s->carries = xcalloc(s->results.column_count + 1, sizeof *s->carries);
+    window_reach_of(n, &s->reach);
     s->partition_count = n->u.window.partition_count;
     s->partition = xcalloc(s->partition_count + 1, sizeof *s->partition);
     for (uint32_t i = 0; i < s->partition_count; i++)
@@ -346,14 +242,17 @@ static void window_fini(struct op *op)
     struct bytemap_entry *e;
     for (size_t at = 0; (e = bytemap_next(&s->partitions, &at));)
         free(e);
-    for (struct rank_node *n = rank_next(s->rows.head); n; n = rank_next(n))
+    for (struct rank_node *n = rank_next(s->rows.head); n; n = rank_next(n)) {
+        window_checkpoint_free(s, n);
         free(n->owned);
+    }
     free_taken_back(s);
     bytemap_fini(&s->partitions);
     ranklist_fini(&s->rows);
     arena_fini(&s->arena);
     buf_fini(&s->key);
     buf_fini(&s->line);
+    free(s->carries);
     free(s->partition);
     free(s->tie);
     free(s);

@@ -19,7 +19,10 @@ struct rank_link {
 };
 struct rank_node {
     int64_t count;
-    int64_t shown;           /* the owner's: how many of them it has put out */
+    union {            /* the owner's */
+        int64_t shown; /* how many of them it has put out */
+        void *mark;
+    };
     struct rank_node *prev;  /* NULL: the first */
     struct rank_node *chain; /* the owner's: its list of touched nodes */
     bool touched;            /* the owner's */

@@ -3,14 +3,6 @@
  * kept while the frame only grows and looked for anew when its start moves. */
 #include "ops/window.h"
 
-#include "data/key.h"
-#include "data/row.h"
-
-#include <string.h>
-
-struct range {
-    uint32_t from, to;
-};
 #define SEGMENTS_MAX 3
 
 /* ---- frames ---- */
@@ -67,27 +59,28 @@ static uint32_t frame_end(const struct window_rows *w, const struct window_frame
     return w->count;
 }
 
-static struct range frame_of(const struct window_rows *w, const struct window_frame *f, uint32_t i)
+static struct window_range frame_of(const struct window_rows *w, const struct window_frame *f, uint32_t i)
 {
-    struct range r = {frame_start(w, f, i), frame_end(w, f, i)};
+    struct window_range r = {frame_start(w, f, i), frame_end(w, f, i)};
     r.to = r.to > r.from ? r.to : r.from;
     return r;
 }
 
-static uint32_t put_range(struct range *out, uint32_t n, struct range within, uint32_t from, uint32_t to)
+static uint32_t put_range(struct window_range *out, uint32_t n, struct window_range within, uint32_t from,
+                          uint32_t to)
 {
     from = from > within.from ? from : within.from;
     to = to < within.to ? to : within.to;
     if (from < to)
-        out[n++] = (struct range){from, to};
+        out[n++] = (struct window_range){from, to};
     return n;
 }
 
 /* What EXCLUDE leaves of the frame. */
 static uint32_t segments_of(const struct window_rows *w, const struct window_frame *f, uint32_t i,
-                            struct range *out)
+                            struct window_range *out)
 {
-    struct range frame = frame_of(w, f, i);
+    struct window_range frame = frame_of(w, f, i);
     uint32_t from = w->group_start[w->group[i]], to = w->group_start[w->group[i] + 1], n = 0;
     if (f->exclude == EXCLUDE_NOTHING)
         return put_range(out, 0, frame, 0, w->count);
@@ -103,9 +96,9 @@ static uint32_t segments_of(const struct window_rows *w, const struct window_fra
 
 /* And what it takes out. */
 static uint32_t excluded_of(const struct window_rows *w, const struct window_frame *f, uint32_t i,
-                            struct range *out)
+                            struct window_range *out)
 {
-    struct range frame = frame_of(w, f, i);
+    struct window_range frame = frame_of(w, f, i);
     uint32_t from = w->group_start[w->group[i]], to = w->group_start[w->group[i] + 1];
     switch (f->exclude) {
     case EXCLUDE_NOTHING: return 0;
@@ -118,42 +111,15 @@ static uint32_t excluded_of(const struct window_rows *w, const struct window_fra
 
 /* ---- aggregates ---- */
 
-static bool takes_part(const struct window_rows *w, const struct plan_window_call *c, uint32_t i)
-{
-    if (c->filter != PLAN_NO_COLUMN && (w->states[i][c->filter] != VAL_OK || !w->vals[i][c->filter].i))
-        return false;
-    for (uint32_t k = 0; k < c->arg_count; k++)
-        if (w->states[i][c->args[k]] != VAL_OK)
-            return false;
-    return true;
-}
-
-static void update(const struct window_rows *w, const struct plan_window_call *c, struct agg_state *s,
-                   struct range r, int64_t weight)
-{
-    for (uint32_t i = r.from; i < r.to; i++) {
-        union val args[AGG_ARGS_MAX];
-        if (!takes_part(w, c, i))
-            continue;
-        if (!c->arg_count) {
-            s->count += weight;
-            continue;
-        }
-        for (uint32_t k = 0; k < c->arg_count; k++)
-            args[k] = w->vals[i][c->args[k]];
-        agg_update(c->agg, s, args, weight);
-    }
-}
-
 /* The state's range becomes the frame. */
 static void slide(const struct window_rows *w, const struct plan_window_call *c, struct agg_state *s,
-                  struct range *at, struct range to)
+                  struct window_range *at, struct window_range to)
 {
     ASSERT(to.from >= at->from && to.to >= at->to);
     uint32_t gone = to.from < at->to ? to.from : at->to;
     uint32_t come = to.from > at->to ? to.from : at->to;
-    update(w, c, s, (struct range){at->from, gone}, -1);
-    update(w, c, s, (struct range){come, to.to}, 1);
+    window_update(w, c, s, (struct window_range){at->from, gone}, -1);
+    window_update(w, c, s, (struct window_range){come, to.to}, 1);
     *at = to;
 }
 
@@ -163,97 +129,105 @@ static void put_result(bool ok, bool is_null, struct window_results *out, uint32
 }
 
 static void sliding_aggregate(const struct window_rows *w, const struct plan_window_call *c,
-                              struct fn_ctx *ctx, struct window_results *out)
+                              const struct window_carry *carry, struct fn_ctx *ctx,
+                              struct window_results *out)
 {
     struct agg_state s;
-    struct range at = {0, 0}, excluded[SEGMENTS_MAX];
+    struct window_range at = {0, 0}, excluded[SEGMENTS_MAX];
     agg_state_init(&s);
-    for (uint32_t i = 0; i < w->count; i++) {
+    if (carry)
+        agg_state_copy(&s, &carry->agg);
+    for (uint32_t i = w->from; i < w->to; i++) {
         bool is_null = false;
         slide(w, c, &s, &at, frame_of(w, &c->frame, i));
         uint32_t n = excluded_of(w, &c->frame, i, excluded);
         for (uint32_t k = 0; k < n; k++)
-            update(w, c, &s, excluded[k], -1);
+            window_update(w, c, &s, excluded[k], -1);
         bool ok = agg_result(c->agg, &s, ctx, &out->v[i], &is_null);
         put_result(ok, is_null, out, i);
         for (uint32_t k = 0; k < n; k++)
-            update(w, c, &s, excluded[k], 1);
+            window_update(w, c, &s, excluded[k], 1);
     }
     agg_state_fini(&s);
 }
 
-/* Per row: bytes that order its value, equal ones by their look. */
+struct best { /* of the rows looked at, or carried */
+    bool found;
+    uint32_t at; /* its row; a carried one counts as the first */
+    struct str key;
+    union val v;
+};
+
+static void better(const struct window_rows *w, const struct plan_window_call *c, struct best *best,
+                   const struct str *keys, struct window_range r)
+{
+    for (uint32_t i = r.from; i < r.to; i++) {
+        if (!window_takes_part(w, c, i))
+            continue;
+        int order = best->found ? window_compare_keys(&keys[i], &best->key) : -1;
+        if (best->found && c->agg->kind == AGG_MAX)
+            order = -order;
+        if (order < 0)
+            *best = (struct best){true, i, keys[i], w->vals[i][c->args[0]]};
+    }
+}
+
 static struct str *value_keys(const struct window_rows *w, uint32_t column)
 {
     struct str *keys = ARENA_ARRAY(w->arena, struct str, w->count + 1);
-    struct schema one = {1, &w->schema->columns[column]};
-    struct buf b = {0};
-    for (uint32_t i = 0; i < w->count; i++) {
-        buf_reset(&b);
-        key_put(&b, one.columns->type.id, &w->vals[i][column], w->states[i][column], false, false);
-        row_encode(&b, &one, &w->vals[i][column], &w->states[i][column]);
-        keys[i] = (struct str){arena_memdup(w->arena, b.p, b.len), (uint32_t)b.len, 0};
-    }
-    buf_fini(&b);
+    uint32_t key_len;
+    for (uint32_t i = 0; i < w->count; i++)
+        keys[i] = window_value_key(w, column, i, &key_len);
     return keys;
 }
 
-/* As the ends of the ordered multiset of op_aggregate.c. */
-static int compare_keys(const struct str *a, const struct str *b)
+/* Of the frame of row i, where *best is that of the row before, whose frame was *at. */
+static void next_best(const struct window_rows *w, const struct plan_window_call *c, struct best *best,
+                      const struct str *keys, uint32_t i, struct window_range *at)
 {
-    uint32_t least = a->len < b->len ? a->len : b->len;
-    int c = memcmp(a->p, b->p, least);
-    return c ? c : (a->len > b->len) - (a->len < b->len);
-}
-
-static uint32_t better(const struct window_rows *w, const struct plan_window_call *c, const struct str *keys,
-                       uint32_t best, struct range r)
-{
-    for (uint32_t i = r.from; i < r.to; i++) {
-        if (!takes_part(w, c, i))
-            continue;
-        int order = best == w->count ? -1 : compare_keys(&keys[i], &keys[best]);
-        if (best != w->count && c->agg->kind == AGG_MAX)
-            order = -order;
-        best = order < 0 ? i : best;
+    struct window_range frame = frame_of(w, &c->frame, i), segments[SEGMENTS_MAX];
+    if (c->frame.exclude != EXCLUDE_NOTHING) {
+        uint32_t n = segments_of(w, &c->frame, i, segments);
+        best->found = false;
+        for (uint32_t k = 0; k < n; k++)
+            better(w, c, best, keys, segments[k]);
+    } else if (best->found ? best->at >= frame.from : frame.from == at->from) {
+        better(w, c, best, keys, (struct window_range){frame.from > at->to ? frame.from : at->to, frame.to});
+    } else {
+        best->found = false;
+        better(w, c, best, keys, frame);
     }
-    return best;
+    *at = frame;
 }
 
-static void extreme(const struct window_rows *w, const struct plan_window_call *c, struct window_results *out)
+static void extreme(const struct window_rows *w, const struct plan_window_call *c,
+                    const struct window_carry *carry, struct window_results *out)
 {
     const struct str *keys = value_keys(w, c->args[0]);
-    struct range at = {0, 0}, segments[SEGMENTS_MAX];
-    uint32_t best = w->count; /* none */
-    for (uint32_t i = 0; i < w->count; i++) {
-        struct range frame = frame_of(w, &c->frame, i);
-        if (c->frame.exclude != EXCLUDE_NOTHING) {
-            uint32_t n = segments_of(w, &c->frame, i, segments);
-            best = w->count;
-            for (uint32_t k = 0; k < n; k++)
-                best = better(w, c, keys, best, segments[k]);
-        } else if (best != w->count && best >= frame.from) {
-            best =
-                better(w, c, keys, best, (struct range){frame.from > at.to ? frame.from : at.to, frame.to});
-        } else {
-            best = better(w, c, keys, w->count, frame);
-        }
-        at = frame;
-        out->state[i] = best == w->count ? VAL_NULL : VAL_OK;
-        if (best != w->count)
-            out->v[i] = w->vals[best][c->args[0]];
+    struct window_range at = {0, 0};
+    struct best best = {0};
+    if (carry && carry->found) {
+        uint8_t state;
+        window_carry_value(w, c, carry, &best.key, &best.v, &state);
+        best.found = true;
+    }
+    for (uint32_t i = w->from; i < w->to; i++) {
+        next_best(w, c, &best, keys, i, &at);
+        out->state[i] = best.found ? VAL_OK : VAL_NULL;
+        out->v[i] = best.v;
     }
 }
 
 /* ---- ranks ---- */
 
-static void rank_row(const struct window_rows *w, enum window_kind kind, uint32_t i, union val *out)
+static void put_rank(const struct window_rows *w, enum window_kind kind, const struct window_carry *carry,
+                     uint32_t i, union val *out)
 {
     uint32_t g = w->group[i], start = w->group_start[g], end = w->group_start[g + 1];
     switch (kind) {
-    case WINDOW_ROW_NUMBER: out->i = (int64_t)i + 1; return;
-    case WINDOW_RANK: out->i = (int64_t)start + 1; return;
-    case WINDOW_DENSE_RANK: out->i = (int64_t)g + 1; return;
+    case WINDOW_ROW_NUMBER: out->i = w->place + i + 1; return;
+    case WINDOW_RANK: out->i = w->place + start + 1; return;
+    case WINDOW_DENSE_RANK: out->i = (carry ? carry->groups : 0) + g + 1; return;
     case WINDOW_PERCENT_RANK: out->f = w->count > 1 ? (double)start / (double)(w->count - 1) : 0; return;
     default: out->f = (double)end / (double)w->count; return; /* WINDOW_CUME_DIST */
     }
@@ -301,7 +275,7 @@ static void neighbour(const struct window_rows *w, const struct plan_window_call
         take(w, i, c->args[2], out, i);
 }
 
-static void nth(const struct window_rows *w, const struct range *segments, uint32_t n, int64_t skip,
+static void nth(const struct window_rows *w, const struct window_range *segments, uint32_t n, int64_t skip,
                 uint32_t column, struct window_results *out, uint32_t i)
 {
     out->state[i] = VAL_NULL;
@@ -318,7 +292,7 @@ static void nth(const struct window_rows *w, const struct range *segments, uint3
 static void value_of_frame(const struct window_rows *w, const struct plan_window_call *c, struct fn_ctx *ctx,
                            uint32_t i, struct window_results *out)
 {
-    struct range segments[SEGMENTS_MAX];
+    struct window_range segments[SEGMENTS_MAX];
     uint32_t n = segments_of(w, &c->frame, i, segments);
     out->state[i] = VAL_NULL;
     if (c->kind == WINDOW_FIRST_VALUE) {
@@ -336,40 +310,47 @@ static void value_of_frame(const struct window_rows *w, const struct plan_window
     }
 }
 
-static void compute(const struct window_rows *w, const struct plan_window_call *call, struct fn_ctx *ctx,
-                    struct window_results *out)
+static void first_carried(const struct window_rows *w, const struct plan_window_call *c,
+                          const struct window_carry *carry, struct window_results *out)
 {
+    struct str key;
+    union val v;
+    uint8_t state;
+    window_carry_value(w, c, carry, &key, &v, &state);
+    for (uint32_t i = w->from; i < w->to; i++) {
+        out->v[i] = v;
+        out->state[i] = state;
+    }
+}
+
+void window_compute(struct window_rows *w, const struct plan_window_call *call,
+                    const struct window_carry *carry, struct fn_ctx *ctx, struct window_results *out)
+{
+    if (frame_has_range_offset(&call->frame))
+        window_ranges(w, &call->frame, ctx);
     if (call->kind == WINDOW_AGGREGATE && call->agg->ordered) {
-        extreme(w, call, out);
+        extreme(w, call, carry, out);
         return;
     }
     if (call->kind == WINDOW_AGGREGATE) {
-        sliding_aggregate(w, call, ctx, out);
+        sliding_aggregate(w, call, carry, ctx, out);
         return;
     }
     if (call->kind == WINDOW_NTILE) {
         ntile(w, call, ctx, out);
         return;
     }
-    for (uint32_t i = 0; i < w->count; i++) {
+    if (call->kind == WINDOW_FIRST_VALUE && carry && carry->found) {
+        first_carried(w, call, carry, out);
+        return;
+    }
+    for (uint32_t i = w->from; i < w->to; i++) {
         out->state[i] = VAL_OK;
         if (call->kind < WINDOW_NTILE)
-            rank_row(w, call->kind, i, &out->v[i]);
+            put_rank(w, call->kind, carry, i, &out->v[i]);
         else if (call->kind <= WINDOW_LEAD)
             neighbour(w, call, i, out);
         else
             value_of_frame(w, call, ctx, i, out);
     }
-}
-
-void window_compute(struct window_rows *w, const struct plan_window_call *call, struct fn_ctx *ctx,
-                    struct window_results *out)
-{
-    bool has_ranges = frame_has_range_offset(&call->frame);
-    if (has_ranges)
-        window_ranges(w, &call->frame, ctx);
-    compute(w, call, ctx, out);
-    for (uint32_t i = 0; has_ranges && i < w->count; i++)
-        if (w->ranges[w->group[i]].failed)
-            out->state[i] = VAL_ERROR;
 }

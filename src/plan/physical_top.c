@@ -93,8 +93,12 @@ struct port physical_window(struct planner *p, struct rel *r)
     for (uint32_t i = 0; i < calls; i++) {
         const struct rel_window_call *c = &r->u.window.calls[i];
         struct plan_window_call *out = &n.u.window.calls[i];
-        *out = (struct plan_window_call){
-            .kind = c->kind, .agg = c->agg, .arg_count = c->arg_count, .frame = c->frame};
+        *out = (struct plan_window_call){.kind = c->kind,
+                                         .agg = c->agg,
+                                         .arg_count = c->arg_count,
+                                         .frame = c->frame,
+                                         .has_offset = c->has_offset,
+                                         .offset = c->offset};
         for (uint32_t k = 0; k < c->arg_count; k++)
             out->args[k] = port_column(&in, c->args[k]);
         out->filter = c->filter == REL_NO_ATTR ? PLAN_NO_COLUMN : port_column(&in, c->filter);

@@ -74,6 +74,8 @@ struct plan_window_call {
     uint32_t arg_count;
     uint32_t args[WINDOW_ARGS_MAX], filter; /* columns; filter may be PLAN_NO_COLUMN */
     struct window_frame frame;
+    bool has_offset; /* lag, lead: the offset is a constant, ... */
+    int64_t offset;  /* ... this one */
 };
 
 struct plan_node {

@@ -434,6 +434,9 @@ static struct rel_window_call call_of(struct placing *p, const struct targets *t
     for (uint32_t i = 0; i < w->arg_count; i++)
         c.args[i] = attr_of(p, t->exprs[w->first + i]);
     c.filter = w->filter ? attr_of(p, t->exprs[w->first + w->arg_count]) : REL_NO_ATTR;
+    const struct expr *offset = w->arg_count > 1 ? t->exprs[w->first + 1] : NULL;
+    c.has_offset = !offset || (offset->kind == EX_CONST && !offset->u.konst.is_null);
+    c.offset = offset && c.has_offset ? offset->u.konst.v.i : 1;
     return c;
 }
 

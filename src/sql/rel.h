@@ -64,6 +64,8 @@ struct rel_window_call {
     uint32_t arg_count;
     uint32_t args[WINDOW_ARGS_MAX], filter; /* attributes; filter may be REL_NO_ATTR */
     struct window_frame frame;
+    bool has_offset; /* lag, lead: the offset is a constant, ... */
+    int64_t offset;  /* ... this one */
 };
 struct rel_order { /* one column of an ORDER BY */
     uint32_t attr;

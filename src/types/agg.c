@@ -191,6 +191,41 @@ void agg_state_fini(struct agg_state *s)
     *s = (struct agg_state){0};
 }
 
+static void *memory_copy(const void *p, size_t size_bytes)
+{
+    void *copy = xmalloc(size_bytes);
+    memcpy(copy, p, size_bytes);
+    return copy;
+}
+
+static void *numeric_ext_copy(const struct numeric_ext *from)
+{
+    struct numeric_ext *x = memory_copy(from, sizeof *from);
+    if (from->sum)
+        x->sum = mpd_qncopy(from->sum);
+    ASSERT(!from->sum || x->sum);
+    if (from->scale_cap)
+        x->scales = memory_copy(from->scales, from->scale_cap * sizeof *from->scales);
+    return x;
+}
+
+void agg_state_copy(struct agg_state *to, const struct agg_state *from)
+{
+    const enum ext_kind *kind = from->ext;
+    *to = *from;
+    if (!kind)
+        return;
+    ASSERT(*kind < EXT_MOMENTS);
+    if (*kind == EXT_NUMERIC) {
+        to->ext = numeric_ext_copy(from->ext);
+    } else if (*kind == EXT_FLOAT) {
+        struct float_ext *x = to->ext = memory_copy(from->ext, sizeof *x);
+        x->wide = x->wide ? memory_copy(x->wide, sizeof *x->wide) : NULL;
+    } else {
+        to->ext = memory_copy(from->ext, agg_state_ext_bytes(from));
+    }
+}
+
 size_t agg_state_ext_bytes(const struct agg_state *s)
 {
     const enum ext_kind *kind = s->ext;

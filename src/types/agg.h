@@ -104,6 +104,8 @@ struct agg_state {
 };
 void agg_state_init(struct agg_state *s);
 void agg_state_fini(struct agg_state *s);
+/* A state of its own with the same values; not of variances, covariances and regressions. */
+void agg_state_copy(struct agg_state *to, const struct agg_state *from);
 size_t agg_state_ext_bytes(const struct agg_state *s);
 /* v: the arguments, none of them NULL. For AGG_COUNT* only s->count changes. */
 void agg_update(const struct agg *a, struct agg_state *s, const union val *v, int64_t weight);

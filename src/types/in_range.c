@@ -69,21 +69,26 @@ static bool float_in_range(double v, double base, double offset, bool sub, bool 
     return less ? v <= sum : v >= sum;
 }
 
+/* The sum is out of range: sub tells on which side. */
+static bool beyond(struct fn_ctx *ctx, bool v_highest, bool v_lowest, bool sub, bool less)
+{
+    ctx->error = FN_OK;
+    return v_highest ? !less : v_lowest ? less : sub != less;
+}
+
 static bool numeric_in_range(struct fn_ctx *ctx, const struct num *v, const struct num *base,
-                             const struct num *offset, bool sub, bool less, bool *out)
+                             const struct num *offset, bool sub, bool less)
 {
     struct num sum;
     if (v->kind == NUM_NAN)
-        *out = base->kind == NUM_NAN || !less;
-    else if (base->kind == NUM_NAN)
-        *out = less;
-    else if (offset->kind == NUM_PINF && base->kind == (sub ? NUM_PINF : NUM_NINF))
-        *out = true;
-    else if (!(sub ? num_sub : num_add)(ctx, base, offset, &sum))
-        return false;
-    else
-        *out = ordered(num_cmp(v, &sum), less);
-    return true;
+        return base->kind == NUM_NAN || !less;
+    if (base->kind == NUM_NAN)
+        return less;
+    if (offset->kind == NUM_PINF && base->kind == (sub ? NUM_PINF : NUM_NINF))
+        return true;
+    if (!(sub ? num_sub : num_add)(ctx, base, offset, &sum))
+        return beyond(ctx, v->kind == NUM_PINF, v->kind == NUM_NINF, sub, less);
+    return ordered(num_cmp(v, &sum), less);
 }
 
 static struct interval negated(const struct interval *iv)
@@ -93,52 +98,57 @@ static struct interval negated(const struct interval *iv)
 }
 
 static bool timestamp_in_range(struct fn_ctx *ctx, int64_t v, int64_t base, const struct interval *offset,
-                               bool with_zone, bool sub, bool less, bool *out)
+                               bool with_zone, bool sub, bool less)
 {
     struct interval iv = sub ? negated(offset) : *offset;
     int64_t sum;
     if (!ts_add_interval(ctx, base, &iv, with_zone, ctx->zone, &sum))
-        return false;
-    *out = ordered((v > sum) - (v < sum), less);
-    return true;
+        return beyond(ctx, v == TS_INFINITY, v == TS_NEG_INFINITY, sub, less);
+    return ordered((v > sum) - (v < sum), less);
 }
 
-static bool date_value_in_range(struct fn_ctx *ctx, int64_t v, int64_t base, const struct interval *offset,
-                                bool sub, bool less, bool *out)
+/* Dates go further than timestamps; out there a month has 30 days. */
+static bool date_in_range_of(struct fn_ctx *ctx, int64_t v, int64_t base, const struct interval *offset,
+                             bool sub, bool less)
 {
     int v_overflow = 0, base_overflow = 0;
     int64_t v_ts = date_to_ts(v, &v_overflow), base_ts = date_to_ts(base, &base_overflow);
-    if (v_overflow || base_overflow)
-        return fn_fail(ctx, FN_DATETIME_RANGE, "date out of range for timestamp");
-    return timestamp_in_range(ctx, v_ts, base_ts, offset, false, sub, less, out);
+    if (!v_overflow && !base_overflow)
+        return timestamp_in_range(ctx, v_ts, base_ts, offset, false, sub, less);
+    if (v == DATE_INFINITY || v == DATE_NEG_INFINITY)
+        return (v == DATE_INFINITY) != less;
+    if (base == DATE_INFINITY || base == DATE_NEG_INFINITY)
+        return (base == DATE_INFINITY) == less;
+    __int128 sum = (__int128)base * USECS_PER_DAY + (sub ? -1 : 1) * interval_span(offset);
+    __int128 there = (__int128)v * USECS_PER_DAY;
+    return ordered((there > sum) - (there < sum), less);
 }
 
 static bool interval_in_range(struct fn_ctx *ctx, const struct interval *v, const struct interval *base,
-                              const struct interval *offset, bool sub, bool less, bool *out)
+                              const struct interval *offset, bool sub, bool less)
 {
     struct interval iv = sub ? negated(offset) : *offset, sum;
     if (__builtin_add_overflow(base->usecs, iv.usecs, &sum.usecs) ||
         __builtin_add_overflow(base->days, iv.days, &sum.days) ||
         __builtin_add_overflow(base->months, iv.months, &sum.months))
-        return interval_out_of_range(ctx);
+        return beyond(ctx, false, false, sub, less);
     __int128 a = interval_span(v), b = interval_span(&sum);
-    *out = ordered((a > b) - (a < b), less);
-    return true;
+    return ordered((a > b) - (a < b), less);
 }
 
 bool in_range(struct fn_ctx *ctx, enum type_id column, const union val *v, const union val *base,
-              const union val *offset, bool sub, bool less, bool *out)
+              const union val *offset, bool sub, bool less)
 {
     switch (column) {
     case T_FLOAT4:
-    case T_FLOAT8: *out = float_in_range(v->f, base->f, offset->f, sub, less); return true;
-    case T_NUMERIC: return numeric_in_range(ctx, &v->n, &base->n, &offset->n, sub, less, out);
-    case T_DATE: return date_value_in_range(ctx, v->i, base->i, &offset->iv, sub, less, out);
-    case T_TIME: *out = int_in_range(v->i, base->i, offset->iv.usecs, sub, less); return true;
+    case T_FLOAT8: return float_in_range(v->f, base->f, offset->f, sub, less);
+    case T_NUMERIC: return numeric_in_range(ctx, &v->n, &base->n, &offset->n, sub, less);
+    case T_DATE: return date_in_range_of(ctx, v->i, base->i, &offset->iv, sub, less);
+    case T_TIME: return int_in_range(v->i, base->i, offset->iv.usecs, sub, less);
     case T_TIMESTAMP:
     case T_TIMESTAMPTZ:
-        return timestamp_in_range(ctx, v->i, base->i, &offset->iv, column == T_TIMESTAMPTZ, sub, less, out);
-    case T_INTERVAL: return interval_in_range(ctx, &v->iv, &base->iv, &offset->iv, sub, less, out);
-    default: *out = int_in_range(v->i, base->i, offset->i, sub, less); return true;
+        return timestamp_in_range(ctx, v->i, base->i, &offset->iv, column == T_TIMESTAMPTZ, sub, less);
+    case T_INTERVAL: return interval_in_range(ctx, &v->iv, &base->iv, &offset->iv, sub, less);
+    default: return int_in_range(v->i, base->i, offset->i, sub, less);
     }
 }

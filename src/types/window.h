@@ -48,9 +48,10 @@ enum type_id range_offset_type(enum type_id column);
 bool range_offset_is_valid(enum type_id column, const union val *offset); /* neither negative nor NaN */
 /* A row before another has no frame that begins, or ends, later: no months, no signs that differ. */
 bool range_offset_is_monotone(enum type_id column, const union val *offset);
-/* *out: v <= base +/- offset (less), or v >= it; minus if sub. False after fn_fail: the bound is out of range. */
+/* v <= base +/- offset (less), or v >= it; minus if sub. A sum out of the type's range is beyond all finite values (PostgreSQL
+ * fails for some of those). ctx: for memory alone. */
 bool in_range(struct fn_ctx *ctx, enum type_id column, const union val *v, const union val *base,
-              const union val *offset, bool sub, bool less, bool *out);
+              const union val *offset, bool sub, bool less);
 #define WINDOW_ARGS_MAX 3 /* lag(value, offset, default) */
 
 #endif

@@ -27,6 +27,64 @@ static const char *const queries[] = {
     " last_value(y) OVER (PARTITION BY k) AS b, 12 / sum(y) OVER (PARTITION BY k) AS c",
 };
 
+/* Each follows changes in its own way: around them, from a checkpoint on until it settles or not, or as a whole. */
+static const char *const frames[] = {
+    "row_number() OVER (PARTITION BY k ORDER BY x) AS a",
+    "row_number() OVER (ORDER BY x DESC, y) AS a, lag(x) OVER (ORDER BY x DESC, y) AS b",
+    "rank() OVER (PARTITION BY k ORDER BY x) AS a",
+    "dense_rank() OVER (PARTITION BY k ORDER BY x, y) AS a, rank() OVER (PARTITION BY k ORDER BY x, y) AS b",
+    "lag(y, 3, 77) OVER (PARTITION BY k ORDER BY x) AS a, lead(x, 2) OVER (PARTITION BY k ORDER BY x) AS b",
+    "lag(x, -2) OVER (ORDER BY y) AS a, lead(y, 0) OVER (ORDER BY y) AS b, lead(x, NULL) OVER (ORDER BY y) "
+    "AS "
+    "c",
+    "sum(y) OVER (PARTITION BY k ORDER BY x ROWS BETWEEN 3 PRECEDING AND 2 FOLLOWING) AS a",
+    "count(y) OVER (ORDER BY x ROWS BETWEEN 5 PRECEDING AND 2 PRECEDING) AS a",
+    "max(y) OVER (ORDER BY x ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING) AS a",
+    "min(y) OVER (ORDER BY x ROWS BETWEEN 9 PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW) AS a",
+    "sum(y) OVER (ORDER BY x ROWS BETWEEN 2 PRECEDING AND 2 FOLLOWING EXCLUDE GROUP) AS a",
+    "sum(x) OVER (ORDER BY x ROWS BETWEEN 2 PRECEDING AND 2 FOLLOWING EXCLUDE TIES) AS a",
+    "sum(y) OVER (PARTITION BY k ORDER BY x) AS a",
+    "sum(y / 3.0) OVER (ORDER BY x, y ROWS UNBOUNDED PRECEDING) AS a, avg(x) OVER (ORDER BY x, y) AS b",
+    "sum(y::float8 / 7) OVER (PARTITION BY k ORDER BY x ROWS UNBOUNDED PRECEDING) AS a",
+    "min(y) OVER (PARTITION BY k ORDER BY x) AS a",
+    "max(x) FILTER (WHERE y = 2) OVER (ORDER BY x) AS a",
+    "max(y) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 2 FOLLOWING) AS a, row_number() OVER "
+    "(ORDER "
+    "BY x) AS b",
+    "min(x + y) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 4 PRECEDING) AS a",
+    "count(*) OVER (ORDER BY x RANGE UNBOUNDED PRECEDING) AS a, bool_and(y > 0) OVER (ORDER BY x) AS b",
+    "count(y) FILTER (WHERE y > 1) OVER (PARTITION BY k ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 3 "
+    "PRECEDING) AS a",
+    "sum(y) OVER (ORDER BY x RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE TIES) AS a",
+    "sum(y) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) AS a",
+    "bit_xor(x) OVER (ORDER BY x, y) AS a, stddev_pop(y) OVER (ORDER BY x) AS b",
+    "sum(y) OVER (PARTITION BY k ORDER BY x GROUPS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS a",
+    "min(y) OVER (ORDER BY x GROUPS BETWEEN 3 PRECEDING AND 1 PRECEDING) AS a",
+    "sum(x) OVER (ORDER BY x GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS a",
+    "count(*) OVER (ORDER BY x GROUPS BETWEEN 1 FOLLOWING AND 2 FOLLOWING EXCLUDE TIES) AS a",
+    "sum(y) OVER (PARTITION BY k ORDER BY x RANGE BETWEEN 3 PRECEDING AND 2 FOLLOWING) AS a",
+    "max(y) OVER (ORDER BY x DESC RANGE BETWEEN 4 PRECEDING AND 1 PRECEDING) AS a",
+    "count(*) OVER (ORDER BY x NULLS FIRST RANGE BETWEEN 1 FOLLOWING AND 5 FOLLOWING EXCLUDE GROUP) AS a",
+    "sum(x) OVER (ORDER BY x RANGE BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS a",
+    "min(y) OVER (ORDER BY x DESC NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND 3 FOLLOWING) AS a",
+    "count(y) OVER (ORDER BY date '2024-01-01' + x RANGE BETWEEN '2 days' PRECEDING AND CURRENT ROW) AS a",
+    "sum(y) OVER (ORDER BY date '2024-01-01' + x RANGE BETWEEN '1 month' PRECEDING AND '3 days' FOLLOWING) "
+    "AS "
+    "a",
+    "first_value(y) OVER (PARTITION BY k ORDER BY x) AS a, last_value(y) OVER (PARTITION BY k ORDER BY x) AS "
+    "b",
+    "first_value(y) OVER (ORDER BY x ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS a, last_value(x) OVER "
+    "(ORDER "
+    "BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 3 PRECEDING) AS b",
+    "first_value(x) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 3 PRECEDING) AS a, last_value(y) "
+    "OVER (ORDER BY x RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS b",
+    "sum(y) OVER (ORDER BY x ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS a, ntile(7) OVER (ORDER BY "
+    "x) AS b, nth_value(y, 3) OVER (ORDER BY x) AS c",
+    "sum(100000000 * y) OVER (ORDER BY x) / (sum(y) OVER (ORDER BY x)) AS a, cume_dist() OVER (ORDER BY x) "
+    "AS "
+    "b",
+};
+
 #define ROWS_MAX 4096
 static char rows[ROWS_MAX][32];
 static uint32_t row_count;
@@ -47,17 +105,19 @@ static const char *value(uint32_t below)
     return out;
 }
 
+static uint32_t rows_aim = 40, x_below = 6; /* how many rows there are at last; values of x */
+
 /* A row that comes and one that goes may be fed in either order, and taken back before it was given. */
 static void change(struct rig *rig)
 {
     char row[32];
-    if (row_count && rnd(100) < (row_count > 40 ? 60 : 40)) {
+    if (row_count && rnd(100) < (row_count > rows_aim ? 60 : row_count > rows_aim / 2 ? 45 : 10)) {
         uint32_t at = rnd(row_count);
         feed(rig, "l", -1, rows[at]);
         memmove(rows[at], rows[--row_count], sizeof rows[at]);
         return;
     }
-    snprintf(row, sizeof row, "%s|%s|%s", value(3), value(6), value(4));
+    snprintf(row, sizeof row, "%s|%s|%s", value(rows_aim > 100 ? 1 : 3), value(x_below), value(4));
     if (rnd(4) == 0) { /* comes twice, one of them never was */
         feed(rig, "l", -1, row);
         feed(rig, "l", 2, row);
@@ -98,6 +158,34 @@ static void random_changes(void)
             rig_close(&rig);
             free(sql);
         }
+}
+
+/* Few changes in partitions that are large to them. */
+static void changes_in_large_partitions(void)
+{
+    rows_aim = 500;
+    for (size_t q = 0; q < ARRAY_COUNT(frames); q++) {
+        struct rig rig;
+        char *sql = NULL;
+        random_state = 977 + q;
+        row_count = 0;
+        x_below = q % 3 == 0 ? 12 : 150;
+        CHECK(asprintf(&sql, "CREATE VIEW v AS SELECT k, x, y, %s FROM t.l;", frames[q]) > 0);
+        rig_open(&rig, tables, 1, sql, "v");
+        while (row_count < rows_aim)
+            change(&rig);
+        step(&rig, 0);
+        for (int epoch = 0; epoch < 25; epoch++) {
+            for (uint32_t i = rnd(10) ? rnd(3) + 1 : rnd(60) + 1; i > 0; i--)
+                change(&rig);
+            step(&rig, 0);
+            compare_with_fresh(&rig, sql);
+        }
+        rig_close(&rig);
+        free(sql);
+    }
+    rows_aim = 40;
+    x_below = 6;
 }
 
 static void numbers_shift(void)
@@ -144,6 +232,7 @@ static void failing_rows(void)
 int main(void)
 {
     RUN(random_changes);
+    RUN(changes_in_large_partitions);
     RUN(numbers_shift);
     RUN(failing_rows);
     TEST_END();
