@@ -21,6 +21,7 @@
 #include "types/array.h"
 #include "types/numeric.h"
 #include "types/regex.h"
+#include "types/set_fn.h"
 #include "types/sql_doc.h"
 #include "sql/rel.h"
 
@@ -56,6 +57,8 @@ static const struct limit configuration_limits[] = {
     LIMIT(REGEX_STATES_MAX, COUNT, "states of a compiled regular expression; more is too complex"),
     LIMIT(REGEX_STEPS_MAX, COUNT,
           "states that one search of a regular expression visits; more is an error of the row"),
+    LIMIT(SET_ROWS_MAX, COUNT,
+          "rows that a set-returning function yields for one row; more is an error of the row"),
     LIMIT(COLUMNS_MAX, COUNT, "columns of a table or view"),
     LIMIT(NUM_DIGITS_MAX, COUNT,
           "digits of a numeric before its point, as in PostgreSQL; more is an error of the row"),

@@ -127,7 +127,7 @@ int64_t op_temporal_due(const struct op *op);
 void op_exchange_receive(struct op *op, const struct batch *b);
 
 extern const struct op_class op_class_table, op_class_filter, op_class_map, op_class_join, op_class_aggregate,
-    op_class_temporal, op_class_top, op_class_expand, op_class_window, op_class_values, op_class_union,
-    op_class_set, op_class_exchange, op_class_view;
+    op_class_temporal, op_class_top, op_class_flatmap, op_class_expand, op_class_window, op_class_values,
+    op_class_union, op_class_set, op_class_exchange, op_class_view;
 
 #endif

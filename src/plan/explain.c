@@ -245,6 +245,22 @@ static void put_window(struct buf *b, const struct plan_node *n)
     }
 }
 
+static void put_flatmap(struct buf *b, const struct plan_node *n)
+{
+    const struct schema *in = &n->inputs[0]->schema;
+    uint32_t at = in->column_count;
+    for (uint32_t i = 0; i < n->u.flatmap.call_count; i++) {
+        const struct plan_set_call *c = &n->u.flatmap.calls[i];
+        buf_printf(b, "%s%s", i ? ", " : " ", c->fn->fn.name);
+        put_columns(b, in, c->arg_count, c->args);
+        buf_put_str(b, " AS ");
+        for (uint32_t k = 0; k < c->column_count; k++)
+            buf_printf(b, "%s%s", k ? ", " : "", n->schema.columns[at++].name);
+    }
+    buf_put_str(b, n->u.flatmap.ordinality ? " with ordinality" : "");
+    buf_put_str(b, n->u.flatmap.keeps_empty ? " or NULL" : "");
+}
+
 static void put_table(struct buf *b, const struct table_def *t)
 {
     buf_printf(b, " %s.%s", t->source, t->name);
@@ -322,6 +338,7 @@ static void put_node(struct buf *b, const struct plan_node *n)
         return;
     case PLAN_TOP: put_top(b, n); return;
     case PLAN_EXPAND: put_expand(b, n); return;
+    case PLAN_FLATMAP: put_flatmap(b, n); return;
     case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE: put_exchange(b, n); return;
     case PLAN_VIEW: put_view(b, n->u.view); return;

@@ -266,6 +266,33 @@ static void hash_window(struct planner *p, struct buf *b, const struct plan_node
     }
 }
 
+static void hash_flatmap(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    uint32_t own = n->inputs[0]->schema.column_count;
+    memcpy(info->column_hash, in->column_hash, own * sizeof(uint64_t));
+    buf_printf(b, "flatmap %d %d", n->u.flatmap.ordinality, n->u.flatmap.keeps_empty);
+    put_hash(b, in->row_hash);
+    for (uint32_t i = 0; i < n->u.flatmap.call_count; i++) {
+        const struct plan_set_call *c = &n->u.flatmap.calls[i];
+        buf_printf(b, " %s", c->fn->fn.name);
+        for (uint32_t k = 0; k < c->arg_count; k++) {
+            put_hash(b, in->column_hash[c->args[k]]);
+            put_type(b, n->schema.columns[c->args[k]].type);
+        }
+        for (uint32_t k = 0; k < c->column_count; k++) {
+            put_type(b, c->types[k]);
+            buf_printf(b, " %s", c->fn->flags & SET_RECORD ? c->names[k] : "");
+        }
+    }
+    info->row_hash = finish(b);
+    for (uint32_t i = own; i < n->schema.column_count; i++) {
+        put_hash(b, info->row_hash);
+        buf_printf(b, " flatmap column %u", (unsigned)(i - own));
+        info->column_hash[i] = finish(b);
+    }
+}
+
 static void hash_union(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
 {
     buf_put_str(b, "union all");
@@ -326,6 +353,7 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_AGGREGATE: hash_aggregate(p, &b, n, info); break;
     case PLAN_TOP: hash_top(p, &b, n, info); break;
     case PLAN_EXPAND: hash_expand(p, &b, n, info); break;
+    case PLAN_FLATMAP: hash_flatmap(p, &b, n, info); break;
     case PLAN_WINDOW: hash_window(p, &b, n, info); break;
     case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
     case PLAN_SET: hash_set(p, &b, n, info); break;

@@ -86,6 +86,19 @@ static void put_window(struct buf *b, const struct plan_node *n)
     }
 }
 
+static void put_flatmap(struct buf *b, const struct plan_node *n)
+{
+    buf_printf(b, " %d/%d", n->u.flatmap.ordinality, n->u.flatmap.keeps_empty);
+    for (uint32_t i = 0; i < n->u.flatmap.call_count; i++) {
+        const struct plan_set_call *c = &n->u.flatmap.calls[i];
+        buf_printf(b, " %s", c->fn->fn.name);
+        put_u32s(b, "a", c->arg_count, c->args);
+        for (uint32_t k = 0; k < c->column_count; k++)
+            buf_printf(b, " %s/%d:%zu:%s", type_info(c->types[k].id)->pg_name, (int)c->types[k].typmod,
+                       strlen(c->names[k]), c->names[k]);
+    }
+}
+
 static void put_parameters(struct buf *b, const struct plan_node *n)
 {
     switch (n->kind) {
@@ -128,6 +141,7 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
     case PLAN_SET: buf_printf(b, " %d %d", (int)n->u.set.kind, n->u.set.all); return;
     case PLAN_TOP: put_top(b, n); return;
     case PLAN_EXPAND: put_expand(b, n); return;
+    case PLAN_FLATMAP: put_flatmap(b, n); return;
     case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE:
         buf_put_str(b, n->u.exchange.everywhere ? " everywhere" : "");

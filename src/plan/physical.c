@@ -399,6 +399,61 @@ static struct port physical_expand(struct planner *p, struct rel *r)
     return (struct port){node_get(p, n), attrs};
 }
 
+/* ---- set-returning functions ---- */
+
+static struct plan_set_call *port_set_calls(struct planner *p, const struct port *in, const struct rel *r)
+{
+    struct plan_set_call *calls = ARENA_ARRAY(p->arena, struct plan_set_call, r->u.flatmap.call_count + 1);
+    for (uint32_t i = 0; i < r->u.flatmap.call_count; i++) {
+        const struct rel_set_call *c = &r->u.flatmap.calls[i];
+        calls[i] = (struct plan_set_call){.fn = c->fn,
+                                          .arg_count = c->arg_count,
+                                          .column_count = c->column_count,
+                                          .types = c->types,
+                                          .names = c->names,
+                                          .args = port_columns(p, in, c->arg_count, c->args)};
+    }
+    return calls;
+}
+
+/* Alone, a call that never yields a NULL is never padded with one. */
+static void put_flatmap_schema(struct planner *p, struct plan_node *n, const struct rel *r,
+                               const struct schema *in)
+{
+    bool never_null = r->u.flatmap.call_count == 1 && !r->u.flatmap.keeps_empty &&
+                      (r->u.flatmap.calls[0].fn->flags & SET_NOT_NULL);
+    n->schema.column_count = r->attr_count;
+    n->schema.columns = ARENA_ARRAY(p->arena, struct column, r->attr_count + 1);
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        const struct attr *a = &p->s->attrs[r->attrs[i]];
+        bool numbers = r->u.flatmap.ordinality && i + 1 == r->attr_count && !r->u.flatmap.keeps_empty;
+        n->schema.columns[i] =
+            i < in->column_count
+                ? in->columns[i]
+                : (struct column){.name = a->name, .type = a->type, .not_null = never_null || numbers};
+    }
+}
+
+static struct port physical_flatmap(struct planner *p, struct rel *r)
+{
+    struct port in = physical(p, r->inputs[0]);
+    uint32_t own = in.node->schema.column_count, made = r->u.flatmap.made_count;
+    struct plan_node n = {.kind = PLAN_FLATMAP, .input_count = 1};
+    n.inputs = ARENA_ARRAY(p->arena, struct plan_node *, 1);
+    n.inputs[0] = in.node;
+    n.u.flatmap.call_count = r->u.flatmap.call_count;
+    n.u.flatmap.calls = port_set_calls(p, &in, r);
+    n.u.flatmap.ordinality = r->u.flatmap.ordinality;
+    n.u.flatmap.keeps_empty = r->u.flatmap.keeps_empty;
+    struct rel shape = *r; /* the input may have its columns in another order, or more */
+    shape.attr_count = own + made;
+    shape.attrs = ARENA_ARRAY(p->arena, uint32_t, own + made + 1);
+    memcpy(shape.attrs, in.attrs, own * sizeof(*shape.attrs));
+    memcpy(shape.attrs + own, r->attrs + r->attr_count - made, made * sizeof(*shape.attrs));
+    put_flatmap_schema(p, &n, &shape, &in.node->schema);
+    return (struct port){node_get(p, n), shape.attrs};
+}
+
 /* ---- unions ---- */
 
 static struct port physical_union(struct planner *p, struct rel *r)
@@ -430,6 +485,7 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_JOIN: return physical_join(p, r);
     case REL_APPLY: break; /* unnested by the binder */
     case REL_TOP: return physical_top(p, r);
+    case REL_FLATMAP: return physical_flatmap(p, r);
     case REL_WINDOW: return physical_window(p, r);
     case REL_EXPAND: return physical_expand(p, r);
     case REL_AGGREGATE: return physical_aggregate(p, r);

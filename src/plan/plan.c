@@ -24,6 +24,7 @@ const char *plan_kind_name(enum plan_kind kind)
         [PLAN_WINDOW] = "window",
         [PLAN_VALUES] = "values",
         [PLAN_EXPAND] = "expand",
+        [PLAN_FLATMAP] = "flatmap",
     };
     return names[kind];
 }

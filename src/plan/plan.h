@@ -12,6 +12,7 @@
 #include "data/table.h"
 #include "plan/expr.h"
 #include "types/agg.h"
+#include "types/set_fn.h"
 #include "types/window.h"
 
 enum plan_kind {
@@ -23,8 +24,9 @@ enum plan_kind {
     PLAN_JOIN,
     PLAN_EXPAND,    /* each row once for every grouping set */
     PLAN_AGGREGATE, /* also SELECT DISTINCT: every column a key, no calls */
-    PLAN_WINDOW,    /* the input's columns ++ window functions */
-    PLAN_TOP,       /* of each partition the rows at some places of its order; the input's columns */
+    PLAN_FLATMAP, /* the input's columns ++ those of set-returning functions: none, one or many rows for each */
+    PLAN_WINDOW, /* the input's columns ++ window functions */
+    PLAN_TOP,    /* of each partition the rows at some places of its order; the input's columns */
     PLAN_UNION_ALL,
     PLAN_SET,      /* INTERSECT and EXCEPT [ALL] of inputs[0] and inputs[1], which have the same columns */
     PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
@@ -76,6 +78,14 @@ struct plan_window_call {
     struct window_frame frame;
     bool has_offset; /* lag, lead: the offset is a constant, ... */
     int64_t offset;  /* ... this one */
+};
+
+struct plan_set_call { /* one set-returning function of a PLAN_FLATMAP */
+    const struct set_fn *fn;
+    uint32_t arg_count, column_count;
+    const uint32_t *args; /* columns */
+    const struct type *types;
+    const char *const *names;
 };
 
 struct plan_node {
@@ -135,6 +145,12 @@ struct plan_node {
             enum set_kind kind;
             bool all;
         } set;
+        struct { /* PLAN_FLATMAP: as many rows as the longest call yields, the others padded with NULLs */
+            uint32_t call_count;
+            const struct plan_set_call *calls;
+            bool ordinality;  /* a last column numbers the rows */
+            bool keeps_empty; /* where no call yields a row there is one with NULLs */
+        } flatmap;
         struct
         { /* PLAN_WINDOW: rows that the order leaves equal are peers, and stand by all columns in turn */
             uint32_t partition_count, order_count;

@@ -231,6 +231,38 @@ static void derive_top(struct planner *p, const struct plan_node *n, struct node
         put_key(info, list_of(p, n->u.top.partition_count, n->u.top.partition));
 }
 
+/* ---- set-returning functions ---- */
+
+/* A column more in every key. */
+static void put_longer_keys(struct planner *p, const struct plan_node *n, struct node_info *info,
+                            uint32_t column)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    for (uint32_t i = 0; i < in->key_count; i++) {
+        const struct collist *key = &in->keys[i];
+        struct collist longer = {key->count + 1, ARENA_ARRAY(p->arena, struct colset, key->count + 1)};
+        memcpy(longer.sets, key->sets, key->count * sizeof(*key->sets));
+        longer.sets[key->count] = single(p, column);
+        put_key(info, longer);
+    }
+}
+
+/* An input row stands in many rows, which the ordinality tells apart, or values that differ. */
+static void derive_flatmap(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    const struct node_info *in = node_info(p, n->inputs[0]);
+    const struct plan_set_call *only = n->u.flatmap.call_count == 1 ? &n->u.flatmap.calls[0] : NULL;
+    info->is_partitioned = in->is_partitioned;
+    info->part = in->part;
+    if (only && (only->fn->flags & SET_AT_MOST_ONE))
+        for (uint32_t i = 0; i < in->key_count; i++)
+            put_key(info, in->keys[i]);
+    else if (n->u.flatmap.ordinality)
+        put_longer_keys(p, n, info, n->schema.column_count - 1);
+    if (only && (only->fn->flags & SET_DISTINCT) && !(only->fn->flags & SET_AT_MOST_ONE))
+        put_longer_keys(p, n, info, n->inputs[0]->schema.column_count);
+}
+
 /* ---- unions ---- */
 
 static struct colset common(struct planner *p, const struct colset *a, const struct colset *b)
@@ -414,6 +446,7 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     case PLAN_VIEW: inherit(p, n, info); return;
     case PLAN_MAP: derive_map(p, n, info); return;
     case PLAN_JOIN: derive_join(p, n, info); return;
+    case PLAN_FLATMAP: derive_flatmap(p, n, info); return;
     case PLAN_WINDOW: inherit(p, n, info); return;
     case PLAN_EXPAND: derive_expand(p, n, info); return;
     case PLAN_TOP: derive_top(p, n, info); return;

@@ -196,6 +196,19 @@ static struct rel *prune_top(struct planner *p, struct rel *r, const struct attr
     return prune_narrow(p, top, need);
 }
 
+/* What a call yields decides how many rows there are, so all calls stay. */
+static struct rel *prune_flatmap(struct planner *p, struct rel *r, const struct attrset *need)
+{
+    struct attrset below = {0};
+    for (uint32_t i = 0; i < r->inputs[0]->attr_count; i++)
+        if (attrset_has(need, r->inputs[0]->attrs[i]))
+            attrset_add(p, &below, r->inputs[0]->attrs[i]);
+    for (uint32_t i = 0; i < r->u.flatmap.call_count; i++)
+        for (uint32_t k = 0; k < r->u.flatmap.calls[i].arg_count; k++)
+            attrset_add(p, &below, r->u.flatmap.calls[i].args[k]);
+    return prune_narrow(p, rel_flatmap_over(p->s, prune(p, r->inputs[0], &below), r), need);
+}
+
 /* Exactly these attributes of r, in this order. */
 static struct rel *pick(struct planner *p, struct rel *r, uint32_t count, const uint32_t *attrs)
 {
@@ -274,6 +287,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_TOP: return prune_top(p, r, need);
     case REL_WINDOW: return prune_window(p, r, NULL, need);
     case REL_EXPAND: return prune_expand(p, r, need);
+    case REL_FLATMAP: return prune_flatmap(p, r, need);
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
     case REL_SET: return prune_set(p, r, need);

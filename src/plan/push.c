@@ -167,6 +167,22 @@ static struct rel *push_parted(struct planner *p, struct rel *r, struct expr *fi
     return filtered(p, copy, above);
 }
 
+/* ---- set-returning functions ---- */
+
+/* Conditions on the rows that are multiplied. */
+static struct rel *push_flatmap(struct planner *p, struct rel *r, struct expr *filter)
+{
+    struct attrset mine = {0};
+    struct expr *below = NULL, *above = NULL;
+    attrset_add_rel(p, &mine, r->inputs[0]);
+    for (uint32_t i = 0; i < conjunct_count(filter); i++) {
+        struct expr *c = conjunct_at(filter, i);
+        struct expr **to = attrset_meets(&mine, c) && attrset_covers(&mine, c) ? &below : &above;
+        *to = expr_and(p->arena, *to, c);
+    }
+    return filtered(p, rel_flatmap_over(p->s, push_filter(p, r->inputs[0], below), r), above);
+}
+
 /* ---- views ---- */
 
 /* The view's query in place of its name: a map that gives its columns the reader's attributes. */
@@ -195,6 +211,7 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
     case REL_MAP: return push_map(p, r, filter);
     case REL_UNION_ALL: return push_union(p, r, filter);
     case REL_SET: return push_set(p, r, filter);
+    case REL_FLATMAP: return push_flatmap(p, r, filter);
     case REL_TOP: return push_parted(p, r, filter, r->u.top.partition_count, r->u.top.partition);
     case REL_WINDOW: return push_parted(p, r, filter, r->u.window.partition_count, r->u.window.partition);
     case REL_EXPAND: return push_expand(p, r, filter);

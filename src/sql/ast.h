@@ -118,7 +118,17 @@ struct ast_group { /* an item of GROUP BY */
     struct ast_group **items;
 };
 
-enum ast_from_kind { AST_FROM_TABLE, AST_FROM_QUERY, AST_FROM_JOIN };
+enum ast_from_kind { AST_FROM_TABLE, AST_FROM_QUERY, AST_FROM_JOIN, AST_FROM_FUNCTION };
+struct ast_column_def { /* AS x (name type) */
+    struct sql_pos pos;
+    const char *name;
+    struct ast_type *type;
+};
+struct ast_function { /* of FROM f(), or one of ROWS FROM (f(), g()) */
+    struct ast *call;
+    uint32_t column_count; /* 0: not stated */
+    struct ast_column_def *columns;
+};
 enum ast_join_kind { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_RIGHT, AST_JOIN_FULL };
 struct ast_from {
     enum ast_from_kind kind;
@@ -126,7 +136,10 @@ struct ast_from {
     const char *source, *table; /* AST_FROM_TABLE; source NULL: a view or CTE */
     struct ast_query *query;    /* AST_FROM_QUERY */
     bool lateral;               /* it sees what stands left of it */
-    enum ast_join_kind join;    /* AST_FROM_JOIN */
+    uint32_t function_count;    /* AST_FROM_FUNCTION */
+    struct ast_function *functions;
+    bool ordinality;         /* WITH ORDINALITY */
+    enum ast_join_kind join; /* AST_FROM_JOIN */
     bool natural;
     struct ast_from *left, *right;
     struct ast *on;

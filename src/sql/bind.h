@@ -36,6 +36,7 @@ struct scope_item {            /* one name in FROM */
     const char *source, *name; /* source NULL unless a table under its own name; name NULL: an unnamed join */
     bool by_name;              /* name.column finds its columns */
     bool by_column;            /* a bare column name and * find its columns */
+    bool is_value;             /* a function's one column: its name alone means it */
     uint32_t column_count;
     struct scope_column *columns;
 };
@@ -103,6 +104,20 @@ struct bound_windows {
     struct bound_window *items;
     const struct ast_query *query; /* whose WINDOW names are known */
 };
+/* A set-returning function found in a select list, before it is placed (bind_set.c). */
+struct bound_set {
+    const struct set_fn *fn;
+    uint32_t arg_count;
+    struct expr **args;
+    struct type type;
+    uint32_t attr;  /* what stands for its value */
+    uint32_t level; /* 1, or one more than that of the sets in its arguments */
+    bool placed;
+};
+struct bound_sets {
+    uint32_t count, cap;
+    struct bound_set *items;
+};
 struct expr_env { /* where an expression stands */
     struct bind *b;
     const struct scope *scope;
@@ -111,7 +126,9 @@ struct expr_env { /* where an expression stands */
     bool in_aggregate;
     struct bound_windows *windows; /* NULL: window functions are not allowed here */
     bool in_window;
-    struct sublinks *links; /* NULL: subqueries are not allowed here */
+    struct bound_sets *sets; /* NULL: set-returning functions are not allowed here */
+    const char *no_sets;     /* what they may not stand in beside the clause: "CASE"; NULL: nothing */
+    struct sublinks *links;  /* NULL: subqueries are not allowed here */
     uint32_t depth;
 };
 
@@ -123,6 +140,26 @@ struct expr *bind_at(struct bind *b, struct expr *e, struct sql_pos pos); /* set
 
 /* bind_from.c */
 struct rel *bind_from(struct bind *b, const struct ast_query *q, struct scope *scope);
+
+void rename_columns(struct bind *b, const struct ast_from *f, struct scope_item *item);
+/* Reports a name that another item of FROM has. */
+void check_twice(struct bind *b, const struct scope *scope, const struct scope_item *item,
+                 struct sql_pos pos);
+struct rel *bind_from_item(struct bind *b, const struct ast_from *f, struct scope *scope);
+
+/* bind_function.c: functions in FROM */
+struct rel *bind_function(struct bind *b, const struct ast_from *f, struct scope *scope);
+/* bind_table_window.c: tumble and hop */
+bool is_table_window(const struct ast_from *f);
+struct rel *bind_table_window(struct bind *b, const struct ast_from *f, struct scope *scope);
+
+/* bind_set.c: set-returning functions in a select list */
+struct expr *bind_set_call(struct expr_env *env, const struct ast *a);
+/* *input with the values of those that are not placed yet beside its columns. */
+void place_sets(struct bind *b, struct bound_sets *sets, struct rel **input);
+/* Those that the expressions mention, with the sets and subqueries in their arguments. */
+void place_mentioned_sets(struct bind *b, struct bound_sets *sets, struct sublinks *links, uint32_t count,
+                          struct expr **exprs, struct rel **input);
 
 /* bind_scope.c */
 struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name,
@@ -187,6 +224,8 @@ bool place_windows(struct bind *b, const struct targets *t, struct bound_windows
 
 /* bind_select.c */
 bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *out);
+const char *
+plain_name(const struct ast *a); /* the name PostgreSQL gives an expression; NULL if it has none */
 struct rel *bind_distinct(struct bind *b, struct rel *input); /* the distinct rows of input */
 /* bind_sets.c */
 struct group_sets { /* what GROUP BY's items come to */
@@ -200,8 +239,8 @@ bool group_sets_expand(struct bind *b, const struct ast_query *q, const uint32_t
 struct expr *bind_grouping(struct expr_env *env, const struct ast *a);
 /* bind_group.c */
 bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
-                  struct bound_calls *calls, struct sublinks *links, struct bound_query *out,
-                  struct expr *having);
+                  struct bound_calls *calls, struct bound_sets *sets, struct sublinks *links,
+                  struct bound_query *out, struct expr *having);
 
 /* bind_expr.c */
 struct expr *bind_expr(struct expr_env *env, const struct ast *a);
@@ -232,6 +271,11 @@ struct rel *join_lateral(struct bind *b, enum rel_join_kind kind, struct rel *le
 
 /* bind_call.c */
 struct expr *bind_call(struct expr_env *env, const struct ast *a);
+bool bind_arguments(struct expr_env *env, const struct ast *a, struct expr **out);
+/* The call has nothing that only an aggregate or a window function may have; reports. */
+bool check_plain_call(struct expr_env *env, const struct ast *a);
+/* Reports a function that is refused for what it is; false then. */
+bool check_not_refused(struct expr_env *env, const struct ast *a);
 
 /* resolve.c: which function, operator or aggregate a call means, as PostgreSQL decides it. Arguments are
  * replaced by their coerced forms. */
@@ -239,6 +283,8 @@ struct expr *resolve_operator(struct bind *b, const char *name, uint32_t count, 
                               struct sql_pos pos);
 struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, struct expr **args,
                               struct sql_pos pos);
+const struct set_fn *resolve_set_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                                    struct sql_pos pos, struct type *result);
 const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star, uint32_t count,
                                     struct expr **args, struct sql_pos pos);
 bool is_aggregate_name(const char *name);

@@ -17,14 +17,8 @@ static const char *const other_aggregates[] = {
     "range_intersect_agg",
     "any_value",
 };
-static const char *const set_returning[] = {"generate_series",
-                                            "unnest",
-                                            "regexp_split_to_table",
-                                            "string_to_table",
-                                            "jsonb_array_elements",
-                                            "json_array_elements",
-                                            "jsonb_each",
-                                            "json_each"};
+static const char *const of_composites[] = {"jsonb_populate_record", "jsonb_populate_recordset",
+                                            "json_populate_record", "json_populate_recordset"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {
@@ -44,12 +38,12 @@ static const char *refusal(const struct ast *a)
         return "it is a hypothetical-set aggregate";
     if (IS_IN(a->name, other_aggregates))
         return "the documentation lists the aggregates that are";
-    if (IS_IN(a->name, set_returning))
-        return "it returns a set of rows";
+    if (IS_IN(a->name, of_composites))
+        return "it needs a composite type; json_to_record and its like take a list of columns";
     return NULL;
 }
 
-static bool bind_arguments(struct expr_env *env, const struct ast *a, struct expr **out)
+bool bind_arguments(struct expr_env *env, const struct ast *a, struct expr **out)
 {
     bool ok = true;
     for (uint32_t i = 0; i < a->arg_count; i++) {
@@ -367,25 +361,37 @@ static bool is_now(const struct ast *a)
     return !a->arg_count && !a->star && !a->over && !only_of_aggregates(a) && IS_IN(a->name, names);
 }
 
+bool check_plain_call(struct expr_env *env, const struct ast *a)
+{
+    const char *what = only_of_aggregates(a);
+    if (what)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "%s specified, but %s is not an aggregate function",
+                   what, a->name);
+    return !what;
+}
+
+bool check_not_refused(struct expr_env *env, const struct ast *a)
+{
+    const char *why = refusal(a);
+    if (why)
+        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "%s() is not supported yet: %s", a->name, why);
+    return !why;
+}
+
 struct expr *bind_call(struct expr_env *env, const struct ast *a)
 {
     if (is_now(a))
         return expr_new(env->b->arena, EX_NOW, (struct type){T_TIMESTAMPTZ, -1}, 0);
-    const char *why = refusal(a);
-    if (why) {
-        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "%s() is not supported yet: %s", a->name, why);
+    if (!check_not_refused(env, a))
         return NULL;
-    }
     if (a->over || is_window_name(a->name))
         return bind_window_call(env, a);
     if (is_aggregate_name(a->name))
         return aggregate(env, a);
-    const char *what = only_of_aggregates(a);
-    if (what) {
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "%s specified, but %s is not an aggregate function",
-                   what, a->name);
+    if (!check_plain_call(env, a))
         return NULL;
-    }
+    if (is_set_fn_name(a->name))
+        return bind_set_call(env, a);
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
     return bind_arguments(env, a, args) ? resolve_function(env->b, a->name, a->arg_count, args, a->pos)
                                         : NULL;

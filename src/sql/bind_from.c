@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-static struct rel *bind_item(struct bind *b, const struct ast_from *f, struct scope *scope);
-
 /* ---- tables and views ---- */
 
 static const struct table_def *find_table(struct bind *b, const char *source, const char *name)
@@ -44,7 +42,7 @@ static const char *relation_hint(struct bind *b, const char *source, const char 
 }
 
 /* FROM t AS x (a, b): the first columns under other names. */
-static void rename_columns(struct bind *b, const struct ast_from *f, struct scope_item *item)
+void rename_columns(struct bind *b, const struct ast_from *f, struct scope_item *item)
 {
     if (f->alias_column_count > item->column_count)
         bind_error(
@@ -54,8 +52,7 @@ static void rename_columns(struct bind *b, const struct ast_from *f, struct scop
         item->columns[i].name = f->alias_columns[i];
 }
 
-static void check_twice(struct bind *b, const struct scope *scope, const struct scope_item *item,
-                        struct sql_pos pos)
+void check_twice(struct bind *b, const struct scope *scope, const struct scope_item *item, struct sql_pos pos)
 {
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct scope_item *other = &scope->items[i];
@@ -329,9 +326,9 @@ static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct sc
     if (!f->left || !f->right)
         return NULL;
     uint32_t first = scope->count;
-    struct rel *left = bind_item(b, f->left, scope);
+    struct rel *left = bind_from_item(b, f->left, scope);
     uint32_t middle = scope->count;
-    struct rel *right = bind_item(b, f->right, scope);
+    struct rel *right = bind_from_item(b, f->right, scope);
     if (!left || !right)
         return NULL;
     struct join_sides sides = {{.count = middle - first, .items = scope->items + first},
@@ -347,11 +344,13 @@ static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct sc
     return join_with_links(b, kinds[f->join], left, right, on, &links);
 }
 
-static struct rel *bind_item(struct bind *b, const struct ast_from *f, struct scope *scope)
+struct rel *bind_from_item(struct bind *b, const struct ast_from *f, struct scope *scope)
 {
     switch (f->kind) {
     case AST_FROM_TABLE: return bind_named(b, f, scope);
     case AST_FROM_QUERY: return bind_derived(b, f, scope);
+    case AST_FROM_FUNCTION:
+        return is_table_window(f) ? bind_table_window(b, f, scope) : bind_function(b, f, scope);
     default: return bind_join(b, f, scope);
     }
 }
@@ -363,7 +362,7 @@ struct rel *bind_from(struct bind *b, const struct ast_query *q, struct scope *s
     struct rel *all = NULL;
     bool ok = true;
     for (uint32_t i = 0; i < q->from_count; i++) {
-        struct rel *r = bind_item(b, q->from[i], scope);
+        struct rel *r = bind_from_item(b, q->from[i], scope);
         ok &= r != NULL;
         if (!r)
             continue;

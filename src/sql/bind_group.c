@@ -19,6 +19,7 @@ struct grouping {
     struct bind *b;
     const struct scope *scope;
     const struct bound_calls *calls;
+    struct bound_sets *functions; /* set-returning ones */
     const struct rel *input;
     struct sublinks *links;
     uint32_t count, cap; /* grouping expressions ... */
@@ -165,7 +166,8 @@ static void put_items(struct group_items *x, const struct ast_group *a)
 static void put_groups(struct grouping *g, const struct ast_query *q, const struct bound_query *targets)
 {
     struct arena *arena = g->b->arena;
-    struct expr_env env = {.b = g->b, .scope = g->scope, .clause = "GROUP BY", .links = g->links};
+    struct expr_env env = {
+        .b = g->b, .scope = g->scope, .clause = "GROUP BY", .sets = g->functions, .links = g->links};
     uint32_t n = q->group ? count_items(q->group) : 0;
     struct group_items items = {g, &env, targets, 0, ARENA_ARRAY(arena, uint32_t, n + 1)};
     g->exprs = ARENA_ARRAY(arena, struct expr *, n + 1);
@@ -662,11 +664,12 @@ static void check_links(struct grouping *g)
             check_link(g, &g->links->items[i]);
 }
 
-/* Subqueries in what is grouped or aggregated are joined before. */
+/* Subqueries and sets in what is grouped or aggregated are joined before. */
 static struct rel *place_before(struct grouping *g, struct rel *input)
 {
     for (uint32_t i = 0; i < g->count; i++)
         place_mentioned(g->b, &input, g->exprs[i], g->links);
+    place_mentioned_sets(g->b, g->functions, g->links, g->count, g->exprs, &input);
     for (uint32_t i = 0; i < g->links->count; i++)
         if (g->links->items[i].in_aggregate)
             input = place_link(g->b, input, &g->links->items[i]);
@@ -676,10 +679,16 @@ static struct rel *place_before(struct grouping *g, struct rel *input)
 /* ---- the whole ---- */
 
 bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope *scope, struct rel *input,
-                  struct bound_calls *calls, struct sublinks *links, struct bound_query *out,
-                  struct expr *having)
+                  struct bound_calls *calls, struct bound_sets *sets, struct sublinks *links,
+                  struct bound_query *out, struct expr *having)
 {
-    struct grouping g = {.b = b, .scope = scope, .calls = calls, .input = input, .links = links, .ok = true};
+    struct grouping g = {.b = b,
+                         .scope = scope,
+                         .calls = calls,
+                         .functions = sets,
+                         .input = input,
+                         .links = links,
+                         .ok = true};
     put_groups(&g, q, out);
     if (g.ok)
         check_groupings(&g);
@@ -694,6 +703,9 @@ bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope 
     struct expr **exprs = ARENA_ARRAY(b->arena, struct expr *, out->column_count + 1);
     for (uint32_t i = 0; i < out->column_count; i++)
         exprs[i] = expr_rewrite(b->arena, out->branches[0].exprs[i], over_groups, &g);
+    for (uint32_t i = 0; i < sets->count; i++)
+        for (uint32_t k = 0; !sets->items[i].placed && k < sets->items[i].arg_count; k++)
+            sets->items[i].args[k] = expr_rewrite(b->arena, sets->items[i].args[k], over_groups, &g);
     struct expr *condition = having ? expr_rewrite(b->arena, having, over_groups, &g) : NULL;
     check_links(&g);
     if (!g.ok)

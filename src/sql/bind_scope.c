@@ -81,6 +81,15 @@ static struct expr *found_column(struct bind *b, const struct expr *e, struct sq
     return bind_at(b, copy, pos);
 }
 
+/* A function's one column, when its name is the table's. */
+static struct expr *find_value(const struct scope *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->items[i].by_name && s->items[i].is_value && strcmp(s->items[i].name, name) == 0)
+            return s->items[i].columns[0].expr;
+    return NULL;
+}
+
 static bool is_table_name(const struct scope *s, const char *name)
 {
     for (uint32_t i = 0; i < s->count; i++)
@@ -94,8 +103,11 @@ static struct expr *find_unqualified(struct bind *b, const struct scope *s, cons
     const char *name = a->names[0];
     uint32_t hits = 0;
     struct expr *e = NULL;
-    for (const struct scope *at = s; at && !hits; at = at->outer)
+    for (const struct scope *at = s; at && !hits && !e; at = at->outer) {
         e = find_bare(at, name, &hits);
+        if (!hits && (e = find_value(at, name)))
+            hits = 1;
+    }
     if (hits == 1)
         return found_column(b, e, a->pos);
     if (hits > 1)

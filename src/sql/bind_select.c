@@ -5,8 +5,6 @@
 
 /* ---- output names ---- */
 
-static const char *plain_name(const struct ast *a);
-
 static const char *case_name(const struct ast *a)
 {
     const struct ast *otherwise = a->args[a->arg_count - 1];
@@ -28,8 +26,7 @@ static const char *type_word(const char *name)
     return info ? info->pg_name : name;
 }
 
-/* The name PostgreSQL gives a select-list expression; NULL if it has none. */
-static const char *plain_name(const struct ast *a)
+const char *plain_name(const struct ast *a)
 {
     const char *inner;
     switch (a->kind) {
@@ -185,14 +182,17 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
     struct sublinks links = {0};
     struct expr_env env = {.b = b, .scope = &scope, .clause = "SELECT", .calls = &calls, .links = &links};
     struct bound_windows windows = {.query = q};
+    struct bound_sets sets = {0};
     env.windows = &windows;
     calls.windows = &windows;
+    env.sets = &sets;
     struct targets targets = {0};
     bool ok = bind_targets(&env, q, &targets);
     struct bound_sorts sorts = {0};
     ok &= bind_sorts(&env, q, &targets, &sorts);
     hide_windows(b, &targets, &windows);
     env.windows = NULL;
+    env.sets = NULL;
     env.clause = "HAVING";
     struct expr *having = q->having ? bind_boolean(&env, q->having, "HAVING") : NULL;
     ok &= filtered && (!q->having || having);
@@ -200,12 +200,13 @@ bool bind_select(struct bind *b, const struct ast_query *q, struct bound_query *
         return false;
     put_result(b, out, &targets, filtered);
     if ((q->grouped || calls.count || calls.grouping_count || having) &&
-        !bind_grouped(b, q, &scope, filtered, &calls, &links, out, having))
+        !bind_grouped(b, q, &scope, filtered, &calls, &sets, &links, out, having))
         return false;
     targets.exprs = out->branches[0].exprs;
     struct rel *result = place_links(b, out->branches[0].input, &links);
     if (!place_windows(b, &targets, &windows, &result))
         return false;
+    place_sets(b, &sets, &result);
     targets.count = q->distinct ? targets.visible : targets.count;
     if (q->distinct && !make_distinct(b, &targets, &result))
         return false;

@@ -40,8 +40,11 @@ static struct expr *common_call(struct expr_env *env, const struct ast *a, enum 
                                 const char *what)
 {
     struct expr *e = expr_new(env->b->arena, kind, boolean, a->arg_count);
-    if (!bind_args(env, a, e->args) ||
-        !coerce_common(env->b, a->arg_count, e->args, what, a->pos, true, &e->type))
+    const char *no_sets = env->no_sets;
+    env->no_sets = kind == EX_COALESCE ? what : no_sets;
+    bool bound = bind_args(env, a, e->args);
+    env->no_sets = no_sets;
+    if (!bound || !coerce_common(env->b, a->arg_count, e->args, what, a->pos, true, &e->type))
         return NULL;
     if (kind != EX_COALESCE && !check_comparable(env->b, e->type.id, a->pos))
         return NULL;
@@ -90,7 +93,7 @@ static bool case_type(struct expr_env *env, struct expr *e, struct sql_pos pos)
     return true;
 }
 
-static struct expr *case_expr(struct expr_env *env, const struct ast *a)
+static struct expr *case_in(struct expr_env *env, const struct ast *a)
 {
     struct expr *operand = a->args[0] ? bind_expr(env, a->args[0]) : NULL;
     bool ok = !a->args[0] || operand;
@@ -106,6 +109,15 @@ static struct expr *case_expr(struct expr_env *env, const struct ast *a)
     struct expr **last = &e->args[e->arg_count - 1];
     *last = otherwise ? bind_expr(env, otherwise) : case_null(env->b);
     return ok && *last && case_type(env, e, a->pos) ? e : NULL;
+}
+
+static struct expr *case_expr(struct expr_env *env, const struct ast *a)
+{
+    const char *no_sets = env->no_sets;
+    env->no_sets = "CASE";
+    struct expr *e = case_in(env, a);
+    env->no_sets = no_sets;
+    return e;
 }
 
 /* ---- NULLIF, IS DISTINCT FROM ---- */

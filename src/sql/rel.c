@@ -102,6 +102,41 @@ struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, stru
     return r;
 }
 
+struct rel *rel_flatmap_over(struct sql_bound *s, struct rel *input, const struct rel *like)
+{
+    uint32_t n = input->attr_count, made = like->u.flatmap.made_count;
+    struct rel *r = rel_new(s, REL_FLATMAP, 1, n + made);
+    r->inputs[0] = input;
+    r->u.flatmap = like->u.flatmap;
+    memcpy(r->attrs, input->attrs, n * sizeof(*r->attrs));
+    memcpy(r->attrs + n, like->attrs + like->attr_count - made, made * sizeof(*r->attrs));
+    rel_seal(r);
+    return r;
+}
+
+struct rel *rel_flatmap(struct sql_bound *s, struct rel *input, uint32_t call_count,
+                        const struct rel_set_call *calls, bool ordinality, const char *const *names)
+{
+    uint32_t n = input->attr_count, made = ordinality;
+    for (uint32_t i = 0; i < call_count; i++)
+        made += calls[i].column_count;
+    struct rel *r = rel_new(s, REL_FLATMAP, 1, n + made);
+    r->inputs[0] = input;
+    r->u.flatmap.call_count = call_count;
+    r->u.flatmap.calls = calls;
+    r->u.flatmap.made_count = made;
+    r->u.flatmap.ordinality = ordinality;
+    memcpy(r->attrs, input->attrs, n * sizeof(*r->attrs));
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < call_count; i++)
+        for (uint32_t c = 0; c < calls[i].column_count; c++, at++)
+            r->attrs[n + at] = attr_new(s, names[at], calls[i].types[c]);
+    if (ordinality)
+        r->attrs[n + at] = attr_new(s, names[at], (struct type){T_INT8, -1});
+    rel_seal(r);
+    return r;
+}
+
 static struct rel *join_of(struct sql_bound *s, enum rel_kind rel_kind, enum rel_join_kind kind,
                            struct rel *left, struct rel *right, struct expr *on, uint32_t more)
 {

@@ -12,6 +12,7 @@
 #include "sql/ast.h"
 #include "sql/expr.h"
 #include "types/agg.h"
+#include "types/set_fn.h"
 #include "types/window.h"
 
 enum rel_kind {
@@ -22,6 +23,7 @@ enum rel_kind {
     REL_MAP,    /* attrs[i] is u.exprs[i]; a plain column may keep its attribute */
     REL_JOIN,   /* attrs: left ++ right; of a semi and anti join the left's, of a mark join left ++ mark */
     REL_APPLY, /* a join whose right input mentions the left's attributes; only while binding (sql/unnest.h) */
+    REL_FLATMAP, /* u.flatmap: set-returning functions; attrs: the input's ++ each call's columns ++ ordinality */
     REL_WINDOW,    /* u.window; attrs: the input's ++ calls */
     REL_TOP,       /* u.top: of each partition the rows at some places of an order; attrs are the input's */
     REL_EXPAND,    /* u.expand: each row once for every grouping set */
@@ -67,6 +69,13 @@ struct rel_window_call {
     bool has_offset; /* lag, lead: the offset is a constant, ... */
     int64_t offset;  /* ... this one */
 };
+struct rel_set_call { /* one set-returning function */
+    const struct set_fn *fn;
+    uint32_t arg_count, column_count;
+    const uint32_t *args; /* attributes of the input */
+    const struct type *types;
+    const char *const *names; /* of a record's members; else as the columns are called */
+};
 struct rel_order { /* one column of an ORDER BY */
     uint32_t attr;
     bool desc, nulls_first;
@@ -94,6 +103,12 @@ struct rel {
             struct sql_pos pos; /* of REL_APPLY: where the subquery stands */
             bool three_valued;  /* a mark is NULL where nothing matches but `on` was NULL for some pair */
         } join;                 /* REL_JOIN, REL_APPLY */
+        struct { /* an input row for as many rows as the longest call yields, the others padded with NULLs */
+            uint32_t call_count, made_count; /* made: attributes after the input's */
+            const struct rel_set_call *calls;
+            bool ordinality;  /* a last column numbers the rows */
+            bool keeps_empty; /* where no call yields a row there is one with NULLs */
+        } flatmap;
         struct {
             uint32_t partition_count, order_count;
             uint32_t *partition;
@@ -194,6 +209,11 @@ struct rel *rel_values(struct sql_bound *s, uint32_t row_count, uint32_t count, 
 struct rel *rel_filter(struct sql_bound *s, struct rel *input, struct expr *filter);
 /* REL_TOP over the input, all of u.top but the limit, offset and ties still empty. */
 struct rel *rel_top(struct sql_bound *s, struct rel *input);
+/* Fresh attributes called names[i] for the calls' columns, and after them the ordinality if there is one. */
+struct rel *rel_flatmap(struct sql_bound *s, struct rel *input, uint32_t call_count,
+                        const struct rel_set_call *calls, bool ordinality, const char *const *names);
+/* What `like` is, of another input that has the attributes of its arguments. */
+struct rel *rel_flatmap_over(struct sql_bound *s, struct rel *input, const struct rel *like);
 /* A map of exprs under fresh attributes called names[i]. */
 struct rel *rel_map(struct sql_bound *s, struct rel *input, uint32_t count, struct expr **exprs,
                     const char *const *names);

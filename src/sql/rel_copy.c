@@ -95,6 +95,20 @@ static void copy_window(struct copying *c, const struct rel *r, struct rel *to)
     }
 }
 
+static void copy_flatmap(struct copying *c, const struct rel *r, struct rel *to)
+{
+    uint32_t n = r->u.flatmap.call_count;
+    struct rel_set_call *calls = ARENA_ARRAY(c->s->arena, struct rel_set_call, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        calls[i] = r->u.flatmap.calls[i];
+        uint32_t *args = ARENA_ARRAY(c->s->arena, uint32_t, calls[i].arg_count + 1);
+        for (uint32_t k = 0; k < calls[i].arg_count; k++)
+            args[k] = copy_of(c, calls[i].args[k]);
+        calls[i].args = args;
+    }
+    to->u.flatmap.calls = calls;
+}
+
 static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *to)
 {
     switch (r->kind) {
@@ -111,6 +125,7 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
         return true;
     case REL_JOIN:
     case REL_APPLY: to->u.join.on = copy_expr(c, r->u.join.on); return true;
+    case REL_FLATMAP: copy_flatmap(c, r, to); return true;
     case REL_WINDOW: copy_window(c, r, to); return true;
     case REL_TOP: copy_top(c, r, to); return true;
     case REL_EXPAND:

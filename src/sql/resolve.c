@@ -452,7 +452,7 @@ static void function_missing(struct bind *b, const char *name, uint32_t count, s
     const char *hint =
         "No function matches the given name and argument types. You might need to add explicit type casts.";
     const struct fn *row;
-    if (fn_find(name, false, &row, 1) == 0 && !is_aggregate_name(name)) {
+    if (fn_find(name, false, &row, 1) == 0 && !is_aggregate_name(name) && !is_set_fn_name(name)) {
         struct nearest near;
         nearest_init(&near, name);
         for (uint32_t s = 0; s < fn_section_count(); s++) {
@@ -461,6 +461,9 @@ static void function_missing(struct bind *b, const char *name, uint32_t count, s
                 if (!(list.rows[i].flags & FN_OPERATOR))
                     nearest_offer(&near, list.rows[i].name);
         }
+        for (uint32_t s = 0; s < set_fn_section_count(); s++)
+            for (uint32_t i = 0; i < set_fn_section(s).count; i++)
+                nearest_offer(&near, set_fn_section(s).rows[i].fn.name);
         hint = near.best ? arena_printf(b->arena, "Did you mean %s()?", near.best)
                          : "No function of that name is known; the documentation lists the supported ones.";
     }
@@ -500,6 +503,34 @@ struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, 
     if (!cast)
         function_missing(b, name, count, args, pos, found);
     return cast;
+}
+
+/* ---- set-returning functions ---- */
+
+const struct set_fn *resolve_set_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
+                                    struct sql_pos pos, struct type *result)
+{
+    const struct set_fn *rows[CANDIDATES_MAX];
+    uint32_t n = set_fn_find(name, rows, CANDIDATES_MAX);
+    struct candidates cs = {0};
+    struct call_types t;
+    for (uint32_t i = 0; i < n; i++)
+        if (rows[i]->fn.arg_count == count)
+            cs.items[cs.count++] = (struct candidate){rows[i]->fn.args, count, &rows[i]->fn};
+    call_types_of(&t, count < CALL_ARGS_MAX ? count : 0, args);
+    int found = select_candidate(&cs, &t);
+    if (found != 0) {
+        function_missing(b, name, count, args, pos, found);
+        return NULL;
+    }
+    const struct fn *fn = cs.items[0].row;
+    if (!coerce_args(b, &cs.items[0], false, count, args, pos))
+        return NULL;
+    call_types_of(&t, count, args);
+    *result = (struct type){fn->result, -1};
+    if (is_polymorphic((enum type_id)fn->result))
+        result->id = polymorphic_result(fn->args, count, count, t.ids, (enum type_id)fn->result);
+    return (const struct set_fn *)fn; /* its first member */
 }
 
 /* ---- aggregates ---- */

@@ -38,6 +38,9 @@ static void note_rel(struct mention *m, const struct rel *r)
         note_expr(m, r->u.join.on);
     for (uint32_t i = 0; r->kind == REL_MAP && i < r->attr_count; i++)
         note_expr(m, r->u.exprs[i]);
+    for (uint32_t i = 0; r->kind == REL_FLATMAP && i < r->u.flatmap.call_count; i++)
+        for (uint32_t k = 0; k < r->u.flatmap.calls[i].arg_count; k++)
+            note_use(m, r->u.flatmap.calls[i].args[k]);
 }
 
 struct attr_list rel_free_attrs(struct sql_bound *s, const struct rel *r)
@@ -435,6 +438,47 @@ static struct rel *apply_below_map(struct unnest *u, struct rel *left, const str
     return own_on(node) ? rel_filter(u->s, below, node->u.join.on) : below;
 }
 
+/* A function of one row of left alone: it is computed on those rows, without a join. */
+static bool is_of_one_row(const struct rel *r)
+{
+    bool is_unary = r->kind == REL_MAP || r->kind == REL_FILTER || r->kind == REL_FLATMAP;
+    if (r->kind == REL_APPLY && r->u.join.kind == REL_INNER)
+        return is_of_one_row(r->inputs[0]) && is_of_one_row(r->inputs[1]);
+    return is_unary ? is_of_one_row(r->inputs[0]) : is_one_constant_row(r);
+}
+
+static struct rel *apply_of_one_row(struct unnest *u, struct rel *left, const struct rel *r)
+{
+    struct rel *in = r->input_count ? apply_of_one_row(u, left, r->inputs[0]) : left;
+    switch (r->kind) {
+    case REL_MAP: return map_beside(u, in, r->attr_count, r->attrs, r->u.exprs);
+    case REL_FILTER: return rel_filter(u->s, in, r->u.filter);
+    case REL_FLATMAP: return rel_flatmap_over(u->s, in, r);
+    case REL_APPLY:
+        in = apply_of_one_row(u, in, r->inputs[1]);
+        return own_on(r) ? rel_filter(u->s, in, r->u.join.on) : in;
+    default: return map_beside(u, in, r->attr_count, r->attrs, r->u.values.cells);
+    }
+}
+
+/* Of an outer join the function must be the last thing done, for it knows where it has yielded nothing. */
+static struct rel *apply_function(struct unnest *u, struct rel *left, const struct rel *node)
+{
+    struct rel *r = apply_of_one_row(u, left, node->inputs[1]);
+    if (node->u.join.kind == REL_LEFT)
+        r->u.flatmap.keeps_empty = true;
+    return own_on(node) ? rel_filter(u->s, r, node->u.join.on) : r;
+}
+
+static bool is_plain_function(const struct rel *node)
+{
+    const struct rel *right = node->inputs[1];
+    if (node->u.join.kind == REL_INNER)
+        return is_of_one_row(right);
+    return node->u.join.kind == REL_LEFT && is_true(node->u.join.on) && right->kind == REL_FLATMAP &&
+           rel_has_one_row(right->inputs[0]) && is_of_one_row(right);
+}
+
 struct rel *unnest_apply(struct unnest *u, struct rel *left, const struct rel *node)
 {
     struct rel *right = node->inputs[1];
@@ -445,6 +489,8 @@ struct rel *unnest_apply(struct unnest *u, struct rel *left, const struct rel *n
     ASSERT(makes_all(left, &attrs));
     if (joins_rows && is_true(node->u.join.on) && rel_has_one_row(right))
         return apply_one_row(u, left, right);
+    if (attrs.count && is_plain_function(node))
+        return apply_function(u, left, node);
     if (kind == REL_INNER && map_is_correlated(right))
         return apply_below_map(u, left, node);
     if (attrs.count == 0) {
@@ -482,6 +528,8 @@ struct rel *unnest_closed(struct unnest *u, struct rel *r)
         return unnest_apply(u, copy->inputs[0], r);
     if (r->kind == REL_FILTER)
         return rel_filter(u->s, copy->inputs[0], r->u.filter); /* an input may have more attributes now */
+    if (r->kind == REL_FLATMAP)
+        return rel_flatmap_over(u->s, copy->inputs[0], r);
     if (r->kind == REL_JOIN)
         return rel_join(u->s, r->u.join.kind, copy->inputs[0], copy->inputs[1], r->u.join.on);
     rel_seal(copy);

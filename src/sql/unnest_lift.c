@@ -95,6 +95,7 @@ bool can_lift(struct unnest *u, const struct rel *r, enum lift_mode mode)
             if (!rel_covers(r->inputs[0], r->u.exprs[i]))
                 return false;
         return can_lift(u, r->inputs[0], mode);
+    case REL_FLATMAP: return can_lift(u, r->inputs[0], mode);
     case REL_JOIN: return can_lift_join(u, r, mode);
     case REL_APPLY: return can_lift_apply(u, r, mode);
     case REL_AGGREGATE: return r->u.agg.group_count > 0 && can_lift(u, r->inputs[0], LIFT_EQUAL);
@@ -249,6 +250,10 @@ struct rel *lift(struct unnest *u, struct rel *r, enum lift_mode mode, struct li
     switch (r->kind) {
     case REL_FILTER: return lift_filter(u, r, mode, out);
     case REL_MAP: return lift_map(u, r, mode, out);
+    case REL_FLATMAP: { /* what the conditions are about goes with each row */
+        struct rel *in = lift(u, r->inputs[0], mode, out);
+        return in ? rel_flatmap_over(u->s, in, r) : NULL;
+    }
     case REL_JOIN: return lift_join(u, r, mode, out);
     case REL_AGGREGATE: return lift_aggregate(u, r, out);
     case REL_TOP: return lift_top(u, r, out);

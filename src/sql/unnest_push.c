@@ -117,6 +117,8 @@ static struct rel *push_union(struct unnest *u, const struct domain *d, struct r
 
 struct rel *push_domain(struct unnest *u, const struct domain *d, struct rel *r)
 {
+    if (r->kind == REL_VALUES && r->u.values.row_count == 1)
+        return map_beside(u, d->rel, r->attr_count, r->attrs, r->u.values.cells);
     if (is_closed(u, r)) {
         r = unnest_closed(u, r);
         return r ? rel_join(u->s, REL_INNER, d->rel, r, NULL) : NULL;
@@ -127,6 +129,9 @@ struct rel *push_domain(struct unnest *u, const struct domain *d, struct rel *r)
         in = push_domain(u, d, r->inputs[0]);
         return in ? rel_filter(u->s, in, r->u.filter) : NULL;
     case REL_MAP: return push_map(u, d, r);
+    case REL_FLATMAP: /* the columns of D go with each row */
+        in = push_domain(u, d, r->inputs[0]);
+        return in ? rel_flatmap_over(u->s, in, r) : NULL;
     case REL_JOIN: return push_join(u, d, r);
     case REL_TOP: return push_top(u, d, r);
     case REL_WINDOW: return push_window(u, d, r);

@@ -3,6 +3,7 @@
 #include "types/array.h"
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
+#include "types/set_fn_kernel.h"
 #include "types/utf8.h"
 
 static enum type_id element_of(const struct fn_ctx *ctx, uint32_t arg)
@@ -387,20 +388,32 @@ static void split_at(struct fn_ctx *ctx, struct array *a, struct str s, struct s
     }
 }
 
-/* Without a separator (NULL) each character is an element; with an empty one the text is. */
+/* Without a separator (NULL) each character is an element; with an empty one the text is. Of a text that is not NULL. */
+static void split_text(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
+                       struct array *out)
+{
+    const struct str *null_text = arg_count > 2 && !null[2] ? &args[2].s : NULL;
+    if (null[1])
+        split_characters(ctx, out, args[0].s, null_text);
+    else if (args[0].s.len)
+        split_at(ctx, out, args[0].s, args[1].s, null_text);
+}
 KERNEL(string_to_array)
 {
     struct array a = {0};
-    const struct str *null_text = arg_count > 2 && !null[2] ? &args[2].s : NULL;
     *out_null = null[0];
     if (null[0])
         return true;
-    if (null[1])
-        split_characters(ctx, &a, args[0].s, null_text);
-    else if (args[0].s.len)
-        split_at(ctx, &a, args[0].s, args[1].s, null_text);
+    split_text(ctx, args, null, arg_count, &a);
     array_set_flat(&a);
     return ret_array(ctx, T_TEXT, &a, out);
+}
+SET_KERNEL(string_to_table)
+{
+    struct array a = {0};
+    if (!null[0])
+        split_text(rows->ctx, args, null, arg_count, &a);
+    return set_rows_add_array(rows, &a);
 }
 
 #define LOOSE(fname, flags, count, tr, k, text, ...)          \
@@ -446,3 +459,9 @@ static const struct fn rows[] = {
     LOOSE("string_to_array", 0, 3, T_ARRAYS + T_TEXT, string_to_array, split_doc, T_TEXT, T_TEXT, T_TEXT),
 };
 const struct fn_list fn_array_edit = {rows, ARRAY_COUNT(rows)};
+
+static const struct set_fn set_rows_of_parts[] = {
+    SET_ROW("string_to_table", 0, 2, T_TEXT, string_to_table, 0, split_doc, T_TEXT, T_TEXT),
+    SET_ROW("string_to_table", 0, 3, T_TEXT, string_to_table, 0, split_doc, T_TEXT, T_TEXT, T_TEXT),
+};
+const struct set_fn_list set_fn_parts = {set_rows_of_parts, ARRAY_COUNT(set_rows_of_parts)};

@@ -3,6 +3,7 @@
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
 #include "types/regex.h"
+#include "types/set_fn_kernel.h"
 #include "types/utf8.h"
 
 #define RESULT_MAX (0x3fffffff - 4) /* PostgreSQL's largest value, without its header */
@@ -226,46 +227,72 @@ static bool ret_texts(struct fn_ctx *ctx, struct array *a, union val *out)
     return true;
 }
 
-/* The groups of the first match, or all of it when there are none. */
+/* The groups of the next match, or all of it when there are none. */
+static enum regex_result match_groups(struct fn_ctx *ctx, struct search *s, struct regex_span *spans,
+                                      union val *out)
+{
+    struct array a = {0};
+    uint32_t groups = regex_group_count(s->re);
+    enum regex_result r = search_next(ctx, s, groups + 1, spans);
+    if (r != REGEX_FOUND)
+        return r;
+    for (uint32_t i = groups ? 1 : 0; i <= groups; i++) {
+        bool is_null = spans[i].from < 0;
+        union val v = {.s = is_null ? (struct str){0} : span_bytes(s, spans[i])};
+        array_add(ctx->arena, &a, v, is_null);
+    }
+    ret_texts(ctx, &a, out);
+    return r;
+}
+
 KERNEL(regexp_match)
 {
     struct options o = {0};
     struct search s;
-    struct array a = {0};
     if ((arg_count > 2 && (!parse_options(ctx, &args[2].s, &o) || !no_global(ctx, &o, "regexp_match"))) ||
         !search_begin(ctx, &s, args, 1, o.flags))
         return false;
-    uint32_t groups = regex_group_count(s.re);
-    struct regex_span *spans = ARENA_ARRAY(ctx->arena, struct regex_span, groups + 1);
-    enum regex_result r = search_next(ctx, &s, groups + 1, spans);
+    struct regex_span *spans = ARENA_ARRAY(ctx->arena, struct regex_span, regex_group_count(s.re) + 1);
+    enum regex_result r = match_groups(ctx, &s, spans, out);
     *out_null = r == REGEX_NONE;
-    if (r != REGEX_FOUND)
-        return r == REGEX_NONE;
-    for (uint32_t i = groups ? 1 : 0; i <= groups; i++) {
-        bool is_null = spans[i].from < 0;
-        union val v = {.s = is_null ? (struct str){0} : span_bytes(&s, spans[i])};
-        array_add(ctx->arena, &a, v, is_null);
-    }
-    return ret_texts(ctx, &a, out);
+    return r != REGEX_FAILED;
+}
+
+/* (string, pattern [, flags]): of every match with the flag g, else of the first. */
+SET_KERNEL(regexp_matches)
+{
+    struct fn_ctx *ctx = rows->ctx;
+    struct options o = {0};
+    struct search s;
+    if ((arg_count > 2 && !parse_options(ctx, &args[2].s, &o)) || !search_begin(ctx, &s, args, 1, o.flags))
+        return false;
+    struct regex_span *spans = ARENA_ARRAY(ctx->arena, struct regex_span, regex_group_count(s.re) + 1);
+    enum regex_result r;
+    union val v;
+    while ((r = match_groups(ctx, &s, spans, &v)) == REGEX_FOUND)
+        if (!set_rows_add_one(rows, v, false))
+            return false;
+        else if (!o.global)
+            break;
+    return r != REGEX_FAILED;
 }
 
 /* The parts between matches. An empty match at an end of the text or just behind another match parts nothing. */
-KERNEL(regexp_split_to_array)
+static bool split(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, const char *function,
+                  struct array *out)
 {
     struct options o = {0};
     struct search s;
     struct regex_span span, part = {0, 0};
-    struct array a = {0};
     enum regex_result r;
-    if ((arg_count > 2 &&
-         (!parse_options(ctx, &args[2].s, &o) || !no_global(ctx, &o, "regexp_split_to_array"))) ||
+    if ((arg_count > 2 && (!parse_options(ctx, &args[2].s, &o) || !no_global(ctx, &o, function))) ||
         !search_begin(ctx, &s, args, 1, o.flags))
         return false;
     int32_t last_end = 0;
     while ((r = search_next(ctx, &s, 1, &span)) == REGEX_FOUND) {
         if ((uint32_t)span.from < s.text.count && span.to > last_end) {
             part.to = span.from;
-            array_add(ctx->arena, &a, (union val){.s = span_bytes(&s, part)}, false);
+            array_add(ctx->arena, out, (union val){.s = span_bytes(&s, part)}, false);
             part.from = span.to;
         }
         last_end = span.to;
@@ -273,8 +300,18 @@ KERNEL(regexp_split_to_array)
     if (r == REGEX_FAILED)
         return false;
     part.to = (int32_t)s.text.count;
-    array_add(ctx->arena, &a, (union val){.s = span_bytes(&s, part)}, false);
-    return ret_texts(ctx, &a, out);
+    array_add(ctx->arena, out, (union val){.s = span_bytes(&s, part)}, false);
+    return true;
+}
+KERNEL(regexp_split_to_array)
+{
+    struct array a = {0};
+    return split(ctx, args, arg_count, "regexp_split_to_array", &a) && ret_texts(ctx, &a, out);
+}
+SET_KERNEL(regexp_split_to_table)
+{
+    struct array a = {0};
+    return split(rows->ctx, args, arg_count, "regexp_split_to_table", &a) && set_rows_add_array(rows, &a);
 }
 
 /* ---- replacing ---- */
@@ -529,3 +566,17 @@ static const struct fn rows[] = {
     FN2("similar_to_escape", T_TEXT, T_TEXT, T_TEXT, similar_to_escape, similar_doc),
 };
 const struct fn_list fn_regex = {rows, ARRAY_COUNT(rows)};
+
+static const char table_doc[] = "the parts between matches; flags may follow";
+static const char matches_doc[] = "the groups of the first match, with the flag g of every match";
+static const struct set_fn set_rows_of_regex[] = {
+    SET_ROW("regexp_split_to_table", FN_STRICT, 2, T_TEXT, regexp_split_to_table, SET_NOT_NULL, table_doc,
+            T_TEXT, T_TEXT),
+    SET_ROW("regexp_split_to_table", FN_STRICT, 3, T_TEXT, regexp_split_to_table, SET_NOT_NULL, table_doc,
+            T_TEXT, T_TEXT, T_TEXT),
+    SET_ROW("regexp_matches", FN_STRICT, 2, T_ARRAYS + T_TEXT, regexp_matches, SET_NOT_NULL | SET_AT_MOST_ONE,
+            matches_doc, T_TEXT, T_TEXT),
+    SET_ROW("regexp_matches", FN_STRICT, 3, T_ARRAYS + T_TEXT, regexp_matches, SET_NOT_NULL, matches_doc,
+            T_TEXT, T_TEXT, T_TEXT),
+};
+const struct set_fn_list set_fn_regex = {set_rows_of_regex, ARRAY_COUNT(set_rows_of_regex)};

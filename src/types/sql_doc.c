@@ -3,6 +3,7 @@
 #include "types/sql_doc.h"
 #include "types/agg.h"
 #include "types/func.h"
+#include "types/set_fn.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,47 @@ static void put_functions(FILE *to)
     free(rows);
 }
 
+static void put_set_result(FILE *to, const struct set_fn *f)
+{
+    if (f->flags & SET_RECORD)
+        fputs("the stated columns", to);
+    for (unsigned c = 0; c < f->column_count; c++)
+        fprintf(to, "%s%s%s%s", c ? ", " : "", f->columns[c].name ? f->columns[c].name : "",
+                f->columns[c].name ? " " : "", type_name(f->columns[c].type));
+}
+
+static int compare_set_rows(const void *a, const void *b)
+{
+    const struct set_fn *x = *(const struct set_fn *const *)a, *y = *(const struct set_fn *const *)b;
+    int r = strcmp(x->fn.name, y->fn.name);
+    return r ? r : (x > y) - (x < y); /* rows of one name are of one table */
+}
+
+static void put_set_functions(FILE *to)
+{
+    uint32_t total = 0, n = 0;
+    for (uint32_t s = 0; s < set_fn_section_count(); s++)
+        total += set_fn_section(s).count;
+    const struct set_fn **rows = xcalloc(total + 1, sizeof(*rows));
+    for (uint32_t s = 0; s < set_fn_section_count(); s++)
+        for (uint32_t i = 0; i < set_fn_section(s).count; i++)
+            rows[n++] = &set_fn_section(s).rows[i];
+    qsort(rows, n, sizeof(*rows), compare_set_rows);
+    fputs("\n## Set-returning functions\n\n| function | columns | |\n| --- | --- | --- |\n", to);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct set_fn *f = rows[i];
+        fprintf(to, "| `%s(%s", f->fn.name, f->flags & SET_OF_TABLE ? "table, " : "");
+        for (unsigned a = 0; a < f->fn.arg_count; a++)
+            fprintf(to, "%s%s", a ? ", " : "", type_name(f->fn.args[a]));
+        fputs(")` | ", to);
+        put_set_result(to, f);
+        fputs(" | ", to);
+        put_cell(to, f->fn.doc);
+        fputs(" |\n", to);
+    }
+    free(rows);
+}
+
 static void put_aggregates(FILE *to)
 {
     fputs("\n## Aggregates\n\n| aggregate | result | |\n| --- | --- | --- |\n", to);
@@ -142,6 +184,7 @@ void sql_doc_write(FILE *to)
     put_types(to);
     put_operators(to);
     put_functions(to);
+    put_set_functions(to);
     put_aggregates(to);
     put_casts(to);
 }

@@ -10,7 +10,7 @@ CREATE VIEW v8 AS SELECT js, count(*) FROM core.a GROUP BY js;
 CREATE VIEW v9 AS SELECT DISTINCT js FROM core.a;
 CREATE VIEW v10 AS SELECT array_position(js, '1'), (nums).x, ARRAY(SELECT id FROM core.a ORDER BY n), ARRAY(SELECT * FROM core.a) FROM core.a;
 CREATE VIEW v11 AS SELECT nums::mood[], nums::unknown[] FROM core.a;
-CREATE VIEW v12 AS SELECT unnest(nums) FROM core.a;
+CREATE VIEW v12 AS SELECT id FROM core.a WHERE unnest(nums) > 1;
 CREATE VIEW v13 AS SELECT tags || 'a' FROM core.a;
 CREATE VIEW v14 AS SELECT min(js), max(NULL) FROM core.a;
 CREATE VIEW v15 AS SELECT min(ARRAY[jb]), ARRAY(SELECT x.nums FROM core.a x) FROM core.a;

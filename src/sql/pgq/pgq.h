@@ -41,6 +41,7 @@ struct ast *pgq_expr(struct pgq *c, Node *n);                                   
 struct ast_window *pgq_window(struct pgq *c, WindowDef *w);                     /* pgq_window.c */
 struct ast_sort *pgq_sorts(struct pgq *c, List *sorts, uint32_t *count);        /* ORDER BY */
 void pgq_group(struct pgq *c, struct ast_query *q, List *group, bool distinct); /* GROUP BY */
+struct ast_type *pgq_type(struct pgq *c, TypeName *t);
 struct ast_query *pgq_query(struct pgq *c, Node *n);
 struct ast_from *pgq_from(struct pgq *c, Node *n);
 /* Where an expression begins; -1 unknown. */

@@ -191,7 +191,7 @@ static bool type_modifier(Node *n, int32_t *out)
     return true;
 }
 
-static struct ast_type *type_name(struct pgq *c, TypeName *t)
+struct ast_type *pgq_type(struct pgq *c, TypeName *t)
 {
     struct ast_type *out = ARENA_NEW(c->arena, struct ast_type);
     out->pos = pgq_pos(c, t->location);
@@ -218,7 +218,7 @@ static struct ast_type *type_name(struct pgq *c, TypeName *t)
 static struct ast *type_cast(struct pgq *c, TypeCast *t)
 {
     struct ast *a = unary(c, AST_CAST, t->location >= 0 ? t->location : pgq_location(t->arg), t->arg);
-    a->type = type_name(c, t->typeName);
+    a->type = pgq_type(c, t->typeName);
     return a;
 }
 

@@ -46,6 +46,42 @@ static struct ast_from *from_query(struct pgq *c, RangeSubselect *r)
     return f;
 }
 
+static struct ast_column_def *column_defs(struct pgq *c, List *defs, uint32_t *count)
+{
+    struct ast_column_def *out = ARENA_ARRAY(c->arena, struct ast_column_def, list_length(defs) + 1);
+    ListCell *cell;
+    *count = 0;
+    foreach (cell, defs) {
+        ColumnDef *d = lfirst(cell);
+        struct ast_column_def *to = &out[(*count)++];
+        if (d->collClause)
+            pgq_unsupported(c, d->location, "COLLATE");
+        to->pos = pgq_pos(c, d->location);
+        to->name = pgq_str(c, d->colname);
+        to->type = pgq_type(c, d->typeName);
+    }
+    return out;
+}
+
+/* An item of r->functions: the call, and the columns that ROWS FROM states for it. */
+static struct ast_from *from_function(struct pgq *c, RangeFunction *r)
+{
+    struct ast_from *f = from_new(c, AST_FROM_FUNCTION, pgq_location(linitial(linitial(r->functions))));
+    f->functions = ARENA_ARRAY(c->arena, struct ast_function, list_length(r->functions) + 1);
+    f->lateral = true;
+    f->ordinality = r->ordinality;
+    ListCell *cell;
+    foreach (cell, r->functions) {
+        List *item = lfirst(cell);
+        struct ast_function *to = &f->functions[f->function_count++];
+        List *defs = (List *)lsecond(item);
+        to->call = pgq_expr(c, linitial(item));
+        to->columns = column_defs(c, defs ? defs : r->coldeflist, &to->column_count);
+    }
+    put_alias(c, f, r->alias);
+    return f;
+}
+
 static int from_location(Node *n)
 {
     switch (nodeTag(n)) {
@@ -87,7 +123,7 @@ static struct ast_from *from_by_tag(struct pgq *c, Node *n)
     case T_RangeVar: return from_table(c, (RangeVar *)n);
     case T_RangeSubselect: return from_query(c, (RangeSubselect *)n);
     case T_JoinExpr: return from_join(c, (JoinExpr *)n);
-    case T_RangeFunction: pgq_unsupported(c, from_location(n), "+functions in FROM"); return NULL;
+    case T_RangeFunction: return from_function(c, (RangeFunction *)n);
     case T_RangeTableSample: pgq_unsupported(c, from_location(n), "TABLESAMPLE"); return NULL;
     default: pgq_unsupported(c, from_location(n), "+XMLTABLE and JSON_TABLE"); return NULL;
     }

@@ -464,6 +464,41 @@ AS_WRITTEN = [
 ]
 FIXED += AS_WRITTEN
 
+FUNCTIONS = [
+    ("fn_unnest", "SELECT id, x FROM core.a, unnest(ai) x"),
+    ("fn_unnest_place", "SELECT a.id, u.w, u.place FROM core.a CROSS JOIN LATERAL unnest(aw) WITH ORDINALITY u(w, place) WHERE u.w <> 'a'"),
+    ("fn_unnest_several", "SELECT id, u.* FROM core.a, unnest(ai, an, aw) WITH ORDINALITY u(x, y, z, place)"),
+    ("fn_unnest_left", "SELECT id, x FROM core.a LEFT JOIN unnest(al) x ON true"),
+    ("fn_unnest_left_on", "SELECT id, x FROM core.a LEFT JOIN unnest(ai) x ON x > g"),
+    ("fn_unnest_join", "SELECT a.id, x, c.id AS c FROM core.a a, unnest(a.ai) x, core.c c WHERE c.qty = x"),
+    ("fn_unnest_group", "SELECT w, count(*) AS n, sum(a.n4) AS s FROM core.a a, unnest(a.aw) w GROUP BY w"),
+    ("fn_unnest_top", "SELECT id, x FROM core.a, unnest(ai) x ORDER BY x DESC NULLS LAST, id LIMIT 7"),
+    ("fn_series", "SELECT id, i FROM core.a, generate_series(g, n4) i WHERE n4 < 10"),
+    ("fn_series_fill", "SELECT i, count(a.id) AS n FROM generate_series(0, 6) i LEFT JOIN core.a a ON a.g = i GROUP BY i"),
+    ("fn_series_days", "SELECT id, day::date AS day FROM core.a, generate_series(wd, wd + 2, interval '1 day') day"),
+    ("fn_series_months", "SELECT id, m FROM core.a, generate_series(mo, mo - interval '3 months', interval '-1 month') m"),
+    ("fn_series_numeric", "SELECT id, x FROM core.a, generate_series(dec, dec + 2, 0.75) x"),
+    ("fn_subscripts", "SELECT id, i, ai[i] AS x FROM core.a, generate_subscripts(ai, 1) i"),
+    ("fn_elements", "SELECT id, e.value, e.ordinality FROM core.a, jsonb_array_elements(CASE WHEN jsonb_typeof(jb) = 'array' THEN jb END) WITH ORDINALITY e"),
+    ("fn_members", "SELECT id, m.* FROM core.a, jsonb_each_text(CASE WHEN jsonb_typeof(jb) = 'object' THEN jb END) m"),
+    ("fn_json", "SELECT id, m.key, m.value::text AS v FROM core.a, json_each(CASE WHEN json_typeof(j) = 'object' THEN j END) m"),
+    ("fn_record", "SELECT id, r.* FROM core.a, jsonb_to_record(CASE WHEN jsonb_typeof(jb) = 'object' THEN jb END) AS r(b integer, aa text, k jsonb)"),
+    ("fn_split", "SELECT id, p.* FROM core.a, regexp_split_to_table(t, 'a|b') WITH ORDINALITY p(part, place)"),
+    ("fn_matches", "SELECT id, m FROM core.a, regexp_matches(t, '(.)(b?)', 'g') m"),
+    ("fn_letters", "SELECT l, count(*) AS n FROM core.a, string_to_table(t, NULL) l GROUP BY l"),
+    ("fn_rows_from", "SELECT id, f.* FROM core.a, ROWS FROM (unnest(ai), generate_series(1, g), upper(t)) AS f(x, y, z)"),
+    ("fn_exists", "SELECT id FROM core.a WHERE EXISTS (SELECT 1 FROM unnest(ai) x WHERE x = g)"),
+    ("fn_scalar", "SELECT id, (SELECT sum(x) FROM unnest(ai) x) AS s, ARRAY(SELECT x + 1 FROM unnest(ai) x WHERE x > 1) AS r FROM core.a"),
+    ("fn_query_argument", "SELECT a.id, q FROM core.a a, unnest(ARRAY(SELECT c.qty FROM core.c c WHERE c.a_id = a.id)) q"),
+    ("fn_select", "SELECT id, unnest(ai) AS x, generate_series(1, g) AS i FROM core.a"),
+    ("fn_select_nested", "SELECT id, generate_series(1, unnest(ai)) AS i FROM core.a"),
+    ("fn_select_group", "SELECT unnest(aw) AS w, count(*) AS n FROM core.a GROUP BY w HAVING count(*) > 1"),
+    ("fn_select_of_group", "SELECT g, unnest(array_agg(id ORDER BY id)) AS id, sum(n4) AS s FROM core.a GROUP BY g"),
+    ("fn_select_distinct", "SELECT DISTINCT unnest(ai) % 2 AS x FROM core.a"),
+    ("fn_select_window", "SELECT id, generate_series(1, count(*) OVER (PARTITION BY g)) AS i FROM core.a"),
+]
+FIXED += FUNCTIONS
+
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {}
 
