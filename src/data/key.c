@@ -158,7 +158,13 @@ static void put_value(struct buf *b, enum type_id t, const union val *v)
         else
             put_escaped(b, v->s.p, len);
         return;
-    case PHYS_INTERVAL: put_span(b, &v->iv); return;
+    case PHYS_INTERVAL:
+        if (t == T_TIMETZ) {
+            put_be64(b, (uint64_t)timetz_rank(&v->iv) ^ UINT64_C(1) << 63);
+            return;
+        }
+        put_span(b, &v->iv);
+        return;
     case PHYS_UUID: buf_put(b, v->uuid, 16); return;
     }
 }

@@ -139,6 +139,7 @@ static bool apply_mods(struct bind *b, const struct ast_type *t, struct type *ou
     case T_NUMERIC: return numeric_mod(b, t, out);
     case T_INTERVAL: return interval_mod(t, out);
     case T_TIME:
+    case T_TIMETZ:
     case T_TIMESTAMP:
     case T_TIMESTAMPTZ: return precision_mod(b, t, out);
     default: return check_mod_count(b, t, 0);

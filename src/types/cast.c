@@ -48,6 +48,7 @@ static const struct {
     [T_UUID] = {input_uuid, output_uuid},
     [T_JSON] = {input_json, output_json},
     [T_JSONB] = {input_jsonb, output_jsonb},
+    [T_TIMETZ] = {input_timetz, output_timetz},
     [T_CITEXT] = {input_text, output_text},
 };
 
@@ -95,6 +96,7 @@ IO_KERNELS(time, T_TIME)
 IO_KERNELS(timestamp, T_TIMESTAMP)
 IO_KERNELS(timestamptz, T_TIMESTAMPTZ)
 IO_KERNELS(interval, T_INTERVAL)
+IO_KERNELS(timetz, T_TIMETZ)
 IO_KERNELS(uuid, T_UUID)
 IO_KERNELS(json, T_JSON)
 IO_KERNELS(jsonb, T_JSONB)
@@ -288,6 +290,7 @@ bool type_apply_typmod(struct fn_ctx *ctx, struct type t, bool is_explicit, unio
     case T_BPCHAR: return t.typmod < 4 || fit_string(ctx, t, is_explicit, &v->s);
     case T_NUMERIC: return t.typmod < 4 || fit_numeric(ctx, t.typmod, &v->n);
     case T_TIME:
+    case T_TIMETZ:
     case T_TIMESTAMP:
     case T_TIMESTAMPTZ:
     case T_INTERVAL: return typmod_datetime(ctx, t, v);
@@ -307,6 +310,7 @@ LENGTH_KERNEL(varchar, T_VARCHAR)
 LENGTH_KERNEL(bpchar, T_BPCHAR)
 LENGTH_KERNEL(numeric, T_NUMERIC)
 LENGTH_KERNEL(time, T_TIME)
+LENGTH_KERNEL(timetz, T_TIMETZ)
 LENGTH_KERNEL(timestamp, T_TIMESTAMP)
 LENGTH_KERNEL(timestamptz, T_TIMESTAMPTZ)
 LENGTH_KERNEL(interval, T_INTERVAL)
@@ -378,6 +382,10 @@ static const struct cast casts[] = {
     {T_INTERVAL, T_INTERVAL, IMP, length_interval},
     {T_DATE, T_TIMESTAMP, IMP, cast_date_timestamp},
     {T_DATE, T_TIMESTAMPTZ, IMP, cast_date_timestamptz},
+    {T_TIMETZ, T_TIMETZ, IMP, length_timetz},
+    {T_TIME, T_TIMETZ, IMP, cast_time_timetz},
+    {T_TIMETZ, T_TIME, ASG, cast_timetz_time},
+    {T_TIMESTAMPTZ, T_TIMETZ, ASG, cast_timestamptz_timetz},
     {T_TIME, T_INTERVAL, IMP, cast_time_interval},
     {T_TIMESTAMP, T_DATE, ASG, cast_timestamp_date},
     {T_TIMESTAMP, T_TIME, ASG, cast_timestamp_time},
@@ -408,6 +416,7 @@ static const struct cast casts[] = {
     TEXT_FORMS(T_TIMESTAMP, timestamp),
     TEXT_FORMS(T_TIMESTAMPTZ, timestamptz),
     TEXT_FORMS(T_INTERVAL, interval),
+    TEXT_FORMS(T_TIMETZ, timetz),
     TEXT_FORMS(T_UUID, uuid),
     TEXT_FORMS(T_JSON, json),
     TEXT_FORMS(T_JSONB, jsonb),

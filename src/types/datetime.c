@@ -301,6 +301,16 @@ struct str output_time(struct fn_ctx *ctx, const union val *v)
     return str_of(ctx, text, put_time(text, &c));
 }
 
+struct str output_timetz(struct fn_ctx *ctx, const union val *v)
+{
+    struct civil c = {0};
+    char text[48];
+    civil_from_ts(v->iv.usecs, &c);
+    if (v->iv.usecs == USECS_PER_DAY)
+        c.hour = 24;
+    return str_of(ctx, text, put_offset(put_time(text, &c), v->iv.days, false));
+}
+
 static struct str ts_text(struct fn_ctx *ctx, const struct civil *c, char between, bool zone,
                           bool long_offset)
 {

@@ -22,6 +22,12 @@ __int128 interval_span(const struct interval *iv);
 const void *zone_find(const char *name, size_t len); /* NULL if unknown */
 /* Changes when the compiled-in zones do: stored rows may then have been made with other ones. */
 uint64_t zone_data_hash(void);
+/* Order of two times with zone: equal ranks, equal values. Offsets are within TIMETZ_OFFSET_END. */
+#define TIMETZ_OFFSET_END 57600 /* seconds: 16 hours, as PostgreSQL's input allows */
+static inline int64_t timetz_rank(const struct interval *t)
+{
+    return (t->usecs - t->days * INT64_C(1000000)) * (1 << 18) + (1 << 17) - t->days;
+}
 int zone_offset_utc(const void *zone, int64_t utc_usecs);
 /* Timestamps as PostgREST/JSON prints them: "2026-01-02T03:04:05.678+00:00" for timestamptz, no zone for timestamp.
  * Result in ctx->arena. */

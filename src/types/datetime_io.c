@@ -754,6 +754,35 @@ static void reader_offset(const struct reader *r, const void *session_zone, stru
         c->offset = zone_offset_local(session_zone, local);
 }
 
+/* Without a date only an offset that no date changes will do. */
+static bool timetz_offset(struct fn_ctx *ctx, const struct reader *r, struct civil *c)
+{
+    if ((r->seen & PARTS_DATE) == PARTS_DATE) {
+        reader_offset(r, ctx->zone, c);
+        return true;
+    }
+    const void *zone = r->seen & PART_ZONE ? r->zone : ctx->zone;
+    if (!r->abbrev_zone && (!zone || zone_fixed_offset(zone, &c->offset)))
+        return true;
+    return fn_fail(ctx, FN_UNSUPPORTED, "the time zone's offset depends on the date: write an offset");
+}
+
+bool input_timetz(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
+{
+    struct reader r;
+    struct civil c;
+    enum dt_result res = read_literal(&r, true, text, len);
+    if (res != DT_OK)
+        return read_fail(ctx, &r, res, "time with time zone", text, len);
+    reader_civil(&r, &c);
+    if (!timetz_offset(ctx, &r, &c))
+        return false;
+    if (c.offset <= -TIMETZ_OFFSET_END || c.offset >= TIMETZ_OFFSET_END)
+        return fn_fail(ctx, FN_ZONE_RANGE, "time zone displacement out of range: \"%.*s\"", (int)len, text);
+    out->iv = (struct interval){civil_time_of_day(&c), c.offset, 0};
+    return t.typmod < 0 || typmod_datetime(ctx, t, out);
+}
+
 bool input_timestamptz(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
 {
     struct reader r;
@@ -781,11 +810,13 @@ bool typmod_datetime(struct fn_ctx *ctx, struct type t, union val *v)
     if (t.id == T_DATE)
         return true;
     if (t.typmod > TIME_PRECISION_MAX) {
-        if (t.id == T_TIME)
+        if (t.id == T_TIME || t.id == T_TIMETZ)
             return true;
         return fn_fail(ctx, FN_BAD_ARGUMENT, "timestamp(%d) precision must be between 0 and 6", t.typmod);
     }
-    if (t.id == T_TIME || ts_is_finite(v->i))
+    if (t.id == T_TIMETZ)
+        v->iv.usecs = round_usecs(v->iv.usecs, t.typmod);
+    else if (t.id == T_TIME || ts_is_finite(v->i))
         v->i = round_usecs(v->i, t.typmod);
     return true;
 }

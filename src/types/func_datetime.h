@@ -17,6 +17,8 @@ DT_KERNEL(fn_extract_ts);
 DT_KERNEL(fn_extract_tstz);
 DT_KERNEL(fn_extract_date);
 DT_KERNEL(fn_extract_time);
+DT_KERNEL(fn_date_part_timetz);
+DT_KERNEL(fn_extract_timetz);
 DT_KERNEL(fn_extract_interval);
 
 /* func_datetime_make.c */
@@ -37,6 +39,8 @@ DT_KERNEL(fn_to_timestamp);
 DT_KERNEL(fn_justify_days);
 DT_KERNEL(fn_justify_hours);
 DT_KERNEL(fn_justify_interval);
+/* The offset of a zone that has one for ever; false after fn_fail. */
+bool zone_arg_fixed(struct fn_ctx *ctx, const struct str *name, int *offset);
 DT_KERNEL(fn_timezone_ts);
 DT_KERNEL(fn_timezone_tstz);
 DT_KERNEL(fn_timezone_interval_ts);
@@ -64,6 +68,8 @@ static inline bool ts_out_of_range(struct fn_ctx *ctx)
 {
     return fn_fail(ctx, FN_DATETIME_RANGE, "timestamp out of range");
 }
+/* func_overlaps.c: of two pairs of ends as numbers in val.i, in either order, any of them NULL. */
+bool spans_overlap_of(const union val *v, const bool *null, union val *out, bool *out_null);
 /* Unit names in a lower-case copy, as error messages show them. */
 struct unit_arg {
     enum unit unit;

@@ -137,6 +137,17 @@ static bool zone_arg_read(struct fn_ctx *ctx, const struct str *s, struct zone_a
                    (const char *)s->p);
 }
 
+bool zone_arg_fixed(struct fn_ctx *ctx, const struct str *name, int *offset)
+{
+    struct zone_arg z;
+    if (!zone_arg_read(ctx, name, &z))
+        return false;
+    *offset = z.offset;
+    return z.fixed || (!z.by_abbrev && zone_fixed_offset(z.zone, offset)) ||
+           fn_fail(ctx, FN_UNSUPPORTED, "the offset of time zone \"%.*s\" depends on the date",
+                   (int)name->len, (const char *)name->p);
+}
+
 static int64_t ts_unix_secs(int64_t ts)
 {
     return floor_div(ts, USECS_PER_SEC) + UNIX_TO_PG_SECS;

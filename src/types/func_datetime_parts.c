@@ -243,6 +243,24 @@ static bool part_of_time(struct fn_ctx *ctx, const struct unit_arg *u, const uni
     }
 }
 
+static bool part_of_timetz(struct fn_ctx *ctx, const struct unit_arg *u, const union val *v, struct part *p)
+{
+    const struct interval *t = &v->iv;
+    int64_t utc = t->usecs - t->days * USECS_PER_SEC;
+    bool ok;
+    switch (u->unit) {
+    case UNIT_MINUTE: return part_int(p, t->usecs / USECS_PER_MINUTE % 60);
+    case UNIT_HOUR: return part_int(p, t->usecs / USECS_PER_HOUR);
+    case UNIT_TIMEZONE: return part_int(p, t->days);
+    case UNIT_TIMEZONE_HOUR: return part_int(p, t->days / 3600);
+    case UNIT_TIMEZONE_MINUTE: return part_int(p, t->days / 60 % 60);
+    case UNIT_EPOCH: return part_scaled(p, utc, 6, (double)t->usecs / 1000000.0 - t->days);
+    default:
+        ok = part_of_second(u->unit, t->usecs % USECS_PER_MINUTE, p);
+        return ok || unit_fail(ctx, u, "time with time zone");
+    }
+}
+
 /* A year counts 365.25 days, a month 30. */
 static bool part_interval_epoch(const struct interval *iv, struct part *p)
 {
@@ -361,4 +379,5 @@ PART_KERNELS(ts, part_of_ts, part_of_ts)
 PART_KERNELS(tstz, part_of_tstz, part_of_tstz)
 PART_KERNELS(date, part_of_date_as_ts, part_of_date)
 PART_KERNELS(time, part_of_time, part_of_time)
+PART_KERNELS(timetz, part_of_timetz, part_of_timetz)
 PART_KERNELS(interval, part_of_interval, part_of_interval)

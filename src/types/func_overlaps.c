@@ -23,7 +23,7 @@ static bool span_read(const union val *v, const bool *null, struct span *s)
     return true;
 }
 
-static bool overlap(const union val *v, const bool *null, union val *out, bool *out_null)
+bool spans_overlap_of(const union val *v, const bool *null, union val *out, bool *out_null)
 {
     struct span a, b;
     bool known = span_read(v, null, &a);
@@ -73,12 +73,12 @@ static bool overlap_lengths(struct fn_ctx *ctx, const union val *args, const boo
         if (!none[i + 1] && !add(ctx, args[i].i, &args[i + 1].iv, &v[i + 1].i))
             return false;
     }
-    return overlap(v, none, out, out_null);
+    return spans_overlap_of(v, none, out, out_null);
 }
 
 KERNEL(spans_overlap)
 {
-    return overlap(args, null, out, out_null);
+    return spans_overlap_of(args, null, out, out_null);
 }
 #define LENGTH_KERNELS(name, add)                                                 \
     KERNEL(name##_both)                                                           \

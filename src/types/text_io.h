@@ -30,6 +30,8 @@ bool input_timestamp(struct fn_ctx *ctx, struct type t, const char *text, size_t
 bool input_timestamptz(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 bool input_interval(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 struct str output_date(struct fn_ctx *ctx, const union val *v);
+bool input_timetz(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+struct str output_timetz(struct fn_ctx *ctx, const union val *v);
 struct str output_time(struct fn_ctx *ctx, const union val *v);
 struct str output_timestamp(struct fn_ctx *ctx, const union val *v);
 struct str output_timestamptz(struct fn_ctx *ctx, const union val *v);
@@ -69,6 +71,13 @@ bool cast_time_interval(struct fn_ctx *ctx, const union val *args, const bool *n
                         union val *out, bool *out_null);
 bool cast_interval_time(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                         union val *out, bool *out_null);
+/* func_timetz.c */
+bool cast_time_timetz(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
+                      union val *out, bool *out_null);
+bool cast_timetz_time(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
+                      union val *out, bool *out_null);
+bool cast_timestamptz_timetz(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
+                             union val *out, bool *out_null);
 /* json.c */
 bool cast_json_jsonb(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                      union val *out, bool *out_null);

@@ -37,6 +37,7 @@ static const struct type_info types[T_ANY_END] = {
     {T_UUID, "uuid", "uuid", 2950, 'U', false, PHYS_UUID, true, "string", "uuid"},
     {T_JSON, "json", "json", 114, 'U', false, PHYS_STR, false, NULL, NULL},
     {T_JSONB, "jsonb", "jsonb", 3802, 'U', false, PHYS_STR, true, NULL, NULL},
+    {T_TIMETZ, "time with time zone", "timetz", 1266, 'D', false, PHYS_INTERVAL, true, "string", "time"},
     {T_CITEXT, "citext", "citext", 0, 'S', false, PHYS_STR, true, "string", NULL},
     ARRAY(T_UNKNOWN, "unknown", "unknown", 0, false),
     ARRAY(T_BOOL, "boolean", "bool", 1000, true),
@@ -58,6 +59,7 @@ static const struct type_info types[T_ANY_END] = {
     ARRAY(T_UUID, "uuid", "uuid", 2951, true),
     ARRAY(T_JSON, "json", "json", 199, false),
     ARRAY(T_JSONB, "jsonb", "jsonb", 3807, true),
+    ARRAY(T_TIMETZ, "time with time zone", "timetz", 1270, true),
     ARRAY(T_CITEXT, "citext", "citext", 0, true),
     PSEUDO(T_ANYELEMENT, "anyelement", 2283),
     PSEUDO(T_ANYARRAY, "anyarray", 2277),
@@ -235,6 +237,8 @@ const char *type_format(struct type t, char *buf, size_t size_bytes)
         snprintf(buf, size_bytes, "%s(%d)", name, m - 4);
     else if (t.id == T_TIME || t.id == T_TIMESTAMP)
         snprintf(buf, size_bytes, "%s(%d) without time zone", t.id == T_TIME ? "time" : "timestamp", m);
+    else if (t.id == T_TIMETZ)
+        snprintf(buf, size_bytes, "time(%d) with time zone", m);
     else if (t.id == T_TIMESTAMPTZ)
         snprintf(buf, size_bytes, "timestamp(%d) with time zone", m);
     else if (t.id == T_INTERVAL)

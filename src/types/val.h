@@ -34,6 +34,7 @@ enum type_id {
     T_UUID,
     T_JSON,
     T_JSONB,
+    T_TIMETZ,
     T_CITEXT, /* the extension's: compares by its lower case */
     T_SCALAR_COUNT,
     T_ARRAYS = T_SCALAR_COUNT, /* the array of type t is T_ARRAYS + t: see type_array */
@@ -89,7 +90,7 @@ union val {
     struct str s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; arrays, as types/array.h encodes them; enums, as
                            types/enum_type.h says */
     struct num n; /* T_NUMERIC */
-    struct interval iv; /* T_INTERVAL */
+    struct interval iv; /* T_INTERVAL; T_TIMETZ, see types/func_timetz.c */
     uint8_t uuid[16];   /* T_UUID */
 };
 _Static_assert(sizeof(union val) == 16, "a value is 16 bytes");
@@ -138,6 +139,7 @@ static inline enum phys type_phys(enum type_id id)
                                               [T_JSONB] = PHYS_STR,
                                               [T_CITEXT] = PHYS_STR,
                                               [T_INTERVAL] = PHYS_INTERVAL,
+                                              [T_TIMETZ] = PHYS_INTERVAL,
                                               [T_UUID] = PHYS_UUID,
                                               [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
                                               [T_ENUMS... T_ID_END - 1] = PHYS_STR};

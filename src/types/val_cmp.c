@@ -55,6 +55,10 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
     case T_UNKNOWN: return cmp_bytes(&a->s, &b->s, true);
     case T_JSONB: /* equal text is equal jsonb; the order is that of the key codec */
         return cmp_bytes(&a->s, &b->s, true);
+    case T_TIMETZ: {
+        int64_t x = timetz_rank(&a->iv), y = timetz_rank(&b->iv);
+        return (x > y) - (x < y);
+    }
     case T_CITEXT: return citext_cmp(&a->s, &b->s);
     case T_INTERVAL: return cmp_interval(&a->iv, &b->iv);
     case T_UUID: return memcmp(a->uuid, b->uuid, sizeof a->uuid);

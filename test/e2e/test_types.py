@@ -93,6 +93,26 @@ CITEXT_FILTERS = [("name=eq.bob6", "name = 'bob6'"), ("name=gt.cy", "name > 'cy'
                   ("mail=eq.n1@x.org&id=lt.20", "mail = 'n1@x.org' AND id < 20"), ("tags=cs.{B}", "tags @> '{B}'")]
 
 
+TIMETZ_DDL = """
+CREATE TABLE core.x (t timetz, id int PRIMARY KEY, ts timetz[], p timetz(1));
+CREATE TABLE core.at (t timetz PRIMARY KEY, v int);
+INSERT INTO core.x SELECT (ARRAY['12:00+02', '10:00+00', '11:00+01', '23:59:59.999999-15:59', '24:00+00', '00:00-05:30', NULL])[i % 7 + 1]::timetz, i,
+  ARRAY['10:00+00', NULL, '12:00+0' || i % 4]::timetz[], ('10:00:00.' || i || '+03')::timetz FROM generate_series(1, 40) i;
+INSERT INTO core.at VALUES ('12:00+02', 1), ('10:00+00', 2), ('24:00+00', 3);
+"""
+TIMETZ_VIEWS = {
+    "plain": "SELECT id, t, ts, p FROM core.x",
+    "by_time": "SELECT t, count(*) AS n, min(p) AS lo, max(p) AS hi FROM core.x GROUP BY t",
+    "moved": "SELECT id, t + interval '90 minutes' AS plus, t - interval '1 day 2 hours' AS minus, t::time AS local, t::text AS txt, t > '10:00+00' AS gt, t AT TIME ZONE 'UTC' AS utc, date '2024-02-29' + t AS moment,"
+             " extract(timezone FROM t) AS z, extract(epoch FROM t) AS e, p::timetz(0) AS r, t IN ('11:00+01', '24:00+00') AS inn, ts[1] = t AS first, to_json(t) AS j FROM core.x",
+    "joined": "SELECT x.id, a.t, a.v FROM core.x x JOIN core.at a ON a.t = x.t",
+    "top": "SELECT id, t FROM core.x ORDER BY t DESC NULLS LAST, id LIMIT 9",
+    "keyed": "SELECT t, v FROM core.at",
+}
+TIMETZ_SCRIPTS = ["UPDATE core.x SET t = t + interval '13 hours' WHERE id % 3 = 0; DELETE FROM core.x WHERE t = '10:00+00'", "UPDATE core.at SET t = '00:00-10' WHERE v = 1; INSERT INTO core.x VALUES ('00:00-10', 100, '{}', NULL)"]
+TIMETZ_FILTERS = [("t=eq.00:00-10", "t = '00:00-10'"), ("t=gt.10:00Z", "t > '10:00Z'"), ("t=lte.24:00Z", "t <= '24:00Z'"), ("ts=cs.{10:00Z}", "ts @> '{10:00Z}'")]
+
+
 class Follower:
     """A live query's rows by id, as its events say; it comes back when the connection ends."""
 
@@ -248,10 +268,30 @@ def citext(report):
     bed.stop()
 
 
+def columns_of(report, name, ddl, views, scripts, filters, index):
+    """Snapshot, changes, filters, order by the column and a restart, of one kind of column after the other."""
+    bed = Bed(report, name, ddl, views, "CREATE INDEX ON plain (%s DESC, id);\n" % index)
+    if not bed.start():
+        return
+    bed.compare("snapshot")
+    for i, script in enumerate(scripts):
+        bed.run(script)
+        bed.compare("step%d" % (i + 1))
+    bed.filters("plain", filters)
+    report.equal(name + "/order", [r["id"] for r in bed.http.get("/api/plain?select=id&order=%s.desc.nullslast,id" % index).json()],
+                 [r[0] for r in pg.rows(bed.c, "SELECT id FROM plain ORDER BY %s DESC NULLS LAST, id" % index)])
+    bed.box.kill_all()
+    bed.box.start()
+    bed.http = bed.box.client()
+    bed.compare("after-restart")
+    bed.stop()
+
+
 def main():
     with Report("test_types", 200) as report:
         report.section("enums", enums, report)
         report.section("citext", citext, report)
+        report.section("timetz", columns_of, report, "timetz", TIMETZ_DDL, TIMETZ_VIEWS, TIMETZ_SCRIPTS, TIMETZ_FILTERS, "t")
 
 
 if __name__ == "__main__":

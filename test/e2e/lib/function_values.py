@@ -58,8 +58,13 @@ VALUES = {
 }
 
 _BAD_NUMBER = ["", " ", "abc", "1a", "--1", "+", "-", "1 2", "0x10", "1e", ".", "1_000", "'"]
+VALUES["timetz"] = ["00:00:00+00", "12:00:00+00", "12:00:00+02", "10:00:00+00", "23:59:59.999999-15:59:59", "24:00:00+15:59", "00:00:00-05:30", "01:02:03.456789+05:45",
+                    "13:00:00+01", "11:00:00-01", "04:05:06.7+00:00:01"]
 VALUES["citext"] = ["", "a", "A", "abc", "ABC", "aBc", "abd", "Ä", "ä", "a.c", "A.C", " x", "X ", "Z", "[", "_", "true", "5", "a,B,,c", "\\"]
 MALFORMED = {
+    "timetz": ["", "12", "12:00", "12:00 PM +1", "25:00", "24:00:01", "12:00+16", "12:00-16:00", "12:00+15:60", "12:00 UTC", "12:00 EST", "12:00 PDT", "2000-07-01 12:00 Europe/Berlin",
+               "2000-01-01 12:00 Europe/Berlin", "12:00 Europe/Berlinx", "12:00 Etc/GMT+5", "2000-02-30 12:00+00", "allballs", "040506+03", "040506.789-0830", "T040506Z", "12:00z",
+               "12:00:00.9999999+00", "23:59:60+00", "12:00 zulu", "2000-01-01 12:00", "12:00 BC"],
     "mood": ["", "SAD", " sad", "sad ", "happy", "okk", "o", "NULL"],
     "bool": ["true", "TRUE", "yes", "no", "on", "off", "of", "o", "1", "0", "  tr ", "y", "n", "2", "", "truee", "fals", "x"],
     "int2": _BAD_NUMBER + [" 12 ", "+5", "32768", "-32769", "007", "1.5", "99999999999999999999"],
@@ -89,7 +94,7 @@ TYPMODS = [
     ("numeric", ((5 << 16) | 2) + 4, "numeric(5,2)"), ("numeric", ((30 << 16) | 10) + 4, "numeric(30,10)"),
     ("numeric", ((3 << 16) | 0) + 4, "numeric(3)"), ("numeric", ((3 << 16) | (-2 & 0x7ff)) + 4, "numeric(3,-2)"),
     ("numeric", ((2 << 16) | 4) + 4, "numeric(2,4)"),
-    ("time", 0, "time(0)"), ("time", 3, "time(3)"), ("timestamp", 0, "timestamp(0)"), ("timestamp", 2, "timestamp(2)"),
+    ("timetz", 0, "timetz(0)"), ("timetz", 3, "timetz(3)"), ("time", 0, "time(0)"), ("time", 3, "time(3)"), ("timestamp", 0, "timestamp(0)"), ("timestamp", 2, "timestamp(2)"),
     ("timestamptz", 0, "timestamptz(0)"),
 ]
 
@@ -200,6 +205,10 @@ SPECIAL["regexp_replace(citext,citext,text,text)"] = [_CITEXTS, _FOLDS, ["-", "\
 SPECIAL["replace(citext,citext,citext)"] = [_CITEXTS, ["", "a", "B", ".", "xa", "ä", "Ä", "+", "%"], ["", "-", "\\&", "\\1"]]
 SPECIAL["split_part(citext,citext,int4)"] = [_CITEXTS, ["", "a", "B", ".", "xb", "ä", "+", "%"], ["0", "1", "-1", "2", "3", "5"]]
 SPECIAL["strpos(citext,citext)"] = [_CITEXTS, ["", "a", "B", "c", "BB", "ä", "Ä", "zz"]]
+SPECIAL["extract(text,timetz)"] = SPECIAL["date_part(text,timetz)"] = [_UNITS, VALUES["timetz"]]
+SPECIAL["timezone(text,timetz)"] = [["UTC", "+02", "-05:30", "EST", "CET", "Nowhere/City", "", "etc/gmt-3", "PDT", "Z"], VALUES["timetz"]]
+SPECIAL["overlaps(timetz,timetz,timetz,timetz)"] = [["00:00+00", "10:00+02", "08:00+00", "12:00-01", "23:00+00"]] * 4
+SPECIAL["timezone(interval,timetz)"] = [["00:00", "02:00", "-05:30", "1 day", "1 month", "15:59:59", "-00:00:01.9"], VALUES["timetz"]]
 SPECIAL["translate(citext,citext,text)"] = [_CITEXTS, ["", "a", "AB", "bx", "ä"], ["", "1", "12", "bA"]]
 for _op in ("~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*"):
     for _t in ("text", "citext"):
