@@ -30,10 +30,13 @@ struct pipeline_options {
     /* Changes to a shard's store before its operators open it, in the same epoch on all shards; may be NULL. */
     struct err *(*setup)(void *ctx, uint32_t shard, struct store_shard *sh);
     void *setup_ctx;
-    void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* without a store */
+    void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* see op.h */
     void *view_ctx;
     int64_t (*clock)(void *ctx); /* what now() is, Unix microseconds; NULL: the host's clock */
     void *clock_ctx;
+    void (*wait)(
+        void *ctx); /* instead of sleeping while a source waits for room: tests with one thread step shards */
+    void *wait_ctx;
 };
 
 struct pipeline;

@@ -95,6 +95,10 @@ static bool wait_for_room(struct sink_lane *l, bool *waited)
     if (!*waited)
         atomic_store(&l->blocked, 1);
     *waited = true;
+    if (p->o.wait) {
+        p->o.wait(p->o.wait_ctx);
+        return true;
+    }
     for (uint32_t i = 0; i < shard_count(l); i++)
         wake_up(&p->shards[i].wake);
     nanosleep(&(struct timespec){0, 50000}, NULL);

@@ -58,7 +58,7 @@ struct graph_env {
     struct batch *(*batch_get)(void *ctx, uint32_t to, uint32_t column_count); /* an empty batch to be sent */
     void *ctx;
     void *view_ctx;
-    /* Without a store: what a view's sink gets (unit tests, benchmarks). May be NULL. */
+    /* What a view's sink gets, stored or not (unit tests, benchmarks). May be NULL. */
     void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b);
 };
 

@@ -115,12 +115,11 @@ static void view_push(struct op *op, uint32_t input, const struct batch *b)
     (void)input;
     struct view_sink *s = op->state;
     struct graph *g = op->graph;
-    if (!s->writer) {
-        if (g->env.view_out)
-            g->env.view_out(g->env.view_ctx, s->view, b);
+    if (s->writer && g->rebuilding && !g->env.view_fill[s->view->view_index])
         return;
-    }
-    if (g->rebuilding && !g->env.view_fill[s->view->view_index])
+    if (g->env.view_out)
+        g->env.view_out(g->env.view_ctx, s->view, b);
+    if (!s->writer)
         return;
     for (uint32_t r = 0; r < b->row_count; r++) {
         buf_reset(&s->row);

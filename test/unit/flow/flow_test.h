@@ -30,6 +30,8 @@ struct box {
     struct catalog catalog;
     bool fill[BOX_VIEWS_MAX];
     struct pipeline *pipeline;
+    void (*options)(struct box *b, struct pipeline_options *o); /* may be NULL */
+    void *tune;                                                 /* the test's, for it */
 };
 
 static inline void must(struct err *e)
@@ -86,6 +88,8 @@ static inline void box_open(struct box *b, bool fresh)
                                   .checkpoint_bytes = 1 << 30,
                                   .log_us = 1000000,
                                   .log_rows = 100};
+    if (b->options)
+        b->options(b, &po);
     b->pipeline = pipeline_new(&po);
     must(pipeline_open(b->pipeline));
 }
