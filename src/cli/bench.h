@@ -18,4 +18,7 @@ extern const uint32_t bench_query_count;
  * NULL: all queries. */
 NODISCARD struct err *bench_engine(uint32_t shards, const char *only, FILE *to);
 
+/* One change in a large partition, by window function; a Markdown table of medians. */
+NODISCARD struct err *bench_windows(FILE *to);
+
 #endif

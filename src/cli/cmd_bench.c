@@ -35,12 +35,20 @@ static struct err *store(const struct cli_args *a)
 #endif
 }
 
+static struct err *windows(const struct cli_args *a)
+{
+    (void)a;
+    log_setup(LOG_WARN, LOG_FORMAT_TEXT, "bench");
+    return bench_windows(stdout);
+}
+
 static const struct {
     const char *name, *help;
     struct err *(*run)(const struct cli_args *a);
 } benches[] = {
     {"engine", "Nexmark queries in memory; --shards N also on more shards; a second word names one query",
      engine},
+    {"windows", "window functions: one change in a large partition", windows},
     {"store", "commits, checkpoints and reads of the store", store},
 };
 
