@@ -149,9 +149,11 @@ struct rel *bind_from_item(struct bind *b, const struct ast_from *f, struct scop
 
 /* bind_function.c: functions in FROM */
 struct rel *bind_function(struct bind *b, const struct ast_from *f, struct scope *scope);
-/* bind_table_window.c: tumble and hop */
+/* bind_table_window.c: tumble, hop and session */
 bool is_table_window(const struct ast_from *f);
 struct rel *bind_table_window(struct bind *b, const struct ast_from *f, struct scope *scope);
+/* bind_session.c: of session(...) the input's columns, window_start and window_end. table: the input's one item. */
+struct rel *bind_session(struct bind *b, const struct ast *call, struct rel *input, struct scope *table);
 
 /* bind_set.c: set-returning functions in a select list */
 struct expr *bind_set_call(struct expr_env *env, const struct ast *a);

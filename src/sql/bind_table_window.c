@@ -1,17 +1,24 @@
-/* tumble(table, column, size [, origin]) and hop(table, column, slide, size [, origin]) in FROM: the table's columns and
- * the bounds of the windows that a row's time lies in, as window_start and window_end. */
+/* tumble(table, column, size [, origin]), hop(table, column, slide, size [, origin]) and session(table, column, gap
+ * [, partition columns ...]) in FROM: the table's columns and the bounds of the windows that a row's time lies in, as
+ * window_start and window_end. Sessions are made in bind_session.c. */
 #include "sql/bind.h"
 #include "types/datetime.h"
 
 #include <string.h>
 
-/* "tumble" or "hop"; NULL: another function. */
+/* "tumble", "hop" or "session"; NULL: another function. */
 static const char *window_name(const struct ast_from *f)
 {
     const struct ast *a = f->functions[0].call;
     if (f->function_count != 1 || !a || a->kind != AST_CALL)
         return NULL;
-    return strcmp(a->name, "tumble") == 0 || strcmp(a->name, "hop") == 0 ? a->name : NULL;
+    bool is_window = strcmp(a->name, "tumble") == 0 || strcmp(a->name, "hop") == 0;
+    return is_window || strcmp(a->name, "session") == 0 ? a->name : NULL;
+}
+
+static bool is_session(const struct ast *a)
+{
+    return strcmp(a->name, "session") == 0;
 }
 
 bool is_table_window(const struct ast_from *f)
@@ -23,8 +30,9 @@ static bool wrong_use(struct bind *b, const struct ast *a, struct sql_pos pos)
 {
     bool hops = strcmp(a->name, "hop") == 0;
     bind_error(b, ERR_CONFIG, pos,
-               hops ? "hop(table, column, slide, size), an origin may follow"
-                    : "tumble(table, column, size), an origin may follow",
+               is_session(a) ? "session(table, column, gap), columns to partition by may follow"
+               : hops        ? "hop(table, column, slide, size), an origin may follow"
+                             : "tumble(table, column, size), an origin may follow",
                "%s() takes a table, a column of it and constant intervals", a->name);
     return false;
 }
@@ -32,7 +40,7 @@ static bool wrong_use(struct bind *b, const struct ast *a, struct sql_pos pos)
 static bool check_use(struct bind *b, const struct ast_from *f, const struct ast *a)
 {
     uint32_t least = strcmp(a->name, "hop") == 0 ? 4 : 3;
-    if (a->arg_count < least || a->arg_count > least + 1)
+    if (a->arg_count < least || (a->arg_count > least + 1 && !is_session(a)))
         return wrong_use(b, a, a->pos);
     if (a->args[1]->kind != AST_COLUMN || a->args[1]->name_count != 1)
         return wrong_use(b, a, a->args[1]->pos);
@@ -167,6 +175,14 @@ static struct rel *window_rel(struct bind *b, const struct set_fn *fn, uint32_t 
     return rel_flatmap(b->out, map, 1, call, false, names);
 }
 
+static struct rel *bind_bins(struct bind *b, const struct ast *a, struct rel *input,
+                             const struct scope *table)
+{
+    struct expr **args = ARENA_ARRAY(b->arena, struct expr *, a->arg_count);
+    const struct set_fn *fn = bind_window_arguments(b, a, table, args);
+    return fn ? window_rel(b, fn, a->arg_count - 1, args, input) : NULL;
+}
+
 struct rel *bind_table_window(struct bind *b, const struct ast_from *f, struct scope *scope)
 {
     const struct ast *a = f->functions[0].call;
@@ -174,12 +190,13 @@ struct rel *bind_table_window(struct bind *b, const struct ast_from *f, struct s
     struct scope table = {.outer = NULL};
     if (!check_use(b, f, a) || !table_of(b, a, &table_item))
         return NULL;
-    struct rel *input = bind_from_item(b, &table_item, &table);
-    struct expr **args = ARENA_ARRAY(b->arena, struct expr *, a->arg_count);
-    const struct set_fn *fn = input ? bind_window_arguments(b, a, &table, args) : NULL;
-    if (!fn)
+    struct rel *input = bind_from_item(b, &table_item, &table), *r = NULL;
+    if (input && is_session(a))
+        r = bind_session(b, a, input, &table);
+    else if (input)
+        r = bind_bins(b, a, input, &table);
+    if (!r)
         return NULL;
-    struct rel *r = window_rel(b, fn, a->arg_count - 1, args, input);
     const struct scope_item *from = &table.items[0];
     uint32_t n = from->column_count;
     struct scope_item *to = scope_add(b, scope, NULL, f->alias ? f->alias : a->name, n + 2);

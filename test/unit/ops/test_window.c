@@ -188,6 +188,62 @@ static void changes_in_large_partitions(void)
     x_below = 6;
 }
 
+/* session() against what it means: the nearest row at or before (after) that has none less than the gap before (after) it. */
+static void sessions(void)
+{
+    static const char sql[] =
+        "CREATE VIEW w AS SELECT k, x, timestamp '2024-01-01' + x * interval '1 minute' AS at FROM t.l;"
+        "CREATE VIEW v AS SELECT k, x, window_start, window_end FROM session(w, at, interval '3 minutes', k);"
+        "CREATE VIEW m AS SELECT a.k, a.x, (SELECT max(b.at) FROM w b WHERE b.k IS NOT DISTINCT FROM a.k AND "
+        "b.at <= a.at AND NOT EXISTS (SELECT 1 FROM w c WHERE c.k IS NOT DISTINCT FROM b.k AND c.at < b.at "
+        "AND "
+        "c.at > b.at - interval '3 minutes')) AS s, (SELECT min(b.at) FROM w b WHERE b.k IS NOT DISTINCT "
+        "FROM "
+        "a.k AND b.at >= a.at AND NOT EXISTS (SELECT 1 FROM w c WHERE c.k IS NOT DISTINCT FROM b.k AND c.at "
+        "> "
+        "b.at AND c.at < b.at + interval '3 minutes')) + interval '3 minutes' AS e FROM w a WHERE a.at IS "
+        "NOT "
+        "NULL;";
+    for (x_below = 40; x_below <= 160; x_below *= 2) {
+        struct rig rig;
+        random_state = x_below;
+        row_count = 0;
+        rig_open(&rig, tables, 1, sql, "v,m");
+        for (int epoch = 0; epoch < 120; epoch++) {
+            for (uint32_t i = rnd(3) + 1; i > 0; i--)
+                change(&rig);
+            step(&rig, 0);
+            uint32_t v = strcmp(rig.plan->apis[0].view->name, "v") == 0 ? rig.plan->apis[0].view->view_index
+                                                                        : rig.plan->apis[1].view->view_index;
+            uint32_t m = rig.plan->apis[0].view->view_index + rig.plan->apis[1].view->view_index - v;
+            CHECK_STR(net_text(&rig.state[v]), net_text(&rig.state[m]));
+        }
+        CHECK(row_count > 15);
+        rig_close(&rig);
+    }
+    x_below = 6;
+}
+
+/* Half open: a row exactly a gap after another begins a session; one between them joins the two. */
+static void sessions_meet(void)
+{
+    struct rig rig;
+    rig_open(
+        &rig, tables, 1,
+        "CREATE VIEW v AS SELECT x, window_start::time AS s, window_end::time AS e FROM session((SELECT x, "
+        "timestamp '2024-01-01' + x * interval '1 minute' AS at FROM t.l), at, '10 minutes');",
+        "v");
+    feed(&rig, "l", 1, "1|0|0;1|10|0;1|-|0");
+    CHECK_STR(step(&rig, 0), "+1 0|00:00:00|00:10:00|; +1 10|00:10:00|00:20:00|");
+    feed(&rig, "l", 1, "1|9|0");
+    CHECK_STR(step(&rig, 0), "-1 0|00:00:00|00:10:00|; +1 0|00:00:00|00:20:00|; +1 10|00:00:00|00:20:00|; "
+                             "-1 10|00:10:00|00:20:00|; +1 9|00:00:00|00:20:00|");
+    feed(&rig, "l", -1, "1|9|0");
+    CHECK_STR(step(&rig, 0), "+1 0|00:00:00|00:10:00|; -1 0|00:00:00|00:20:00|; -1 10|00:00:00|00:20:00|; "
+                             "+1 10|00:10:00|00:20:00|; -1 9|00:00:00|00:20:00|");
+    rig_close(&rig);
+}
+
 static void numbers_shift(void)
 {
     struct rig rig;
@@ -233,6 +289,8 @@ int main(void)
 {
     RUN(random_changes);
     RUN(changes_in_large_partitions);
+    RUN(sessions);
+    RUN(sessions_meet);
     RUN(numbers_shift);
     RUN(failing_rows);
     TEST_END();
