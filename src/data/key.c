@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "types/array.h"
 #include "types/datetime.h"
+#include "types/inet.h"
 #include "types/numeric.h"
 
 #define MARK_NULL_FIRST 0x01
@@ -153,6 +154,8 @@ static void put_value(struct buf *b, enum type_id t, const union val *v)
             len--;
         if (t == T_JSONB)
             put_jsonb(b, v->s.p, len);
+        else if (t == T_INET || t == T_CIDR)
+            inet_key(b, &v->s);
         else if (t == T_CITEXT)
             put_folded(b, v->s.p, len);
         else

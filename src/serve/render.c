@@ -108,6 +108,9 @@ void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, st
     case T_DATE:
     case T_TIME:
     case T_TIMETZ:
+    case T_INET:
+    case T_CIDR:
+    case T_MACADDR:
     case T_INTERVAL:
     case T_UUID: put_quoted(out, type_output(fn, t, v)); return;
     default: break; /* bytea: "\\x..." needs its backslash escaped */

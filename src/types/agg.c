@@ -108,6 +108,7 @@ static const struct agg aggs[] = {
     MINMAX(T_DATE, "value"),
     MINMAX(T_TIME, "value"),
     MINMAX(T_TIMETZ, "value, by the instant"),
+    MINMAX(T_INET, "address"),
     MINMAX(T_TIMESTAMP, "value"),
     MINMAX(T_TIMESTAMPTZ, "value"),
     MINMAX(T_INTERVAL, "value, a month taken as 30 days"),

@@ -49,6 +49,9 @@ static const struct {
     [T_JSON] = {input_json, output_json},
     [T_JSONB] = {input_jsonb, output_jsonb},
     [T_TIMETZ] = {input_timetz, output_timetz},
+    [T_INET] = {input_inet, output_inet},
+    [T_CIDR] = {input_cidr, output_cidr},
+    [T_MACADDR] = {input_macaddr, output_macaddr},
     [T_CITEXT] = {input_text, output_text},
 };
 
@@ -97,9 +100,23 @@ IO_KERNELS(timestamp, T_TIMESTAMP)
 IO_KERNELS(timestamptz, T_TIMESTAMPTZ)
 IO_KERNELS(interval, T_INTERVAL)
 IO_KERNELS(timetz, T_TIMETZ)
+IO_KERNELS(cidr, T_CIDR)
+IO_KERNELS(macaddr, T_MACADDR)
 IO_KERNELS(uuid, T_UUID)
 IO_KERNELS(json, T_JSON)
 IO_KERNELS(jsonb, T_JSONB)
+
+KERNEL(in_inet)
+{
+    const struct type t = {T_INET, -1};
+    return input_inet(ctx, t, (const char *)args[0].s.p, args[0].s.len, out);
+}
+/* The cast writes the length always, unlike the type's output. */
+KERNEL(out_inet)
+{
+    out->s = output_cidr(ctx, &args[0]);
+    return true;
+}
 
 KERNEL(in_bool)
 {
@@ -367,6 +384,8 @@ static const struct cast casts[] = {
     {T_VARCHAR, T_BPCHAR, IMP, NULL},
     {T_BPCHAR, T_TEXT, IMP, unpad},
     {T_BPCHAR, T_VARCHAR, IMP, unpad},
+    {T_CIDR, T_INET, IMP, NULL},
+    {T_INET, T_CIDR, ASG, cast_inet_cidr},
     {T_CITEXT, T_TEXT, IMP, same_text},
     {T_CITEXT, T_VARCHAR, IMP, same_text},
     {T_CITEXT, T_BPCHAR, ASG, same_text},
@@ -417,6 +436,9 @@ static const struct cast casts[] = {
     TEXT_FORMS(T_TIMESTAMPTZ, timestamptz),
     TEXT_FORMS(T_INTERVAL, interval),
     TEXT_FORMS(T_TIMETZ, timetz),
+    TEXT_FORMS(T_INET, inet),
+    TEXT_FORMS(T_CIDR, cidr),
+    TEXT_FORMS(T_MACADDR, macaddr),
     TEXT_FORMS(T_UUID, uuid),
     TEXT_FORMS(T_JSON, json),
     TEXT_FORMS(T_JSONB, jsonb),

@@ -30,6 +30,12 @@ bool input_timestamp(struct fn_ctx *ctx, struct type t, const char *text, size_t
 bool input_timestamptz(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 bool input_interval(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 struct str output_date(struct fn_ctx *ctx, const union val *v);
+bool input_inet(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+bool input_cidr(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+bool input_macaddr(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+struct str output_inet(struct fn_ctx *ctx, const union val *v);
+struct str output_cidr(struct fn_ctx *ctx, const union val *v);
+struct str output_macaddr(struct fn_ctx *ctx, const union val *v);
 bool input_timetz(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 struct str output_timetz(struct fn_ctx *ctx, const union val *v);
 struct str output_time(struct fn_ctx *ctx, const union val *v);
@@ -78,6 +84,9 @@ bool cast_timetz_time(struct fn_ctx *ctx, const union val *args, const bool *nul
                       union val *out, bool *out_null);
 bool cast_timestamptz_timetz(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                              union val *out, bool *out_null);
+/* func_inet.c */
+bool cast_inet_cidr(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
+                    union val *out, bool *out_null);
 /* json.c */
 bool cast_json_jsonb(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                      union val *out, bool *out_null);

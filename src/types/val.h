@@ -35,6 +35,9 @@ enum type_id {
     T_JSON,
     T_JSONB,
     T_TIMETZ,
+    T_INET,
+    T_CIDR,
+    T_MACADDR,
     T_CITEXT, /* the extension's: compares by its lower case */
     T_SCALAR_COUNT,
     T_ARRAYS = T_SCALAR_COUNT, /* the array of type t is T_ARRAYS + t: see type_array */
@@ -83,13 +86,15 @@ struct interval {
 };
 
 union val {
-    int64_t i;    /* bool 0/1, int2, int4, int8; date: days since 2000-01-01; time: microseconds since
+    int64_t
+        i; /* bool 0/1, int2, int4, int8; macaddr: its 48 bits; date: days since 2000-01-01; time: microseconds since
                            midnight; timestamp(tz): microseconds since 2000-01-01 (UTC);
                            infinities of date: INT32_MIN/MAX, of timestamps: INT64_MIN/MAX, as in PostgreSQL */
-    double f;     /* float4 (already rounded to float), float8 */
-    struct str s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; arrays, as types/array.h encodes them; enums, as
+    double f; /* float4 (already rounded to float), float8 */
+    struct str
+        s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; inet and cidr, see types/inet.h; arrays, as types/array.h encodes them; enums, as
                            types/enum_type.h says */
-    struct num n; /* T_NUMERIC */
+    struct num n;       /* T_NUMERIC */
     struct interval iv; /* T_INTERVAL; T_TIMETZ, see types/func_timetz.c */
     uint8_t uuid[16];   /* T_UUID */
 };
@@ -138,6 +143,8 @@ static inline enum phys type_phys(enum type_id id)
                                               [T_JSON] = PHYS_STR,
                                               [T_JSONB] = PHYS_STR,
                                               [T_CITEXT] = PHYS_STR,
+                                              [T_INET] = PHYS_STR,
+                                              [T_CIDR] = PHYS_STR,
                                               [T_INTERVAL] = PHYS_INTERVAL,
                                               [T_TIMETZ] = PHYS_INTERVAL,
                                               [T_UUID] = PHYS_UUID,

@@ -1,6 +1,7 @@
 /* SQL order of two values of one type, for sorting, min and max, and tests of the key codec. */
 #include "types/array.h"
 #include "types/datetime.h"
+#include "types/inet.h"
 #include "types/numeric.h"
 #include <math.h>
 #include <string.h>
@@ -44,6 +45,7 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
     case T_DATE:
     case T_TIME:
     case T_TIMESTAMP:
+    case T_MACADDR:
     case T_TIMESTAMPTZ: return (a->i > b->i) - (a->i < b->i);
     case T_FLOAT4:
     case T_FLOAT8: return cmp_float(a->f, b->f);
@@ -59,6 +61,8 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
         int64_t x = timetz_rank(&a->iv), y = timetz_rank(&b->iv);
         return (x > y) - (x < y);
     }
+    case T_INET:
+    case T_CIDR: return inet_cmp(&a->s, &b->s);
     case T_CITEXT: return citext_cmp(&a->s, &b->s);
     case T_INTERVAL: return cmp_interval(&a->iv, &b->iv);
     case T_UUID: return memcmp(a->uuid, b->uuid, sizeof a->uuid);

@@ -98,7 +98,7 @@ def combinations(rng, lists, count):
     return found
 
 
-ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood", "citext")  # what polymorphic rows are tried with
+ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood", "citext", "inet")  # what polymorphic rows are tried with
 
 
 def array_cases(rng, row):
@@ -175,7 +175,7 @@ def type_cases():
             out.append(("input %s" % t, "\t".join(["in", t, "-1", field(v)]), literal(v, t)))
     for to in ARRAYS:
         for t, values in ARRAYS.items():
-            if "_mood" in (t, to) and not {t, to} <= {"_mood", "_text", "_bpchar", "_citext"}:
+            if "_mood" in (t, to) and not {t, to} <= {"_mood", "_text", "_bpchar", "_citext"} or "_inet" in (t, to) and not {t, to} <= {"_inet", "_text", "_bpchar", "_citext"}:
                 continue
             if t == to or {t, to} <= {"_text", "_bpchar"} or "_bool" in (t, to) and {t, to} <= {"_bool", "_float8", "_numeric"}:
                 continue

@@ -113,6 +113,34 @@ TIMETZ_SCRIPTS = ["UPDATE core.x SET t = t + interval '13 hours' WHERE id % 3 = 
 TIMETZ_FILTERS = [("t=eq.00:00-10", "t = '00:00-10'"), ("t=gt.10:00Z", "t > '10:00Z'"), ("t=lte.24:00Z", "t <= '24:00Z'"), ("ts=cs.{10:00Z}", "ts @> '{10:00Z}'")]
 
 
+INET_DDL = """
+CREATE TABLE core.x (id int PRIMARY KEY, a inet, n cidr, m macaddr, l inet[]);
+CREATE TABLE core.net (n cidr PRIMARY KEY, v int);
+INSERT INTO core.x SELECT i, (ARRAY['10.1.2.3', '10.1.2.3/8', '10.0.0.0/8', '::1', '2001:db8::5/32', '192.168.1.7/24', NULL])[i % 7 + 1]::inet,
+  (ARRAY['10.0.0.0/8', '10.1.0.0/16', '192.168.1.0/24', '2001:db8::/32', '::/0'])[i % 5 + 1]::cidr, ('08:00:2b:01:02:' || lpad(to_hex(i * 6), 2, '0'))::macaddr,
+  ARRAY['10.0.0.' || i % 4, NULL, '::1']::inet[] FROM generate_series(1, 40) i;
+INSERT INTO core.net VALUES ('10.0.0.0/8', 1), ('10.1.0.0/16', 2), ('2001:db8::/32', 3), ('0.0.0.0/0', 4);
+"""
+INET_VIEWS = {
+    "plain": "SELECT id, a, n, m, l FROM core.x",
+    "by_net": "SELECT n, count(*) AS c, min(a) AS lo, max(a) AS hi, max(n) AS hn FROM core.x GROUP BY n",
+    "parts": "SELECT id, host(a) AS h, masklen(a) AS l, network(a) AS nw, broadcast(n) AS b, netmask(a) AS nm, hostmask(n) AS hm, family(a) AS f, abbrev(n) AS ab, set_masklen(n, 4) AS sm, a::text AS t, n::text AS nt,"
+             " text(a) AS tx, a + 5 AS plus, a - 1 AS minus, ~a AS inv, a & '255.0.0.0' AS conj, trunc(m) AS tm, m | '00:00:00:00:00:ff' AS mo, a::cidr AS c, inet_merge(a, a + 300) AS mg, to_json(n) AS j FROM core.x WHERE family(a) = 4",
+    "tests": "SELECT id, a << n AS sub, a <<= '10.0.0.0/8' AS sube, n >> a AS sup, n >>= '10.1.0.0/16' AS supe, a && n AS over, a = '10.1.2.3' AS eq, a > n AS gt, n IN ('10.0.0.0/8', '::/0') AS inn, l[1] = '10.0.0.1' AS first,"
+             " inet_same_family(a, n) AS same, m > '08:00:2b:01:02:33' AS mgt, a IS NOT DISTINCT FROM n AS nd FROM core.x",
+    "inside": "SELECT x.id, w.v FROM core.x x JOIN core.net w ON x.a <<= w.n",
+    "joined": "SELECT x.id, w.v FROM core.x x JOIN core.net w ON x.n = w.n",
+    "crossed": "SELECT x.id, w.v FROM core.x x JOIN core.net w ON x.a = w.n",
+    "top": "SELECT id, a FROM core.x ORDER BY a DESC NULLS LAST, id LIMIT 9",
+    "firsts": "SELECT DISTINCT ON (m) m, id FROM core.x ORDER BY m, id",
+    "keyed": "SELECT n, v FROM core.net",
+}
+INET_SCRIPTS = ["UPDATE core.x SET a = a + 1000, n = '10.1.0.0/16' WHERE id % 3 = 0; DELETE FROM core.x WHERE a << '192.168.0.0/16'; UPDATE core.net SET n = '::/0' WHERE v = 4",
+                "INSERT INTO core.x VALUES (100, '10.0.0.0/8', '10.0.0.0/8', 'ff:ff:ff:ff:ff:ff', '{}'), (101, NULL, NULL, NULL, NULL); DELETE FROM core.net WHERE v = 1; INSERT INTO core.net VALUES ('10.0.0.0/8', 9)"]
+INET_FILTERS = [("a=eq.10.0.0.0/8", "a = '10.0.0.0/8'"), ("a=gt.10.1.2.3", "a > '10.1.2.3'"), ("n=lte.10.1.0.0/16", "n <= '10.1.0.0/16'"), ("m=gte.08:00:2b:01:02:40", "m >= '08:00:2b:01:02:40'"),
+                ("l=cs.{10.0.0.1}", "l @> '{10.0.0.1}'"), ("n=in.(10.0.0.0/8,::/0)", "n IN ('10.0.0.0/8', '::/0')")]
+
+
 class Follower:
     """A live query's rows by id, as its events say; it comes back when the connection ends."""
 
@@ -292,6 +320,7 @@ def main():
         report.section("enums", enums, report)
         report.section("citext", citext, report)
         report.section("timetz", columns_of, report, "timetz", TIMETZ_DDL, TIMETZ_VIEWS, TIMETZ_SCRIPTS, TIMETZ_FILTERS, "t")
+        report.section("inet", columns_of, report, "inet", INET_DDL, INET_VIEWS, INET_SCRIPTS, INET_FILTERS, "a")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 
 #include "data/key.h"
 #include "data/row.h"
+#include "types/datetime.h"
+#include "types/inet.h"
 #include "types/array.h"
 
 static uint64_t random_state = 42;
@@ -111,6 +113,37 @@ static union val random_int(int64_t lo, int64_t hi)
     return (union val){.i = i < lo ? lo : i > hi ? hi : i};
 }
 
+/* Often the same instant at another offset. */
+static union val random_timetz(void)
+{
+    int32_t offset = rnd(4) ? (int32_t)(rnd(5) - 2) * 3600
+                            : (int32_t)rnd(2 * TIMETZ_OFFSET_END - 1) - TIMETZ_OFFSET_END + 1;
+    int64_t usecs = rnd(8)   ? (int64_t)(rnd(4) + 4) * 3600 * 1000000
+                    : rnd(2) ? INT64_C(86400000000)
+                             : rnd(1000000);
+    return (union val){.iv = {usecs, offset, 0}};
+}
+
+/* Of few bits, so that networks hold each other. */
+static union val random_inet(bool is_cidr)
+{
+    struct inet a = {.family = rnd(3) ? 4 : 6};
+    for (uint32_t i = 0; i < inet_addr_bytes(&a); i++)
+        a.addr[i] = (uint8_t)(rnd(4) ? 0 : rnd(3) * 127 + rnd(2));
+    a.bits = (uint8_t)(rnd(3) ? inet_bits_max(&a) : (int)rnd((uint32_t)inet_bits_max(&a) + 1));
+    if (is_cidr)
+        inet_clear_host(&a);
+    return (union val){.s = inet_encode(&arena, &a)};
+}
+
+static union val in_upper_case(union val v)
+{
+    uint8_t *p = arena_memdup(&arena, v.s.p, v.s.len);
+    for (uint32_t i = 0; i < v.s.len; i++)
+        p[i] = (uint8_t)(p[i] - 32 * (i % 2 == 0));
+    return (union val){.s = {p, v.s.len, 0}};
+}
+
 static union val random_value(enum type_id t);
 
 /* Small arrays of few different elements, so that many are equal up to their shape. */
@@ -158,6 +191,11 @@ static union val random_value(enum type_id t)
         return v;
     case T_JSON:
     case T_JSONB: CHECK(input(t, PICK(jsons), &v)); return v;
+    case T_TIMETZ: return random_timetz();
+    case T_INET:
+    case T_CIDR: return random_inet(t == T_CIDR);
+    case T_MACADDR: return random_int(0, (INT64_C(1) << 48) - 1);
+    case T_CITEXT: v = random_bytes(false); return rnd(2) ? v : in_upper_case(v);
     case T_BYTEA: return random_bytes(true);
     default:
         if (rnd(2))
