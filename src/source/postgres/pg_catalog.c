@@ -146,11 +146,16 @@ static struct err *relations_read(struct arena *arena, const struct pg_conf *con
 /* ---- columns ---- */
 
 static const char columns_sql_head[] =
-    "WITH RECURSIVE below (attrelid, attnum, oid, typmod) AS ("
+    /* From a domain to the type below it, from an array of a domain to the array of that. */
+    "WITH RECURSIVE step (of, oid, typmod) AS ("
+    " SELECT oid, typbasetype, typtypmod FROM pg_catalog.pg_type WHERE typtype = 'd'"
+    " UNION ALL SELECT d.typarray, base.typarray, d.typtypmod FROM pg_catalog.pg_type d"
+    "  JOIN pg_catalog.pg_type base ON base.oid = d.typbasetype AND base.typarray <> 0 WHERE d.typtype = 'd' "
+    "AND d.typarray <> 0),"
+    "below (attrelid, attnum, oid, typmod) AS ("
     " SELECT a.attrelid, a.attnum, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a"
     "  WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped"
-    " UNION ALL SELECT b.attrelid, b.attnum, t.typbasetype, t.typtypmod"
-    "  FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype = 'd')"
+    " UNION ALL SELECT b.attrelid, b.attnum, s.oid, s.typmod FROM below b JOIN step s ON s.of = b.oid)"
     "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, "
     "a.atttypmod),"
     " b.oid, b.typmod, a.attnotnull, a.attgenerated <> '', pg_catalog.has_column_privilege(a.attrelid, "
@@ -159,7 +164,8 @@ static const char columns_sql_head[] =
     " pg_catalog.col_description(a.attrelid, a.attnum), e.oid <> t.oid, e.oid, e.typtype, n.nspname, "
     "e.typname";
 static const char columns_sql_tail[] =
-    " FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype <> 'd'"
+    " FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.oid AND NOT EXISTS (SELECT FROM step s WHERE s.of "
+    "= b.oid)"
     " JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem "
     "ELSE t.oid END"
     " JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace"

@@ -1,5 +1,6 @@
 /* Reading the comments of golden files; a header because each unit test is one file. */
 #include "plan/golden.h"
+#include "types/enum_type.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -68,6 +69,17 @@ static void golden_table(struct golden *g, char *line)
         t->key[t->key_count++] = golden_key(t, golden_word(&key, ","));
 }
 
+/* "core.size: small, medium, large" */
+static void golden_enum(struct golden *g, char *line)
+{
+    struct enum_label *labels = ARENA_ARRAY(&g->arena, struct enum_label, 32);
+    struct enum_desc desc = {.labels = labels};
+    const char *name = golden_word(&line, ":");
+    for (; *line && *line != '\n'; desc.count++)
+        labels[desc.count] = (struct enum_label){golden_word(&line, ","), (float)(desc.count + 1)};
+    enum_type_put(name, &desc, ENUM_FROM_SOURCE);
+}
+
 static void golden_api(struct golden *g, char *line, int number)
 {
     struct api_request *a = &g->apis[g->api_count++];
@@ -96,6 +108,8 @@ void golden_init(struct golden *g, const char *text)
         char *line = arena_strndup(&g->arena, at, end ? (size_t)(end - at) : strlen(at));
         if (strncmp(line, "-- table ", 9) == 0 && g->table_count < GOLDEN_TABLES_MAX)
             golden_table(g, line + 9);
+        else if (strncmp(line, "-- enum ", 8) == 0)
+            golden_enum(g, line + 8);
         else if (strncmp(line, "-- api ", 7) == 0 && g->api_count < GOLDEN_APIS_MAX)
             golden_api(g, line + 7, number);
     }
