@@ -81,6 +81,15 @@ KINDS = {
     "decs": ("numeric(12,3)[]", _mix(("{}", "{NULL}", "{1.0,NaN}"), lambda r: "{%s}" % ",".join(
         str(r.randint(-99, 99)) for _ in range(r.randint(1, 3))))),
     "looks": ("numeric[]", _pick("{1}", "{1.0}", "{1.00,2}", "{1,2.0}", "{}")),
+    "timetz": ("timetz", _mix(("00:00:00+00", "24:00:00+00", "12:00:00+02", "10:00:00+00", "23:59:59.999999-15:59"),
+                              lambda r: "%02d:00:00%s" % (r.randint(8, 12), r.choice(("+00", "+01", "-02", "+05:30"))))),
+    "inet": ("inet", _mix(("0.0.0.0/0", "255.255.255.255", "::1", "::/0", "2001:db8::1/32"),
+                          lambda r: "10.%d.0.%d/%d" % (r.randint(0, 2), r.randint(0, 3), r.choice((8, 16, 32))))),
+    "cidr": ("cidr", _mix(("0.0.0.0/0", "::/0", "2001:db8::/32"), lambda r: "10.%d.0.0/%d" % (r.randint(0, 4), r.choice((16, 20, 32))))),
+    "macaddr": ("macaddr", _mix(("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"), lambda r: "08:00:2b:00:00:%02x" % r.randint(0, 20))),
+    "mood": ("core.mood", _pick("sad", "ok", "Happy", "a b", "é", "zen")),
+    "moods": ("core.mood[]", _pick("{}", "{sad}", "{zen,ok}", "{ok,NULL}", "{{sad},{ok}}")),
+    "citext": ("citext", _mix(("", "a", "A", "é", "É", "ab", "aB"), _word)),
     "big": ("text", lambda r: "".join(r.choice("0123456789abcdef") for _ in range(r.choice((10, 3000, 9000, 20000))))),
     "blob": ("bytea", lambda r: "\\x" + "".join("%02x" % r.randint(0, 255) for _ in range(r.choice((0, 5, 4000))))),
 }
@@ -131,11 +140,18 @@ def _key(name, kind):
     return Column(name, kind, nulls=0)
 
 
+# What some kinds need; labels stand in the order that they were not made in.
+TYPES = """CREATE EXTENSION citext;
+CREATE TYPE core.mood AS ENUM ('zen', 'Happy', 'sad');
+ALTER TYPE core.mood ADD VALUE 'ok' BEFORE 'Happy';
+ALTER TYPE core.mood ADD VALUE 'a b' AFTER 'ok';
+ALTER TYPE core.mood ADD VALUE 'é' BEFORE 'zen';
+"""
 ALL_KINDS = ("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "char", "bytea", "date",
-             "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "ints", "words", "looks")
+             "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "ints", "words", "looks", "timetz", "inet", "cidr", "macaddr", "mood", "moods", "citext")
 # kinds with one look per value, and ordered: fit for grouping, joining, min and max
 PLAIN_KINDS = ("bool", "int2", "int4", "int8", "small4", "quarter8", "decimal", "text", "varchar", "char", "bytea", "date",
-               "time", "timestamp", "timestamptz", "interval", "uuid", "ints", "words", "decs")
+               "time", "timestamp", "timestamptz", "interval", "uuid", "ints", "words", "decs", "timetz", "inet", "cidr", "mood", "moods")
 
 
 def core_tables(seed):

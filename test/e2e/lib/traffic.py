@@ -4,11 +4,11 @@ import random
 
 import psycopg2
 
-from . import pg
+from . import data, pg
 
 
 def create(connection, tables, publication="penstock"):
-    pg.script(connection, "CREATE SCHEMA core;\n" + "".join(t.ddl() for t in tables))
+    pg.script(connection, "CREATE SCHEMA core;\n" + data.TYPES + "".join(t.ddl() for t in tables))
     pg.script(connection, "CREATE PUBLICATION %s FOR ALL TABLES" % publication)
 
 
