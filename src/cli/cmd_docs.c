@@ -50,6 +50,11 @@ static const struct limit configuration_limits[] = {
     LIMIT(CUBE_ITEMS_MAX, COUNT, "items of CUBE, likewise"),
     LIMIT(GROUPING_ARGS_MAX, COUNT, "arguments of GROUPING, likewise"),
     LIMIT(VALUES_COMPUTED_MAX, COUNT, "rows of VALUES with an expression that is not a constant"),
+    LIMIT(
+        RECURSION_ROUNDS_MAX, COUNT,
+        "rounds of WITH RECURSIVE; rows found after them are left out of the view and counted as its error"),
+    LIMIT(RECURSION_BYTES_MAX, BYTES,
+          "rows of a WITH RECURSIVE, each with 64 bytes more; further rounds are left out likewise"),
     LIMIT(EXPR_DEPTH_MAX, COUNT, "nesting of an SQL expression; deeper is refused with its position"),
     LIMIT(PLAN_STACK_BYTES, BYTES, "stack of the thread that parses and plans SQL"),
     LIMIT(REGEX_DEPTH_MAX, COUNT,

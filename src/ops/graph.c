@@ -12,7 +12,8 @@ static const struct op_class *const classes[] = {
     [PLAN_UNION_ALL] = &op_class_union,   [PLAN_SET] = &op_class_set,
     [PLAN_EXCHANGE] = &op_class_exchange, [PLAN_VIEW] = &op_class_view,
     [PLAN_EXPAND] = &op_class_expand,     [PLAN_VALUES] = &op_class_values,
-    [PLAN_FLATMAP] = &op_class_flatmap,
+    [PLAN_FLATMAP] = &op_class_flatmap,   [PLAN_LOOP] = &op_class_loop,
+    [PLAN_RECURSE] = &op_class_recurse,
 };
 
 static void add_reader(struct op *from, struct op *to, uint32_t input)

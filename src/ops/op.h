@@ -48,6 +48,8 @@ struct op {
 /* How a graph reaches the world. The flow layer fills it in. */
 struct graph_env {
     uint32_t shard, shard_count;
+    uint32_t recursion_rounds;     /* 0: RECURSION_ROUNDS_MAX */
+    uint64_t recursion_bytes;      /* 0: RECURSION_BYTES_MAX */
     struct store_shard *store;     /* NULL: operators in memory only (benchmarks, unit tests) */
     const struct gate *gate;       /* tells which views are being built; may be NULL */
     const struct catalog *catalog; /* of the published views, by view_index; NULL without store */
@@ -128,6 +130,6 @@ void op_exchange_receive(struct op *op, const struct batch *b);
 
 extern const struct op_class op_class_table, op_class_filter, op_class_map, op_class_join, op_class_aggregate,
     op_class_temporal, op_class_top, op_class_flatmap, op_class_expand, op_class_window, op_class_values,
-    op_class_union, op_class_set, op_class_exchange, op_class_view;
+    op_class_union, op_class_set, op_class_exchange, op_class_view, op_class_loop, op_class_recurse;
 
 #endif

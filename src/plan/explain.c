@@ -342,6 +342,11 @@ static void put_node(struct buf *b, const struct plan_node *n)
     case PLAN_WINDOW: put_window(b, n); return;
     case PLAN_EXCHANGE: put_exchange(b, n); return;
     case PLAN_VIEW: put_view(b, n->u.view); return;
+    case PLAN_RECURSE:
+        buf_printf(b, " %s, fed back at #%u", n->u.recurse.all ? "union all" : "union",
+                   (unsigned)n->u.recurse.loop->id);
+        return;
+    case PLAN_LOOP:
     case PLAN_UNION_ALL: return;
     }
 }

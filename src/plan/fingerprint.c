@@ -339,6 +339,42 @@ static void hash_set(struct planner *p, struct buf *b, const struct plan_node *n
     }
 }
 
+static void put_rows(struct planner *p, struct buf *b, const struct plan_node *n)
+{
+    const struct node_info *info = node_info(p, n);
+    put_hash(b, info->row_hash);
+    for (uint32_t c = 0; c < n->schema.column_count; c++)
+        put_hash(b, info->column_hash[c]);
+}
+
+static void number_columns(struct buf *b, const struct plan_node *n, struct node_info *info, const char *what)
+{
+    for (uint32_t c = 0; c < n->schema.column_count; c++) {
+        put_hash(b, info->row_hash);
+        buf_printf(b, " %s column %u", what, (unsigned)c);
+        put_type(b, n->schema.columns[c].type);
+        info->column_hash[c] = finish(b);
+    }
+}
+
+/* What the recursive term does with it enters with the recursion. */
+static void hash_loop(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    buf_put_str(b, "loop");
+    put_rows(p, b, n->u.loop.base);
+    info->row_hash = finish(b);
+    number_columns(b, n, info, "loop");
+}
+
+static void hash_recurse(struct planner *p, struct buf *b, const struct plan_node *n, struct node_info *info)
+{
+    buf_printf(b, "recurse %d", n->u.recurse.all);
+    for (uint32_t i = 0; i < n->input_count; i++)
+        put_rows(p, b, n->inputs[i]);
+    info->row_hash = finish(b);
+    number_columns(b, n, info, "recurse");
+}
+
 void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *info)
 {
     struct buf b = {0};
@@ -357,6 +393,8 @@ void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *
     case PLAN_WINDOW: hash_window(p, &b, n, info); break;
     case PLAN_UNION_ALL: hash_union(p, &b, n, info); break;
     case PLAN_SET: hash_set(p, &b, n, info); break;
+    case PLAN_LOOP: hash_loop(p, &b, n, info); break;
+    case PLAN_RECURSE: hash_recurse(p, &b, n, info); break;
     case PLAN_EXCHANGE:
     case PLAN_VIEW:
         info->row_hash = node_info(p, n->inputs[0])->row_hash;

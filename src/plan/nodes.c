@@ -148,6 +148,8 @@ static void put_parameters(struct buf *b, const struct plan_node *n)
         put_u32s(b, "x", n->u.exchange.key_count, n->u.exchange.keys);
         return;
     case PLAN_VIEW: buf_printf(b, " %s", n->u.view->name); return;
+    case PLAN_LOOP: buf_printf(b, " %u", (unsigned)n->u.loop.number); return;
+    case PLAN_RECURSE: buf_printf(b, " %d", n->u.recurse.all); return;
     case PLAN_UNION_ALL: return;
     }
 }
@@ -206,6 +208,9 @@ struct plan_node *node_get(struct planner *p, struct plan_node draft)
         plan->nodes[plan->node_count++] = n;
         *slot = plan->node_count;
         props_derive(p, n, info);
+        info->in_loop = n->kind == PLAN_LOOP;
+        for (uint32_t i = 0; i < n->input_count && n->kind != PLAN_RECURSE; i++)
+            info->in_loop |= p->infos[n->inputs[i]->id].in_loop;
         fingerprint_node(p, n, info);
     }
     buf_fini(&text);
@@ -248,6 +253,8 @@ struct plan_node *node_temporal(struct planner *p, struct plan_node *in, const s
 
 struct plan_node *node_exchange(struct planner *p, struct plan_node *in, uint32_t count, const uint32_t *keys)
 {
+    if (node_info(p, in)->in_loop)
+        return in; /* all of a recursion is on one shard */
     struct plan_node n = draft_of(p, PLAN_EXCHANGE, in);
     n.u.exchange.key_count = count;
     n.u.exchange.keys = ARENA_ARRAY(p->arena, uint32_t, count + 1);

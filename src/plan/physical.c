@@ -491,6 +491,8 @@ struct port physical(struct planner *p, struct rel *r)
     case REL_AGGREGATE: return physical_aggregate(p, r);
     case REL_UNION_ALL: return physical_union(p, r);
     case REL_SET: return physical_set(p, r);
+    case REL_RECURSE: return physical_recurse(p, r);
+    case REL_LOOP: return physical_loop(r);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

@@ -323,6 +323,11 @@ static bool place_everywhere(struct join_draft *d, enum rel_join_kind kind)
 static void place(struct join_draft *d, enum rel_join_kind kind, uint32_t *const columns[2])
 {
     struct planner *p = d->p;
+    if (node_info(p, d->sides[0].node)->in_loop || node_info(p, d->sides[1].node)->in_loop) {
+        for (uint32_t s = 0; s < 2; s++) /* all of a recursion is on one shard */
+            d->sides[s].node = partition_exactly(p, d->sides[s].node, 0, NULL);
+        return;
+    }
     if (d->key_count == 0 && place_everywhere(d, kind))
         return;
     uint32_t cap = d->key_count;

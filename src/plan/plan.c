@@ -25,6 +25,8 @@ const char *plan_kind_name(enum plan_kind kind)
         [PLAN_VALUES] = "values",
         [PLAN_EXPAND] = "expand",
         [PLAN_FLATMAP] = "flatmap",
+        [PLAN_LOOP] = "loop",
+        [PLAN_RECURSE] = "recurse",
     };
     return names[kind];
 }
@@ -36,9 +38,13 @@ static void mark_live(const struct plan *plan, bool *live)
     for (uint32_t i = 0; i < plan->view_count; i++)
         if (plan->views[i]->sink)
             live[plan->views[i]->sink->id] = true;
-    for (uint32_t i = plan->node_count; i-- > 0;) /* inputs have smaller ids */
-        for (uint32_t k = 0; live[i] && k < plan->nodes[i]->input_count; k++)
-            live[plan->nodes[i]->inputs[k]->id] = true;
+    for (uint32_t i = plan->node_count; i-- > 0;) { /* inputs have smaller ids */
+        const struct plan_node *n = plan->nodes[i];
+        for (uint32_t k = 0; live[i] && k < n->input_count; k++)
+            live[n->inputs[k]->id] = true;
+        if (live[i] && n->kind == PLAN_RECURSE)
+            live[n->u.recurse.loop->id] = true;
+    }
 }
 
 static void drop_dead(struct planner *p)

@@ -30,7 +30,11 @@ enum plan_kind {
     PLAN_UNION_ALL,
     PLAN_SET,      /* INTERSECT and EXCEPT [ALL] of inputs[0] and inputs[1], which have the same columns */
     PLAN_EXCHANGE, /* rows go to shard hash(key columns) */
-    PLAN_VIEW      /* sink: a published view */
+    PLAN_LOOP, /* inside a recursive term: the rows of the round, and its number; fed by its PLAN_RECURSE */
+    PLAN_RECURSE, /* WITH RECURSIVE: inputs[0] the non-recursive term, inputs[1] the recursive one, with the number of
+                      the round that its rows come from behind the columns. It and all between it and its
+                      PLAN_LOOP is on the shard of the empty key, without exchanges */
+    PLAN_VIEW /* sink: a published view */
 };
 enum comparison_op { COMPARE_LT, COMPARE_LE, COMPARE_EQ, COMPARE_NE, COMPARE_GE, COMPARE_GT };
 enum join_kind {
@@ -56,6 +60,11 @@ struct plan_range {
     uint32_t left, right;
     enum comparison_op op; /* COMPARE_LT, LE, GE or GT */
 };
+
+/* A recursion that would go on past either limit is cut off there: its further rows are left out and counted. */
+#define RECURSION_ROUNDS_MAX 10000
+#define RECURSION_BYTES_MAX  (1u << 30) /* of its rows, each counted with RECURSION_ROW_BYTES more */
+#define RECURSION_ROW_BYTES  64
 
 struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     const struct agg *agg;
@@ -151,6 +160,14 @@ struct plan_node {
             bool ordinality;  /* a last column numbers the rows */
             bool keeps_empty; /* where no call yields a row there is one with NULLs */
         } flatmap;
+        struct {             /* PLAN_LOOP */
+            uint32_t number; /* unlike any other's: each recursion has its own */
+            const struct plan_node *base;
+        } loop;
+        struct {      /* PLAN_RECURSE */
+            bool all; /* UNION ALL */
+            const struct plan_node *loop;
+        } recurse;
         struct
         { /* PLAN_WINDOW: rows that the order leaves equal are peers, and stand by all columns in turn */
             uint32_t partition_count, order_count;

@@ -29,6 +29,7 @@ struct node_info {       /* what the planner knows of a node beside the node its
     struct collist part; /* ... these columns; none: all rows are on the shard of the empty key */
     uint32_t key_count;  /* column lists that no two rows share */
     struct collist keys[NODE_KEYS_MAX];
+    bool in_loop;          /* depends on the PLAN_LOOP of a recursion that it is part of */
     uint64_t row_hash;     /* fingerprint of which rows come out */
     uint64_t *column_hash; /* and of each column */
 };
@@ -39,6 +40,7 @@ struct planner {
     const struct api_request *apis;
     uint32_t api_count;
     uint32_t node_cap;
+    uint32_t loop_count;
     struct node_info *infos; /* by node id */
     uint32_t table_cap;      /* hash table of nodes by canonical text */
     uint32_t *table;         /* id + 1 */
@@ -83,10 +85,12 @@ struct rel *prune_narrow(struct planner *p, struct rel *r, const struct attrset 
 /* The rows of a REL_WINDOW for which filter (NULL: true) holds (prune_window.c). */
 struct rel *prune_window(struct planner *p, struct rel *r, struct expr *filter, const struct attrset *need);
 
-/* physical.c, physical_join.c, physical_set.c */
+/* physical.c, physical_join.c, physical_set.c, physical_recurse.c */
 struct port physical(struct planner *p, struct rel *r);
 struct port physical_join(struct planner *p, struct rel *r);
 struct port physical_set(struct planner *p, struct rel *r);
+struct port physical_recurse(struct planner *p, struct rel *r);
+struct port physical_loop(struct rel *r);
 struct port physical_window(struct planner *p, struct rel *r); /* physical_top.c */
 struct port physical_top(struct planner *p, struct rel *r);    /* physical_top.c */
 /* Rows that agree on these columns are on one shard. */

@@ -295,6 +295,16 @@ static void derive_union(struct planner *p, const struct plan_node *n, struct no
     info->part = l;
 }
 
+/* ---- recursion ---- */
+
+static void derive_recurse(struct planner *p, const struct plan_node *n, struct node_info *info)
+{
+    info->is_partitioned = true;
+    info->part = list_of(p, 0, NULL);
+    if (n->kind == PLAN_RECURSE && !n->u.recurse.all)
+        put_key(info, list_of(p, n->schema.column_count, NULL));
+}
+
 /* ---- set operations ---- */
 
 /* Both sides are partitioned alike (physical_set.c). No row comes out more often than it stands on the left, nor,
@@ -454,6 +464,8 @@ void props_derive(struct planner *p, struct plan_node *n, struct node_info *info
     case PLAN_UNION_ALL: derive_union(p, n, info); return;
     case PLAN_SET: derive_set(p, n, info); return;
     case PLAN_EXCHANGE: derive_exchange(p, n, info); return;
+    case PLAN_LOOP:
+    case PLAN_RECURSE: derive_recurse(p, n, info); return;
     }
 }
 

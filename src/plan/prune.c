@@ -261,7 +261,7 @@ static struct rel *prune_union(struct planner *p, struct rel *r, const struct at
     return out;
 }
 
-/* Rows are equal by all columns, so all stay. */
+/* Rows are equal by all columns, so all stay; so they do in a recursion, which also needs their depth. */
 static struct rel *prune_set(struct planner *p, struct rel *r, const struct attrset *need)
 {
     struct rel *out = arena_memdup(p->arena, r, sizeof(*r));
@@ -269,7 +269,8 @@ static struct rel *prune_set(struct planner *p, struct rel *r, const struct attr
     for (uint32_t i = 0; i < r->input_count; i++) {
         struct attrset below = {0};
         attrset_add_rel(p, &below, r->inputs[i]);
-        out->inputs[i] = pick(p, prune(p, r->inputs[i], &below), r->attr_count, r->inputs[i]->attrs);
+        out->inputs[i] =
+            pick(p, prune(p, r->inputs[i], &below), r->inputs[i]->attr_count, r->inputs[i]->attrs);
     }
     return prune_narrow(p, out, need);
 }
@@ -279,6 +280,7 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     switch (r->kind) {
     case REL_VALUES:
     case REL_TABLE:
+    case REL_LOOP:
     case REL_VIEW: return prune_narrow(p, r, need);
     case REL_FILTER: return prune_filter(p, r, need);
     case REL_MAP: return prune_map(p, r, need);
@@ -290,7 +292,8 @@ struct rel *prune(struct planner *p, struct rel *r, const struct attrset *need)
     case REL_FLATMAP: return prune_flatmap(p, r, need);
     case REL_AGGREGATE: return prune_aggregate(p, r, need);
     case REL_UNION_ALL: return prune_union(p, r, need);
-    case REL_SET: return prune_set(p, r, need);
+    case REL_SET:
+    case REL_RECURSE: return prune_set(p, r, need);
     }
     PANIC("unknown relation kind %d", (int)r->kind);
 }

@@ -102,7 +102,7 @@ static struct rel *push_union(struct planner *p, struct rel *r, struct expr *fil
 /* ---- set operations ---- */
 
 /* Which look stands for equal values is decided by all rows of the left side, so a filter must not take some of
- * them away: it stays above. */
+ * them away: it stays above. So it does over a recursion, for rows that it would take away lead to others. */
 static struct rel *push_set(struct planner *p, struct rel *r, struct expr *filter)
 {
     struct rel *copy = copy_rel(p, r);
@@ -203,6 +203,7 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
 {
     switch (r->kind) {
     case REL_VALUES:
+    case REL_LOOP:
     case REL_TABLE: return filtered(p, r, filter);
     case REL_VIEW:
         return view_is_shared(p, r->u.view) ? filtered(p, r, filter) : push_filter(p, inlined(p, r), filter);
@@ -210,7 +211,8 @@ struct rel *push_filter(struct planner *p, struct rel *r, struct expr *filter)
         return push_filter(p, r->inputs[0], expr_and(p->arena, r->u.filter, filter));
     case REL_MAP: return push_map(p, r, filter);
     case REL_UNION_ALL: return push_union(p, r, filter);
-    case REL_SET: return push_set(p, r, filter);
+    case REL_SET:
+    case REL_RECURSE: return push_set(p, r, filter);
     case REL_FLATMAP: return push_flatmap(p, r, filter);
     case REL_TOP: return push_parted(p, r, filter, r->u.top.partition_count, r->u.top.partition);
     case REL_WINDOW: return push_parted(p, r, filter, r->u.window.partition_count, r->u.window.partition);

@@ -24,7 +24,8 @@ bool view_is_shared(const struct planner *p, const struct sql_view *v)
 {
     (void)p;
     const struct view_notes *n = v->plan;
-    return view_is_large(v) || (v->rel->stateful && (v->read_count > 1 || (n && n->published)));
+    return v->recursive || view_is_large(v) ||
+           (v->rel->stateful && (v->read_count > 1 || (n && n->published)));
 }
 
 struct plan_node *view_output(struct planner *p, struct sql_view *v)

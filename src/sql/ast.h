@@ -179,6 +179,7 @@ struct ast_query {
     bool grouped; /* GROUP BY was written */
     bool group_distinct;
     struct sql_pos pos;
+    bool recursive; /* WITH RECURSIVE */
     uint32_t cte_count, target_count, from_count;
     struct ast_cte *ctes;
     struct ast_target *targets;

@@ -188,6 +188,22 @@ bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *o
 /* The whole query as one relation; literals without a type become text. */
 struct rel *bind_query_rel(struct bind *b, struct bound_query *q);
 
+void bind_ctes(struct bind *b, const struct ast_query *q); /* they come into sight */
+void name_cte_columns(struct bind *b, const struct ast_cte *cte, struct bound_query *q);
+struct expr *side_sample(const struct bound_query *q, uint32_t column);
+bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, struct type to, struct sql_pos pos);
+bool check_all_comparable(struct bind *b, const struct bound_query *q, struct sql_pos pos);
+
+/* bind_recursive.c: the query of an item of WITH RECURSIVE that mentions itself; false after reporting */
+bool bind_recursive_cte(struct bind *b, const struct ast_cte *cte, struct sql_view *v);
+
+/* recursive_form.c: what PostgreSQL checks before it resolves any name */
+bool query_mentions(const struct ast_query *q, const char *name); /* reads a relation of that name in sight */
+/* The items of a WITH RECURSIVE so that each comes after those it mentions; NULL after reporting. */
+const uint32_t *order_ctes(struct bind *b, const struct ast_query *q);
+/* It has a recursive term that mentions it once, in a place that may; else false after reporting. */
+bool check_recursive_form(struct bind *b, const struct ast_cte *cte);
+
 /* bind_sort.c: ORDER BY, LIMIT, DISTINCT ON */
 struct targets { /* a select list */
     uint32_t count, cap;

@@ -108,7 +108,7 @@ static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sq
         return NULL;
     }
     v->read_count++;
-    struct rel *r = v->correlated ? rel_copy(b->out, v->rel) : view_rel(b, v);
+    struct rel *r = v->loop ? v->loop : v->correlated ? rel_copy(b->out, v->rel) : view_rel(b, v);
     if (!r) {
         bind_error(b, ERR_UNSUPPORTED, v->pos, NULL,
                    "this in a WITH query that mentions columns of an outer query is not supported yet");

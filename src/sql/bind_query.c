@@ -9,7 +9,7 @@
 
 /* ---- WITH ---- */
 
-static void name_columns(struct bind *b, const struct ast_cte *cte, struct bound_query *q)
+void name_cte_columns(struct bind *b, const struct ast_cte *cte, struct bound_query *q)
 {
     if (cte->column_count > q->column_count)
         bind_error(b, ERR_CONFIG, cte->pos, NULL,
@@ -35,45 +35,75 @@ static void fill_cte(struct bind *b, struct sql_view *v, struct bound_query *q)
         v->types[i] = b->out->attrs[v->rel->attrs[i]].type;
 }
 
-static void bind_cte(struct bind *b, const struct ast_cte *cte)
+static void put_cte(struct bind *b, struct sql_view *v)
+{
+    struct cte_scope *scope = ARENA_NEW(b->arena, struct cte_scope);
+    *scope = (struct cte_scope){v, b->ctes};
+    b->ctes = scope;
+}
+
+static struct sql_view *new_cte(struct bind *b, const struct ast_cte *cte)
 {
     struct sql_view *v = ARENA_NEW(b->arena, struct sql_view);
     v->name = cte->name;
     v->file = b->file;
     v->pos = cte->pos;
     v->is_cte = true;
+    return v;
+}
+
+static void bind_cte(struct bind *b, const struct ast_cte *cte, bool recursive)
+{
+    struct sql_view *v = new_cte(b, cte);
     struct bound_query q;
-    if (bind_query(b, cte->query, &q)) {
-        name_columns(b, cte, &q);
+    if (recursive && query_mentions(cte->query, cte->name)) {
+        v->broken = !bind_recursive_cte(b, cte, v);
+    } else if (bind_query(b, cte->query, &q)) {
+        name_cte_columns(b, cte, &q);
         fill_cte(b, v, &q);
     } else {
         v->broken = true;
     }
-    struct cte_scope *scope = ARENA_NEW(b->arena, struct cte_scope);
-    *scope = (struct cte_scope){v, b->ctes};
-    b->ctes = scope;
+    put_cte(b, v);
 }
 
-static void bind_ctes(struct bind *b, const struct ast_query *q)
+static void bind_recursive_list(struct bind *b, const struct ast_query *q)
 {
+    const uint32_t *order = order_ctes(b, q);
     for (uint32_t i = 0; i < q->cte_count; i++) {
+        if (order) {
+            bind_cte(b, &q->ctes[order[i]], true);
+            continue;
+        }
+        struct sql_view *v = new_cte(b, &q->ctes[i]);
+        v->broken = true;
+        put_cte(b, v);
+    }
+}
+
+void bind_ctes(struct bind *b, const struct ast_query *q)
+{
+    for (uint32_t i = 0; i < q->cte_count; i++)
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(q->ctes[i].name, q->ctes[k].name) == 0)
                 bind_error(b, ERR_CONFIG, q->ctes[i].pos, NULL,
                            "WITH query name \"%s\" specified more than once", q->ctes[i].name);
-        bind_cte(b, &q->ctes[i]);
+    if (q->recursive) {
+        bind_recursive_list(b, q);
+        return;
     }
+    for (uint32_t i = 0; i < q->cte_count; i++)
+        bind_cte(b, &q->ctes[i], false);
 }
 
 /* ---- UNION, INTERSECT, EXCEPT ---- */
 
-static struct expr *side_sample(const struct bound_query *q, uint32_t column)
+struct expr *side_sample(const struct bound_query *q, uint32_t column)
 {
     return q->branches[0].exprs[column]; /* all branches of a side have one type by now */
 }
 
-static bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, struct type to,
-                        struct sql_pos pos)
+bool coerce_side(struct bind *b, struct bound_query *q, uint32_t column, struct type to, struct sql_pos pos)
 {
     for (uint32_t i = 0; i < q->branch_count; i++) {
         struct expr **e = &q->branches[i].exprs[column];
@@ -108,7 +138,7 @@ static bool meet_types(struct bind *b, struct bound_query *left, struct bound_qu
     return ok;
 }
 
-static bool check_all_comparable(struct bind *b, const struct bound_query *q, struct sql_pos pos)
+bool check_all_comparable(struct bind *b, const struct bound_query *q, struct sql_pos pos)
 {
     for (uint32_t i = 0; i < q->column_count; i++) {
         enum type_id id = side_sample(q, i)->type.id;

@@ -39,7 +39,7 @@ void rel_seal(struct rel *r)
     r->size = 1;
     r->depth = 1;
     r->stateful = r->kind == REL_JOIN || r->kind == REL_APPLY || r->kind == REL_AGGREGATE ||
-                  r->kind == REL_SET || r->kind == REL_TOP || r->kind == REL_WINDOW;
+                  r->kind == REL_SET || r->kind == REL_TOP || r->kind == REL_WINDOW || r->kind == REL_RECURSE;
     for (uint32_t i = 0; i < r->input_count; i++) {
         const struct rel *in = r->inputs[i];
         r->size += in->size;

@@ -29,7 +29,9 @@ enum rel_kind {
     REL_EXPAND,    /* u.expand: each row once for every grouping set */
     REL_AGGREGATE, /* attrs: keys (the input's attributes) ++ calls */
     REL_UNION_ALL, /* attrs[i] is each input's attrs[i] */
-    REL_SET        /* u.set of two inputs; attrs[i] is each input's attrs[i] */
+    REL_SET,       /* u.set of two inputs; attrs[i] is each input's attrs[i] */
+    REL_RECURSE, /* u.recursion: inputs[0] the non-recursive term, inputs[1] the recursive one with the depth behind */
+    REL_LOOP /* u.recursion: what it refers to itself by in inputs[1]; its columns, and the rows' depth */
 };
 enum rel_join_kind {
     REL_INNER,
@@ -80,6 +82,13 @@ struct rel_order { /* one column of an ORDER BY */
     uint32_t attr;
     bool desc, nulls_first;
 };
+/* A recursive query. A row's depth is the number of the round in which it was found: 0 for the non-recursive term. Rows
+ * carry it through the recursive term, which is applied to the rows of each round on their own. */
+struct rel_recursion {
+    bool all;         /* UNION ALL */
+    struct rel *loop; /* REL_LOOP, whose last attribute is the depth */
+    void *plan;       /* the planner's own notes */
+};
 struct sql_view;
 struct rel {
     enum rel_kind kind;
@@ -95,6 +104,7 @@ struct rel {
         } values;
         const struct table_def *table;
         struct sql_view *view;
+        struct rel_recursion *recursion;
         struct expr *filter;
         struct expr **exprs;
         struct {
@@ -165,6 +175,8 @@ struct sql_view {
     const char *file;
     struct sql_pos pos;
     bool is_cte;
+    bool recursive;      /* it refers to itself: planned once, never put into its readers */
+    struct rel *loop;    /* while its recursive term is being bound: what it refers to itself by */
     bool correlated;     /* a WITH query that mentions columns of an outer query: copied into its readers */
     bool broken;         /* has errors: readers are skipped without more noise */
     uint32_t read_count; /* REL_VIEW nodes that refer to it */

@@ -242,8 +242,7 @@ static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
 {
     if (!with)
         return;
-    if (with->recursive)
-        pgq_unsupported(c, with->location, "WITH RECURSIVE");
+    q->recursive = with->recursive;
     q->ctes = ARENA_ARRAY(c->arena, struct ast_cte, list_length(with->ctes) + 1);
     ListCell *cell;
     foreach (cell, with->ctes) {
@@ -252,6 +251,10 @@ static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
             pgq_unsupported(c, e->location, "WITH of a statement that is not a SELECT");
             continue;
         }
+        if (e->search_clause)
+            pgq_unsupported(c, e->search_clause->location, "SEARCH in a recursive query");
+        if (e->cycle_clause)
+            pgq_unsupported(c, e->cycle_clause->location, "CYCLE in a recursive query");
         struct ast_cte *cte = &q->ctes[q->cte_count++];
         cte->pos = pgq_pos(c, e->location);
         cte->name = pgq_str(c, e->ctename);

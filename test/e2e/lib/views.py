@@ -333,6 +333,32 @@ SUBQUERIES = [
 
 FIXED = FILTER_MAP + EXPRESSIONS + AGGREGATES + STATISTICS + ORDERED_AGGREGATES + JOINS + SETS + GUARDED + SUBQUERIES
 
+RECURSIVE = [
+    ("rec_counter", "WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 20) SELECT n FROM t"),
+    ("rec_reach", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT a.r FROM t JOIN core.a a ON a.id = t.x WHERE a.r IS NOT NULL) SELECT x FROM t"),
+    ("rec_closure", "WITH RECURSIVE t(x, y) AS (SELECT id, r FROM core.a UNION SELECT t.x, a.r FROM t, core.a a WHERE a.id = t.y) SELECT x, y FROM t"),
+    ("rec_two_ways", "WITH RECURSIVE e(x, y) AS (SELECT id, r FROM core.a UNION ALL SELECT a_id, qty FROM core.c), t AS (SELECT x, y FROM e WHERE x % 5 = 0 UNION SELECT t.x, e.y FROM t JOIN e ON e.x = t.y) SELECT x, count(y) AS n, min(y) AS least FROM t GROUP BY x"),
+    ("rec_walk", "WITH RECURSIVE t(x, n) AS (SELECT r, 0 FROM core.a WHERE b UNION ALL SELECT a.r, n + 1 FROM t JOIN core.a a ON a.id = t.x WHERE n < 4) SELECT x, n FROM t"),
+    ("rec_multiply", "WITH RECURSIVE t(x, n, s) AS (SELECT a_id, 1, price::numeric FROM core.c WHERE qty > 0 UNION ALL SELECT i.val, n + 1, s + i.id FROM t JOIN core.idx i ON i.id = t.x WHERE n < 4) SELECT x, n, count(*) AS c, sum(s) AS s FROM t GROUP BY x, n"),
+    ("rec_path", "WITH RECURSIVE t(x, path) AS (SELECT id, ARRAY[id] FROM core.a WHERE g = 2 UNION ALL SELECT a.r, path || a.r FROM t JOIN core.a a ON a.id = t.x WHERE a.r <> ALL (path)) SELECT x, path, cardinality(path) AS n FROM t"),
+    ("rec_text", "WITH RECURSIVE t(x, way, n) AS (SELECT id, id::text, 1 FROM core.a WHERE NOT b UNION ALL SELECT a.id, way || '/' || a.id, n + 1 FROM core.a a JOIN t ON a.r = t.x WHERE n < 3) SELECT * FROM t"),
+    ("rec_levels", "WITH RECURSIVE t AS (SELECT r AS x, 0 AS n FROM core.a UNION SELECT DISTINCT a.r, n + 1 FROM t JOIN core.a a ON a.id = t.x WHERE n < 5) SELECT n, count(*) AS c FROM t GROUP BY n"),
+    ("rec_left", "WITH RECURSIVE t AS (SELECT id AS x FROM core.a WHERE g = 0 UNION SELECT a.r FROM t LEFT JOIN core.a a ON a.id = t.x) SELECT x FROM t"),
+    ("rec_right", "WITH RECURSIVE t AS (SELECT id AS x FROM core.a WHERE g = 3 UNION SELECT a.r FROM core.a a RIGHT JOIN t ON a.id = t.x AND a.b) SELECT x FROM t"),
+    ("rec_exists", "WITH RECURSIVE t AS (SELECT id AS x FROM core.a WHERE g = 1 UNION SELECT a.r FROM t JOIN core.a a ON a.id = t.x WHERE EXISTS (SELECT FROM core.c c WHERE c.a_id = t.x) AND t.x NOT IN (SELECT i.id FROM core.idx i WHERE i.val > 0)) SELECT x FROM t"),
+    ("rec_scalar", "WITH RECURSIVE t(x, s) AS (SELECT id, 0::bigint FROM core.a WHERE g = 1 UNION SELECT a.r, (SELECT count(*) FROM core.c c WHERE c.a_id < t.x) FROM t JOIN core.a a ON a.id = t.x) SELECT x, s FROM t"),
+    ("rec_lateral", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE b UNION SELECT s.qty FROM t, LATERAL (SELECT c.qty FROM core.c c WHERE c.a_id = t.x ORDER BY c.id LIMIT 1) s) SELECT x FROM t"),
+    ("rec_rounds", "WITH RECURSIVE t(x, n) AS (SELECT id, 0::bigint FROM core.a WHERE g = 1 UNION ALL SELECT s.r, s.k FROM (SELECT a.r, n + row_number() OVER (ORDER BY a.r, n) AS k FROM t JOIN core.a a ON a.id = t.x WHERE n < 6) s) SELECT x, n FROM t"),
+    ("rec_first", "WITH RECURSIVE t(x, n) AS (SELECT id, 0 FROM core.a WHERE g = 2 UNION ALL SELECT s.r, s.n FROM (SELECT a.r, n + 1 AS n FROM t JOIN core.a a ON a.id = t.x WHERE n < 6 ORDER BY a.r LIMIT 3) s) SELECT x, n FROM t"),
+    ("rec_unnest", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT u FROM t JOIN core.a a ON a.id = t.x, unnest(a.ai || a.r) u) SELECT x FROM t"),
+    ("rec_twice", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT a.r FROM t JOIN core.a a ON a.id = t.x) SELECT p.x, q.x AS y FROM t p LEFT JOIN t q ON q.x = p.x + 1"),
+    ("rec_chain", "WITH RECURSIVE u(y) AS (SELECT x FROM t WHERE x > 5 UNION SELECT i.val FROM u JOIN core.idx i ON i.id = u.y), t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT a.r FROM t JOIN core.a a ON a.id = t.x) SELECT y FROM u"),
+    ("rec_nested", "SELECT b.x, b.y, s.n FROM core.b b LEFT JOIN (WITH RECURSIVE t(n) AS (SELECT min(x) FROM core.b UNION SELECT n + 1 FROM t WHERE n < (SELECT max(x) FROM core.b)) SELECT n FROM t) s ON s.n = b.x + 1"),
+    ("rec_of_view", "WITH RECURSIVE t(x) AS (SELECT x FROM rec_reach WHERE x < 10 UNION SELECT i.val FROM t JOIN core.idx i ON i.id = t.x) SELECT x, (SELECT count(*) FROM rec_reach r WHERE r.x = t.x) AS n FROM t"),
+    ("rec_top", "WITH RECURSIVE t(x, n) AS (SELECT id, 0 FROM core.a WHERE g = 1 UNION SELECT a.r, n + 1 FROM t JOIN core.a a ON a.id = t.x WHERE n < 5) SELECT x, n FROM t ORDER BY n DESC, x DESC NULLS LAST LIMIT 5"),
+]
+FIXED += RECURSIVE
+
 ARRAYS = [
     ("array_casts", "SELECT id, ai::text AS t, ai::bigint[] AS b, an::numeric(10,1)[] AS n, aw::varchar(2)[] AS w, '{1,NULL}'::int[] AS k, coalesce(ai, '{}') AS c FROM core.a"),
     ("array_agg_", "SELECT g, array_agg(t ORDER BY id) AS t, array_agg(num ORDER BY id DESC) AS n, array_agg(DISTINCT n4 ORDER BY n4 DESC NULLS LAST) FILTER (WHERE b) AS d, array_agg(by ORDER BY id) AS by, array_agg(tz ORDER BY id) AS tz FROM core.a GROUP BY g"),
@@ -504,7 +530,8 @@ MAY_BE_REFUSED = {}
 
 # What the product says it does not support yet: it must refuse each by name and position, never ignore it.
 MUST_NOT_BE_IGNORED = [
-    ("recursive", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t"),
+    ("search", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SEARCH DEPTH FIRST BY n SET o SELECT n FROM t"),
+    ("cycle", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) CYCLE n SET c USING p SELECT n FROM t"),
     ("now_", "SELECT id, now() AS n FROM core.a"),
     ("random_", "SELECT id, random() AS n FROM core.a"),
     ("tablesample_", "SELECT id FROM core.a TABLESAMPLE SYSTEM (10)"),

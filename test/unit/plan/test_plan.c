@@ -127,6 +127,32 @@ static void fingerprints(void)
               "-- api v\nCREATE VIEW v AS SELECT a.x, a.x AS y FROM core.a a JOIN core.a b USING (id);\n"));
 }
 
+/* A recursion is the same whatever stands before it, and another when its term, its kind or what it begins with is. */
+static void fingerprints_of_recursions(void)
+{
+    static const char head[] = "-- api v\nCREATE VIEW v AS WITH RECURSIVE t(id) AS (";
+    static const char *const bodies[] = {
+        "SELECT id FROM core.a UNION SELECT a.x FROM t JOIN core.a a ON a.id = t.id",
+        "SELECT id FROM core.a UNION ALL SELECT a.x FROM t JOIN core.a a ON a.id = t.id",
+        "SELECT id FROM core.a UNION SELECT a.x FROM t JOIN core.a a ON a.x = t.id",
+        "SELECT x FROM core.a UNION SELECT a.x FROM t JOIN core.a a ON a.id = t.id",
+        "SELECT id FROM core.a UNION SELECT a.x + 1 FROM t JOIN core.a a ON a.id = t.id"};
+    uint64_t h[ARRAY_COUNT(bodies)];
+    for (uint32_t i = 0; i < ARRAY_COUNT(bodies); i++) {
+        char *sql = xprintf("%s%s) SELECT id FROM t;\n", head, bodies[i]);
+        char *after =
+            xprintf("-- api first\n-- api v\nCREATE VIEW first AS WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL "
+                    "SELECT n + 1 FROM t WHERE n < 9) SELECT n FROM t;\n%s%s) SELECT id FROM t;\n",
+                    head + strlen("-- api v\n"), bodies[i]);
+        h[i] = fingerprint(accounts, sql);
+        CHECK(h[i] == fingerprint(accounts, after));
+        for (uint32_t k = 0; k < i; k++)
+            CHECK(h[i] != h[k]);
+        free(after);
+        free(sql);
+    }
+}
+
 /* The key of the last view as "a,b". */
 static void check_key(const char *sql, const char *want)
 {
@@ -220,6 +246,7 @@ int main(void)
     RUN(views_over_views_share_state);
     RUN(unpublished_views_cost_nothing);
     RUN(fingerprints);
+    RUN(fingerprints_of_recursions);
     RUN(keys);
     RUN(exchanges_only_where_needed);
     RUN(dot_is_well_formed);
