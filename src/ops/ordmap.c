@@ -81,7 +81,8 @@ int64_t ordmap_add(struct ordmap *m, const uint8_t *key, size_t key_len, const u
         n = xmalloc(sizeof *n + levels * sizeof n->next[0] + key_len + payload_len);
         *n = (struct ordmap_node){0, (uint32_t)key_len, (uint32_t)payload_len, levels};
         memcpy((uint8_t *)&n->next[levels], key, key_len);
-        memcpy((uint8_t *)&n->next[levels] + key_len, payload, payload_len);
+        if (payload_len)
+            memcpy((uint8_t *)&n->next[levels] + key_len, payload, payload_len);
         for (uint8_t l = 0; l < levels; l++) {
             n->next[l] = *links[l];
             *links[l] = n;
