@@ -237,6 +237,11 @@ struct rel *bind_function(struct bind *b, const struct ast_from *f, struct scope
         return NULL;
     uint32_t n;
     const char **names = column_names(b, f, &item, &n);
+    if (n > COLUMNS_MAX) {
+        bind_error(b, ERR_LIMIT, f->pos, NULL, "functions in FROM can return at most %d entries",
+                   COLUMNS_MAX);
+        return NULL;
+    }
     struct rel *row = place_links(b, bind_one_row(b), &links);
     struct rel *r = is_scalar(f, &item) ? rel_map(b->out, row, 1, item.calls[0].args, names)
                                         : make_flatmap(b, &item, f->ordinality, names, row);

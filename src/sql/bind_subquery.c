@@ -177,8 +177,11 @@ static struct expr *comparison(struct expr_env *env, const struct ast *a, const 
 {
     struct bind *b = env->b;
     struct expr *all = NULL;
+    const char *no_sets = env->no_sets;
     for (uint32_t i = 0; i < a->arg_count; i++) {
+        env->no_sets = "what is compared with a subquery"; /* which is joined before they are done */
         struct expr *pair[2] = {bind_expr(env, a->args[i]), attr_expr(b->out, r->attrs[i])};
+        env->no_sets = no_sets;
         struct expr *one = pair[0] ? resolve_operator(b, name, 2, pair, a->pos) : NULL;
         if (!one)
             return NULL;

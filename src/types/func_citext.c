@@ -3,6 +3,7 @@
 #include "types/array.h"
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
+#include "types/set_fn_kernel.h"
 
 static inline uint8_t folded(uint8_t c)
 {
@@ -110,6 +111,25 @@ KERNEL(citext_regexp_split)
     const union val a[] = {args[0], args[1], options(ctx, arg_count > 2 ? &args[2] : NULL, "i")};
     return call(ctx, "regexp_split_to_array", 3, a, out, out_null);
 }
+/* The row of three texts of a set-returning function. */
+static bool call_set(struct set_rows *rows, const char *name, const union val *args, uint32_t arg_count)
+{
+    const struct set_fn *found[16];
+    const union val a[] = {args[0], args[1], options(rows->ctx, arg_count > 2 ? &args[2] : NULL, "i")};
+    const bool null[3] = {false, false, false};
+    for (uint32_t i = 0, n = set_fn_find(name, found, 16); i < n; i++)
+        if (found[i]->fn.args[0] == T_TEXT && found[i]->fn.arg_count == 3)
+            return found[i]->eval(rows, a, null, 3);
+    PANIC("no function %s of text", name);
+}
+SET_KERNEL(citext_regexp_matches)
+{
+    return call_set(rows, "regexp_matches", args, arg_count);
+}
+SET_KERNEL(citext_split_to_table)
+{
+    return call_set(rows, "regexp_split_to_table", args, arg_count);
+}
 KERNEL(citext_regexp_replace)
 {
     const union val a[] = {args[0], args[1], args[2], options(ctx, arg_count > 3 ? &args[3] : NULL, "i")};
@@ -178,3 +198,13 @@ static const struct fn rows[] = {
     FN3("translate", C, C, T_TEXT, T_TEXT, citext_translate, match_doc),
 };
 const struct fn_list fn_citext = {rows, ARRAY_COUNT(rows)};
+
+static const char matches_set_doc[] = "as of text, whatever the case";
+#define CITEXT_SET(fname, tr, k, setflags)                                                             \
+    SET_ROW(fname, FN_STRICT, 2, tr, k, SET_NOT_NULL | setflags, matches_set_doc, T_CITEXT, T_CITEXT), \
+        SET_ROW(fname, FN_STRICT, 3, tr, k, SET_NOT_NULL, matches_set_doc, T_CITEXT, T_CITEXT, T_TEXT)
+static const struct set_fn set_rows_of_citext[] = {
+    CITEXT_SET("regexp_matches", T_ARRAYS + T_TEXT, citext_regexp_matches, SET_AT_MOST_ONE),
+    CITEXT_SET("regexp_split_to_table", T_TEXT, citext_split_to_table, 0),
+};
+const struct set_fn_list set_fn_citext = {set_rows_of_citext, ARRAY_COUNT(set_rows_of_citext)};

@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from lib import pg  # noqa: E402
-from lib.function_values import ANY, ARRAYS, ARRAY_ARGUMENTS, MALFORMED_ARRAYS, VALUES, MALFORMED, TYPMODS, SPECIAL, SKIP, AGG_VALUES, known_difference  # noqa: E402
+from lib.function_values import ANY, ARRAYS, ARRAY_ARGUMENTS, MALFORMED_ARRAYS, VALUES, MALFORMED, TYPMODS, SPECIAL, SKIP, SKIP_SET_VALUES, AGG_VALUES, known_difference  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CASES = int(os.environ.get("FUNCTION_CASES", "60"))
@@ -121,6 +121,29 @@ def array_cases(rng, row):
             sql = [literal(v, t) for v, t in zip(values, types)]
             text = "%s OPERATOR(pg_catalog.%s) %s" % (sql[0], name, sql[1]) if kind == "op" else "pg_catalog.%s(%s)" % (name, ", ".join(sql))
             out.append(("%s %s(%s)" % (kind, name, args), "\t".join([kind, name, line_types] + [field(v) for v in values]), text))
+    return out
+
+
+def set_cases(rng, row):
+    """A set-returning function: its rows in order, a line each."""
+    _, name, columns, args, result = row
+    declared, out = args.split(","), []
+    for element in ELEMENTS if "anyarray" in args else ("",):
+        types = ["_" + element if t == "anyarray" else t for t in declared]
+        lists = [SPECIAL.get("set %s(%s)" % (name, args), {}).get(i) or ARRAYS.get(t) or VALUES[t] for i, t in enumerate(types)]
+        line_types = ",".join(t if t == a else "%s:%s" % (t, a) for t, a in zip(declared, types))
+        if result.startswith("any"):
+            line_types += ",>" + element
+        names = ["c%d" % i for i in range(int(columns))]
+        shown = " || '|' || ".join("CASE WHEN %s IS NULL THEN '<null>' ELSE format('%%s', %s) END" % (c, c) for c in names)
+        for values in combinations(rng, lists, CASES):
+            if SKIP_SET_VALUES.get(name) and SKIP_SET_VALUES[name] in str(values[0]):
+                continue
+            sql = [literal(v, t) for v, t in zip(values, types)]
+            schema = "public" if "citext" in declared else "pg_catalog"
+            text = "(SELECT string_agg(%s, E'\\n' ORDER BY n) FROM %s.%s(%s) WITH ORDINALITY AS s (%s, n))" % (
+                shown, schema, name, ", ".join(sql), ", ".join(names))
+            out.append(("set %s(%s)" % (name, args), "\t".join(["set", name, line_types] + [field(v) for v in values]), text))
     return out
 
 
@@ -294,7 +317,7 @@ def main():
         row = line.split("\t")
         if only and row[1] not in only and row[0] not in only:
             continue
-        cases += agg_cases(rng, row) if row[0] == "agg" else row_cases(rng, row)
+        cases += agg_cases(rng, row) if row[0] == "agg" else set_cases(rng, row) if row[0] == "set" else row_cases(rng, row)
     if not only or "type" in only:
         cases += type_cases() + order_cases(rng)
     if os.environ.get("FUNCTION_LINES"):

@@ -43,3 +43,5 @@ CREATE VIEW tumble_select AS SELECT tumble(core.t, at, '1 hour') FROM core.t;
 CREATE VIEW hop_order AS SELECT * FROM hop(core.t, at, '1 month', '1 hour');
 CREATE VIEW hop_many AS SELECT * FROM hop(core.t, at, '1 microsecond', '1 day');
 CREATE VIEW date_hours AS SELECT * FROM tumble(core.t, d, '36 hours');
+CREATE VIEW in_operand AS SELECT unnest(nums) IN (SELECT v FROM core.u) FROM core.t;
+CREATE VIEW now_origin AS SELECT * FROM tumble(core.t, tz, '1 day', now());

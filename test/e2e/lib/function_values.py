@@ -250,6 +250,34 @@ for _t, _v in (("timestamp", ["2000-01-01", "2000-01-02", "2000-01-03", "infinit
         for _m, _o in ((_v, _t), (_l, "interval")):
             SPECIAL["overlaps(%s,%s,%s,%s)" % (_t, _n, _t, _o)] = [_v, _k, _v, _m]
 
+# Of set-returning functions, by argument: few rows, but all ways to end.
+_FEW = ["0", "1", "-3", "10", "7"]
+_ENDS = {"int4": ["2147483647", "-2147483648", "0", "10"], "int8": ["9223372036854775807", "-9223372036854775808", "0", "10"]}
+_STRIDES = {"int4": ["1000000000", "-1000000000", "0", "2147483647", "-2147483648"],
+            "int8": ["4000000000000000000", "-4000000000000000000", "0", "9223372036854775807"]}
+for _t in ("int4", "int8"):
+    SPECIAL["set generate_series(%s,%s)" % (_t, _t)] = {0: _FEW, 1: _FEW}
+    SPECIAL["set generate_series(%s,%s,%s)" % (_t, _t, _t)] = {0: _ENDS[_t], 1: _ENDS[_t], 2: _STRIDES[_t]}
+_POINTS = ["0", "1.5", "-2.25", "10.00", "NaN", "Infinity", "-Infinity", "3.10"]
+SPECIAL["set generate_series(numeric,numeric)"] = {0: [p for p in _POINTS if p != "-Infinity"], 1: [p for p in _POINTS if p != "Infinity"]}
+SPECIAL["set generate_series(numeric,numeric,numeric)"] = {0: _POINTS, 1: _POINTS, 2: ["0.5", "-1.25", "0", "0.000", "NaN", "Infinity", "3"]}
+_MOMENTS = ["2024-01-31 00:00:00", "2024-03-31 01:30:00", "2024-02-29 23:59:59.5", "2023-10-29 00:30:00", "2024-01-01 00:00:00"]
+_INTERVALS = ["1 month", "1 day", "-1 day", "0", "12 hours", "-1 mon -3 days", "1 mon -30 days", "1 year", "-36:00:00.5"]
+for _t in ("timestamp", "timestamptz"):
+    SPECIAL["set generate_series(%s,%s,interval)" % (_t, _t)] = {0: _MOMENTS, 1: _MOMENTS, 2: _INTERVALS}
+for _f in ("regexp_split_to_table", "regexp_matches"):
+    SPECIAL["set %s(text,text)" % _f] = {0: regex_values.SUBJECTS, 1: regex_values.PATTERNS}
+    SPECIAL["set %s(text,text,text)" % _f] = {0: regex_values.SUBJECTS, 1: regex_values.PATTERNS, 2: regex_values.FLAGS + ["g", "gi"]}
+    SPECIAL["set %s(citext,citext)" % _f] = {0: _CITEXTS, 1: _FOLDS}
+    SPECIAL["set %s(citext,citext,text)" % _f] = {0: _CITEXTS, 1: _FOLDS, 2: ["", "c", "i", "x", "g", "gc"]}
+_LISTS = ["", "a", "a,b,,c", ",", ",,", "a--b", "äxöx", "NULL,b"]
+SPECIAL["set string_to_table(text,text)"] = {0: _LISTS, 1: ["", ",", "--", "x", "é"]}
+SPECIAL["set string_to_table(text,text,text)"] = {0: _LISTS, 1: ["", ",", "--", "x"], 2: ["", "b", "NULL"]}
+# PostgreSQL 15 never ends counting down from the lowest subscript.
+SPECIAL["set generate_subscripts(anyarray,int4)"] = {1: ["1", "2", "0", "-1", "7"]}
+SPECIAL["set generate_subscripts(anyarray,int4,bool)"] = {1: ["1", "2", "0", "-1", "7"], 2: ["true", "false"]}
+SKIP_SET_VALUES = {"generate_subscripts": "-2147483648"}
+
 # Rows whose result is not a function of the arguments alone.
 SKIP = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "gen_random_uuid", "random", "timeofday"}
 

@@ -525,6 +525,32 @@ FUNCTIONS = [
 ]
 FIXED += FUNCTIONS
 
+TABLE_WINDOWS = [
+    ("tw_tumble", "SELECT id, window_start, window_end FROM tumble(core.a, mo, interval '36 hours')"),
+    ("tw_tumble_groups", "SELECT window_start, g, count(*) AS n, sum(n4) AS s FROM tumble(core.a, mz, '90 days', '2001-01-01') GROUP BY window_start, g"),
+    ("tw_tumble_date", "SELECT id, window_start, window_end FROM tumble((SELECT id, wd FROM core.a WHERE g > 1), wd, '7 days', '2001-01-01') w"),
+    ("tw_hop", "SELECT id, window_start, window_end FROM hop(core.c, at, '10 days', '25 days') h"),
+    ("tw_hop_groups", "SELECT window_start, count(*) AS n, max(price) AS m FROM hop(core.c, at, '30 days', '60 days') h GROUP BY window_start"),
+    ("tw_hop_gaps", "SELECT id, window_end FROM hop(core.a, wd, '5 days', '2 days')"),
+    ("tw_join", "SELECT w.id, w.window_start, c.qty FROM tumble(core.a, mo, '100 days') w JOIN core.c c ON c.a_id = w.id"),
+]
+FIXED += TABLE_WINDOWS
+
+# What PostgreSQL has no syntax for, in its own words.
+_HOPS = """(SELECT t.*, s AS window_start, s + interval '%(size)s' AS window_end FROM %(table)s t,
+  generate_series(date_bin('%(slide)s', %(column)s, '2000-01-01') - interval '%(size)s' * 2, %(column)s + interval '%(slide)s', interval '%(slide)s') g,
+  LATERAL (SELECT date_bin('%(slide)s', g, '2000-01-01') AS s) b WHERE s <= %(column)s AND %(column)s < s + interval '%(size)s')"""
+IN_POSTGRES = {
+    "tw_tumble": "SELECT id, s AS window_start, s + interval '36 hours' AS window_end FROM (SELECT id, date_bin('36 hours', mo, '2000-01-01') AS s FROM core.a WHERE mo IS NOT NULL) t",
+    "tw_tumble_groups": "SELECT date_bin('90 days', mz, '2001-01-01') AS window_start, g, count(*) AS n, sum(n4) AS s FROM core.a WHERE mz IS NOT NULL GROUP BY 1, g",
+    "tw_tumble_date": "SELECT id, s AS window_start, s + 7 AS window_end FROM (SELECT id, date_bin('7 days', wd, '2001-01-01')::date AS s FROM core.a WHERE g > 1 AND wd IS NOT NULL) t",
+    "tw_hop": "SELECT id, window_start, window_end FROM %s h" % _HOPS % {"table": "core.c", "column": "at", "slide": "10 days", "size": "25 days"},
+    "tw_hop_groups": "SELECT window_start, count(*) AS n, max(price) AS m FROM %s h GROUP BY window_start" % _HOPS % {
+        "table": "core.c", "column": "at", "slide": "30 days", "size": "60 days"},
+    "tw_hop_gaps": "SELECT id, s + 2 AS window_end FROM (SELECT id, wd, date_bin('5 days', wd, '2000-01-01')::date AS s FROM core.a) t WHERE wd < s + 2",
+    "tw_join": "SELECT a.id, date_bin('100 days', a.mo, '2000-01-01') AS window_start, c.qty FROM core.a a JOIN core.c c ON c.a_id = a.id WHERE a.mo IS NOT NULL",
+}
+
 # view -> why it may be refused for now
 MAY_BE_REFUSED = {}
 

@@ -134,6 +134,43 @@ static void values_limits(void)
     check_rows(VALUES_COMPUTED_MAX + 1, "1 / 0", "at most 100 rows with expressions that are not constants");
 }
 
+static char *many_functions(int n)
+{
+    struct buf b = {0};
+    buf_put_str(&b, "CREATE VIEW v AS SELECT count(*) FROM ROWS FROM (");
+    for (int i = 0; i < n; i++)
+        buf_printf(&b, "%sabs(%d)", i ? ", " : "", i);
+    buf_put_str(&b, ") f;\n");
+    buf_put_u8(&b, 0);
+    return (char *)b.p;
+}
+
+/* Each function of the one before it: as many levels of LATERAL. */
+static char *chained_functions(int n)
+{
+    struct buf b = {0};
+    buf_put_str(&b, "CREATE VIEW v AS SELECT count(*) FROM core.t AS g0(g0)");
+    for (int i = 1; i <= n; i++)
+        buf_printf(&b, ", generate_series(1, g%d) AS g%d(g%d)", i - 1, i, i);
+    buf_put_str(&b, ";\n");
+    buf_put_u8(&b, 0);
+    return (char *)b.p;
+}
+
+static void functions_limits(void)
+{
+    char *most = many_functions(COLUMNS_MAX), *more = many_functions(COLUMNS_MAX + 1),
+         *chain = chained_functions(1000);
+    CHECK(plans(most));
+    char *got = plan_text(more);
+    CHECK(strstr(got, "functions in FROM can return at most 1600 entries") != NULL);
+    CHECK(plans(chain));
+    free(got);
+    free(most);
+    free(more);
+    free(chain);
+}
+
 static void many_parentheses(void)
 {
     char *sql = deep(3000, "(", "a", ")");
@@ -203,6 +240,7 @@ int main(void)
     RUN(readers_of_broken_views_stay_quiet);
     RUN(depth_limit);
     RUN(values_limits);
+    RUN(functions_limits);
     RUN(many_parentheses);
     RUN(chains_of_views);
     RUN(comments_and_empty_texts);

@@ -5,6 +5,7 @@
  * `fneval` reads lines of tab-separated fields (\N is NULL; \t \n \\ escaped):
  *   fn|op NAME TYPES ARG...          TYPES: pg_type names joined by commas; of a polymorphic row the declared
  *                                    type, a colon and the actual one, and at the end >RESULT
+ *   set NAME TYPES ARG...            a set-returning function: its rows, a line each, columns joined by a bar
  *   cast FROM TO ARG
  *   agg NAME TYPE ARG...             an ARG that starts with '-' or '+' sign letter carries a weight: see weighted()
  *   in TYPE TYPMOD ARG               text input with a typmod
@@ -14,6 +15,7 @@
 #include "types/agg.h"
 #include "types/enum_type.h"
 #include "types/func.h"
+#include "types/set_fn.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,11 +118,10 @@ static void quote_json(struct fn_ctx *ctx, union val *v)
             rows[i]->eval(ctx, v, &null, 1, v, &null);
 }
 
-/* call: the types of result and arguments, as struct fn_ctx wants them. */
-static const struct fn *row_of(bool is_operator, const char *name, char *types, uint8_t *call)
+/* The declared types of the arguments; their number. call: the types of result and arguments, as struct fn_ctx wants
+ * them. */
+static unsigned read_types(char *types, enum type_id *want, uint8_t *call)
 {
-    const struct fn *rows[512];
-    enum type_id want[FN_ARGS_MAX];
     unsigned count = 0;
     for (char *save, *t = strtok_r(types, ",", &save); t && count < FN_ARGS_MAX;
          t = strtok_r(NULL, ",", &save)) {
@@ -134,6 +135,14 @@ static const struct fn *row_of(bool is_operator, const char *name, char *types, 
         want[count++] = type_named(t);
         call[count] = (uint8_t)type_named(actual ? actual : t);
     }
+    return count;
+}
+
+static const struct fn *row_of(bool is_operator, const char *name, char *types, uint8_t *call)
+{
+    const struct fn *rows[512];
+    enum type_id want[FN_ARGS_MAX];
+    unsigned count = read_types(types, want, call);
     unsigned n = fn_find(name, is_operator, rows, 512);
     for (unsigned i = 0; i < n; i++) {
         bool same = rows[i]->arg_count == count;
@@ -199,6 +208,64 @@ static void eval_fn(struct fn_ctx *ctx, struct field *f, unsigned n)
         print_value(ctx, call[0], &out);
     if (fn->eval_vec)
         check_vector(ctx, fn, args, &out, ok);
+}
+
+static const struct set_fn *set_row_of(const char *name, char *types, uint8_t *call)
+{
+    const struct set_fn *rows[64];
+    enum type_id want[FN_ARGS_MAX];
+    unsigned count = read_types(types, want, call), n = set_fn_find(name, rows, 64);
+    for (unsigned i = 0; i < n; i++) {
+        bool same = rows[i]->fn.arg_count == count;
+        for (unsigned a = 0; a < count && same; a++)
+            same = rows[i]->fn.args[a] == want[a];
+        if (same)
+            return rows[i];
+    }
+    fprintf(stderr, "fneval: no row %s\n", name);
+    exit(2);
+}
+
+static void print_rows(struct fn_ctx *ctx, const struct set_rows *rows)
+{
+    for (uint32_t r = 0; r < rows->count; r++)
+        for (uint32_t c = 0; c < rows->column_count; c++) {
+            size_t at = (size_t)r * rows->column_count + c;
+            struct str s =
+                rows->null[at] ? STR_LIT("<null>") : type_output(ctx, rows->types[c].id, &rows->v[at]);
+            fputs(c ? "|" : r ? "\\n" : "V ", stdout);
+            print_escaped(s.p, s.len);
+        }
+    puts(rows->count ? "" : "N");
+}
+
+static void eval_set(struct fn_ctx *ctx, struct field *f, unsigned n)
+{
+    uint8_t call[FIELDS_MAX] = {0};
+    const struct set_fn *fn = set_row_of(f[1].p, f[2].p, call);
+    struct type types[SET_COLUMNS_MAX];
+    struct set_rows rows = {.ctx = ctx, .column_count = fn->column_count, .types = types};
+    union val args[FIELDS_MAX];
+    bool null[FIELDS_MAX] = {0}, any_null = false;
+    if (!call[0])
+        call[0] = fn->fn.result;
+    for (uint32_t c = 0; c < fn->column_count; c++)
+        types[c] = (struct type){c ? fn->columns[c].type : call[0], -1};
+    for (unsigned i = 3; i < n; i++) {
+        if (!read_value(ctx, call[i - 2], &f[i], &args[i - 3])) {
+            print_error(ctx);
+            return;
+        }
+        null[i - 3] = f[i].null;
+        any_null |= f[i].null;
+    }
+    ctx->types = call;
+    bool skipped = any_null && (fn->fn.flags & FN_STRICT);
+    if (skipped || fn->eval(&rows, args, null, n - 3))
+        print_rows(ctx, &rows);
+    else
+        print_error(ctx);
+    set_rows_fini(&rows);
 }
 
 static void eval_cast(struct fn_ctx *ctx, struct field *f)
@@ -306,6 +373,8 @@ static void eval_line(struct fn_ctx *ctx, char *line)
     unsigned n = split(line, f);
     if (strcmp(f[0].p, "fn") == 0 || strcmp(f[0].p, "op") == 0)
         eval_fn(ctx, f, n);
+    else if (strcmp(f[0].p, "set") == 0)
+        eval_set(ctx, f, n);
     else if (strcmp(f[0].p, "cast") == 0)
         eval_cast(ctx, f);
     else if (strcmp(f[0].p, "agg") == 0)
@@ -327,6 +396,18 @@ static void list_tables(void)
             for (unsigned a = 0; a < fn->arg_count; a++)
                 printf("%s%s", a ? "," : "", type_info(fn->args[a])->pg_name);
             printf("\t%s\n", type_info(fn->result)->pg_name);
+        }
+    }
+    for (uint32_t s = 0; s < set_fn_section_count(); s++) {
+        struct set_fn_list list = set_fn_section(s);
+        for (uint32_t i = 0; i < list.count; i++) {
+            const struct set_fn *set = &list.rows[i];
+            if (set->flags & (SET_RECORD | SET_OF_TABLE)) /* of what the query states */
+                continue;
+            printf("set\t%s\t%u\t", set->fn.name, set->column_count);
+            for (unsigned a = 0; a < set->fn.arg_count; a++)
+                printf("%s%s", a ? "," : "", type_info(set->fn.args[a])->pg_name);
+            printf("\t%s\n", type_info(set->fn.result)->pg_name);
         }
     }
     for (uint32_t i = 0; i < cast_count(); i++) {
