@@ -11,7 +11,9 @@ import argparse
 import random
 import sys
 
-from lib import lab
+from lib import lab, pg
+from lib.client import wait_for
+from lib.penstock import Penstock, postgres_config
 from lib.report import Report
 
 NODES = 9
@@ -169,6 +171,54 @@ def run(report, servers, seed, count):
         seed, valid, changing, outcome.compared, outcome.errors))
 
 
+ENDLESS = """CREATE VIEW walk AS WITH RECURSIVE t(x) AS (SELECT x FROM core.roots UNION ALL SELECT e.b FROM t JOIN core.edges e ON e.a = t.x) SELECT x, count(*) AS n FROM t GROUP BY x;
+CREATE VIEW reach AS WITH RECURSIVE t(x) AS (SELECT x FROM core.roots UNION SELECT e.b FROM t JOIN core.edges e ON e.a = t.x) SELECT x FROM t;
+"""
+ROUNDS = 10000  # RECURSION_ROUNDS_MAX
+
+
+def endless(report):
+    """A recursion without an end is cut off, says so, holds up nothing else, and is whole again once it has an end."""
+    server = pg.Postgres().start()
+    c = server.connect()
+    pg.script(c, "CREATE SCHEMA core; %s; CREATE PUBLICATION penstock FOR ALL TABLES; INSERT INTO core.roots VALUES (1);"
+                 "INSERT INTO core.edges VALUES (1, 2), (2, 3)" % DDL)
+    box = Penstock(postgres_config(server, ["{ table: core.%s, as: %s }" % (t, t) for t in ("edges", "roots")], ["views.sql"],
+                                   ["walk", "reach"]), ENDLESS, shards=2, name="endless").start()
+    http = box.client()
+
+    def rows(name):
+        return {tuple(int(v) for v in r.values()) for r in http.list(name, wait=("core", pg.lsn(c))).json()}
+
+    def status(name):
+        return next(v for v in box.status()["views"] if v["name"] == name)
+
+    def check(where, walk, reach, errors):
+        report.check("endless/%s/walk" % where, rows("walk") == walk, rows("walk"))
+        report.check("endless/%s/reach" % where, rows("reach") == reach, rows("reach"))
+        try:
+            wait_for(lambda: status("walk").get("error_rows") == errors, 3, "error_rows", 0.05)
+            report.ok("endless/%s/status" % where)
+        except TimeoutError:
+            report.fail("endless/%s/status" % where, status("walk"))
+        report.check("endless/%s/status of the other" % where, status("reach").get("error_rows") == 0, status("reach"))
+
+    check("with an end", {(1, 1), (2, 1), (3, 1)}, {(1,), (2,), (3,)}, 0)
+    pg.script(c, "INSERT INTO core.edges VALUES (3, 2)")
+    half = (ROUNDS - 1) // 2
+    check("a cycle", {(1, 1), (2, half + 1), (3, half)}, {(1,), (2,), (3,)}, 1)
+    box.kill_all()
+    box.start()
+    http = box.client()
+    check("after a restart", {(1, 1), (2, half + 1), (3, half)}, {(1,), (2,), (3,)}, 1)
+    pg.script(c, "INSERT INTO core.edges VALUES (3, 4)")
+    check("a way out", {(1, 1), (2, half + 1), (3, half), (4, half)}, {(1,), (2,), (3,), (4,)}, 1)
+    pg.script(c, "DELETE FROM core.edges WHERE a = 3 AND b = 2")
+    check("without the cycle", {(1, 1), (2, 1), (3, 1), (4, 1)}, {(1,), (2,), (3,), (4,)}, 0)
+    box.stop()
+    server.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", default="1-6")
@@ -176,6 +226,7 @@ def main():
     args = parser.parse_args()
     first, _, last = args.seeds.partition("-")
     with Report("test_recursive", 900) as report:
+        report.section("endless", endless, report)
         servers = lab.Lab()
         try:
             for seed in range(int(first), int(last or first) + 1):

@@ -350,7 +350,7 @@ RECURSIVE = [
     ("rec_lateral", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE b UNION SELECT s.qty FROM t, LATERAL (SELECT c.qty FROM core.c c WHERE c.a_id = t.x ORDER BY c.id LIMIT 1) s) SELECT x FROM t"),
     ("rec_rounds", "WITH RECURSIVE t(x, n) AS (SELECT id, 0::bigint FROM core.a WHERE g = 1 UNION ALL SELECT s.r, s.k FROM (SELECT a.r, n + row_number() OVER (ORDER BY a.r, n) AS k FROM t JOIN core.a a ON a.id = t.x WHERE n < 6) s) SELECT x, n FROM t"),
     ("rec_first", "WITH RECURSIVE t(x, n) AS (SELECT id, 0 FROM core.a WHERE g = 2 UNION ALL SELECT s.r, s.n FROM (SELECT a.r, n + 1 AS n FROM t JOIN core.a a ON a.id = t.x WHERE n < 6 ORDER BY a.r LIMIT 3) s) SELECT x, n FROM t"),
-    ("rec_unnest", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT u FROM t JOIN core.a a ON a.id = t.x, unnest(a.ai || a.r) u) SELECT x FROM t"),
+    ("rec_unnest", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT z FROM t JOIN core.a a ON a.id = t.x, unnest(a.ai) z) SELECT x FROM t"),
     ("rec_twice", "WITH RECURSIVE t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT a.r FROM t JOIN core.a a ON a.id = t.x) SELECT p.x, q.x AS y FROM t p LEFT JOIN t q ON q.x = p.x + 1"),
     ("rec_chain", "WITH RECURSIVE u(y) AS (SELECT x FROM t WHERE x > 5 UNION SELECT i.val FROM u JOIN core.idx i ON i.id = u.y), t(x) AS (SELECT id FROM core.a WHERE g = 1 UNION SELECT a.r FROM t JOIN core.a a ON a.id = t.x) SELECT y FROM u"),
     ("rec_nested", "SELECT b.x, b.y, s.n FROM core.b b LEFT JOIN (WITH RECURSIVE t(n) AS (SELECT min(x) FROM core.b UNION SELECT n + 1 FROM t WHERE n < (SELECT max(x) FROM core.b)) SELECT n FROM t) s ON s.n = b.x + 1"),
