@@ -52,6 +52,7 @@ int cmd_pipeline(const struct cli_args *a);
 int cmd_serve(const struct cli_args *a);
 int cmd_explain(const struct cli_args *a);
 int cmd_status(const struct cli_args *a);
+int cmd_errors(const struct cli_args *a);
 int cmd_openapi(const struct cli_args *a);
 int cmd_bench(const struct cli_args *a);
 int cmd_docs(const struct cli_args *a);

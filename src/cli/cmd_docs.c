@@ -8,6 +8,7 @@
 #include "data/key.h"
 #include "flow/pipeline.h"
 #include "flow/topology.h"
+#include "ops/op_errors.h"
 #include "serve/http.h"
 #include "serve/query.h"
 #include "serve/serve.h"
@@ -96,6 +97,13 @@ static const struct limit pipeline_limits[] = {
           "least time between epochs that only now() asks for; rows due within it change together"),
     LIMIT(AGG_RESULT_BYTES_MAX, BYTES,
           "result of string_agg, json_agg and their like; a longer one is an error of the group's row"),
+    LIMIT(ERROR_ROWS_DEFAULT, COUNT,
+          "rows of a view's list of error rows (`store.error_rows`); further ones are counted"),
+    LIMIT(ERROR_ROWS_SPARE, COUNT,
+          "times as many are kept by each operator and shard, so that the list fills up again as rows heal"),
+    LIMIT(ERROR_ROW_BYTES_MAX, BYTES, "text of an error row, about; further columns are left out"),
+    LIMIT(ERROR_VALUE_BYTES_MAX, BYTES, "text of a value in it; the rest is cut"),
+    LIMIT(ERROR_EXPR_BYTES_MAX, BYTES, "text of the expression that fails; the rest is cut"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
     LIMIT(DESCRIBE_TIMEOUT_MS, MILLISECONDS, "for asking a source about its tables"),

@@ -164,6 +164,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_text(c, "certificate", f->certificate);
     add_text(c, "key", f->key);
     add_set(c, "anonymous", f->anonymous == ACCESS_READ);
+    add_set(c, "errors", f->errors == ACCESS_READ);
     add_set(c, "scan_rows", f->limits.scan_rows);
     add_set(c, "page_rows", f->limits.page_rows);
     add_set(c, "connections", f->limits.connections);

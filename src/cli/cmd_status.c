@@ -7,8 +7,6 @@
 #include "cli/instance.h"
 #include "cli/status_print.h"
 
-#include "config/config.h"
-
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,21 +26,6 @@ static void wait_ms(int ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     nanosleep(&t, NULL);
-}
-
-/* The data directory; the configuration is looked at only when it has to say. Its secrets are not needed. */
-static struct err *data_dir(const struct cli_args *a, char **out)
-{
-    struct config *c = NULL;
-    if (a->data) {
-        *out = xstrdup(a->data);
-        return NULL;
-    }
-    struct err *e = config_load(a->config, false, &c);
-    if (!e)
-        *out = xstrdup(c->store_path);
-    config_free(c);
-    return e;
 }
 
 static int print_down(const struct instance *i, bool json)
@@ -112,7 +95,7 @@ int cmd_status(const struct cli_args *a)
     struct instance i;
     char *dir = NULL;
     int status = EXIT_DONE;
-    struct err *e = data_dir(a, &dir);
+    struct err *e = instance_dir(a, &dir);
     if (!e && a->watch)
         e = watch(dir, a->json);
     else if (!e && !(e = instance_open(dir, &i))) {

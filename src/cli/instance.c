@@ -6,6 +6,7 @@
 #endif
 #include "cli/instance.h"
 
+#include "config/config.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -134,4 +135,18 @@ double instance_uptime_s(unsigned pid)
         p = (p = strchr(p, ' ')) ? p + 1 : NULL;
     double started = p ? (double)strtoull(p, NULL, 10) / (double)sysconf(_SC_CLK_TCK) : 0;
     return started > 0 ? strtod(up, NULL) - started : 0;
+}
+
+struct err *instance_dir(const struct cli_args *a, char **out)
+{
+    struct config *c = NULL;
+    if (a->data) {
+        *out = xstrdup(a->data);
+        return NULL;
+    }
+    struct err *e = config_load(a->config, false, &c);
+    if (!e)
+        *out = xstrdup(c->store_path);
+    config_free(c);
+    return e;
 }

@@ -2,6 +2,7 @@
 #ifndef PENSTOCK_CLI_INSTANCE_H
 #define PENSTOCK_CLI_INSTANCE_H
 
+#include "cli/cli.h"
 #include "store/catalog.h"
 #include "store/gate.h"
 
@@ -20,5 +21,9 @@ void instance_close(struct instance *i);
 bool instance_lives(const struct instance *i); /* any of its processes runs */
 /* Seconds since the process began; 0 when unknown. */
 double instance_uptime_s(unsigned pid);
+
+/* The data directory that a command is about, to be freed; the configuration is looked at only when it has to say. Its
+ * secrets are not needed. */
+NODISCARD struct err *instance_dir(const struct cli_args *a, char **out);
 
 #endif

@@ -45,14 +45,6 @@ static const struct gate_view *view_of(const struct instance *i, const struct ca
     return i->gate && v->slot < GATE_VIEWS_MAX ? &i->gate->views[v->slot] : NULL;
 }
 
-static bool is_published(const struct catalog *c, uint32_t view)
-{
-    for (uint32_t i = 0; i < c->api_count; i++)
-        if (c->apis[i].view == view)
-            return true;
-    return false;
-}
-
 /* Milliseconds since a moment that the gate holds; -1 when there was none. */
 static int64_t age_ms(int64_t since_us, int64_t now_us)
 {
@@ -260,7 +252,7 @@ static void print_views(const struct instance *i, FILE *to)
     for (uint32_t v = 0; i->catalog && v < i->catalog->view_count; v++) {
         const struct catalog_view *cv = &i->catalog->views[v];
         const struct gate_view *view = view_of(i, cv);
-        if (!view || !is_published(i->catalog, v))
+        if (!view || !catalog_publishes(i->catalog, v))
             continue;
         grid_add(&g, cv->name);
         grid_add(&g, NAME_OF(view_names, atomic_load(&view->state)));
@@ -361,7 +353,7 @@ static void json_views(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_v
     for (uint32_t v = 0; i->catalog && v < i->catalog->view_count; v++) {
         const struct catalog_view *cv = &i->catalog->views[v];
         const struct gate_view *view = view_of(i, cv);
-        if (!view || !is_published(i->catalog, v))
+        if (!view || !catalog_publishes(i->catalog, v))
             continue;
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
         yyjson_mut_obj_add_str(d, o, "name", cv->name);

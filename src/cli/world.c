@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct err *unknown_kind(const struct config_source *s)
 {
@@ -166,6 +167,17 @@ static void copy_indexes(struct arena *arena, const struct plan_view *v, struct 
     }
 }
 
+static void collect_error_nodes(const struct plan_node *n, bool *seen, struct catalog_view *out)
+{
+    if (seen[n->id])
+        return;
+    seen[n->id] = true;
+    if (plan_may_fail(n))
+        out->error_nodes[out->error_node_count++] = n->id;
+    for (uint32_t i = 0; i < n->input_count; i++)
+        collect_error_nodes(n->inputs[i], seen, out);
+}
+
 static void copy_view(struct arena *arena, const struct app *a, const struct plan_view *v, uint32_t index,
                       struct catalog_view *out)
 {
@@ -186,6 +198,19 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
     out->fingerprint = v->fingerprint ^ zone_data_hash(); /* other zones may make other rows */
     copy_indexes(arena, v, out);
     copy_sources(arena, a, v, out);
+    out->error_nodes = ARENA_ARRAY(arena, uint32_t, a->plan->node_count + 1);
+    bool *seen = xcalloc(a->plan->node_count + 1, sizeof *seen);
+    if (v->sink)
+        collect_error_nodes(v->sink, seen, out);
+    free(seen);
+}
+
+/* Which pipeline wrote a catalog: no two start within a microsecond. */
+static uint64_t new_run(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* Views stand in the order of the plan, so that operators and catalog agree; unpublished ones stay in as blanks. Their
@@ -196,6 +221,8 @@ struct catalog *app_catalog(struct app *a, uint32_t shard_count)
     arena_init(&c->arena);
     c->shard_count = shard_count;
     c->version = 1;
+    c->run = new_run();
+    c->error_rows = (uint32_t)a->config->error_rows;
     c->view_count = a->plan->view_count;
     c->views = ARENA_ARRAY(&c->arena, struct catalog_view, c->view_count + 1);
     for (uint32_t v = 0; v < c->view_count; v++)

@@ -42,6 +42,7 @@ struct config {
     uint32_t api_count;
     struct config_api *apis;
     enum access_anonymous anonymous; /* default ACCESS_NONE */
+    enum access_anonymous errors;    /* of lists of error rows, without a token; default ACCESS_NONE */
     const char *listen_host;         /* server.listen, default 0.0.0.0 */
     int listen_port;                 /* default 8443 */
     const char *certificate, *key;   /* absolute paths or NULL: self-signed, kept in the store */
@@ -52,6 +53,7 @@ struct config {
     int64_t checkpoint_bytes; /* default 128 MiB dirtied */
     int64_t change_log_us;    /* retention of change logs: default 10 min */
     int64_t change_log_rows;  /* and at most so many entries per view and shard, default 100000 */
+    int64_t error_rows;       /* that a view's list of error rows shows, default 100 */
     struct {
         int64_t scan_rows;    /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
         int64_t page_rows;    /* limits.page_rows: most rows of one answer; default 100000 */

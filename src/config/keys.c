@@ -19,6 +19,9 @@ const struct config_key config_keys[] = {
     {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read."},
     {"access.anonymous", KEY_ANONYMOUS, "none", 0, 0, AT(anonymous),
      "What a request without a token may do: none or read."},
+    {"access.errors", KEY_ANONYMOUS, "none", 0, 0, AT(errors),
+     "Whether a request without a token may read the error rows of views, none or read. They show columns "
+     "that the view itself may not."},
     {"access.jwt", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Tokens of an identity provider (not built yet)."},
     {"access.roles", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Rows and columns by role (not built yet)."},
     {"server", KEY_SECTION, NULL, 0, 0, 0, "The API server."},
@@ -45,6 +48,8 @@ const struct config_key config_keys[] = {
      "How long changes are kept for live queries that resume."},
     {"store.change_log_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(change_log_rows),
      "And at most so many per view and shard."},
+    {"store.error_rows", KEY_COUNT, "100", 1, 10000, AT(error_rows),
+     "Most rows of a view's list of error rows; past it they are counted alone."},
     {"limits", KEY_SECTION, NULL, 0, 0, 0, "Bounds of what a request may ask for."},
     {"limits.scan_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(limits.scan_rows),
      "Filters without an index scan views up to so many rows."},

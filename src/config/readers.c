@@ -38,14 +38,14 @@ static struct err *read_format(const struct yaml_node *n)
     return yaml_error(n, "penstock: expected 1, the only format of this file there is");
 }
 
-static struct err *read_anonymous(struct config *c, const struct yaml_node *n)
+static struct err *read_anonymous(struct config *c, const struct config_key *k, const struct yaml_node *n)
 {
     const char *text;
-    TRY(yaml_string(n, "access.anonymous", &text));
+    TRY(yaml_string(n, k->path, &text));
     if (strcmp(text, "none") != 0 && strcmp(text, "read") != 0)
-        return yaml_error(n, "access.anonymous: expected none or read, found \"%s\"",
+        return yaml_error(n, "%s: expected none or read, found \"%s\"", k->path,
                           n->secret ? "(a variable)" : text);
-    c->anonymous = strcmp(text, "read") == 0 ? ACCESS_READ : ACCESS_NONE;
+    *(enum access_anonymous *)field(c, k) = strcmp(text, "read") == 0 ? ACCESS_READ : ACCESS_NONE;
     return NULL;
 }
 
@@ -185,7 +185,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_SOURCES: return config_read_sources(c, n);
     case KEY_SQL: return config_read_sql(c, n);
     case KEY_APIS: return config_read_apis(c, n);
-    case KEY_ANONYMOUS: return read_anonymous(c, n);
+    case KEY_ANONYMOUS: return read_anonymous(c, k, n);
     case KEY_LISTEN: return read_listen(c, k, n);
     case KEY_PATH:
     case KEY_STORE_PATH: return read_path(c, k, n);

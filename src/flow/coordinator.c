@@ -5,6 +5,7 @@
 #include "flow/internal.h"
 
 #include "base/log.h"
+#include "ops/op_errors.h"
 
 #include <stdlib.h>
 
@@ -187,24 +188,25 @@ static void publish_source(struct pipeline *p, uint32_t i)
 static void view_errors(struct pipeline *p, uint32_t v)
 {
     int64_t rows = 0;
-    const char *text = "";
+    const char *text = ""; /* of a row that still fails */
     for (uint32_t s = 0; s < p->o.shard_count; s++) {
         const struct graph *g = p->shards[s].graph;
         for (uint32_t n = 0; n < g->op_count; n++) {
             if (!g->ops[n].error_rows || !has_node(p->view_nodes[v], n))
                 continue;
             rows += g->ops[n].error_rows;
-            text = g->ops[n].error_text;
+            text = *text ? text : op_error_text(&g->ops[n]);
         }
     }
     struct gate_view *view = gate_view_of(p, v);
     uint64_t before = atomic_exchange(&view->error_rows, (uint64_t)rows);
-    if (before == (uint64_t)rows)
-        return;
+    if (!before && !rows)
+        return; /* the text may be why the view is stopped */
     gate_text_set(view->error, sizeof view->error, &view->error_seq, rows ? text : "");
-    log_warn("view", rows ? "incomplete: an expression fails for some rows" : "complete again",
-             "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows,
-             rows ? text : "");
+    if (!before != !rows)
+        log_warn("view", rows ? "incomplete: an expression fails for some rows" : "complete again",
+                 "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows,
+                 rows ? text : "");
 }
 
 static void view_rows(struct pipeline *p, const struct plan_view *v)
@@ -225,8 +227,20 @@ static void publish_stats(struct pipeline *p, int64_t now)
         if (!view->sink)
             continue;
         view_rows(p, view);
-        view_errors(p, view->view_index);
     }
+}
+
+/* Before the epoch is published: whoever sees its rows sees that some are missing. */
+static void publish_errors(struct pipeline *p)
+{
+    bool changed = false;
+    for (uint32_t s = 0; s < p->o.shard_count; s++) {
+        changed |= p->shards[s].graph->errors_changed;
+        p->shards[s].graph->errors_changed = false;
+    }
+    for (uint32_t v = 0; changed && p->o.catalog && v < p->o.plan->view_count; v++)
+        if (p->o.plan->views[v]->sink)
+            view_errors(p, v);
 }
 
 static void heartbeat(struct pipeline *p, int64_t now)
@@ -280,6 +294,7 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
             p->tracks[i].changed = false;
         }
     publish_views(p, false); /* nobody may take the epoch for complete, nor the one before for incomplete */
+    publish_errors(p);
     gate_publish(p->o.gate, epoch);
     publish_views(p, true);
     for (uint32_t i = 0; i < p->lane_count; i++)

@@ -513,6 +513,7 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
                             .view_fill = p->o.view_fill,
                             .log_rows = p->o.log_rows,
                             .log_us = p->o.log_us,
+                            .error_rows = p->o.catalog ? p->o.catalog->error_rows : 0,
                             .send = env_send,
                             .batch_get = env_batch,
                             .ctx = s,

@@ -25,6 +25,8 @@ struct eval {
     struct eval_node *root;
     enum fn_error last_error;
     char last_text[160];
+    const struct expr *last_part;
+    bool keep_first; /* of the errors of one run */
 };
 
 typedef struct vec (*node_fn)(struct eval *ev, struct eval_node *n, const struct batch *in,
@@ -41,10 +43,13 @@ static struct vec own(struct eval_node *n)
     return (struct vec){n->v, n->state};
 }
 
-static void note_error(struct eval *ev)
+static void note_error(struct eval *ev, const struct eval_node *n)
 {
-    ev->last_error = ev->ctx.error;
-    memcpy(ev->last_text, ev->ctx.error_text, sizeof ev->last_text);
+    if (!ev->keep_first || !ev->last_error) {
+        ev->last_error = ev->ctx.error;
+        ev->last_part = n->e;
+        memcpy(ev->last_text, ev->ctx.error_text, sizeof ev->last_text);
+    }
     ev->ctx.error = FN_OK;
 }
 
@@ -79,7 +84,7 @@ static struct vec run_fn_vec(struct eval *ev, struct eval_node *n, const struct 
         n->state[r] = mask[r] ? n->state[r] : VAL_NULL;
     n->e->u.fn->eval_vec(&ev->ctx, rows, args[0].v, binary ? args[1].v : NULL, n->v, n->state);
     if (ev->ctx.error)
-        note_error(ev);
+        note_error(ev, n);
     return own(n);
 }
 
@@ -89,7 +94,7 @@ static uint8_t call_scalar(struct eval *ev, const struct eval_node *n, fn_eval f
     bool out_null = false;
     ev->ctx.types = n->types;
     if (UNLIKELY(!fn(&ev->ctx, vals, null, count, out, &out_null))) {
-        note_error(ev);
+        note_error(ev, n);
         return VAL_ERROR;
     }
     return out_null ? VAL_NULL : VAL_OK;
@@ -156,7 +161,7 @@ static struct vec run_typmod(struct eval *ev, struct eval_node *n, const struct 
         n->state[r] = a.state[r];
         n->v[r] = a.v[r];
         if (a.state[r] == VAL_OK && !type_apply_typmod(&ev->ctx, n->e->type, n->e->u.is_explicit, &n->v[r])) {
-            note_error(ev);
+            note_error(ev, n);
             n->state[r] = VAL_ERROR;
         }
     }
@@ -536,4 +541,33 @@ const char *eval_error_text(const struct eval *ev)
 enum fn_error eval_error_code(const struct eval *ev)
 {
     return ev->last_error;
+}
+
+/* The place of `part`, or of the innermost expression around it that has one. */
+static bool find_place(const struct expr *e, const struct expr *part, struct expr_place *place)
+{
+    bool found = e == part;
+    for (uint32_t i = 0; i < e->arg_count && !found; i++)
+        found = find_place(e->args[i], part, place);
+    if (found && !place->line && e->line)
+        *place = (struct expr_place){e->file, e->line, e->position};
+    return found;
+}
+
+void eval_explain(struct eval *ev, const struct batch *in, uint32_t row, struct eval_failure *out)
+{
+    struct vec *cols = xcalloc(in->column_count + 1, sizeof *cols);
+    for (uint32_t c = 0; c < in->column_count; c++)
+        cols[c] = (struct vec){in->cols[c].v + row, in->cols[c].state + row};
+    struct batch one = {.row_count = 1, .column_count = in->column_count, .cols = cols};
+    ev->last_error = FN_OK;
+    ev->last_part = ev->root->e;
+    ev->last_text[0] = 0;
+    ev->keep_first = true;
+    (void)eval_run(ev, &one);
+    ev->keep_first = false;
+    free(cols);
+    *out = (struct eval_failure){.code = ev->last_error, .part = ev->last_part};
+    memcpy(out->text, ev->last_text, sizeof out->text);
+    (void)find_place(ev->root->e, ev->last_part, &out->place);
 }

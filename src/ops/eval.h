@@ -21,4 +21,15 @@ struct vec eval_run(struct eval *ev, const struct batch *in);
 const char *eval_error_text(const struct eval *ev);
 enum fn_error eval_error_code(const struct eval *ev);
 
+/* Why the expression fails for a row: the first part of it that fails, and PostgreSQL's error. */
+struct eval_failure {
+    enum fn_error code;
+    char text[160];
+    const struct expr *part; /* borrowed from the expression */
+    struct expr_place place; /* of the part, or of the nearest one around it that stands in the SQL */
+};
+/* For a row for which eval_run said VAL_ERROR. Evaluates that row alone, as row 0: of the results of eval_run, those of
+ * row 0 and all computed bytes are gone then. */
+void eval_explain(struct eval *ev, const struct batch *in, uint32_t row, struct eval_failure *out);
+
 #endif

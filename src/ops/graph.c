@@ -1,5 +1,5 @@
 /* Building and driving the operators of one shard; see op.h. */
-#include "ops/op.h"
+#include "ops/op_errors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,8 @@ struct graph *graph_new(const struct plan *plan, const struct graph_env *env)
     struct graph *g = xcalloc(1, sizeof *g);
     g->plan = plan;
     g->env = *env;
+    if (!g->env.error_rows)
+        g->env.error_rows = ERROR_ROWS_DEFAULT;
     g->op_count = plan->node_count;
     g->ops = xcalloc(g->op_count, sizeof *g->ops);
     g->first_epoch = true;
@@ -51,6 +53,7 @@ struct err *graph_open(struct graph *g)
         op->out = batch_new(op->node->schema.column_count);
         op->klass->open(op);
     }
+    graph_errors_open(g);
     struct err *e = g->failure;
     g->failure = NULL;
     return e;
@@ -64,6 +67,7 @@ void graph_free(struct graph *g)
         struct op *op = &g->ops[i];
         if (op->state)
             op->klass->fini(op);
+        op_errors_fini(op);
         batch_free(op->out);
         free(op->readers);
     }
@@ -119,8 +123,10 @@ bool graph_close(struct graph *g, bool (*ready)(void *ctx, const struct plan_nod
             op->klass->close(op);
         op->closed = true;
     }
-    if (all)
+    if (all) {
+        graph_errors_store(g);
         g->first_epoch = false;
+    }
     return all;
 }
 
@@ -172,12 +178,6 @@ uint32_t op_out_row(struct op *op, int64_t weight)
     uint32_t r = op->out->row_count++;
     op->out->weight[r] = weight;
     return r;
-}
-
-void op_row_error(struct op *op, int64_t weight, const char *text)
-{
-    weight_add(&op->error_rows, weight);
-    strncpy(op->error_text, text, sizeof op->error_text - 1);
 }
 
 void graph_fail(struct graph *g, struct err *e)

@@ -39,9 +39,9 @@ struct op {
     struct batch *out; /* owned; output under construction */
     uint32_t reader_count;
     struct op_reader *readers;
-    bool closed;          /* for the current epoch */
-    int64_t error_rows;   /* rows (by weight) now left out because an expression fails for them */
-    char error_text[160]; /* of the latest */
+    bool closed;               /* for the current epoch */
+    int64_t error_rows;        /* rows (by weight) now left out because an expression fails for them */
+    struct error_list *errors; /* owned, see op_errors.h; NULL before the first */
     uint64_t rows_in, rows_out;
 };
 
@@ -55,6 +55,7 @@ struct graph_env {
     const struct catalog *catalog; /* of the published views, by view_index; NULL without store */
     bool *view_fill;               /* by view_index: rebuild writes its rows (new or changed view) */
     int64_t log_rows, log_us;      /* change log retention */
+    uint32_t error_rows;           /* that a view's list shows; 0: the default; see op_errors.h */
     /* Rows for another shard; `to` != shard. The batch is lent. */
     void (*send)(void *ctx, uint32_t node_id, uint32_t to, struct batch *moved);
     struct batch *(*batch_get)(void *ctx, uint32_t to, uint32_t column_count); /* an empty batch to be sent */
@@ -73,8 +74,10 @@ struct graph {
     int64_t now_us; /* when the shard began the epoch */
     int64_t
         clock_us; /* what now() is in the epoch: Unix microseconds, the same on all shards, never falling */
-    bool rebuilding;  /* state is being rebuilt from mirrors: views are not written, except view_fill */
-    bool first_epoch; /* no epoch was closed yet since the graph was made */
+    bool rebuilding;     /* state is being rebuilt from mirrors: views are not written, except view_fill */
+    bool first_epoch;    /* no epoch was closed yet since the graph was made */
+    bool errors_changed; /* some operator's error rows; whoever publishes them clears it */
+    store_db errors_db;  /* with a store */
     struct err
         *failure; /* first error that makes the epoch impossible to commit (store full, broken invariant) */
 };
@@ -100,7 +103,6 @@ void op_emit(struct op *op, const struct batch *b);
 void op_flush(struct op *op);
 /* Room for one row in op->out (flushes when full); returns its row number. Row count is raised; weight is set. */
 uint32_t op_out_row(struct op *op, int64_t weight);
-void op_row_error(struct op *op, int64_t weight, const char *text);
 /* A weight that no longer fits is a broken invariant, not a row to be wrong about. */
 static inline void weight_add(int64_t *to, int64_t more)
 {

@@ -12,7 +12,7 @@
  * smallest one stands for the value. */
 #include "base/hash.h"
 #include "ops/bytemap.h"
-#include "ops/op.h"
+#include "ops/op_errors.h"
 #include "ops/ordmap.h"
 #include "types/agg_walk.h"
 
@@ -63,6 +63,7 @@ struct aggregate_state {
     struct buf key_bytes, value_bytes, row;
     struct arena arena; /* decoding and results of one close or one row */
     struct fn_ctx ctx;
+    uint32_t failed_call;   /* the one that ctx.error is of */
     struct bytes *old_rows; /* rows put out with weight -1, freed after the flush */
     uint32_t old_count, old_capacity;
     size_t bytes;
@@ -462,8 +463,10 @@ static bool group_row(struct op *op, struct group *g)
     ASSERT(row_decode(&s->arena, &s->key_schema, g->key_row.p, g->key_row.len, vals, states));
     for (uint32_t c = 0; c < s->call_count; c++)
         if (!call_result(s, g, &op->node->u.agg.calls[c], c, &vals[s->key_count + c],
-                         &states[s->key_count + c]))
+                         &states[s->key_count + c])) {
+            s->failed_call = c;
             return false;
+        }
     buf_reset(&s->row);
     row_encode(&s->row, &op->node->schema, vals, states);
     return true;
@@ -487,13 +490,33 @@ static void take_back(struct op *op, struct group *g)
     g->shown = (struct bytes){NULL, 0};
 }
 
+/* The group's key stands for its row. */
+static void describe_group(struct op *op, const struct group *g)
+{
+    struct aggregate_state *s = op->state;
+    struct batch *key = batch_new(s->key_count);
+    struct buf text = {0};
+    const struct plan_call *call = &op->node->u.agg.calls[s->failed_call];
+    plan_call_text(&text, call, &op->node->inputs[0]->schema);
+    buf_put_u8(&text, 0);
+    struct error_cause cause = {.sqlstate = fn_error_sqlstate(s->ctx.error),
+                                .message = s->ctx.error_text,
+                                .expression = (const char *)text.p,
+                                .place = call->place};
+    ASSERT(row_decode_append(key, &s->key_schema, g->key_row.p, g->key_row.len, 1, false));
+    op_error_describe(op, &s->key_schema, key->cols, 0, 1, &cause);
+    batch_free(key);
+    buf_fini(&text);
+}
+
+/* A group that goes on failing may do so in another call. */
 static void set_failed(struct op *op, struct group *g, bool failed)
 {
     struct aggregate_state *s = op->state;
-    if (failed)
-        op_row_error(op, g->failed ? 0 : 1, s->ctx.error_text);
-    else if (g->failed)
-        op->error_rows--;
+    if (g->failed)
+        op_error_uncount(op, g->map.key, g->map.key_len);
+    if (failed && op_error_count(op, g->map.key, g->map.key_len, 1))
+        describe_group(op, g);
     g->failed = failed;
     s->ctx.error = FN_OK;
 }

@@ -2,7 +2,7 @@
  * calls are pure, so the row that goes takes back the very rows it put out.
  *
  * All calls of a row are made before any of its rows is put out, for one that fails leaves the row out as a whole. */
-#include "ops/op.h"
+#include "ops/op_errors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@ struct flatmap_state {
     struct fn_ctx ctx;
     uint32_t call_count;
     struct flatmap_call *calls;
+    uint32_t failed_call; /* the one that ctx.error is of */
 };
 
 static void open_call(struct flatmap_state *s, struct flatmap_call *c, const struct plan_set_call *plan,
@@ -91,8 +92,10 @@ static bool make_calls(struct flatmap_state *s, const struct batch *b, uint32_t 
 {
     *longest = 0;
     for (uint32_t i = 0; i < s->call_count; i++) {
-        if (!make_call(s, &s->calls[i], b, r))
+        if (!make_call(s, &s->calls[i], b, r)) {
+            s->failed_call = i;
             return false;
+        }
         if (s->calls[i].rows.count > *longest)
             *longest = s->calls[i].rows.count;
     }
@@ -126,12 +129,26 @@ static void put_row(struct op *op, struct flatmap_state *s, const struct batch *
         put_cell(op, to, column, (union val){.i = (int64_t)k + 1}, padded);
 }
 
+static void row_failed(struct op *op, struct flatmap_state *s, const struct batch *b, uint32_t r)
+{
+    const struct plan_node *in = op->node->inputs[0];
+    struct buf text = {0};
+    plan_set_call_text(&text, op->node, s->failed_call);
+    buf_put_u8(&text, 0);
+    struct error_cause cause = {.sqlstate = fn_error_sqlstate(s->ctx.error),
+                                .message = s->ctx.error_text,
+                                .expression = (const char *)text.p};
+    if (op_error_count_row(op, &in->schema, b, r))
+        op_error_describe(op, &in->schema, b->cols, r, b->weight[r], &cause);
+    s->ctx.error = FN_OK;
+    buf_fini(&text);
+}
+
 static void push_row(struct op *op, struct flatmap_state *s, const struct batch *b, uint32_t r)
 {
     uint32_t count;
     if (!make_calls(s, b, r, &count)) {
-        op_row_error(op, b->weight[r], s->ctx.error_text);
-        s->ctx.error = FN_OK;
+        row_failed(op, s, b, r);
         return;
     }
     for (uint32_t k = 0; k < count; k++)

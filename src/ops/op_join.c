@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "ops/eval.h"
 #include "ops/join_side.h"
+#include "ops/op_errors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct join_state {
     struct eval *residual;            /* NULL: none */
     struct batch *candidates;         /* pairs under test of the residual: left ++ right columns */
     struct join_row **candidate_rows; /* the other side's row of each candidate */
+    struct schema both;               /* of the pairs; owned columns */
     struct buf key, row, range;
     bool has_range;
     struct join_bounds bounds;   /* of the row at hand */
@@ -203,10 +205,11 @@ static void test_candidates(struct op *op, struct join_side *mine, struct join_s
 {
     struct join_state *s = op->state;
     struct vec pass = eval_run(s->residual, s->candidates);
+    bool any_failed = false;
     for (uint32_t i = 0; i < s->candidates->row_count; i++) {
         struct join_row *row = s->candidate_rows[i];
         if (pass.state[i] == VAL_ERROR) {
-            op_row_error(op, weight_product(b->weight[r], row->weight), eval_error_text(s->residual));
+            any_failed = true;
         } else if (pass.state[i] == VAL_OK && pass.v[i].i) {
             weight_add(&sum->matches, row->weight);
             join_pair(op, mine, other, b, r, row);
@@ -214,6 +217,10 @@ static void test_candidates(struct op *op, struct join_side *mine, struct join_s
             unknown_pair(op, other, b, r, row, sum);
         }
     }
+    for (uint32_t i = 0; any_failed && i < s->candidates->row_count; i++)
+        if (pass.state[i] == VAL_ERROR)
+            op_row_failed_times(op, s->residual, &s->both, s->candidates, i,
+                                weight_product(b->weight[r], s->candidate_rows[i]->weight));
     batch_reset(s->candidates, s->candidates->column_count);
 }
 
@@ -326,6 +333,15 @@ static void join_push(struct op *op, uint32_t input, const struct batch *b)
         free(s->graveyard[--s->grave_count]);
 }
 
+static void make_both(struct join_state *s)
+{
+    const struct schema *l = s->side[0].schema, *r = s->side[1].schema;
+    s->both.column_count = l->column_count + r->column_count;
+    s->both.columns = xcalloc(s->both.column_count + 1, sizeof *s->both.columns);
+    memcpy(s->both.columns, l->columns, l->column_count * sizeof *l->columns);
+    memcpy(s->both.columns + l->column_count, r->columns, r->column_count * sizeof *r->columns);
+}
+
 static void join_open(struct op *op)
 {
     struct join_state *s = xcalloc(1, sizeof *s);
@@ -338,6 +354,7 @@ static void join_open(struct op *op)
         s->residual = eval_new(op->node->u.join.residual);
         s->candidates = batch_new(s->side[1].offset + s->side[1].schema->column_count);
         s->candidate_rows = xcalloc(BATCH_ROWS, sizeof(struct join_row *));
+        make_both(s);
     }
     (void)buf_room(&s->key,
                    1); /* a cross join's key is empty, but has an address; so has a row without columns */
@@ -353,6 +370,7 @@ static void join_fini(struct op *op)
     eval_free(s->residual);
     batch_free(s->candidates);
     free(s->candidate_rows);
+    free(s->both.columns);
     free(s->graveyard);
     buf_fini(&s->key);
     buf_fini(&s->row);

@@ -1,8 +1,8 @@
-/* Linear operators: filter, map, union all. They hold no state: a delta goes through at once, and a row whose
- * expression fails is left out and counted by its weight, so that the count heals when the row goes. */
+/* Linear operators: filter, map, union all. They hold no state but their error rows: a delta goes through at once, and a
+ * row whose expression fails is left out and listed until it goes. */
 #include "base/hash.h"
 #include "ops/eval.h"
-#include "ops/op.h"
+#include "ops/op_errors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,13 +47,16 @@ static void filter_push(struct op *op, uint32_t input, const struct batch *b)
     (void)input;
     struct filter_state *s = op->state;
     struct vec keep = eval_run(s->eval, b);
+    bool any_failed = false;
     for (uint32_t r = 0; r < b->row_count; r++) {
-        if (keep.state[r] == VAL_ERROR)
-            op_row_error(op, b->weight[r], eval_error_text(s->eval));
-        else if (keep.state[r] == VAL_OK && keep.v[r].i)
+        any_failed |= keep.state[r] == VAL_ERROR;
+        if (keep.state[r] == VAL_OK && keep.v[r].i)
             copy_row_shallow(op, b, r);
     }
     op_flush(op);
+    for (uint32_t r = 0; any_failed && r < b->row_count; r++)
+        if (keep.state[r] == VAL_ERROR)
+            op_row_failed(op, s->eval, &op->node->schema, b, r);
 }
 
 const struct op_class op_class_filter = {"filter", filter_open, filter_push, no_close, filter_fini, NULL};
@@ -111,11 +114,8 @@ static uint32_t failing_column(const struct map_state *s, uint32_t r)
 static void map_rows_one_by_one(struct op *op, struct map_state *s, const struct batch *b)
 {
     for (uint32_t r = 0; r < b->row_count; r++) {
-        uint32_t bad = failing_column(s, r);
-        if (bad < s->count) {
-            op_row_error(op, b->weight[r], eval_error_text(s->evals[bad]));
+        if (failing_column(s, r) < s->count)
             continue;
-        }
         uint32_t n = op_out_row(op, b->weight[r]);
         for (uint32_t c = 0; c < s->count; c++) {
             op->out->cols[c].v[n] = s->results[c].v[r];
@@ -123,6 +123,11 @@ static void map_rows_one_by_one(struct op *op, struct map_state *s, const struct
         }
     }
     op_flush(op);
+    for (uint32_t r = 0; r < b->row_count; r++) {
+        uint32_t bad = failing_column(s, r);
+        if (bad < s->count)
+            op_row_failed(op, s->evals[bad], &op->node->inputs[0]->schema, b, r);
+    }
 }
 
 static void map_push(struct op *op, uint32_t input, const struct batch *b)

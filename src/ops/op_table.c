@@ -3,7 +3,7 @@
  * The owning shard finds the old row, stores the new one and emits -1 old, +1 new. Before-images, unchanged TOAST
  * values, duplicate deliveries and upserts are settled here once, for every kind of source. Database "m:SOURCE.TABLE":
  * keyed tables: key encoding (shortened) -> row; keyless tables: row bytes (shortened) -> varint copies, row. */
-#include "ops/op.h"
+#include "ops/op_errors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,13 +125,33 @@ static bool complete_row(struct table_state *s, const struct batch *b, uint32_t 
     return true;
 }
 
+/* A source must not do that. The row is an error until its key comes whole, or goes. */
+static void row_without_old(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
+{
+    struct schema key = {s->table->key_count, xcalloc(s->table->key_count + 1, sizeof(struct column))};
+    struct vec *cols = xcalloc(s->table->key_count + 1, sizeof *cols);
+    for (uint32_t k = 0; k < s->table->key_count; k++) {
+        key.columns[k] = s->table->schema.columns[s->table->key[k]];
+        cols[k] = b->cols[s->table->key[k]];
+    }
+    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
+    struct error_cause cause = {.sqlstate = "XX000",
+                                .message =
+                                    "an update left a column out as unchanged, but there is no earlier row"};
+    if (op_error_count(op, s->key_bytes.p, s->key_bytes.len, 1))
+        op_error_describe(op, &key, cols, r, 1, &cause);
+    free(key.columns);
+    free(cols);
+}
+
 static void upsert(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
 {
     bool has_old = load_old(op, s);
     if (!complete_row(s, b, r, has_old)) {
-        op_row_error(op, 1, "an update left a column out as unchanged, but there is no earlier row");
+        row_without_old(op, s, b, r);
         return;
     }
+    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
     buf_reset(&s->new_row);
     row_encode_vecs(&s->new_row, &s->table->schema, b->cols, r);
     if (has_old && s->new_row.len == s->old_row.len &&
@@ -146,6 +166,7 @@ static void upsert(struct op *op, struct table_state *s, const struct batch *b, 
 
 static void delete_keyed(struct op *op, struct table_state *s)
 {
+    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
     if (!load_old(op, s) || failed(op, store_del(op->graph->env.store, s->db, slice_of(&s->key_bytes))))
         return;
     emit_copy(op, s->old, 0, -1);

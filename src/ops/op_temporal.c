@@ -8,8 +8,7 @@
  * When the next change is due is found by trying the clock's expression at later and later times and then halving: about
  * a hundred evaluations, once for each epoch that changes the nearest key. Where the value may step back (months, zones)
  * it does so only at whole quarters of an hour, so nothing is foretold beyond the next one. */
-#include "ops/eval.h"
-#include "ops/op.h"
+#include "ops/op_errors.h"
 #include "ops/ordmap.h"
 #include "types/datetime_impl.h"
 
@@ -20,6 +19,9 @@
 #define QUARTER_US    INT64_C(900000000)
 #define HORIZON_US    (INT64_C(200) * 366 * 86400 * 1000000) /* no timer is set for later than that */
 #define TIME_KEY_LEN  9                                      /* marker and eight bytes: see data/key.h */
+
+static struct column instant_columns[] = {{"now()", {T_TIMESTAMPTZ, -1}, true, NULL}};
+static const struct schema instant_schema = {1, instant_columns};
 
 enum place { BELOW, AT, ABOVE }; /* of a row's key, seen from the clock's value */
 
@@ -214,12 +216,12 @@ static void temporal_push(struct op *op, uint32_t input, const struct batch *b)
     (void)input;
     struct temporal_state *s = op->state;
     keep_time(op);
-    bool all = !op->node->u.temporal.is_filter;
+    bool all = !op->node->u.temporal.is_filter, any_failed = false;
     struct vec keys = eval_run(s->key, b);
     for (uint32_t r = 0; r < b->row_count; r++) {
         bool answer = false;
         if (keys.state[r] == VAL_ERROR || !s->has_value) {
-            op_row_error(op, b->weight[r], eval_error_text(s->has_value ? s->key : s->clock));
+            any_failed = true;
             continue;
         }
         if (keys.state[r] == VAL_OK) {
@@ -232,6 +234,11 @@ static void temporal_push(struct op *op, uint32_t input, const struct batch *b)
             pass_row(op, b, r, keys.state[r], answer);
     }
     op_flush(op);
+    for (uint32_t r = 0; any_failed && r < b->row_count; r++)
+        if (!s->has_value)
+            op_row_failed_by(op, s->clock, &instant_schema, s->instant, b, r);
+        else if (keys.state[r] == VAL_ERROR)
+            op_row_failed(op, s->key, &op->node->inputs[0]->schema, b, r);
 }
 
 /* ---- when the next row changes ---- */

@@ -4,6 +4,7 @@
  * stand in an order that depends on the rows alone. At the end of an epoch the results that changes can reach are
  * computed anew (window_run.c), and what differs from what was put out is put out. */
 #include "base/hash.h"
+#include "ops/op_errors.h"
 #include "ops/window_op.h"
 
 #include <stdlib.h>
@@ -75,14 +76,31 @@ static const uint8_t *result_next(const uint8_t *p, uint32_t len)
     return p + (len == RESULT_FAILED ? 0 : len);
 }
 
+static void describe_row(struct op *op, const struct rank_node *n)
+{
+    struct window_state *s = op->state;
+    const struct schema *schema = &op->node->inputs[0]->schema;
+    struct batch *row = batch_new(schema->column_count);
+    struct buf text = {0};
+    const struct window_failure *f = &s->failures[s->failed_call];
+    plan_window_call_text(&text, op->node, s->failed_call);
+    buf_put_u8(&text, 0);
+    struct error_cause cause = {.sqlstate = fn_error_sqlstate(f->code),
+                                .message = f->text,
+                                .expression = (const char *)text.p,
+                                .place = op->node->u.window.calls[s->failed_call].place};
+    ASSERT(row_decode_append(row, schema, rank_row(n), rank_row_len(n), 1, false));
+    op_error_describe(op, schema, row->cols, 0, 1, &cause);
+    batch_free(row);
+    buf_fini(&text);
+}
+
 static void put_out(struct op *op, const struct rank_node *n, const uint8_t *p, uint32_t len, int64_t weight)
 {
     struct window_state *s = op->state;
     if (len == RESULT_FAILED) {
-        if (weight > 0)
-            op_row_error(op, 1, s->ctx.error_text);
-        else
-            op->error_rows--;
+        if (op_error_count(op, rank_row(n), rank_row_len(n), weight))
+            describe_row(op, n);
         return;
     }
     uint32_t r = op_out_row(op, weight);
@@ -229,6 +247,7 @@ static void window_open(struct op *op)
         if (type_info(in->columns[i].type.id)->comparable && !is_listed(s->order, s->order_count, i) &&
             !is_listed(s->partition, s->partition_count, i))
             s->tie[s->tie_count++].column = i;
+    s->failures = xcalloc(n->u.window.call_count + 1, sizeof *s->failures);
     bytemap_init(&s->partitions);
     ranklist_init(&s->rows);
     arena_init(&s->arena);
@@ -253,6 +272,7 @@ static void window_fini(struct op *op)
     buf_fini(&s->key);
     buf_fini(&s->line);
     free(s->carries);
+    free(s->failures);
     free(s->partition);
     free(s->tie);
     free(s);

@@ -25,6 +25,10 @@ struct partition {
     bool computed; /* its rows have results, of an epoch before */
     struct partition *next_dirty;
 };
+struct window_failure {
+    enum fn_error code;
+    char text[160];
+};
 struct window_state {
     uint32_t own; /* columns of the input */
     uint32_t partition_count, order_count, tie_count;
@@ -40,6 +44,8 @@ struct window_state {
     struct buf key, line;
     struct arena arena;
     struct fn_ctx ctx;
+    struct window_failure *failures; /* by call: the last error of the stretch at hand */
+    uint32_t failed_call;            /* the first that fails for the row at hand */
     size_t bytes;
 };
 

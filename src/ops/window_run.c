@@ -168,6 +168,8 @@ static struct shown *results_of(struct window_state *s, const struct rank_node *
         for (uint32_t c = 0; c < calls; c++) {
             vals[c] = results[c].v[i];
             states[c] = results[c].state[i];
+            if (states[c] == VAL_ERROR && !fails)
+                s->failed_call = c;
             fails |= states[c] == VAL_ERROR;
         }
         *failed |= fails;
@@ -197,6 +199,9 @@ static void compute(struct run *r, struct stretch *t)
         results[c].state = ARENA_ARRAY(&s->arena, uint8_t, t->w.count);
         window_compute(&t->w, call, window_call_runs(call) && s->reach.running ? &s->carries[c] : NULL,
                        &s->ctx, &results[c]);
+        s->failures[c].code = s->ctx.error;
+        memcpy(s->failures[c].text, s->ctx.error_text, sizeof s->failures[c].text);
+        s->ctx.error = FN_OK;
     }
     for (uint32_t k = 0; k < t->node_count; k++) {
         struct rank_node *n = t->nodes[k];
@@ -207,7 +212,6 @@ static void compute(struct run *r, struct stretch *t)
         if (t->w.place + t->starts[k] >= r->need_to && !differs && !failed)
             r->settled = s->reach.settles;
     }
-    s->ctx.error = FN_OK;
 }
 
 /* ---- spans ---- */

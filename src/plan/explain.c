@@ -119,7 +119,7 @@ static void put_arguments(struct buf *b, const struct plan_call *c, const struct
     buf_put_u8(b, ')');
 }
 
-static void put_call(struct buf *b, const struct plan_call *c, const struct schema *in)
+void plan_call_text(struct buf *b, const struct plan_call *c, const struct schema *in)
 {
     if (agg_is_ordered_set(c->agg))
         put_ordered_set(b, c, in);
@@ -145,7 +145,7 @@ static void put_aggregate(struct buf *b, const struct plan_node *n)
     }
     for (uint32_t i = 0; i < n->u.agg.call_count; i++) {
         buf_put_str(b, i ? ", " : ": ");
-        put_call(b, &n->u.agg.calls[i], in);
+        plan_call_text(b, &n->u.agg.calls[i], in);
     }
 }
 
@@ -221,6 +221,21 @@ static void put_frame(struct buf *b, const struct window_frame *f)
     buf_put_str(b, excludes[f->exclude]);
 }
 
+void plan_window_call_text(struct buf *b, const struct plan_node *n, uint32_t call)
+{
+    const struct schema *in = &n->inputs[0]->schema;
+    const struct plan_window_call *c = &n->u.window.calls[call];
+    buf_put_str(b, c->agg ? c->agg->name : n->schema.columns[in->column_count + call].name);
+    if (c->agg && !c->arg_count)
+        buf_put_str(b, "(*)");
+    else
+        put_columns(b, in, c->arg_count, c->args);
+    if (c->filter != PLAN_NO_COLUMN)
+        buf_printf(b, " FILTER (WHERE %s)", column_label(in, c->filter));
+    if (c->kind == WINDOW_AGGREGATE || c->kind >= WINDOW_FIRST_VALUE)
+        put_frame(b, &c->frame);
+}
+
 static void put_window(struct buf *b, const struct plan_node *n)
 {
     const struct schema *in = &n->inputs[0]->schema;
@@ -231,18 +246,16 @@ static void put_window(struct buf *b, const struct plan_node *n)
     if (n->u.window.order_count)
         put_sort(b, in, n->u.window.order_count, n->u.window.order);
     for (uint32_t i = 0; i < n->u.window.call_count; i++) {
-        const struct plan_window_call *c = &n->u.window.calls[i];
-        buf_printf(b, "%s%s", i ? ", " : ": ",
-                   c->agg ? c->agg->name : n->schema.columns[in->column_count + i].name);
-        if (c->agg && !c->arg_count)
-            buf_put_str(b, "(*)");
-        else
-            put_columns(b, in, c->arg_count, c->args);
-        if (c->filter != PLAN_NO_COLUMN)
-            buf_printf(b, " FILTER (WHERE %s)", column_label(in, c->filter));
-        if (c->kind == WINDOW_AGGREGATE || c->kind >= WINDOW_FIRST_VALUE)
-            put_frame(b, &c->frame);
+        buf_put_str(b, i ? ", " : ": ");
+        plan_window_call_text(b, n, i);
     }
+}
+
+void plan_set_call_text(struct buf *b, const struct plan_node *n, uint32_t call)
+{
+    const struct plan_set_call *c = &n->u.flatmap.calls[call];
+    buf_put_str(b, c->fn->fn.name);
+    put_columns(b, &n->inputs[0]->schema, c->arg_count, c->args);
 }
 
 static void put_flatmap(struct buf *b, const struct plan_node *n)
@@ -251,8 +264,8 @@ static void put_flatmap(struct buf *b, const struct plan_node *n)
     uint32_t at = in->column_count;
     for (uint32_t i = 0; i < n->u.flatmap.call_count; i++) {
         const struct plan_set_call *c = &n->u.flatmap.calls[i];
-        buf_printf(b, "%s%s", i ? ", " : " ", c->fn->fn.name);
-        put_columns(b, in, c->arg_count, c->args);
+        buf_put_str(b, i ? ", " : " ");
+        plan_set_call_text(b, n, i);
         buf_put_str(b, " AS ");
         for (uint32_t k = 0; k < c->column_count; k++)
             buf_printf(b, "%s%s", k ? ", " : "", n->schema.columns[at++].name);

@@ -271,6 +271,7 @@ static void put_calls(struct planner *p, struct plan_node *n, const struct rel *
         out->order_count = c->order_count;
         out->order = port_order(p, in, c->order_count, c->order);
         out->fraction = c->fraction;
+        out->place = c->place;
     }
 }
 

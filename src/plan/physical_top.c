@@ -98,7 +98,8 @@ struct port physical_window(struct planner *p, struct rel *r)
                                          .arg_count = c->arg_count,
                                          .frame = c->frame,
                                          .has_offset = c->has_offset,
-                                         .offset = c->offset};
+                                         .offset = c->offset,
+                                         .place = c->place};
         for (uint32_t k = 0; k < c->arg_count; k++)
             out->args[k] = port_column(&in, c->args[k]);
         out->filter = c->filter == REL_NO_ATTR ? PLAN_NO_COLUMN : port_column(&in, c->filter);

@@ -174,3 +174,31 @@ void plan_free(struct plan *p)
     arena_fini(&p->arena);
     free(p);
 }
+
+static bool expr_may_fail(const struct expr *e)
+{
+    return e->kind != EX_COLUMN && e->kind != EX_CONST;
+}
+
+static bool map_may_fail(const struct plan_node *n)
+{
+    for (uint32_t i = 0; i < n->schema.column_count; i++)
+        if (expr_may_fail(n->u.exprs[i]))
+            return true;
+    return false;
+}
+
+bool plan_may_fail(const struct plan_node *n)
+{
+    switch (n->kind) {
+    case PLAN_TABLE: return n->u.table->key_count > 0;
+    case PLAN_FILTER: return expr_may_fail(n->u.filter);
+    case PLAN_MAP: return map_may_fail(n);
+    case PLAN_FLATMAP:
+    case PLAN_TEMPORAL: return true;
+    case PLAN_JOIN: return n->u.join.residual != NULL;
+    case PLAN_AGGREGATE: return n->u.agg.call_count > 0;
+    case PLAN_WINDOW: return true;
+    default: return false;
+    }
+}

@@ -77,6 +77,7 @@ struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     uint32_t order_count; /* ORDER BY inside the call */
     const struct agg_order *order;
     double fraction; /* percentiles; NaN: NULL */
+    struct expr_place place;
 };
 
 struct plan_window_call {
@@ -87,6 +88,7 @@ struct plan_window_call {
     struct window_frame frame;
     bool has_offset; /* lag, lead: the offset is a constant, ... */
     int64_t offset;  /* ... this one */
+    struct expr_place place;
 };
 
 struct plan_set_call { /* one set-returning function of a PLAN_FLATMAP */
@@ -262,5 +264,12 @@ void plan_free(struct plan *p);
 /* Readable tree (or Graphviz when dot) of one view, or of everything when view is NULL. */
 void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to);
 const char *plan_kind_name(enum plan_kind kind);
+/* One aggregate of a node with the input `in`; one window function, one set-returning function of a node. Appended. */
+struct buf;
+void plan_call_text(struct buf *out, const struct plan_call *c, const struct schema *in);
+void plan_window_call_text(struct buf *out, const struct plan_node *n, uint32_t call);
+void plan_set_call_text(struct buf *out, const struct plan_node *n, uint32_t call);
+/* Whether rows of the node may be error rows. */
+bool plan_may_fail(const struct plan_node *n);
 
 #endif

@@ -62,13 +62,15 @@ static void put_api(const struct answer *a, struct buf *out)
     OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
     if (a->stale_s >= 0)
         put_number(out, "Penstock-Stale: ", a->stale_s);
+    if (UNLIKELY(a->incomplete > 0))
+        put_number(out, "Penstock-Incomplete: ", (int64_t)a->incomplete);
 }
 
 static void put_cors(const struct http_request *req, struct buf *out)
 {
     OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n"
                  "Access-Control-Expose-Headers: Content-Range, ETag, Penstock-Epoch, Penstock-Lag-Ms, "
-                 "Penstock-Stale\r\n");
+                 "Penstock-Stale, Penstock-Incomplete\r\n");
     if (req->method == HTTP_M_OPTIONS)
         OUT_LIT(out,
                 "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"

@@ -268,6 +268,8 @@ static void head(struct conn *c, const struct http_request *req, const struct an
                (long long)(a->lag_ms < 0 ? 0 : a->lag_ms));
     if (a->stale_s >= 0)
         buf_printf(out, "Penstock-Stale: %lld\r\n", (long long)a->stale_s);
+    if (a->incomplete)
+        buf_printf(out, "Penstock-Incomplete: %llu\r\n", (unsigned long long)a->incomplete);
     OUT_LIT(out, "\r\n");
 }
 
@@ -343,6 +345,7 @@ bool live_start(struct live *v, struct conn *c, const struct http_request *req, 
         query_put(v, q);
         return false;
     }
+    a->incomplete = rest_incomplete(r, q->read.view);
     head(c, req, a, &v->loop->out);
     stats_request(v->loop->stats, q->read.api->stat, 200, 0);
     if (req->method == HTTP_M_HEAD) {

@@ -285,6 +285,7 @@ struct err *loop_open(struct loop *l)
     tls_pool_init(&l->pool);
     timers_init(l);
     rest_init(&l->rest, &l->options->limits, l->gate, l->options->anonymous_read);
+    l->rest.errors_read = l->options->errors_read;
     l->live = live_new(l);
     loop_clock(l);
     if (l->epoll_fd < 0 || l->wake_fd < 0)

@@ -114,6 +114,30 @@ static unsigned rebuilt_percent(const struct gate *g)
     return total ? (unsigned)(done * 100 / total) : 0;
 }
 
+/* Written before the epoch is published: not older than what was read of the store before. */
+uint64_t rest_incomplete(const struct rest *r, const struct world_view *v)
+{
+    return v->cv->slot < GATE_VIEWS_MAX ? r->gate->views[v->cv->slot].error_rows : 0;
+}
+
+void rest_mark_snapshot(const struct rest *r, const struct world_view *v, struct answer *a)
+{
+    a->epoch = store_snapshot_epoch(r->snapshot);
+    a->incomplete = rest_incomplete(r, v);
+}
+
+bool rest_snapshot_begin(struct rest *r, int shard, struct problem *p)
+{
+    struct err *e = store_snapshot_begin(r->snapshot, shard);
+    if (!e)
+        return true;
+    problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
+    problem_hint(p, "The store is being opened or recovered: ask again in a moment.");
+    p->retry_after_s = 1;
+    err_free(e);
+    return false;
+}
+
 bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
 {
     uint32_t i = v->cv->slot;
@@ -247,6 +271,13 @@ static enum rest_next status_route(struct rest *r, const struct http_request *re
     return REST_DONE;
 }
 
+static enum rest_next errors_route(struct rest *r, const struct http_request *req, struct answer *a)
+{
+    if (method_ok(req, a) && req->method != HTTP_M_OPTIONS)
+        errors_answer(r, r->url.segments[2], a);
+    return REST_DONE;
+}
+
 static enum rest_next route(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
 {
     if (slice_is(req->target, "*") && req->method == HTTP_M_OPTIONS) {
@@ -260,6 +291,9 @@ static enum rest_next route(struct rest *r, const struct http_request *req, bool
     }
     if (r->url.segment_count && slice_is(r->url.segments[0], "api"))
         return api_route(r, req, waited, a);
+    if (r->url.segment_count == 4 && slice_is(r->url.segments[0], "admin") &&
+        slice_is(r->url.segments[1], "views") && slice_is(r->url.segments[3], "errors"))
+        return errors_route(r, req, a);
     if (is_status(r, "health"))
         return status_route(r, req, status_health, a);
     if (is_status(r, "ready"))

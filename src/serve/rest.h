@@ -12,7 +12,7 @@
 
 struct rest {
     const struct serve_limits *limits;
-    bool anonymous_read;
+    bool anonymous_read, errors_read; /* of apis; of lists of error rows */
     struct gate *gate;
     struct world *world;             /* borrowed; NULL: nothing to serve yet */
     struct store_snapshot *snapshot; /* of this loop in world->reader; NULL with world */
@@ -40,8 +40,9 @@ struct answer {
     bool head_only;           /* HEAD: length without body */
     bool api;                 /* answer of an api: epoch, lag and so on are sent */
     uint64_t epoch;
-    int64_t lag_ms;  /* -1 unknown */
-    int64_t stale_s; /* -1: the pipeline lives */
+    uint64_t incomplete; /* rows that the view lacks because an expression fails for them */
+    int64_t lag_ms;      /* -1 unknown */
+    int64_t stale_s;     /* -1: the pipeline lives */
     bool has_etag;
     uint64_t etag;
     const char *etag_text;     /* instead of etag, quoted */
@@ -64,6 +65,9 @@ enum media media_choose(struct slice accept);
 void answer_head(const struct answer *a, const struct http_request *req, struct slice date, bool close,
                  struct buf *out);
 
+/* GET /admin/views/NAME/errors */
+void errors_answer(struct rest *r, struct slice view, struct answer *a);
+
 /* ---- shared with live queries and status ---- */
 struct read { /* one bound read of an api */
     const struct world_api *api;
@@ -81,6 +85,11 @@ bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p); 
 int64_t rest_lag_ms(const struct rest *r, const struct world_view *v);
 int64_t rest_stale_s(const struct rest *r);
 void rest_mark(const struct rest *r, const struct world_view *v, struct answer *a); /* lag, stale */
+/* Inside the open snapshot: its epoch, and how many rows the view lacks in it. */
+void rest_mark_snapshot(const struct rest *r, const struct world_view *v, struct answer *a);
+uint64_t rest_incomplete(const struct rest *r, const struct world_view *v); /* how many rows the view lacks */
+/* Of the shard, or of all (-1). False: the store cannot be read now, and p says so. */
+bool rest_snapshot_begin(struct rest *r, int shard, struct problem *p);
 
 /* select.c: runs a list read in the open snapshot. */
 struct select_result {

@@ -167,18 +167,6 @@ bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct rea
 
 /* ---- one row by key ---- */
 
-static bool snapshot_begin(struct rest *r, int shard, struct problem *p)
-{
-    struct err *e = store_snapshot_begin(r->snapshot, shard);
-    if (!e)
-        return true;
-    problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
-    problem_hint(p, "The store is being opened or recovered: ask again in a moment.");
-    p->retry_after_s = 1;
-    err_free(e);
-    return false;
-}
-
 static bool key_get(struct rest *r, const struct world_view *v, uint32_t shard, struct problem *p)
 {
     store_db db;
@@ -224,9 +212,9 @@ static void read_key(struct rest *r, const struct http_request *req, const struc
 {
     uint32_t shard;
     if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
-        !snapshot_begin(r, (int)shard, &a->problem))
+        !rest_snapshot_begin(r, (int)shard, &a->problem))
         return;
-    a->epoch = store_snapshot_epoch(r->snapshot);
+    rest_mark_snapshot(r, rd->view, a);
     if (key_get(r, rd->view, shard, &a->problem) &&
         filter_match(&r->fn, rd->query.filter, r->vals, r->states)) {
         a->content_type = media_type(media);
@@ -368,9 +356,9 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
 {
     if (req->range.p && req->method == HTTP_M_GET && !range_apply(req, &rd->query, &a->problem))
         return;
-    if (!snapshot_begin(r, -1, &a->problem))
+    if (!rest_snapshot_begin(r, -1, &a->problem))
         return;
-    a->epoch = store_snapshot_epoch(r->snapshot);
+    rest_mark_snapshot(r, rd->view, a);
     bool ok = run_list(r, req, rd, media, a);
     store_snapshot_end(r->snapshot);
     if (ok)

@@ -36,6 +36,7 @@ struct serve_options {
     int port;                      /* 0: any free one, see bound_port */
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
     bool anonymous_read;           /* false: reads of views answer 401 */
+    bool errors_read;              /* false: reads of lists of error rows answer 401 */
     struct serve_limits limits;
     uint32_t loop_count;  /* 0: one */
     uint32_t cpu_count;   /* 0: not pinned; else loop i runs on cpus[i % cpu_count] */

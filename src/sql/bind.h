@@ -98,6 +98,7 @@ struct bound_window {
     uint32_t attr;  /* what stands for its result */
     uint32_t first; /* hidden target of the first of: args, filter, partition, order */
     bool placed;
+    struct expr_place place;
 };
 struct bound_windows {
     uint32_t count, cap;

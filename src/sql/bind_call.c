@@ -323,7 +323,8 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
     if (!check_place(env, a) || !check_within_group(env, a))
         return NULL;
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
-    struct bound_call call = {.call = {.distinct = a->distinct}};
+    struct bound_call call = {
+        .call = {.distinct = a->distinct, .place = {env->b->file, a->pos.line, a->pos.column}}};
     env->in_aggregate = true;
     bool ok = bind_arguments(env, a, args);
     ok &= bind_order(env, a, &call);

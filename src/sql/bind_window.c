@@ -358,6 +358,7 @@ struct expr *bind_window_call(struct expr_env *env, const struct ast *a)
     if (!ok)
         return NULL;
     w.attr = attr_new(env->b->out, a->name, type);
+    w.place = (struct expr_place){env->b->file, a->pos.line, a->pos.column};
     *put_window(env->b, env->windows) = w;
     return attr_expr(env->b->out, w.attr);
 }
@@ -430,7 +431,8 @@ static bool same_window(const struct rel *a, const struct rel *b)
 static struct rel_window_call call_of(struct placing *p, const struct targets *t,
                                       const struct bound_window *w)
 {
-    struct rel_window_call c = {.kind = w->kind, .agg = w->agg, .arg_count = w->arg_count, .frame = w->frame};
+    struct rel_window_call c = {
+        .kind = w->kind, .agg = w->agg, .arg_count = w->arg_count, .frame = w->frame, .place = w->place};
     for (uint32_t i = 0; i < w->arg_count; i++)
         c.args[i] = attr_of(p, t->exprs[w->first + i]);
     c.filter = w->filter ? attr_of(p, t->exprs[w->first + w->arg_count]) : REL_NO_ATTR;

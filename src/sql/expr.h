@@ -34,6 +34,10 @@ enum expr_kind {
     EX_ALL
 };
 
+struct expr_place { /* where something stands in the user's SQL; line 0: nowhere */
+    const char *file;
+    int line, column;
+};
 struct expr {
     enum expr_kind kind;
     struct type type;

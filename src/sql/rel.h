@@ -61,6 +61,7 @@ struct rel_call { /* one aggregate */
     uint32_t order_count; /* ORDER BY inside the call */
     const struct agg_order *order;
     double fraction; /* percentiles; NaN: NULL */
+    struct expr_place place;
 };
 struct rel_window_call {
     enum window_kind kind;
@@ -70,6 +71,7 @@ struct rel_window_call {
     struct window_frame frame;
     bool has_offset; /* lag, lead: the offset is a constant, ... */
     int64_t offset;  /* ... this one */
+    struct expr_place place;
 };
 struct rel_set_call { /* one set-returning function */
     const struct set_fn *fn;

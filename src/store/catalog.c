@@ -77,6 +77,7 @@ static void put_view(yyjson_mut_doc *d, yyjson_mut_val *o, const struct catalog_
     yyjson_mut_obj_add_val(d, o, "key", put_uints(d, v->key, v->key_count));
     yyjson_mut_obj_add_val(d, o, "indexes", put_indexes(d, v));
     yyjson_mut_obj_add_val(d, o, "sources", put_uints(d, v->sources, v->source_count));
+    yyjson_mut_obj_add_val(d, o, "error_nodes", put_uints(d, v->error_nodes, v->error_node_count));
     put_text(d, o, "comment", v->comment);
     put_text(d, o, "definition", v->definition);
 }
@@ -93,6 +94,8 @@ static char *catalog_text(const struct catalog *c, size_t *len)
     for (uint32_t i = 0; i < c->view_count; i++)
         enum_set_add(&enums, &c->views[i].schema);
     enum_json_put(d, root, &enums);
+    yyjson_mut_obj_add_uint(d, root, "run", c->run);
+    yyjson_mut_obj_add_uint(d, root, "error_rows", c->error_rows);
     yyjson_mut_val *views = yyjson_mut_obj_add_arr(d, root, "views");
     for (uint32_t i = 0; i < c->view_count; i++)
         put_view(d, yyjson_mut_arr_add_obj(d, views), &c->views[i]);
@@ -272,6 +275,8 @@ static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
     uint64_t last_column = view->schema.column_count ? view->schema.column_count - 1 : 0;
     view->key = get_uints(l, o, "key", &view->key_count, last_column);
     view->sources = get_uints(l, o, "sources", &view->source_count, UINT32_MAX);
+    if (yyjson_obj_get(o, "error_nodes")) /* younger than the format */
+        view->error_nodes = get_uints(l, o, "error_nodes", &view->error_node_count, UINT32_MAX);
     view->comment = get_text(l, o, "comment", true);
     view->definition = get_text(l, o, "definition", true);
     yyjson_val *a = get_array(l, o, "indexes", &view->index_count), *v;
@@ -294,6 +299,10 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
     c->shard_count = (uint32_t)get_uint(l, root, "shard_count", UINT32_MAX);
     if (!enum_json_get(root, ENUM_FROM_CATALOG))
         surprise(l, "types");
+    if (yyjson_obj_get(root, "run")) { /* younger than the format */
+        c->run = get_uint(l, root, "run", UINT64_MAX);
+        c->error_rows = (uint32_t)get_uint(l, root, "error_rows", UINT32_MAX);
+    }
     yyjson_val *a = get_array(l, root, "views", &c->view_count);
     c->views = ARENA_ARRAY(l->arena, struct catalog_view, (c->view_count) + 1);
     yyjson_arr_foreach(a, i, n, v)
@@ -370,4 +379,12 @@ void catalog_free(struct catalog *c)
         return;
     arena_fini(&c->arena);
     free(c);
+}
+
+bool catalog_publishes(const struct catalog *c, uint32_t view)
+{
+    for (uint32_t i = 0; i < c->api_count; i++)
+        if (c->apis[i].view == view)
+            return true;
+    return false;
 }

@@ -27,6 +27,8 @@ struct catalog_view {
     uint64_t fingerprint;
     uint32_t source_count; /* indexes into gate->sources of everything it reads */
     uint32_t *sources;
+    uint32_t error_node_count; /* operators whose error rows the view lacks; see error_store.h */
+    uint32_t *error_nodes;
 };
 struct catalog_api {
     char *path;
@@ -35,7 +37,9 @@ struct catalog_api {
 struct catalog {
     struct arena arena;
     uint32_t shard_count;
-    uint32_t version; /* contract version, 1 for now */
+    uint32_t version;    /* contract version, 1 for now */
+    uint64_t run;        /* of the pipeline that wrote it: tells whose operators' numbers these are */
+    uint32_t error_rows; /* that a view's list of error rows shows */
     uint32_t view_count;
     struct catalog_view *views;
     uint32_t api_count;
@@ -47,5 +51,7 @@ NODISCARD struct err *catalog_save(const struct catalog *c,
 /* *out NULL when there is none yet. Free with catalog_free. */
 NODISCARD struct err *catalog_load(const char *dir, struct catalog **out);
 void catalog_free(struct catalog *c);
+/* Some api shows the view; the others stand in the catalog as blanks. */
+bool catalog_publishes(const struct catalog *c, uint32_t view);
 
 #endif
