@@ -35,11 +35,14 @@ soak: $(B)/penstock $(UNITS) ## the slow tests: the same programs for many more 
 	@SOAK=1 PENSTOCK=$(CURDIR)/$(B)/penstock TEST_SECONDS=$(or $(SOAK_LIMIT),7200) scripts/run-tests soak \
 	    test/e2e/test_crash.py test/e2e/test_differential.py test/e2e/test_random_queries.py test/e2e/test_bank_invariant.py
 
+# The program's allocations, counted by the test.
+$(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+
 # A unit test is one file linked with everything but main.o. Its own warnings count like the program's.
 $(B)/test/%: test/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo '  TEST    $@'
-	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -I. -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS_OWN) \
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -I. -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS_OWN) $(TEST_LDFLAGS) \
 	    $(MALLOC_OBJ) $< $(LIB) $(DEPS_LIBS) -lm -o $@
 
 $(B)/fuzz/%: test/fuzz/%.c $(LIB)

@@ -54,6 +54,7 @@ struct run {
     uint32_t shard_count;
     bool *view_fill;
     bool *start_over; /* by source: its mirrors are not of this plan */
+    struct op_stats *op_stats;
     struct pipeline *pipeline;
     struct {
         uint64_t fingerprint;
@@ -592,6 +593,9 @@ static struct err *run(struct run *r)
                                  .log_rows = c->change_log_rows,
                                  .setup = setup_shard,
                                  .setup_ctx = r};
+    TRY(op_stats_create(r->data, r->shard_count, r->app->plan->node_count, app_plan_hash(r->app),
+                        &r->op_stats));
+    o.op_stats = r->op_stats;
     r->pipeline = pipeline_new(&o);
     TRY(pipeline_open(r->pipeline));
     pipeline_start(r->pipeline);
@@ -609,6 +613,7 @@ static void finish(struct run *r)
 {
     if (r->pipeline)
         pipeline_free(r->pipeline);
+    op_stats_close(r->op_stats);
     if (r->store)
         store_close(r->store);
     catalog_free(r->old);

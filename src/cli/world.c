@@ -262,3 +262,15 @@ uint64_t table_fingerprint(const struct table_def *t)
     buf_fini(&b);
     return hash;
 }
+
+uint64_t app_plan_hash(const struct app *a)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    plan_explain(a->plan, NULL, false, f);
+    fclose(f);
+    uint64_t hash = hash_bytes(text, len);
+    free(text);
+    return hash;
+}

@@ -29,6 +29,8 @@ NODISCARD struct err *app_plan(struct app *a);
 /* The catalog of the plan's published views. */
 struct catalog *app_catalog(struct app *a, uint32_t shard_count);
 void app_free(struct app *a);
+/* Equal for plans with the same operators under the same numbers. */
+uint64_t app_plan_hash(const struct app *a);
 
 /* tables.json in the data directory. */
 NODISCARD struct err *table_cache_save(const char *dir, const struct pipeline_source *sources,

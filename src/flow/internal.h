@@ -107,7 +107,8 @@ struct shard {
     uint32_t moved_count, moved_capacity;
     uint32_t replay_node; /* next table node to replay while rebuilding */
     uint64_t rows_in;
-    int64_t stats_us; /* when the gate's counters were last written */
+    int64_t stats_us;     /* when sizes were last written */
+    uint64_t stats_epoch; /* and after which epoch */
     uint64_t busy_us, commit_us;
     pthread_t thread;
     bool has_thread;

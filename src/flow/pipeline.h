@@ -7,6 +7,7 @@
 
 #include "ops/op.h"
 #include "source/source.h"
+#include "store/op_stats.h"
 
 struct pipeline_source {
     const char *name;
@@ -30,6 +31,7 @@ struct pipeline_options {
     /* Changes to a shard's store before its operators open it, in the same epoch on all shards; may be NULL. */
     struct err *(*setup)(void *ctx, uint32_t shard, struct store_shard *sh);
     void *setup_ctx;
+    struct op_stats *op_stats; /* what operators hold is written there; may be NULL */
     void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* see op.h */
     void *view_ctx;
     int64_t (*clock)(void *ctx); /* what now() is, Unix microseconds; NULL: the host's clock */

@@ -309,6 +309,42 @@ static void send_markers(void *ctx, const struct plan_node *n)
     }
 }
 
+static void write_op_stats(struct shard *s)
+{
+    struct op_stats *to = s->pipeline->o.op_stats;
+    for (uint32_t i = 0; to && i < s->graph->op_count; i++) {
+        const struct op *op = &s->graph->ops[i];
+        struct op_stat *o = &to->stats[(size_t)s->index * to->node_count + i];
+        const struct op_class *k = op->klass;
+        atomic_store_explicit(&o->state_bytes, k->state_bytes ? k->state_bytes(op) : 0, memory_order_relaxed);
+        atomic_store_explicit(&o->state_rows, k->state_rows ? k->state_rows(op) : 0, memory_order_relaxed);
+        atomic_store_explicit(&o->stored_bytes, k->stored_bytes ? k->stored_bytes(op) : 0,
+                              memory_order_relaxed);
+        atomic_store_explicit(&o->rows_in, op->rows_in, memory_order_relaxed);
+        atomic_store_explicit(&o->rows_out, op->rows_out, memory_order_relaxed);
+    }
+}
+
+/* The numbers that take a walk over the operators to find; between epochs. */
+static void write_sizes(struct shard *s, int64_t now)
+{
+    struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
+    s->stats_us = now;
+    s->stats_epoch = s->epoch;
+    atomic_store_explicit(&g->state_bytes, graph_state_bytes(s->graph), memory_order_relaxed);
+    write_op_stats(s);
+}
+
+/* After the last epoch for a while, whose sizes were not written as those of one before had just been. */
+static void write_late_sizes(struct shard *s)
+{
+    if (s->stats_epoch == s->epoch || s->phase != SHARD_IDLE)
+        return;
+    int64_t now = now_us();
+    if (now - s->stats_us >= STATS_US)
+        write_sizes(s, now);
+}
+
 static void write_stats(struct shard *s)
 {
     struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
@@ -316,10 +352,8 @@ static void write_stats(struct shard *s)
     atomic_store_explicit(&g->busy_us, s->busy_us, memory_order_relaxed);
     atomic_store_explicit(&g->commit_us, s->commit_us, memory_order_relaxed);
     atomic_store_explicit(&g->epochs, s->epoch, memory_order_relaxed);
-    if (s->graph->now_us - s->stats_us < STATS_US)
-        return;
-    s->stats_us = s->graph->now_us;
-    atomic_store_explicit(&g->state_bytes, graph_state_bytes(s->graph), memory_order_relaxed);
+    if (s->graph->now_us - s->stats_us >= STATS_US)
+        write_sizes(s, s->graph->now_us);
 }
 
 static struct err *commit_store(struct shard *s)
@@ -406,6 +440,8 @@ bool shard_step(struct shard *s)
         any |= coordinator_step(p);
     if (s->phase == SHARD_IDLE)
         any |= begin(s);
+    if (!any)
+        write_late_sizes(s);
     if (s->phase == SHARD_WORKING)
         any |= work(s);
     return any;

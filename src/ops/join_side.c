@@ -146,6 +146,7 @@ struct join_row *key_add_row(struct join_side *s, struct join_key *k, uint32_t h
     }
     k->rows[k->count++] = row;
     s->bytes += row_size(row);
+    s->row_count++;
     if (k->order)
         order_put(s, k, row, 1);
     else if (range->len && k->count > ORDER_FROM)
@@ -180,6 +181,7 @@ void key_remove_row(struct join_side *s, struct join_key *k, struct join_row *ro
     k->rows[row->position] = last;
     last->position = row->position;
     s->bytes -= row_size(row);
+    s->row_count--;
     if (k->count)
         return;
     bytemap_remove(&s->keys, &k->map);

@@ -41,6 +41,7 @@ struct join_side {
     bool preserved;  /* its unmatched rows are put out padded, or (left only) its rows alone are put out */
     uint32_t offset; /* of its first column in the output */
     size_t bytes;    /* of rows and keys */
+    size_t row_count;
     struct buf scratch;
 };
 

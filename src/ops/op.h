@@ -24,7 +24,10 @@ struct op_class {
     void (*push)(struct op *op, uint32_t input, const struct batch *b);
     void (*close)(struct op *op); /* end of epoch: all inputs are closed; may emit */
     void (*fini)(struct op *op);
-    size_t (*state_bytes)(const struct op *op); /* may be NULL */
+    /* Between epochs as well; all may be NULL. Memory of the state, rows (or groups) in it, bytes in the store. */
+    size_t (*state_bytes)(const struct op *op);
+    uint64_t (*state_rows)(const struct op *op);
+    uint64_t (*stored_bytes)(const struct op *op);
 };
 
 struct op_reader {

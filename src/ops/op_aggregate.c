@@ -161,8 +161,10 @@ static struct group *group_new(struct aggregate_state *s, const struct batch *b,
 
 static void group_free(struct aggregate_state *s, struct group *g)
 {
-    for (uint32_t c = 0; c < s->call_count; c++)
+    for (uint32_t c = 0; c < s->call_count; c++) {
+        s->bytes -= g->calls[c].ext ? agg_state_ext_bytes(&g->calls[c]) : 0;
         agg_state_fini(&g->calls[c]);
+    }
     s->bytes -=
         sizeof *g + s->call_count * sizeof(struct agg_state) + g->map.key_len + g->key_row.len + g->shown.len;
     free(g->key_row.p);
@@ -188,12 +190,21 @@ static void value_row(struct aggregate_state *s, uint32_t call, const union val 
     row_encode(&s->row, &s->value_schema[call], v, states);
 }
 
+/* What the accumulator holds outside of the group is counted as well. */
+static void update(struct aggregate_state *s, const struct agg *agg, struct agg_state *call,
+                   const union val *v, int64_t weight)
+{
+    s->bytes -= call->ext ? agg_state_ext_bytes(call) : 0;
+    agg_update(agg, call, v, weight);
+    s->bytes += call->ext ? agg_state_ext_bytes(call) : 0;
+}
+
 /* v: the call's arguments */
 static void apply_value(struct aggregate_state *s, struct group *g, const struct plan_call *call,
                         uint32_t index, const union val *v, int64_t weight)
 {
     if (!call->agg->ordered) {
-        agg_update(call->agg, &g->calls[index], v, weight);
+        update(s, call->agg, &g->calls[index], v, weight);
         return;
     }
     bool by_look = call->agg->kind == AGG_SINGLE_VALUE; /* its type may have no order */
@@ -269,9 +280,9 @@ static void apply_distinct_look(struct aggregate_state *s, struct group *g, cons
     count_look(s, weight);
     bool has = smallest_look(s, index, after);
     if (had)
-        agg_update(call->agg, &g->calls[index], before, -1);
+        update(s, call->agg, &g->calls[index], before, -1);
     if (has)
-        agg_update(call->agg, &g->calls[index], after, 1);
+        update(s, call->agg, &g->calls[index], after, 1);
 }
 
 /* ---- calls that are made of all values in order ---- */
@@ -666,5 +677,11 @@ static size_t aggregate_bytes(const struct op *op)
     return s->bytes + bytemap_bytes(&s->groups) + bytemap_bytes(&s->distinct) + s->ordered.bytes;
 }
 
-const struct op_class op_class_aggregate = {"aggregate",     aggregate_open, aggregate_push,
-                                            aggregate_close, aggregate_fini, aggregate_bytes};
+static uint64_t aggregate_rows(const struct op *op)
+{
+    const struct aggregate_state *s = op->state;
+    return s->groups.count;
+}
+
+const struct op_class op_class_aggregate = {"aggregate",    aggregate_open,  aggregate_push, aggregate_close,
+                                            aggregate_fini, aggregate_bytes, aggregate_rows, NULL};

@@ -79,4 +79,5 @@ static void expand_fini(struct op *op)
     free(s);
 }
 
-const struct op_class op_class_expand = {"expand", expand_open, expand_push, expand_close, expand_fini, NULL};
+const struct op_class op_class_expand = {"expand",    expand_open, expand_push, expand_close,
+                                         expand_fini, NULL,        NULL,        NULL};

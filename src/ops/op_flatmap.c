@@ -177,5 +177,5 @@ static void flatmap_close(struct op *op)
     (void)op;
 }
 
-const struct op_class op_class_flatmap = {"flatmap",     flatmap_open, flatmap_push,
-                                          flatmap_close, flatmap_fini, NULL};
+const struct op_class op_class_flatmap = {"flatmap",    flatmap_open, flatmap_push, flatmap_close,
+                                          flatmap_fini, NULL,         NULL,         NULL};

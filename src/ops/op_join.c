@@ -393,4 +393,11 @@ static size_t join_bytes(const struct op *op)
     return bytes;
 }
 
-const struct op_class op_class_join = {"join", join_open, join_push, join_close, join_fini, join_bytes};
+static uint64_t join_rows(const struct op *op)
+{
+    const struct join_state *s = op->state;
+    return s->side[0].row_count + s->side[1].row_count;
+}
+
+const struct op_class op_class_join = {"join",    join_open,  join_push, join_close,
+                                       join_fini, join_bytes, join_rows, NULL};

@@ -59,7 +59,8 @@ static void filter_push(struct op *op, uint32_t input, const struct batch *b)
             op_row_failed(op, s->eval, &op->node->schema, b, r);
 }
 
-const struct op_class op_class_filter = {"filter", filter_open, filter_push, no_close, filter_fini, NULL};
+const struct op_class op_class_filter = {"filter",    filter_open, filter_push, no_close,
+                                         filter_fini, NULL,        NULL,        NULL};
 
 /* ---- map ---- */
 
@@ -145,7 +146,7 @@ static void map_push(struct op *op, uint32_t input, const struct batch *b)
     op_emit(op, &s->view);
 }
 
-const struct op_class op_class_map = {"map", map_open, map_push, no_close, map_fini, NULL};
+const struct op_class op_class_map = {"map", map_open, map_push, no_close, map_fini, NULL, NULL, NULL};
 
 /* ---- union all ---- */
 
@@ -165,7 +166,8 @@ static void union_fini(struct op *op)
     (void)op;
 }
 
-const struct op_class op_class_union = {"union all", union_open, union_push, no_close, union_fini, NULL};
+const struct op_class op_class_union = {"union all", union_open, union_push, no_close,
+                                        union_fini,  NULL,       NULL,       NULL};
 
 /* ---- exchange: rows go where their key lives ---- */
 
@@ -264,5 +266,5 @@ void op_exchange_receive(struct op *op, const struct batch *b)
     op_emit(op, b);
 }
 
-const struct op_class op_class_exchange = {"exchange",     exchange_open, exchange_push,
-                                           exchange_close, exchange_fini, NULL};
+const struct op_class op_class_exchange = {"exchange",    exchange_open, exchange_push, exchange_close,
+                                           exchange_fini, NULL,          NULL,          NULL};

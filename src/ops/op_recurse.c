@@ -18,13 +18,7 @@
  * on the rows alone (rounds; bytes of all rows up to there), so it is the same after a restart, and heals. */
 #include "base/hash.h"
 #include "ops/bytemap.h"
-#include "ops/op.h"
-#if __has_include("ops/op_errors.h")
 #include "ops/op_errors.h"
-#define LIST_ERRORS 1
-#else
-#define LIST_ERRORS 0
-#endif
 
 #include <stdlib.h>
 #include <string.h>
@@ -277,7 +271,6 @@ static bool is_cut_off(const struct recurse_state *s, uint32_t depth)
     return depth >= s->cut || depth >= s->rounds_max;
 }
 
-#if LIST_ERRORS
 static void describe(struct op *op, const struct cell *c, int64_t weight)
 {
     struct recurse_state *s = op->state;
@@ -308,25 +301,6 @@ static void leave_out(struct op *op, struct cell *c, bool is_cut)
     if (op_error_count(op, s->row.p, s->row.len, change))
         describe(op, c, change);
 }
-#else
-/* The row is an error, or is none any longer. */
-static void leave_out(struct op *op, struct cell *c, bool is_cut)
-{
-    const struct recurse_state *s = op->state;
-    int64_t change = (is_cut ? c->want : 0) - c->left_out;
-    char text[120];
-    if (!change)
-        return;
-    c->left_out += change;
-    if (c->depth < s->rounds_max)
-        snprintf(text, sizeof text, "a recursion has more than %lld bytes of rows (RECURSION_BYTES_MAX)",
-                 (long long)s->bytes_max);
-    else
-        snprintf(text, sizeof text, "a recursion goes on after %u rounds (RECURSION_ROUNDS_MAX)",
-                 (unsigned)s->rounds_max);
-    op_row_error(op, change, text);
-}
-#endif
 
 /* Puts the change of what is fed at that depth into the loop's output. */
 static void feed(struct op *op, struct member *m, uint32_t depth)
@@ -607,8 +581,14 @@ static size_t recurse_bytes(const struct op *op)
     return s->bytes + bytemap_bytes(&s->members) + s->level_count * sizeof *s->levels;
 }
 
-const struct op_class op_class_recurse = {"recurse",     recurse_open, recurse_push,
-                                          recurse_close, recurse_fini, recurse_bytes};
+static uint64_t recurse_rows(const struct op *op)
+{
+    const struct recurse_state *s = op->state;
+    return s->members.count;
+}
+
+const struct op_class op_class_recurse = {"recurse",    recurse_open,  recurse_push, recurse_close,
+                                          recurse_fini, recurse_bytes, recurse_rows, NULL};
 
 static void loop_open(struct op *op)
 {
@@ -626,4 +606,4 @@ static void loop_close(struct op *op)
     (void)op;
 }
 
-const struct op_class op_class_loop = {"loop", loop_open, loop_push, loop_close, loop_open, NULL};
+const struct op_class op_class_loop = {"loop", loop_open, loop_push, loop_close, loop_open, NULL, NULL, NULL};

@@ -253,4 +253,11 @@ static size_t set_bytes(const struct op *op)
     return s->bytes + bytemap_bytes(&s->members) + s->left_looks.bytes;
 }
 
-const struct op_class op_class_set = {"set", set_open, set_push, set_close, set_fini, set_bytes};
+static uint64_t set_rows_kept(const struct op *op)
+{
+    const struct set_state *s = op->state;
+    return s->members.count;
+}
+
+const struct op_class op_class_set = {"set",    set_open,  set_push,      set_close,
+                                      set_fini, set_bytes, set_rows_kept, NULL};

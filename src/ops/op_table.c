@@ -342,4 +342,17 @@ bool op_table_truncate(struct op *op, uint64_t rows)
     return stop;
 }
 
-const struct op_class op_class_table = {"table", table_open, table_push, table_close, table_fini, NULL};
+static uint64_t table_rows(const struct op *op)
+{
+    const struct table_state *s = op->state;
+    return s->stored ? store_entries(op->graph->env.store, s->db) : 0;
+}
+
+static uint64_t table_stored(const struct op *op)
+{
+    const struct table_state *s = op->state;
+    return s->stored ? store_db_bytes(op->graph->env.store, s->db) : 0;
+}
+
+const struct op_class op_class_table = {"table",    table_open, table_push, table_close,
+                                        table_fini, NULL,       table_rows, table_stored};

@@ -355,5 +355,11 @@ static size_t temporal_bytes(const struct op *op)
     return s->rows.bytes;
 }
 
-const struct op_class op_class_temporal = {"temporal",     temporal_open, temporal_push,
-                                           temporal_close, temporal_fini, temporal_bytes};
+static uint64_t temporal_rows(const struct op *op)
+{
+    const struct temporal_state *s = op->state;
+    return s->rows.count;
+}
+
+const struct op_class op_class_temporal = {"temporal",    temporal_open,  temporal_push, temporal_close,
+                                           temporal_fini, temporal_bytes, temporal_rows, NULL};

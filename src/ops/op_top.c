@@ -304,4 +304,11 @@ static size_t top_bytes(const struct op *op)
     return s->bytes + bytemap_bytes(&s->partitions) + s->rows.bytes;
 }
 
-const struct op_class op_class_top = {"top", top_open, top_push, top_close, top_fini, top_bytes};
+static uint64_t top_rows(const struct op *op)
+{
+    const struct top_state *s = op->state;
+    return s->rows.count;
+}
+
+const struct op_class op_class_top = {"top",    top_open,  top_push, top_close,
+                                      top_fini, top_bytes, top_rows, NULL};

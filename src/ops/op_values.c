@@ -48,4 +48,5 @@ static void values_fini(struct op *op)
     free(op->state);
 }
 
-const struct op_class op_class_values = {"values", values_open, values_push, values_close, values_fini, NULL};
+const struct op_class op_class_values = {"values",    values_open, values_push, values_close,
+                                         values_fini, NULL,        NULL,        NULL};

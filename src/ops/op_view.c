@@ -204,4 +204,11 @@ uint64_t op_view_rows(const struct op *op)
     return s->writer ? view_writer_rows(s->writer) : 0;
 }
 
-const struct op_class op_class_view = {"view", view_open, view_push, view_close, view_fini, NULL};
+static uint64_t view_stored(const struct op *op)
+{
+    const struct view_sink *s = op->state;
+    return s->writer ? view_writer_bytes(s->writer) : 0;
+}
+
+const struct op_class op_class_view = {"view",    view_open, view_push,    view_close,
+                                       view_fini, NULL,      op_view_rows, view_stored};

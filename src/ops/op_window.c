@@ -284,5 +284,11 @@ static size_t window_bytes(const struct op *op)
     return s->bytes + bytemap_bytes(&s->partitions) + s->rows.bytes;
 }
 
-const struct op_class op_class_window = {"window",     window_open, window_push,
-                                         window_close, window_fini, window_bytes};
+static uint64_t window_rows_kept(const struct op *op)
+{
+    const struct window_state *s = op->state;
+    return s->rows.count;
+}
+
+const struct op_class op_class_window = {"window",    window_open,  window_push,      window_close,
+                                         window_fini, window_bytes, window_rows_kept, NULL};

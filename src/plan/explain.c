@@ -368,9 +368,21 @@ static void put_node(struct buf *b, const struct plan_node *n)
 
 struct tree {
     FILE *to;
+    const struct plan_notes *notes; /* NULL: none */
     bool *shown;
     struct buf line;
 };
+
+static void put_note(struct buf *b, const struct plan_notes *notes, const struct plan_node *n,
+                     const char *before)
+{
+    size_t from = b->len;
+    buf_put_str(b, before);
+    size_t at = b->len;
+    notes->note(notes->ctx, n, b);
+    if (b->len == at)
+        b->len = from;
+}
 
 static void print_tree(struct tree *t, const struct plan_node *n, int indent)
 {
@@ -381,6 +393,8 @@ static void print_tree(struct tree *t, const struct plan_node *n, int indent)
     t->shown[n->id] = true;
     buf_reset(&t->line);
     put_node(&t->line, n);
+    if (t->notes)
+        put_note(&t->line, t->notes, n, "  -- ");
     fprintf(t->to, "%*s#%u %.*s\n", indent, "", (unsigned)n->id, (int)t->line.len, (const char *)t->line.p);
     for (uint32_t i = 0; i < n->input_count; i++)
         print_tree(t, n->inputs[i], indent + 2);
@@ -437,7 +451,10 @@ static void put_dot_text(FILE *to, const struct buf *b)
     for (size_t i = 0; i < b->len; i++) {
         if (b->p[i] == '"' || b->p[i] == '\\')
             fputc('\\', to);
-        fputc(b->p[i], to);
+        if (b->p[i] == '\n')
+            fputs("\\l", to); /* a line, to the left */
+        else
+            fputc(b->p[i], to);
     }
 }
 
@@ -450,7 +467,7 @@ static void mark(const struct plan_node *n, bool *shown)
         mark(n->inputs[i], shown);
 }
 
-static void print_dot(const struct plan *p, const bool *shown, FILE *to)
+static void print_dot(const struct plan *p, const bool *shown, const struct plan_notes *notes, FILE *to)
 {
     struct buf line = {0};
     fputs("digraph plan {\n  rankdir=BT;\n  node [shape=box, fontname=\"monospace\"];\n", to);
@@ -460,6 +477,8 @@ static void print_dot(const struct plan *p, const bool *shown, FILE *to)
             continue;
         buf_reset(&line);
         put_node(&line, n);
+        if (notes)
+            put_note(&line, notes, n, "\n");
         fprintf(to, "  n%u [label=\"#%u ", (unsigned)i, (unsigned)i);
         put_dot_text(to, &line);
         fprintf(to, "\"%s];\n",
@@ -475,7 +494,13 @@ static void print_dot(const struct plan *p, const bool *shown, FILE *to)
 
 void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to)
 {
-    struct tree t = {.to = to, .shown = xcalloc(p->node_count + 1, sizeof(bool))};
+    plan_explain_with(p, view, dot, NULL, to);
+}
+
+void plan_explain_with(const struct plan *p, const char *view, bool dot, const struct plan_notes *notes,
+                       FILE *to)
+{
+    struct tree t = {.to = to, .notes = notes, .shown = xcalloc(p->node_count + 1, sizeof(bool))};
     for (uint32_t i = 0; i < p->view_count; i++) {
         const struct plan_view *v = p->views[i];
         if (view && strcmp(view, v->name) != 0)
@@ -486,7 +511,7 @@ void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to)
             mark(v->sink ? v->sink : v->output, t.shown);
     }
     if (dot)
-        print_dot(p, t.shown, to);
+        print_dot(p, t.shown, notes, to);
     buf_fini(&t.line);
     free(t.shown);
 }

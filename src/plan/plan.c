@@ -195,6 +195,7 @@ bool plan_may_fail(const struct plan_node *n)
     case PLAN_FILTER: return expr_may_fail(n->u.filter);
     case PLAN_MAP: return map_may_fail(n);
     case PLAN_FLATMAP:
+    case PLAN_RECURSE:
     case PLAN_TEMPORAL: return true;
     case PLAN_JOIN: return n->u.join.residual != NULL;
     case PLAN_AGGREGATE: return n->u.agg.call_count > 0;

@@ -263,9 +263,16 @@ NODISCARD struct err *plan_build(const struct table_def *tables, uint32_t table_
 void plan_free(struct plan *p);
 /* Readable tree (or Graphviz when dot) of one view, or of everything when view is NULL. */
 void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to);
+/* The same with what `note` appends to the line of each node. */
+struct buf;
+struct plan_notes {
+    void (*note)(const void *ctx, const struct plan_node *n, struct buf *out);
+    const void *ctx;
+};
+void plan_explain_with(const struct plan *p, const char *view, bool dot, const struct plan_notes *notes,
+                       FILE *to);
 const char *plan_kind_name(enum plan_kind kind);
 /* One aggregate of a node with the input `in`; one window function, one set-returning function of a node. Appended. */
-struct buf;
 void plan_call_text(struct buf *out, const struct plan_call *c, const struct schema *in);
 void plan_window_call_text(struct buf *out, const struct plan_node *n, uint32_t call);
 void plan_set_call_text(struct buf *out, const struct plan_node *n, uint32_t call);

@@ -484,6 +484,17 @@ uint64_t store_entries(struct store_shard *sh, store_db db)
     return stat.ms_entries;
 }
 
+uint64_t store_db_bytes(struct store_shard *sh, store_db db)
+{
+    MDB_stat stat;
+    MDB_txn *own, *txn = txn_for_reading(sh, &own);
+    int rc = mdb_stat(txn, db, &stat);
+    mdb_txn_abort(own);
+    if (rc)
+        PANIC("shard %u: database %u: %s", sh->index, db, mdb_strerror(rc));
+    return (uint64_t)stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
+}
+
 bool store_get_u64(struct store_shard *sh, store_db db, struct slice key, uint64_t *out)
 {
     MDB_txn *own, *txn = txn_for_reading(sh, &own);

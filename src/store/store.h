@@ -72,7 +72,8 @@ bool store_get(struct store_shard *sh, store_db db, struct slice key, struct sli
 NODISCARD struct err *store_put(struct store_shard *sh, store_db db, struct slice key, struct slice value);
 NODISCARD struct err *store_del(struct store_shard *sh, store_db db, struct slice key); /* absent is fine */
 NODISCARD struct err *store_clear(struct store_shard *sh, store_db db);
-uint64_t store_entries(struct store_shard *sh, store_db db); /* also between epochs */
+uint64_t store_entries(struct store_shard *sh, store_db db);  /* also between epochs */
+uint64_t store_db_bytes(struct store_shard *sh, store_db db); /* pages in use; likewise */
 /* Delete entries from the front while fn says so; at most `max` of them. Used to trim change logs. */
 NODISCARD struct err *store_trim(struct store_shard *sh, store_db db, uint64_t max,
                                  bool (*drop)(void *ctx, struct slice key, struct slice value), void *ctx);

@@ -436,6 +436,14 @@ uint64_t view_writer_rows(const struct view_writer *w)
     return w->rows;
 }
 
+uint64_t view_writer_bytes(const struct view_writer *w)
+{
+    uint64_t bytes = store_db_bytes(w->shard, w->rows_db) + store_db_bytes(w->shard, w->log_db);
+    for (uint32_t i = 0; i < w->v->index_count; i++)
+        bytes += store_db_bytes(w->shard, w->index_dbs[i]);
+    return bytes;
+}
+
 /* ---- reading helpers ---- */
 
 bool view_row_parse(struct slice value, uint64_t *multiplicity, struct slice *row)

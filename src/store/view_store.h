@@ -44,6 +44,7 @@ NODISCARD struct err *view_writer_apply(struct view_writer *w, uint64_t epoch, s
 /* At the end of every epoch: trims the log within bounded work. */
 NODISCARD struct err *view_writer_end_epoch(struct view_writer *w, uint64_t epoch, int64_t now_us);
 uint64_t view_writer_rows(const struct view_writer *w);
+uint64_t view_writer_bytes(const struct view_writer *w); /* in the store: rows, indexes and change log */
 
 /* Reading helpers shared by serve and tools. */
 bool view_row_parse(struct slice value, uint64_t *multiplicity, struct slice *row);
