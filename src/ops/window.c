@@ -3,6 +3,8 @@
  * kept while the frame only grows and looked for anew when its start moves. */
 #include "ops/window.h"
 
+#include "types/agg_walk.h"
+
 #define SEGMENTS_MAX 3
 
 /* ---- frames ---- */
@@ -218,6 +220,52 @@ static void extreme(const struct window_rows *w, const struct plan_window_call *
     }
 }
 
+/* ---- aggregates made of all values in their order ---- */
+
+static bool is_walked_over(const struct window_rows *w, const struct plan_window_call *c, uint32_t i)
+{
+    if (c->filter != PLAN_NO_COLUMN && (w->states[i][c->filter] != VAL_OK || !w->vals[i][c->filter].i))
+        return false;
+    return agg_sees_nulls(c->agg) || w->states[i][c->args[0]] == VAL_OK;
+}
+
+static bool walk_rows(const struct window_rows *w, const struct plan_window_call *c, struct agg_walk *walk,
+                      struct window_range r)
+{
+    for (uint32_t i = r.from; i < r.to; i++) {
+        union val v[AGG_ARGS_MAX];
+        uint8_t states[AGG_ARGS_MAX];
+        if (!is_walked_over(w, c, i))
+            continue;
+        for (uint32_t k = 0; k < c->arg_count; k++) {
+            v[k] = w->vals[i][c->args[k]];
+            states[k] = w->states[i][c->args[k]];
+        }
+        if (!agg_walk_add(walk, v, states, 1, false))
+            return false;
+    }
+    return true;
+}
+
+static void walked(const struct window_rows *w, const struct plan_window_call *c, struct fn_ctx *ctx,
+                   struct window_results *out)
+{
+    enum type_id types[AGG_ARGS_MAX];
+    struct window_range segments[SEGMENTS_MAX];
+    for (uint32_t k = 0; k < c->arg_count; k++)
+        types[k] = w->schema->columns[c->args[k]].type.id;
+    for (uint32_t i = w->from; i < w->to; i++) {
+        struct agg_walk walk;
+        bool is_null = false, ok = true;
+        uint32_t n = segments_of(w, &c->frame, i, segments);
+        agg_walk_begin(&walk, c->agg, types, 0, 0, ctx);
+        for (uint32_t k = 0; k < n && ok; k++)
+            ok = walk_rows(w, c, &walk, segments[k]);
+        ok = ok && agg_walk_end(&walk, &out->v[i], &is_null);
+        put_result(ok, is_null, out, i);
+    }
+}
+
 /* ---- ranks ---- */
 
 static void put_rank(const struct window_rows *w, enum window_kind kind, const struct window_carry *carry,
@@ -328,6 +376,10 @@ void window_compute(struct window_rows *w, const struct plan_window_call *call,
 {
     if (frame_has_range_offset(&call->frame))
         window_ranges(w, &call->frame, ctx);
+    if (call->kind == WINDOW_AGGREGATE && agg_is_walked(call->agg)) {
+        walked(w, call, ctx, out);
+        return;
+    }
     if (call->kind == WINDOW_AGGREGATE && call->agg->ordered) {
         extreme(w, call, carry, out);
         return;

@@ -31,6 +31,10 @@ static void add_running(struct window_reach *r, const struct plan_window_call *c
     const struct window_frame *f = &c->frame;
     bool is_aggregate = c->kind == WINDOW_AGGREGATE, sees_own = f->end != FRAME_PRECEDING;
     r->running = true;
+    if (is_aggregate && agg_is_walked(c->agg)) {
+        r->whole = true; /* the result is made of all rows */
+        return;
+    }
     if (is_aggregate && !c->agg->ordered) {
         bool counts = c->agg->kind == AGG_COUNT || c->agg->kind == AGG_COUNT_STAR;
         r->whole |= c->agg->kind >= AGG_VAR_POP; /* states that cannot be copied */

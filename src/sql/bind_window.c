@@ -290,10 +290,12 @@ static bool resolve_window_function(struct expr_env *env, const struct ast *a, s
 static bool resolve_window_aggregate(struct expr_env *env, const struct ast *a, struct bound_window *out,
                                      struct type *type)
 {
-    const char *what = a->distinct       ? "DISTINCT is not implemented for window functions"
-                       : a->order_count  ? "aggregate ORDER BY is not implemented for window functions"
-                       : a->within_group ? "an ordered-set aggregate cannot be a window function"
-                                         : NULL;
+    const char *what = a->within_group  ? "OVER is not supported for an ordered-set aggregate"
+                       : a->distinct    ? "DISTINCT is not implemented for window functions"
+                       : a->order_count ? "aggregate ORDER BY is not implemented for window functions"
+                                        : NULL;
+    if (!what && is_ordered_set_name(a->name))
+        what = arena_printf(env->b->arena, "WITHIN GROUP is required for ordered-set aggregate %s", a->name);
     if (what) {
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "%s", what);
         return false;
@@ -301,9 +303,8 @@ static bool resolve_window_aggregate(struct expr_env *env, const struct ast *a, 
     out->agg = resolve_aggregate(env->b, a->name, a->star, a->arg_count, out->args, a->pos);
     if (!out->agg)
         return false;
-    if (out->agg->kind >= AGG_SINGLE_VALUE) {
-        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "%s() as a window function is not supported yet",
-                   a->name);
+    if (out->agg->kind == AGG_ARRAY_AGG && type_is_array(out->args[0]->type.id)) {
+        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "array_agg() of an array is not supported yet");
         return false;
     }
     *type = agg_result_type(out->agg, a->arg_count ? out->args[0]->type.id : T_UNKNOWN);

@@ -23,6 +23,9 @@ static const char *const queries[] = {
     "count(*) OVER (PARTITION BY k ORDER BY x RANGE BETWEEN 1 PRECEDING AND 2 FOLLOWING) AS a, sum(y) OVER "
     "(ORDER BY x DESC RANGE BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING) AS b, min(y) OVER (ORDER BY x NULLS "
     "FIRST RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING EXCLUDE TIES) AS c",
+    "string_agg(x::text, y::text) OVER (PARTITION BY k ORDER BY x) AS a, array_agg(y) OVER (ORDER BY x, y "
+    "ROWS "
+    "2 PRECEDING) AS b, json_agg(x) FILTER (WHERE y > 1) OVER (PARTITION BY k) AS c",
     "nth_value(x, 2) OVER (PARTITION BY k ORDER BY x ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS a,"
     " last_value(y) OVER (PARTITION BY k) AS b, 12 / sum(y) OVER (PARTITION BY k) AS c",
 };
@@ -71,6 +74,8 @@ static const char *const frames[] = {
     "sum(y) OVER (ORDER BY date '2024-01-01' + x RANGE BETWEEN '1 month' PRECEDING AND '3 days' FOLLOWING) "
     "AS "
     "a",
+    "string_agg(y::text, '/') OVER (ORDER BY x ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) "
+    "AS a, array_agg(x) OVER (ORDER BY x ROWS BETWEEN 3 FOLLOWING AND 4 FOLLOWING) AS b",
     "first_value(y) OVER (PARTITION BY k ORDER BY x) AS a, last_value(y) OVER (PARTITION BY k ORDER BY x) AS "
     "b",
     "first_value(y) OVER (ORDER BY x ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS a, last_value(x) OVER "
