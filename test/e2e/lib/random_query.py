@@ -581,7 +581,11 @@ class Generator:
         first = List("order", tuple(Node("key", self.of(c), r.choice(("", " DESC"))) for c in order[:r.choice((1, 1, 2))]))
         by = optional("partition", "PARTITION BY ", List("keys", tuple(self.of(c) for c in parts)), " ") if parts else ""
         over = lambda keys, frame="": [" OVER (", by, "ORDER BY ", keys, frame, ")"]
-        choice = r.randrange(8)
+        choice = r.randrange(9)
+        if choice == 8:
+            a, _ = self.value("text", scope, 1)
+            frame = r.choice(("", " ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING", " ROWS 2 PRECEDING"))
+            return expr("text", "string_agg(", a, ", '/')", *over(total, frame)), "text", "one"
         ranged = [c for c in columns if c.kind in RANGE_OFFSETS]
         if choice >= 6 and ranged:
             return self.ranged(r.choice(ranged), scope, by)
