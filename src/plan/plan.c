@@ -1,11 +1,13 @@
 /* From SQL texts to a plan: parse, bind, plan, drop what nothing published reads, number the rest.
  *
- * It runs on a thread of its own with a large stack: the trees of deep SQL are walked by recursion, and threads
+ * It runs on a thread with a large stack: the trees of deep SQL are walked by recursion, and threads
  * of the pipeline have small stacks. */
 #include "plan/planner.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 const char *plan_kind_name(enum plan_kind kind)
 {
@@ -129,24 +131,73 @@ static void build(struct job *j)
     list_tables(&p);
 }
 
-static void *build_thread(void *job)
+/* ---- the planner's thread ----
+ *
+ * One for the life of the process: the grammar keeps a thread-specific key for every thread that has parsed, and there
+ * are only so many (PTHREAD_KEYS_MAX). */
+
+static struct {
+    pthread_mutex_t one_at_a_time, lock;
+    pthread_cond_t changed;
+    pid_t process; /* that has the thread; 0: none. A child made by fork has none of its parent's */
+    struct job *job;
+} worker = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, NULL};
+
+/* Signals are the affair of whoever waits for them, whenever they began to; but for those that say what went wrong here. */
+static void leave_signals(void)
 {
-    build(job);
+    sigset_t set;
+    sigfillset(&set);
+    const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < ARRAY_COUNT(own); i++)
+        sigdelset(&set, own[i]);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+static void *work(void *unused)
+{
+    (void)unused;
+    leave_signals();
+    pthread_mutex_lock(&worker.lock);
+    for (;;) {
+        while (!worker.job)
+            pthread_cond_wait(&worker.changed, &worker.lock);
+        build(worker.job);
+        worker.job = NULL;
+        pthread_cond_broadcast(&worker.changed);
+    }
+    return NULL;
+}
+
+static struct err *start_worker(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    if (pthread_attr_init(&attr) != 0 || pthread_attr_setstacksize(&attr, PLAN_STACK_BYTES) != 0 ||
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) != 0)
+        return err_new(ERR_INTERNAL, "cannot set a thread's stack size");
+    int rc = pthread_create(&thread, &attr, work, NULL);
+    pthread_attr_destroy(&attr);
+    if (rc != 0)
+        return err_new(ERR_IO, "cannot start a thread: error %d", rc);
+    worker.process = getpid();
     return NULL;
 }
 
 static struct err *run_on_large_stack(struct job *j)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    if (pthread_attr_init(&attr) != 0 || pthread_attr_setstacksize(&attr, PLAN_STACK_BYTES) != 0)
-        return err_new(ERR_INTERNAL, "cannot set a thread's stack size");
-    int rc = pthread_create(&thread, &attr, build_thread, j);
-    pthread_attr_destroy(&attr);
-    if (rc != 0)
-        return err_new(ERR_IO, "cannot start a thread: error %d", rc);
-    pthread_join(thread, NULL);
-    return NULL;
+    pthread_mutex_lock(&worker.one_at_a_time);
+    struct err *e = worker.process == getpid() ? NULL : start_worker();
+    if (!e) {
+        pthread_mutex_lock(&worker.lock);
+        worker.job = j;
+        pthread_cond_broadcast(&worker.changed);
+        while (worker.job)
+            pthread_cond_wait(&worker.changed, &worker.lock);
+        pthread_mutex_unlock(&worker.lock);
+    }
+    pthread_mutex_unlock(&worker.one_at_a_time);
+    return e;
 }
 
 struct err *plan_build(const struct table_def *tables, uint32_t table_count, const struct sql_text *texts,

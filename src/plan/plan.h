@@ -255,7 +255,8 @@ struct api_request {         /* one entry of `apis:` */
 
 /* Parse, bind and plan everything. All errors found are returned at once as a list, each with file, line, column.
  * On success *out owns the plan (plan_free). `tables` must outlive it. Thread-safe; needs a large stack
- * (PLAN_STACK_BYTES): it runs itself on a thread of its own with such a stack. */
+ * (PLAN_STACK_BYTES): it runs itself on a thread with such a stack, one for the process; calls at the same time wait for
+ * each other. */
 #define PLAN_STACK_BYTES (16u << 20)
 NODISCARD struct err *plan_build(const struct table_def *tables, uint32_t table_count,
                                  const struct sql_text *texts, uint32_t text_count,

@@ -69,6 +69,22 @@ static const char *const pool[] = {
     "SELECT g, sum(x) AS s FROM t.a GROUP BY g HAVING count(*) > 2 AND sum(x) % 2 = 0",
     "WITH c AS (SELECT a AS k, sum(w) AS s FROM t.b GROUP BY a) SELECT p.k, q.k AS o FROM c p JOIN c q ON "
     "p.s = q.s AND p.k < q.k",
+    "WITH RECURSIVE r AS (SELECT id, g FROM t.a WHERE x > 10 UNION SELECT b.a, r.g FROM r JOIN t.b ON b.w = "
+    "r.id) SELECT id, g FROM r",
+    "WITH RECURSIVE r AS (SELECT id, 0 AS n FROM t.a WHERE g = 1 UNION ALL SELECT b.a, n + 1 FROM r JOIN t.b "
+    "ON b.w = r.id AND b.a > b.w) SELECT r.id, r.n, a.s FROM r LEFT JOIN t.a USING (id)",
+    "SELECT a.id, n.i FROM t.a, generate_series(1, a.g) n (i)",
+    "SELECT a.id, u.c, u.o FROM t.a LEFT JOIN LATERAL regexp_split_to_table(a.s, '') WITH ORDINALITY u (c, "
+    "o) ON u.c <> 'b'",
+    "SELECT window_start, count(*) AS n FROM hop(t.a, at, interval '1 second', interval '3 seconds') GROUP "
+    "BY 1",
+    "SELECT g, window_start, window_end, count(*) AS n FROM session(t.a, at, interval '2 seconds', g) GROUP "
+    "BY 1, 2, 3",
+    "SELECT id, sum(x) OVER (PARTITION BY g ORDER BY x RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS s FROM "
+    "t.a",
+    "SELECT g, x, count(*) AS n, GROUPING(g, x) AS k FROM t.a GROUP BY CUBE (g, x)",
+    "SELECT id, last_value(s) OVER (ORDER BY x, id ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE CURRENT "
+    "ROW) AS l, ntile(3) OVER (PARTITION BY g ORDER BY id) AS t FROM t.a",
     "SELECT bag.k, bag.t, v.n FROM t.bag JOIN (VALUES (0, 'none'), (1, 'one'), (2, NULL)) v (k, n) USING (k)",
 };
 

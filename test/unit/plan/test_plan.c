@@ -3,6 +3,8 @@
 
 #include "plan/golden_read.h"
 
+#include <pthread.h>
+
 static const char accounts[] =
     "-- table core.a: id integer not null, x integer, name text, extra text; key id\n"
     "-- table core.e: id bigint not null, a_id integer, amount numeric; key id\n";
@@ -240,6 +242,20 @@ static void dot_is_well_formed(void)
     done(&b);
 }
 
+/* The grammar takes a thread-specific key for each thread that parses: a process that plans again and again (apply) must
+ * not run out of them. */
+static void planning_again_uses_nothing_up(void)
+{
+    for (int i = 0; i < 1100; i++) {
+        struct built b;
+        build(&b, accounts, "-- api v\nCREATE VIEW v AS SELECT x FROM core.a;\n");
+        done(&b);
+    }
+    pthread_key_t key;
+    CHECK(pthread_key_create(&key, NULL) == 0);
+    pthread_key_delete(key);
+}
+
 int main(void)
 {
     RUN(equal_subplans_are_one);
@@ -250,5 +266,6 @@ int main(void)
     RUN(keys);
     RUN(exchanges_only_where_needed);
     RUN(dot_is_well_formed);
+    RUN(planning_again_uses_nothing_up);
     TEST_END();
 }
