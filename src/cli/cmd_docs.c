@@ -55,7 +55,7 @@ static const struct limit configuration_limits[] = {
         RECURSION_ROUNDS_MAX, COUNT,
         "rounds of WITH RECURSIVE; rows found after them are left out of the view and counted as its error"),
     LIMIT(RECURSION_BYTES_MAX, BYTES,
-          "rows of a WITH RECURSIVE, each with 64 bytes more; further rounds are left out likewise"),
+          "rows of a WITH RECURSIVE, each with 256 bytes more; further rounds are left out likewise"),
     LIMIT(EXPR_DEPTH_MAX, COUNT, "nesting of an SQL expression; deeper is refused with its position"),
     LIMIT(PLAN_STACK_BYTES, BYTES, "stack of the thread that parses and plans SQL"),
     LIMIT(REGEX_DEPTH_MAX, COUNT,

@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define NO_DEPTH UINT32_MAX
-#define COST_MAX (INT64_C(1) << 31) /* of one cell: more than any limit, and its sums do not overflow */
+#define COST_MAX (INT64_C(1) << 32) /* of one cell: more than any limit, and its sums do not overflow */
 
 struct cell { /* a row at one depth */
     uint32_t depth;
@@ -76,7 +76,7 @@ static void *grow_array(void *array, uint32_t count, uint32_t *capacity, size_t 
 {
     if (count < *capacity)
         return array;
-    *capacity = *capacity ? *capacity * 2 : 4;
+    *capacity = *capacity ? *capacity * 2 : 1;
     return xrealloc(array, *capacity * item_bytes);
 }
 

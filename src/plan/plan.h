@@ -63,8 +63,8 @@ struct plan_range {
 
 /* A recursion that would go on past either limit is cut off there: its further rows are left out and counted. */
 #define RECURSION_ROUNDS_MAX 10000
-#define RECURSION_BYTES_MAX  (1u << 30) /* of its rows, each counted with RECURSION_ROW_BYTES more */
-#define RECURSION_ROW_BYTES  64
+#define RECURSION_BYTES_MAX  (UINT64_C(2) << 30) /* of its rows, with what it costs to keep them */
+#define RECURSION_ROW_BYTES  256                 /* beside the row's own bytes */
 
 struct plan_call { /* one aggregate of a PLAN_AGGREGATE */
     const struct agg *agg;
