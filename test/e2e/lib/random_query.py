@@ -299,8 +299,8 @@ class Generator:
 
     def inner(self, scope):
         """FROM and WHERE of a subquery, correlated more often than not: (from, where, scope, correlated)."""
-        source, inside = self.relation(0, [])
         outer = [c for c in scope if c.table]
+        source, inside = self.function(outer) if outer and self.chance(0.12, "function") else self.relation(0, [])
         where = []
         correlated = bool(outer) and self.r.random() < 0.7
         if correlated:
@@ -452,6 +452,31 @@ class Generator:
         return (Node("relation", "LATERAL (SELECT ", List("items", tuple(items)), " FROM ", source, where, ") AS ", alias),
                 [Col("%s.a%d" % (alias, i), k, look) for i, (k, (_, look)) in enumerate(zip(kinds, calls))])
 
+    def function(self, scope):
+        """A function in FROM of columns that stand left of it: (node, columns, an empty list when none can be made)."""
+        r = self.r
+        alias, name, place = self.fresh("f"), self.fresh("v"), self.fresh("o")
+        choice = r.random()
+        if choice < 0.35:
+            kind = r.choice(("i4", "i8", "text", "num", "date"))
+            items = [self.value(kind, scope, 1) for _ in range(r.choice((1, 2, 3)))]
+            looks = {look for _, look in items}
+            look = looks.pop() if len(looks) == 1 else None
+            call = Node("function", "unnest(ARRAY[", List("elements", tuple(e for e, _ in items)), "])")
+        elif choice < 0.65:
+            kind, look = "i4", "one"
+            a, _ = self.value("i4", scope, 1)
+            call = Node("function", "generate_series(", r.choice(("0", "1", "-1")), ", ", a, r.choice((" % 4", " % 3 + 1")), r.choice(("", ", 2")), ")")
+        else:
+            kind, look = "text", "one"
+            a, _ = self.value("text", scope, 1)
+            call = Node("function", r.choice(("string_to_table(", "regexp_split_to_table(")), a, ", ", r.choice(("'a'", "'b|c'", "''")), ")")
+        columns = [Col("%s.%s" % (alias, name), kind, look)]
+        if r.random() < 0.3:
+            columns.append(Col("%s.%s" % (alias, place), "i8", "one"))
+            return Node("relation", call, " WITH ORDINALITY AS %s (%s, %s)" % (alias, name, place)), columns
+        return Node("relation", call, " AS %s (%s)" % (alias, name)), columns
+
     def join_condition(self, left, right, full):
         r = self.r
         pairs = [(a, b) for a in left for b in right if b.kind == a.kind and a.kind != "jb"]
@@ -478,6 +503,17 @@ class Generator:
         count = r.choices((1, 2, 3, 4), (35, 40, 18, 7))[0]
         node, scope = self.relation(depth, [])
         for n in range(min(count, most) - 1):
+            if self.chance(0.15, "function"):
+                other, columns = self.function(scope)
+                kind = r.random()
+                if kind < 0.4:
+                    node = Node("relation", node, " CROSS JOIN LATERAL ", other)
+                elif kind < 0.7:
+                    node = Node("relation", node, " LEFT JOIN ", other, " ON true")
+                else:
+                    node = Node("relation", node, r.choice((" JOIN ", " LEFT JOIN ")), other, " ON ", self.join_condition(scope, columns, False))
+                scope = scope + columns
+                continue
             if self.chance(0.15, "lateral"):
                 other, columns = self.lateral(scope)
                 if r.random() < 0.5:
@@ -568,7 +604,20 @@ class Generator:
                 query = Node("query", "SELECT * FROM (", query, ") AS ", self.fresh("w"), " WHERE ", name, limit)
             return query, columns
         word = optional("distinct", "DISTINCT ") if distinct else ""
+        if not looks and not want and self.chance(0.08, "function"):
+            items, columns = self.sets(scope, items, columns)
         return Node("query", "SELECT ", word, items, " FROM ", source, self.where(scope)), columns
+
+    def sets(self, scope, items, columns):
+        """One or two set-returning functions more in a select list."""
+        for _ in range(self.r.choice((1, 2))):
+            kind, name = self.r.choice(("i4", "text")), self.fresh("c")
+            a, b = self.value(kind, scope, 1)[0], self.value("i4", scope, 1)[0]
+            call = expr(kind, "unnest(ARRAY[", a, "])") if kind == "text" or self.r.random() < 0.5 else expr(
+                kind, "generate_series(1, ", b, " % 4)")
+            items = List("items", items.parts + (Node("item", call, " AS ", name),))
+            columns = columns + [(name, kind, "one")]
+        return items, columns
 
     def window(self, scope):
         """A window function; rows that tie are equal in every column, so that it does not matter which comes first."""
