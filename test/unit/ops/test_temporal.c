@@ -82,6 +82,11 @@ static void model(const char *query, int64_t clock, char **out)
 /* ---- random rows and clocks ---- */
 
 static const char *const queries[] = {
+    "WITH RECURSIVE r(k, n) AS (SELECT k, 0 FROM t.l WHERE at < $ UNION SELECT l.k + r.k, n + 1 FROM r JOIN "
+    "t.l l "
+    "ON l.at > $ - interval '2 hours' AND l.k = r.n WHERE n < 3) SELECT k, n FROM r",
+    "WITH RECURSIVE r(k, at) AS (SELECT k, at FROM t.l UNION ALL SELECT k, at + interval '6 hours' FROM r "
+    "WHERE at < $ - interval '30 minutes') SELECT k, at FROM r",
     "SELECT k, at FROM t.l WHERE at > $ - interval '1 hour'",
     "SELECT k, at FROM t.l WHERE at >= $ AND at < $ + interval '90 minutes'",
     "SELECT k FROM t.l WHERE $ - at <= interval '1 day 2 hours'",
