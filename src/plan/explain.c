@@ -487,6 +487,9 @@ static void print_dot(const struct plan *p, const bool *shown, const struct plan
                                          : "");
         for (uint32_t k = 0; k < n->input_count; k++)
             fprintf(to, "  n%u -> n%u;\n", (unsigned)n->inputs[k]->id, (unsigned)i);
+        if (n->kind == PLAN_RECURSE && shown[n->u.recurse.loop->id])
+            fprintf(to, "  n%u -> n%u [style=dotted, constraint=false];\n", (unsigned)i,
+                    (unsigned)n->u.recurse.loop->id);
     }
     fputs("}\n", to);
     buf_fini(&line);

@@ -231,13 +231,16 @@ static void dot_is_well_formed(void)
 {
     struct built b;
     build(&b, accounts,
-          "-- api v\nCREATE VIEW v AS SELECT x, 'a\"b\\' AS q, count(*) FROM core.a GROUP BY x;\n");
+          "-- api v\n-- api r\nCREATE VIEW v AS SELECT x, 'a\"b\\' AS q, count(*) FROM core.a GROUP BY x;\n"
+          "CREATE VIEW r AS WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT n + 1 FROM t WHERE n < 9) "
+          "SELECT n FROM t;\n");
     char *text = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&text, &len);
     plan_explain(b.p, NULL, true, f);
     fclose(f);
     CHECK(strncmp(text, "digraph plan {", 14) == 0 && strstr(text, "a\\\"b\\\\") != NULL);
+    CHECK(strstr(text, "[style=dotted") != NULL); /* how a recursion feeds back */
     free(text);
     done(&b);
 }
