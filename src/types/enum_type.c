@@ -10,7 +10,7 @@
 struct slot {
     char *name, *array_name; /* owned by the process */
     struct type_info info, array_info;
-    enum enum_origin origin;
+    int origin;                 /* atomic: enum enum_origin */
     const struct enum_def *def; /* atomic */
 };
 static struct slot slots[ENUM_TYPES_MAX];
@@ -156,10 +156,10 @@ enum type_id enum_type_put(const char *name, const struct enum_desc *desc, enum 
     ASSERT(strchr(name, '.'));
     pthread_mutex_lock(&put_lock);
     struct slot *old = slot_find(name), *s = old ? old : slot_add(name);
-    if (s && (!old || origin >= s->origin)) {
+    if (s && (!old || (int)origin >= s->origin)) {
         if (!old || enum_compare(&s->def->desc, desc) != ENUM_SAME)
             __atomic_store_n(&s->def, def_new(s->name, desc), __ATOMIC_RELEASE);
-        s->origin = origin;
+        __atomic_store_n(&s->origin, (int)origin, __ATOMIC_RELAXED);
     }
     if (s && !old)
         __atomic_store_n(&slot_count, slot_count + 1, __ATOMIC_RELEASE);
@@ -168,12 +168,16 @@ enum type_id enum_type_put(const char *name, const struct enum_desc *desc, enum 
 }
 
 /* What SQL may mean by part of a name: where sources have spoken, types of an older catalog do not count. */
+static bool is_from_source(uint32_t i)
+{
+    return __atomic_load_n(&slots[i].origin, __ATOMIC_RELAXED) == ENUM_FROM_SOURCE;
+}
 static bool is_current(uint32_t i)
 {
     bool spoken = false;
     for (uint32_t k = 0; k < known_slots(); k++)
-        spoken |= slots[k].origin == ENUM_FROM_SOURCE;
-    return !spoken || slots[i].origin == ENUM_FROM_SOURCE;
+        spoken |= is_from_source(k);
+    return !spoken || is_from_source(i);
 }
 
 static bool ends_so(const char *name, const char *end)

@@ -353,6 +353,20 @@ def unsupported(report, server, c):
     d.stop()
 
 
+def many_enums(report, server, c):
+    """ENUM_TYPES_MAX types are known, one more is refused, and can be taken as text."""
+    most = 64
+    fresh(c, "".join("CREATE TYPE kind%d AS ENUM ('a', 'b');" % i for i in range(most + 1))
+          + "CREATE TABLE many (id int PRIMARY KEY, %s)" % ", ".join("k%d kind%d" % (i, i) for i in range(most + 1)))
+    d, text = describe({"url": server.url(), "tables": "[{ table: many, columns: [id, %s] }]" % ", ".join("k%d" % i for i in range(most))})
+    report.check("many-enums-at-the-limit", d.process.returncode == 0, text[:500])
+    d, text = describe({"url": server.url(), "tables": "[many]"})
+    report.check("many-enums-past-the-limit", d.process.returncode == 1 and "there are more than %d enum types in all" % most in text
+                 and text.count("enum types in all") == 1, text[:800])
+    d, text = describe({"url": server.url(), "tables": "[{ table: many, unsupported: text }]"})
+    report.equal("many-enums-as-text", d.process.returncode, 0)
+
+
 def toast(report, server, c):
     fresh(c, """CREATE TABLE toasty (id int PRIMARY KEY, n int, big text, more text);
         ALTER TABLE toasty ALTER big SET STORAGE EXTERNAL, ALTER more SET STORAGE EXTERNAL;
@@ -883,7 +897,7 @@ def configuration(report):
                      and "penstock.yaml:" in text, text)
 
 
-TESTS = [types, unsupported, toast, identities, truncate, names, resume, idle, snapshot_with_writers, lost_connection,
+TESTS = [types, unsupported, many_enums, toast, identities, truncate, names, resume, idle, snapshot_with_writers, lost_connection,
          snapshot_again, snapshot_killed, schema_changes, table_stops, publications, tls, tls_data]
 
 with Report("test_pg_source", 280) as report:

@@ -44,6 +44,11 @@ ENUM_VIEWS = {
     "ranked": "SELECT id, rank() OVER (PARTITION BY s ORDER BY m) AS r, lag(m) OVER (ORDER BY id) AS before, max(m) OVER (PARTITION BY s) AS most FROM core.p",
     "sets": "SELECT m FROM core.p WHERE id < 20 EXCEPT SELECT f FROM core.p UNION SELECT 'ok' UNION SELECT (SELECT max(m) FROM core.k)",
     "arrays": "SELECT id, ms || 'ok'::core.mood AS app, 'ok' = ANY (ms) AS has, ms @> '{sad}' AS cs, array_position(ms, 'ok') AS pos, ms[1] AS first, ARRAY[m, 'sad'] AS made, ms < '{ok}' AS lt FROM core.p",
+    "unnested": "SELECT p.id, x.l FROM core.p CROSS JOIN LATERAL unnest(p.ms) AS x (l)",
+    "sets_of": "SELECT s, m, count(*) AS n, max(m) AS f FROM core.p GROUP BY GROUPING SETS ((s, m), (s), ())",
+    "collected": "SELECT s, mode() WITHIN GROUP (ORDER BY m) AS mo, percentile_disc(0.5) WITHIN GROUP (ORDER BY m) AS pd, json_agg(m ORDER BY id) AS ja, jsonb_object_agg(id, m) AS jo,"
+                 " array_agg(m ORDER BY m DESC NULLS LAST, id) AS aa, string_agg(m::text, ',' ORDER BY id) AS st FROM core.p GROUP BY s",
+    "scalars": "SELECT id, (SELECT k.m FROM core.k k WHERE k.m = p.m) AS km, m IN (SELECT f::core.mood FROM core.p) AS isf, (s, m) < ('large', 'Happy') AS rowcmp FROM core.p",
     "keyed": "SELECT m, v FROM core.k",
     "other": "SELECT id, v FROM core.other",
 }
@@ -132,6 +137,8 @@ INET_VIEWS = {
     "joined": "SELECT x.id, w.v FROM core.x x JOIN core.net w ON x.n = w.n",
     "crossed": "SELECT x.id, w.v FROM core.x x JOIN core.net w ON x.a = w.n",
     "top": "SELECT id, a FROM core.x ORDER BY a DESC NULLS LAST, id LIMIT 9",
+    "unnested": "SELECT x.id, y.e FROM core.x CROSS JOIN LATERAL unnest(x.l) AS y (e)",
+    "collected": "SELECT masklen(n) AS k, array_agg(a ORDER BY a, id) AS aa, json_agg(m ORDER BY id) AS jm, string_agg(host(a), ',' ORDER BY id) AS st, mode() WITHIN GROUP (ORDER BY n) AS mo FROM core.x GROUP BY masklen(n)",
     "firsts": "SELECT DISTINCT ON (m) m, id FROM core.x ORDER BY m, id",
     "keyed": "SELECT n, v FROM core.net",
 }

@@ -122,6 +122,13 @@ static struct err *column_judge(const struct pg_conf *conf, const struct pg_conf
     if (!c->readable)
         return err_hint(at_table(ERR_AUTH, t, "column %s may not be read", c->name), GRANT_HINT, r->schema,
                         user_of(conf), r->quoted, user_of(conf));
+    if (!pg_column_type(c, t->unsupported, type) && c->enum_type && c->enum_type->name)
+        return err_hint(
+            at_table(ERR_UNSUPPORTED, t,
+                     "column %s has type %s, and there are more than %d enum types in all", c->name,
+                     c->type_name, ENUM_TYPES_MAX),
+            "take it as text with { table: %s.%s, unsupported: text }, or leave tables and columns out",
+            r->schema, r->name);
     if (!pg_column_type(c, t->unsupported, type))
         return err_hint(
             at_table(ERR_UNSUPPORTED, t, "column %s has type %s, which is not supported", c->name,
