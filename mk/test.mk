@@ -33,7 +33,7 @@ soak: $(B)/penstock $(UNITS) ## the slow tests: the same programs for many more 
 	    scripts/run-tests soak $(B)/test/store/test_crash $(B)/test/store/test_power_cut $(B)/test/flow/test_interleave $(B)/test/flow/test_simulate
 	@FUZZ_SEED=0 FUZZ_SECONDS=300 $(MAKE) fuzz
 	@SOAK=1 PENSTOCK=$(CURDIR)/$(B)/penstock TEST_SECONDS=$(or $(SOAK_LIMIT),7200) scripts/run-tests soak \
-	    test/e2e/test_crash.py test/e2e/test_differential.py test/e2e/test_random_queries.py test/e2e/test_bank_invariant.py
+	    test/e2e/test_crash.py test/e2e/test_differential.py test/e2e/test_random_queries.py test/e2e/soak_tester.py test/e2e/test_bank_invariant.py
 
 # The program's allocations, counted by the test.
 $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
@@ -52,5 +52,12 @@ $(B)/fuzz/%: test/fuzz/%.c $(LIB)
 	    $(subst fuzzer-no-link,fuzzer,$(SAN)) -pthread $< $(LIB) $(DEPS_LIBS) -lm -o $@
 
 fuzzers: $(FUZZERS)
+
+# The program with one changed copy of a source file before the library that holds the original: for test/e2e/soak_tester.py,
+# which plants faults. PLANTED: the folder with the copy, file.c.
+.PHONY: planted
+planted: $(MAIN_OBJ) $(LIB)
+	@$(CC_OWN) $(CFLAGS_OWN) $(INCLUDES) $(DEPS_CFLAGS) -c $(PLANTED)/file.c -o $(PLANTED)/file.o
+	@$(CC_OWN) $(CFLAGS_OWN) $(LDFLAGS_OWN) $(MALLOC_OBJ) $(MAIN_OBJ) $(PLANTED)/file.o $(LIB) $(DEPS_LIBS) -lm -o $(PLANTED)/penstock
 
 -include $(addsuffix .d,$(UNITS) $(FUZZERS))

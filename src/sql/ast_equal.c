@@ -68,6 +68,22 @@ static bool equal_queries(const struct ast_query *a, const struct ast_query *b);
 
 static bool equal_joins(const struct ast_from *a, const struct ast_from *b);
 
+static bool equal_functions(const struct ast_from *a, const struct ast_from *b)
+{
+    if (a->function_count != b->function_count || a->ordinality != b->ordinality)
+        return false;
+    for (uint32_t i = 0; i < a->function_count; i++) {
+        const struct ast_function *x = &a->functions[i], *y = &b->functions[i];
+        if (x->column_count != y->column_count || !ast_equal(x->call, y->call))
+            return false;
+        for (uint32_t c = 0; c < x->column_count; c++)
+            if (!equal_names(x->columns[c].name, y->columns[c].name) ||
+                !equal_types(x->columns[c].type, y->columns[c].type))
+                return false;
+    }
+    return true;
+}
+
 static bool equal_from(const struct ast_from *a, const struct ast_from *b)
 {
     if (a->kind != b->kind || a->lateral != b->lateral || !equal_names(a->alias, b->alias) ||
@@ -78,6 +94,7 @@ static bool equal_from(const struct ast_from *a, const struct ast_from *b)
     case AST_FROM_TABLE: return equal_names(a->source, b->source) && equal_names(a->table, b->table);
     case AST_FROM_QUERY: return equal_queries(a->query, b->query);
     case AST_FROM_JOIN: return equal_joins(a, b);
+    case AST_FROM_FUNCTION: return equal_functions(a, b);
     default: return false;
     }
 }
@@ -114,7 +131,7 @@ static bool equal_targets(const struct ast_query *a, const struct ast_query *b)
 
 static bool equal_ctes(const struct ast_query *a, const struct ast_query *b)
 {
-    if (a->cte_count != b->cte_count)
+    if (a->cte_count != b->cte_count || a->recursive != b->recursive)
         return false;
     for (uint32_t i = 0; i < a->cte_count; i++) {
         const struct ast_cte *x = &a->ctes[i], *y = &b->ctes[i];

@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REGRESS = os.path.join(HERE, "regress")
 
 # Features of lib/random_query.py. What must not be refused any more, and what may be for now.
-MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral", "ordered_aggregate", "except", "topk", "distinct_on", "window", "values", "grouping_sets", "series", "function"}
+MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral", "ordered_aggregate", "except", "topk", "distinct_on", "window", "values", "grouping_sets", "series", "function", "array", "table_function"}
 MAY_BE_REFUSED = set()
 # Refusals of a combination, whatever it is made of; docs/sql.md has each.
 LIMITS = ("ordering rows by type jsonb is not supported yet",
@@ -78,8 +78,7 @@ def run_batch(report, bench, batch, totals, args):
     for name, message in outcome.refused.items():
         totals.refused[reason(message)] += 1
         if batch.used[name] <= MUST_WORK and not message.startswith(LIMITS):
-            report.fail("seed %d %s" % (batch.seed, name), "refused, though all that it uses is supported: " + message)
-            report.note("SQL: " + batch.trial.views[name])
+            fail(report, bench, batch, name, message, totals, args, "refused, though all that it uses is supported: ")
     for name in outcome.looked_at:
         totals.features.update(batch.used[name] or {"plain"})
         if name not in outcome.wrong:
@@ -88,18 +87,28 @@ def run_batch(report, bench, batch, totals, args):
         for name, message in outcome.invalid.items():
             report.note("invalid %s: %s: %s" % (name, message.split("\n")[0], batch.trial.views[name]))
     for name, problem in outcome.wrong.items():
+        if problem.kind == "together":
+            continue
+        fail(report, bench, batch, name, problem, totals, args)
+    for names, problem in outcome.together:
         totals.wrong += 1
-        report.fail("seed %d %s" % (batch.seed, name), problem)
-        report.note("SQL: " + batch.trial.views[name])
-        if totals.wrong <= args.reduce:
-            reduce(report, bench, batch, name, problem, args)
+        report.fail("seed %d" % batch.seed, "an instance fails with views of which none was found to be the one; not reduced: %s: %s"
+                    % (problem, " ".join(names)))
+
+
+def fail(report, bench, batch, name, problem, totals, args, prefix=""):
+    totals.wrong += 1
+    report.fail("seed %d %s" % (batch.seed, name), prefix + problem)
+    report.note("SQL: " + batch.trial.views[name])
+    if totals.wrong <= args.reduce:
+        reduce(report, bench, batch, name, problem, args)
 
 
 def reduce(report, bench, batch, name, problem, args):
     trial = batch.trial.replace(views={name: batch.trial.views[name]})
-    found = lab.Reducer(bench, trial, batch.trees[name], args.trials).run()
+    found = lab.Reducer(bench, trial, batch.trees[name], problem, args.trials).run()
     if found is None:
-        report.note("seed %d %s: does not fail alone" % (batch.seed, name))
+        report.note("seed %d %s: not reduced: alone it does not fail in this way (%s)" % (batch.seed, name, problem.kind))
         return
     small, problem = found
     report.note("seed %d %s made smaller: %s" % (batch.seed, name, problem))

@@ -16,8 +16,36 @@ from .penstock import Penstock, postgres_config
 MOST_ROWS = 3000  # of a view: more would only cost time
 
 
+NARROWING = 24  # instances started to find which view of many an instance fails with
+
+
+class Problem(str):
+    """What is wrong, as text. kind: rows, answer, refused, crash, stands still, together. Two are the same failure when their kinds
+    and signatures agree; a crash's signature is the place in the program and its words, without numbers."""
+
+    def __new__(cls, kind, text, signature=""):
+        made = str.__new__(cls, text)
+        made.kind, made.signature = kind, signature
+        return made
+
+    def same(self, other):
+        return other is not None and (self.kind, self.signature) == (other.kind, other.signature)
+
+
+def signature(text):
+    """Of a crash or a message: numbers and quoted names left out."""
+    found = re.search(r"(\w+\.c:)\d+: ([^|\n]*)", text)
+    text = found.group(1) + found.group(2) if found else text.split("\n")[0][:100]
+    return re.sub(r"[\"'][^\"']*[\"']|\d+", "_", text).strip()
+
+
 class Trouble(Exception):
-    """An instance that ends, does not get ready or stands still, with these views or one of them."""
+    """An instance that ends, does not get ready or stands still, with these views or one of them. alone: name -> Problem
+    of views with which it was seen to do so alone."""
+
+    def __init__(self, problem, alone=None):
+        Exception.__init__(self, str(problem))
+        self.problem, self.alone = problem, alone or {}
 
 
 class Trial:
@@ -40,14 +68,30 @@ class Trial:
 
 
 class Outcome:
-    """invalid: PostgreSQL refuses the view, or it is too large. refused: name -> message. wrong: name -> first
-    difference. errors: comparisons left out, since the query failed on the data in PostgreSQL."""
+    """invalid: PostgreSQL refuses the view, or it is too large. refused, wrong: name -> Problem. together: (names, Problem)
+    of instances that fail with these views, but with which of them was not found; each is then wrong, of that kind. errors: comparisons left out, since
+    the query failed on the data in PostgreSQL."""
 
     def __init__(self):
-        self.invalid, self.refused, self.wrong = {}, {}, {}
+        self.invalid, self.refused, self.wrong, self.together = {}, {}, {}, []
         self.compared, self.errors, self.points = 0, 0, 0
         self.looked_at, self.failures = [], {}  # failures: what PostgreSQL said of a query that failed on the data
         self.states = {}  # name -> hashes of the different answers seen; 0 is that of no row
+
+    def take(self, other):
+        for field in ("invalid", "refused", "wrong", "states", "failures"):
+            getattr(self, field).update(getattr(other, field))
+        for field in ("compared", "errors", "points", "looked_at", "together"):
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+
+    def fails_together(self, names, problem):
+        self.together.append((names, problem))
+        for name in names:
+            self.wrong[name] = Problem("together", "the instance fails with %d views, with which is not known: %s" % (len(names), problem))
+
+    def has(self, problem):
+        """That failure was seen, with one view or with several."""
+        return any(problem.same(p) for p in list(self.wrong.values()) + [p for _, p in self.together])
 
 
 class Lab:
@@ -57,32 +101,40 @@ class Lab:
         self.server = pg.Postgres(settings="autovacuum = off\nmax_worker_processes = 4\njit = off\n").start()
         self.root = self.server.connect()
         self.count = 0
-        self.narrowing = 0  # trials spent on finding which view an instance fails with
 
     def close(self):
         self.root.close()
         self.server.stop()
 
     def run(self, trial, every=1, stop_early=False):
-        """Compares after the snapshot and after every `every`-th step. Trouble is narrowed down to single views."""
+        """Compares after the snapshot and after every `every`-th step. Trouble is narrowed down to single views: a view is
+        blamed only when an instance with it alone fails; views that fail only together, or of which none was found
+        before the instances to spend were, stand in Outcome.together."""
+        return self._narrow(trial, every, stop_early, [NARROWING])
+
+    def _narrow(self, trial, every, stop_early, left):
+        left[0] -= 1
         try:
             return self._run(trial, every, stop_early)
         except Trouble as e:
-            outcome = Outcome()
-            self.narrowing += 1
-            if len(trial.views) == 1 or self.narrowing > 30:
-                outcome.wrong[next(iter(trial.views))] = "the instance fails: %s" % e
+            names, outcome = list(trial.views), Outcome()
+            if len(names) == 1:
+                outcome.wrong[names[0]] = e.problem
+                outcome.looked_at = names
                 return outcome
-            names = list(trial.views)
-            for part in (names[:len(names) // 2], names[len(names) // 2:]):
-                one = self.run(trial.replace(views={n: trial.views[n] for n in part}), every, stop_early)
-                for field in ("invalid", "refused", "wrong", "states", "failures"):
-                    getattr(outcome, field).update(getattr(one, field))
-                outcome.looked_at += one.looked_at
-                for field in ("compared", "errors", "points"):
-                    setattr(outcome, field, getattr(outcome, field) + getattr(one, field))
-            if not outcome.wrong:
-                outcome.wrong[names[0]] = "the instance fails with all of %d views, with none alone: %s" % (len(names), e)
+            if left[0] < 2:
+                outcome.fails_together(names, e.problem)
+                return outcome
+            parts = [names[:len(names) // 2], names[len(names) // 2:]]
+            if e.alone:
+                outcome.wrong.update(e.alone)
+                outcome.looked_at += list(e.alone)
+                parts = [[n for n in names if n not in e.alone]]
+            for part in filter(None, parts):
+                smaller = trial.replace(views={n: trial.views[n] for n in part})
+                outcome.take(self._narrow(smaller, every, stop_early, left))
+            if not outcome.has(e.problem):
+                outcome.fails_together(names, e.problem)
             return outcome
 
     def _run(self, trial, every, stop_early):
@@ -160,23 +212,43 @@ class World:
     def text(self):
         return "".join("CREATE VIEW %s AS %s;\n" % (n, t.replace("\n", " ")) for n, t in self.views.items())
 
+    def check(self):
+        """(exit status, output) of `penstock check` of the views that are left."""
+        box = Penstock(self.config("check"), self.text(), name="check")
+        code, out, err = box.command("check", "-c", box.config, "--data", box.data)
+        return code, out + err
+
+    @staticmethod
+    def check_problem(code, output):
+        return Problem("crash", "check: exit %d: %s" % (code, output[-800:]), signature(output))
+
+    def crash_at_check(self, code, output):
+        """`penstock check` of one view takes no instance: each is tried alone."""
+        views, alone = self.views, {}
+        for name in views if len(views) > 1 else ():
+            self.views = {name: views[name]}
+            status, text = self.check()
+            if status < 0:
+                alone[name] = self.check_problem(status, text)
+        self.views = views
+        return Trouble(self.check_problem(code, output), alone)
+
     def drop_refused(self):
         """Leaves out what is refused, by the line of its message."""
         for _ in range(40):
-            box = Penstock(self.config("check"), self.text(), name="check")
-            code, out, err = box.command("check", "-c", box.config, "--data", box.data)
+            code, output = self.check()
             if code == 0 or not self.views:
                 return
             names, found = list(self.views), {}
-            for line, message in re.findall(r"views\.sql:(\d+):(?:\d+:)? *(.*)", out + err):
+            for line, message in re.findall(r"views\.sql:(\d+):(?:\d+:)? *(.*)", output):
                 if 0 < int(line) <= len(names):
                     found.setdefault(names[int(line) - 1], message)
-            if not found:
-                raise Trouble("check: exit %d: %s" % (code, (out + err)[-800:]))
-            self.outcome.refused.update(found)
+            if code < 0 or not found:
+                raise self.crash_at_check(code, output)
+            self.outcome.refused.update((n, Problem("refused", m, signature(m))) for n, m in found.items())
             for name in found:
                 del self.views[name]
-        raise Trouble("check still refuses views after many rounds")
+        raise Trouble(Problem("refused", "check still refuses views after many rounds", "rounds"))
 
     def start(self):
         self.drop_refused()
@@ -187,12 +259,19 @@ class World:
             self.boxes.append(box)
             box.start(ready_s=0)
         for box in self.boxes:
-            try:
-                box.wait_ready(40)
-            except RuntimeError as e:
-                raise Trouble(str(e)[-1500:])
+            self.wait_ready(box)
             box.http = box.client(15)
             box.pipeline = box.pids().get("pipeline")
+
+    def wait_ready(self, box):
+        """A program that crashes again and again is not waited for."""
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                return box.wait_ready(3)
+            except RuntimeError as e:
+                if time.monotonic() > deadline or box.process.poll() is not None or self.last_words(box):
+                    raise self.trouble(box, str(e)[-300:])
 
     def compare(self, where):
         at = pg.lsn(self.connection)
@@ -217,13 +296,14 @@ class World:
                     self.wait(box, wait, where)
                     wait = None
                 try:
-                    problem = canon.difference(box.http.list(name).rows(), rows)
+                    kind, problem = "rows", canon.difference(box.http.list(name).rows(), rows)
                 except (Refused, OSError) as e:
                     self.still_alive(box, where)
-                    problem = str(e)
+                    kind, problem = "answer", str(e)
                 self.outcome.compared += 1
                 if problem:
-                    self.outcome.wrong[name] = "%s, %d shards: %s" % (where, box.shards, problem)
+                    self.outcome.wrong[name] = Problem(kind, "%s, %d shards: %s" % (where, box.shards, problem),
+                                                       "" if kind == "rows" else signature(problem))
 
     def wait(self, box, position, where):
         """Until an instance includes the position; sooner over when it has died."""
@@ -238,7 +318,21 @@ class World:
                 self.still_alive(box, where)
             finally:
                 http.close()
-        raise Trouble("%s, %d shards: stands still: %s; log: %s" % (where, box.shards, problem, box.log_tail(1500)))
+        raise self.trouble(box, "%s, %d shards: stands still: %s; log: %s" % (where, box.shards, problem, box.log_tail(1500)))
+
+    @staticmethod
+    def trouble(box, text):
+        """A crash if the log has one."""
+        words = World.last_words(box)
+        if words:
+            return Trouble(Problem("crash", "%s; %s" % (words, text), signature(words)))
+        return Trouble(Problem("stands still", text))
+
+    @staticmethod
+    def last_words(box):
+        """What a process said when it ended (a panic, an error): the first line that is none of the log; None."""
+        found = re.search(r"^(?!\d{4}-\d\d-\d\dT|penstock: console )\S.*$", box.log_text(), re.M)
+        return found.group(0) if found else None
 
     def still_alive(self, box, where):
         try:
@@ -246,8 +340,10 @@ class World:
         except RuntimeError as e:
             pid = str(e)
         if pid != box.pipeline:
-            log = re.findall(r"(?:assert|PANIC|panic|failed|msg=pipeline)[^|]*", box.log_text())
-            raise Trouble("%s, %d shards: the pipeline ended: %s" % (where, box.shards, " ".join(log)[-500:] or box.log_tail(800)))
+            trouble = self.trouble(box, "%s, %d shards: the pipeline ended" % (where, box.shards))
+            if trouble.problem.kind != "crash":
+                trouble = Trouble(Problem("crash", "%s; log: %s" % (trouble.problem, box.log_tail(800)), "silent"))
+            raise trouble
 
     def end(self):
         for box in self.boxes:
@@ -312,44 +408,36 @@ def _parts(items, count):
 
 
 class Reducer:
-    """Makes a failing trial of one view smaller while it still fails; most: trials to spend."""
+    """Makes a failing trial of one view smaller while it still fails in the same way; most: trials to spend."""
 
-    def __init__(self, lab, trial, tree, most=60, seconds=60):
+    def __init__(self, lab, trial, tree, problem, most=60, seconds=60):
         self.lab, self.tree, self.left = lab, tree, most
         self.deadline = time.monotonic() + seconds
         self.name = next(iter(trial.views))
-        self.trial = trial
+        self.trial, self.problem = trial, problem
 
     def spent(self):
         """Takes one trial from what is left; true when there is none."""
         self.left -= 1
         return self.left < 0 or time.monotonic() > self.deadline
 
+    def same(self, outcome, name):
+        """The view's problem in this outcome, if it is the one that is looked for."""
+        found = outcome.wrong.get(name) or outcome.refused.get(name)
+        return found if self.problem.same(found) else None
+
     def fails(self, trial):
-        if self.spent():
-            return None
-        wrong = self.lab.run(trial, stop_early=True).wrong
-        return wrong.get(self.name)
+        return None if self.spent() else self.same(self.lab.run(trial, stop_early=True), self.name)
 
     def run(self):
-        """The smallest trial found and its difference, or None when it does not fail again."""
-        from .tree import reductions
+        """The smallest trial found and its problem, both seen in an instance of their own; None when the view alone does
+        not fail in that way."""
         problem = self.fails(self.trial)
         if problem is None:
             return None
         self.cut_steps(problem)
         while self.tree is not None and self.left > 0:
-            candidates = reductions(self.tree)[:400]
-            smaller = None
-            for batch in _parts(candidates, max(1, len(candidates) // 40)):
-                if self.spent():
-                    break
-                views = {"%s_%d" % (self.name, i): str(t) for i, t in enumerate(batch)}
-                wrong = self.lab.run(self.trial.replace(views=views), stop_early=True).wrong
-                found = [i for i in range(len(batch)) if "%s_%d" % (self.name, i) in wrong]
-                if found:
-                    smaller = batch[found[0]]
-                    break
+            smaller = self.smaller_tree()
             if smaller is None:
                 break
             self.tree = smaller
@@ -358,7 +446,30 @@ class Reducer:
         self.cut("steps")
         self.cut("fill")
         self.cut("steps")
-        return self.trial, self.lab.run(self.trial, stop_early=True).wrong.get(self.name, problem)
+        problem = self.same(self.lab.run(self.trial, stop_early=True), self.name)
+        return (self.trial, problem) if problem else None
+
+    def smaller_tree(self):
+        """The first of the shortest trees that fails among many and then alone."""
+        from .tree import reductions
+        candidates = reductions(self.tree)[:400]
+        if self.problem.kind in ("crash", "stands still"):  # one by one: many at once would hide each other
+            for tree in candidates:
+                if self.left <= 0:
+                    return None
+                if self.fails(self.trial.replace(views={self.name: str(tree)})):
+                    return tree
+            return None
+        for batch in _parts(candidates, max(1, len(candidates) // 40)):
+            if self.spent():
+                return None
+            views = {"%s_%d" % (self.name, i): str(t) for i, t in enumerate(batch)}
+            outcome = self.lab.run(self.trial.replace(views=views), stop_early=True)
+            found = [t for i, t in enumerate(batch) if self.same(outcome, "%s_%d" % (self.name, i))]
+            for tree in found[:3]:
+                if self.fails(self.trial.replace(views={self.name: str(tree)})):
+                    return tree
+        return None
 
     def cut_steps(self, problem):
         """Nothing after the first difference matters."""

@@ -25,10 +25,13 @@ LITERALS = {
     "uuid": ["'10000000-0000-4000-8000-000000000001'::uuid"],
     "by": ["'\\x00'::bytea"],
     "jb": ["'[]'::jsonb", "'3'::jsonb"],
+    "ai4": ["'{1,2}'::integer[]", "ARRAY[3, 1]", "'{}'::integer[]", "ARRAY[NULL, 2]"],
+    "atext": ["'{a,b}'::text[]", "ARRAY['a', NULL]"],
 }
 SQL_TYPES = {"i2": "smallint", "i4": "integer", "i8": "bigint", "num": "numeric", "f4": "real", "f8": "float8", "text": "text",
              "vc": "varchar", "ch": "char(4)", "bool": "boolean", "date": "date", "ts": "timestamp", "tz": "timestamptz",
-             "time": "time", "iv": "interval", "uuid": "uuid", "by": "bytea", "jb": "jsonb"}
+             "time": "time", "iv": "interval", "uuid": "uuid", "by": "bytea", "jb": "jsonb", "ai4": "integer[]", "atext": "text[]"}
+ELEMENTS = {"ai4": "i4", "atext": "text"}
 SMALL = ("i2", "i4", "i8", "num", "text", "bool", "date", "f8")  # types of an item that nothing asks for
 COMPARABLE = {"i2": ("i2", "i4", "i8", "num"), "i4": ("i2", "i4", "i8", "num", "f8"), "i8": ("i2", "i4", "i8", "num"),
               "num": ("num", "i4", "i8"), "f8": ("f8", "f4", "i4"), "f4": ("f4", "f8"), "text": ("text", "vc"),
@@ -154,7 +157,9 @@ class Generator:
     def make_i4(self, scope, depth):
         r = self.r
         a, _ = self.value(r.choice(("i4", "i4", "i2")), scope, depth)
-        kind = r.randrange(7)
+        kind = r.randrange(9)
+        if kind > 6:
+            return self.of_array("i4", scope, depth), "one"
         if kind < 2:
             b, _ = self.value("i4", scope, depth)
             return self.binary("i4", a, r.choice("+-"), b), "one"
@@ -204,7 +209,9 @@ class Generator:
     def make_text(self, scope, depth):
         r = self.r
         a, _ = self.value(r.choice(("text", "text", "vc")), scope, depth)
-        kind = r.randrange(7)
+        kind = r.randrange(8)
+        if kind == 7:
+            return self.of_array("text", scope, depth), "one"
         if kind == 0:
             b, _ = self.value("text", scope, depth)
             return self.binary("text", a, "||", b), "one"
@@ -222,6 +229,63 @@ class Generator:
             b, _ = self.leaf("i4", scope)
             return expr("text", "concat(", a, ", ", b, ")"), "one"
         return expr("text", "replace(", a, ", 'a', 'bb')"), "one"
+
+    # ---- arrays ----
+
+    def array(self, kind, scope, depth):
+        self.used.add("array")
+        return self.value(kind, scope, depth)[0]
+
+    def of_array(self, kind, scope, depth):
+        """An integer or a text of an array."""
+        r = self.r
+        if kind == "text":
+            if r.random() < 0.4:
+                return expr("text", "array_to_string(", self.array(r.choice(("ai4", "atext")), scope, depth), ", ',')")
+            return expr("text", "(", self.array("atext", scope, depth), ")[", self.leaf("i4", scope)[0], "]")
+        choice = r.randrange(4)
+        if choice == 0:
+            return expr("i4", "cardinality(", self.array(r.choice(("ai4", "atext")), scope, depth), ")")
+        if choice == 1:
+            return expr("i4", "array_position(", self.array("ai4", scope, depth), ", ", self.leaf("i4", scope)[0], ")")
+        if choice == 2:
+            return expr("i4", "array_length(", self.array("atext", scope, depth), ", 1)")
+        return expr("i4", "(", self.array("ai4", scope, depth), ")[", self.leaf("i4", scope)[0], "]")
+
+    def make_array(self, kind, scope, depth):
+        r = self.r
+        self.used.add("array")
+        items = lambda: self.value(ELEMENTS[kind], scope, depth - 1)[0]
+        choice = r.randrange(6)
+        if choice == 0:
+            return expr(kind, "ARRAY[", List("args", tuple(items() for _ in range(r.randint(1, 3)))), "]"), "one"
+        a = self.value(kind, scope, depth)[0]
+        if choice == 1:
+            return expr(kind, "array_append(", a, ", ", items(), ")"), "one"
+        if choice == 2:
+            return expr(kind, "array_remove(", a, ", ", items(), ")"), "one"
+        if choice == 3:
+            return expr(kind, "(", a, ")[", self.leaf("i4", scope)[0], ":", r.choice(("1", "2", "3", "")), "]"), "one"
+        if choice == 4:
+            return expr(kind, "array_replace(", a, ", ", items(), ", ", items(), ")"), "one"
+        return expr(kind, "array_cat(", a, ", ", self.leaf(kind, scope)[0], ")"), "one"
+
+    def make_ai4(self, scope, depth):
+        return self.make_array("ai4", scope, depth)
+
+    def make_atext(self, scope, depth):
+        return self.make_array("atext", scope, depth)
+
+    def array_condition(self, scope, depth):
+        r = self.r
+        kind = r.choice(("ai4", "ai4", "atext"))
+        a = self.array(kind, scope, depth)
+        if r.random() < 0.3:
+            b = self.array(kind, scope, depth)
+            return expr("bool", "(", a, r.choice((" @> ", " <@ ", " && ")), b, ")", simple="true")
+        x = self.value(ELEMENTS[kind], scope, depth)[0]
+        op = r.choice((" = ANY (", " = ANY (", " <> ALL (", " < ANY (", " >= ALL ("))
+        return expr("bool", "(", x, op, a, "))", simple="true")
 
     def make_date(self, scope, depth):
         a, _ = self.value("date", scope, depth)
@@ -266,6 +330,8 @@ class Generator:
             return expr("bool", "(NOT ", self.condition(scope, depth - 1), ")", simple="true")
         if choice < 0.62:
             return self.compare(scope, depth - 1)
+        if r.random() < 0.07:
+            return self.array_condition(scope, depth - 1)
         if depth > 0 and self.chance(0.18, "exists"):
             return self.exists(scope)
         if depth > 0 and self.chance(0.20, "in_subquery"):
@@ -399,6 +465,10 @@ class Generator:
                 if self.chance(0.2, "statistics"):
                     self.used.add("statistics")
                 return expr(kind, r.choice(("sum", "avg", "min", "max")), "(", a, ")", f), None
+        if kind in ELEMENTS and r.random() < 0.7:
+            self.used.add("array")
+            text = str(self.value(ELEMENTS[kind], scope, 1)[0])
+            return expr(kind, "array_agg(", d, text, " ORDER BY ", text, r.choice(("", " DESC", " NULLS FIRST")), ")", f), "one"
         if kind == "jb" and r.random() < 0.7:
             text = str(self.value("i4", scope, 1)[0])
             return expr(kind, "jsonb_agg(", d, text, " ORDER BY ", text, r.choice(("", " DESC", " NULLS FIRST")), ")", f), "one"
@@ -435,12 +505,27 @@ class Generator:
             rows = [Node("row", "(", ", ".join(str(self.literal(k)[0]) for k in kinds), ")") for _ in range(r.randint(1, 3))]
             return (Node("relation", "(VALUES ", List("rows", tuple(rows)), ") AS %s(v1, v2)" % alias),
                     [Col("%s.v%d" % (alias, i + 1), k, NO_LOOK.get(k, "one")) for i, k in enumerate(kinds)])
-        if self.chance(0.04, "series"):
-            return (Node("relation", "generate_series(1, %d) AS %s(v1)" % (r.randint(0, 4), alias)),
-                    [Col("%s.v1" % alias, "i4", "one")])
+        if self.chance(0.05, "table_function"):
+            return self.table_function(alias, [])
         t = r.choice(self.tables)
         return (Node("relation", "core.%s AS %s" % (t.name, alias)),
                 [Col("%s.%s" % (alias, c.name), c.type, NO_LOOK.get(c.type, "one")) for c in t.columns])
+
+    def table_function(self, alias, scope):
+        """Of columns to its left, if there are any."""
+        r = self.r
+        kind = r.choice(("i4", "i4", "text"))
+        choice = r.randrange(3)
+        if choice == 0 and kind == "i4":
+            call = Node("call", "generate_series(%d, " % r.randint(0, 1), self.leaf("i4", scope)[0], " % 4)")
+        elif choice == 0:
+            call = Node("call", "string_to_table(", self.leaf("text", scope)[0], ", 'a')")
+        else:
+            call = Node("call", "unnest(", self.leaf("a" + kind, scope)[0], ")")
+        columns = [Col("%s.v1" % alias, kind, "one")]
+        if r.random() < 0.3:
+            return Node("relation", call, " WITH ORDINALITY AS %s(v1, v2)" % alias), columns + [Col("%s.v2" % alias, "i8", "one")]
+        return Node("relation", call, " AS %s(v1)" % alias), columns
 
     def lateral(self, scope):
         """A correlated subquery in FROM."""
@@ -515,7 +600,10 @@ class Generator:
                 scope = scope + columns
                 continue
             if self.chance(0.15, "lateral"):
-                other, columns = self.lateral(scope)
+                if self.chance(0.35, "table_function"):
+                    other, columns = self.table_function(self.fresh("x"), scope)
+                else:
+                    other, columns = self.lateral(scope)
                 if r.random() < 0.5:
                     node = Node("relation", node, " CROSS JOIN ", other)
                 else:
@@ -592,7 +680,7 @@ class Generator:
     def plain(self, depth, want, looks, distinct=True):
         source, scope = self.source(depth)
         items, columns = self.items(scope, want, looks)
-        if not looks and not want and self.chance(0.2, "window") and all(c.look is not None for c in scope):
+        if not looks and not want and self.chance(0.25, "window") and all(c.look is not None for c in scope):
             call, kind, look = self.window(scope)
             name = self.fresh("c")
             items = List("items", items.parts + (Node("item", call, " AS ", name),))
@@ -603,6 +691,11 @@ class Generator:
                 limit = self.r.choice((" <= 2", " < 4", " = 1", " BETWEEN 2 AND 3"))
                 query = Node("query", "SELECT * FROM (", query, ") AS ", self.fresh("w"), " WHERE ", name, limit)
             return query, columns
+        if not looks and not want and self.chance(0.05, "table_function"):
+            kind = self.r.choice(tuple(ELEMENTS))
+            name = self.fresh("c")
+            items = List("items", items.parts + (Node("item", "unnest(", self.leaf(kind, scope)[0], ") AS ", name),))
+            columns = columns + [(name, ELEMENTS[kind], "one")]
         word = optional("distinct", "DISTINCT ") if distinct else ""
         if not looks and not want and self.chance(0.08, "function"):
             items, columns = self.sets(scope, items, columns)
@@ -630,7 +723,7 @@ class Generator:
         first = List("order", tuple(Node("key", self.of(c), r.choice(("", " DESC"))) for c in order[:r.choice((1, 1, 2))]))
         by = optional("partition", "PARTITION BY ", List("keys", tuple(self.of(c) for c in parts)), " ") if parts else ""
         over = lambda keys, frame="": [" OVER (", by, "ORDER BY ", keys, frame, ")"]
-        choice = r.randrange(9)
+        choice = r.choice((0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8))
         if choice == 8:
             a, _ = self.value("text", scope, 1)
             frame = r.choice(("", " ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING", " ROWS 2 PRECEDING"))
@@ -652,9 +745,12 @@ class Generator:
             return expr("i8", r.choice(("sum(", "count(")), a, ")", *over(first)), "i8", "one"
         if choice == 4:
             a, _ = self.value("i4", scope, 1)
-            frame = r.choice((" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING",
-                              " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING"))
-            return expr("i8", "sum(", a, ")", *over(total, frame)), "i8", "one"
+            frame = r.choice((" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING", " ROWS 1 PRECEDING",
+                              " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING",
+                              " ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING"))
+            by = by if r.random() < 0.4 else ""  # larger partitions
+            call = expr("i8", "sum(", a, ")") if r.random() < 0.6 else "count(*)"
+            return expr("i8", call, " OVER (", by, "ORDER BY ", total, frame, ")"), "i8", "one"
         a, _ = self.value("i4", scope, 1)
         call = r.choice(("max(", "min(", "sum(", "count("))
         return expr("i8", call, a, ") OVER (", by, ")"), "i8", "one"
@@ -770,8 +866,23 @@ class Generator:
         having = optional("having", " HAVING ", self.condition(groups, 1)) if r.random() < 0.25 else ""
         return Node("query", "SELECT ", items, " FROM ", source, where, by, having), columns
 
+    def column_query(self, kind):
+        """One column of a table, with what comes twice."""
+        t = self.r.choice([t for t in self.tables if any(c.type == kind for c in t.columns)])
+        c = self.r.choice([c for c in t.columns if c.type == kind])
+        alias, name = self.fresh("x"), self.fresh("c")
+        scope = [Col("%s.%s" % (alias, other.name), other.type, NO_LOOK.get(other.type, "one")) for other in t.columns]
+        return (Node("query", "SELECT %s.%s AS %s FROM core.%s AS %s" % (alias, c.name, name, t.name, alias), self.where(scope, 0.3)),
+                [(name, kind, NO_LOOK.get(kind, "one"))])
+
     def set_operation(self, depth, want):
         r = self.r
+        if not want and r.random() < 0.35 and self.chance(1, "except"):
+            kind = r.choice([c.type for t in self.tables for c in t.columns if c.type != "jb"])
+            left, columns = self.column_query(kind)
+            right, _ = self.column_query(kind)
+            return Node("query", "(", left, ") ", r.choice(("EXCEPT", "EXCEPT ALL", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL")),
+                        " (", right, ")"), columns
         left, columns = self.select(depth - 1, want or [r.choice(SMALL) for _ in range(r.choice((1, 2, 2)))], True)
         kinds = [k for _, k, _ in columns]
         op = r.choice(("UNION ALL", "UNION"))

@@ -479,6 +479,7 @@ AS_WRITTEN = [
     ("aw_on_exists", "SELECT DISTINCT ON (EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id), g IN (SELECT x FROM core.b)) id FROM core.a a ORDER BY g IN (SELECT x FROM core.b), EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id) DESC, n4, id"),
     ("aw_on_window", "SELECT DISTINCT ON (rank() OVER (PARTITION BY g ORDER BY n4)) id, g FROM core.a ORDER BY rank() OVER (PARTITION BY g ORDER BY n4), id DESC"),
     ("aw_group_subquery", "SELECT (SELECT count(*) FROM core.c c WHERE c.a_id = a.id) AS n, count(*) AS m FROM core.a a GROUP BY (SELECT count(*) FROM core.c c WHERE c.a_id = a.id)"),
+    ("aw_on_function", "SELECT DISTINCT ON ((SELECT sum(s) FROM generate_series(1, a.g) WITH ORDINALITY s (s, o))) id, g FROM core.a a ORDER BY (SELECT sum(s) FROM generate_series(1, a.g) WITH ORDINALITY s (s, o)), id DESC"),
     ("aw_group_exists", "SELECT EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id) AS e, sum(n4) AS s FROM core.a a GROUP BY ROLLUP (EXISTS (SELECT 1 FROM core.c c WHERE c.a_id = a.id))"),
     ("aw_distinct_order", "SELECT DISTINCT (SELECT max(c.qty) FROM core.c c WHERE c.a_id = a.id) AS m, g FROM core.a a ORDER BY (SELECT max(c.qty) FROM core.c c WHERE c.a_id = a.id) DESC NULLS LAST, g LIMIT 4"),
     ("fd_star", "SELECT * FROM core.a GROUP BY id"),
