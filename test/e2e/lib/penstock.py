@@ -110,7 +110,9 @@ class Penstock:
             return None
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout_s)
+            status = self.process.wait(timeout_s)
+            self.check_sanitizers()
+            return status
         except subprocess.TimeoutExpired:
             self.kill_all()
             raise RuntimeError("penstock run did not end within %d s of SIGTERM; log: %s"
@@ -127,6 +129,14 @@ class Penstock:
             procs.kill(pid)
         self.process.wait(10)
         self.process = None
+
+    def check_sanitizers(self):
+        """A sanitized build tells what it finds on standard error; the supervisor would only start the process again."""
+        text = self.log_text()
+        for sign in ("Sanitizer: ", "runtime error: "):
+            if sign in text:
+                at = text.index(sign)
+                raise RuntimeError("%s: %s" % (self.name, text[max(0, at - 200):at + 1200].replace("\n", " | ")))
 
     # ---- the log ----
     def log_text(self):
