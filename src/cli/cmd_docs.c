@@ -21,6 +21,7 @@
 #include "types/agg_walk.h"
 #include "types/array.h"
 #include "types/numeric.h"
+#include "types/jsonpath.h"
 #include "types/regex.h"
 #include "types/set_fn.h"
 #include "types/sql_doc.h"
@@ -65,6 +66,12 @@ static const struct limit configuration_limits[] = {
           "states that one search of a regular expression visits; more is an error of the row"),
     LIMIT(SET_ROWS_MAX, COUNT,
           "rows that a set-returning function yields for one row; more is an error of the row"),
+    LIMIT(JSONPATH_ITEMS_MAX, COUNT, "accessors, operators and constants of a jsonpath; more are an error"),
+    LIMIT(JSONPATH_NESTING_MAX, COUNT, "nesting of a jsonpath; deeper is an error"),
+    LIMIT(JSONPATH_DEPTH_MAX, COUNT,
+          "accessors in a row and levels of json that an evaluation of a jsonpath goes down; more is an "
+          "error of the row"),
+    LIMIT(JSONPATH_STEPS_MAX, COUNT, "steps of one evaluation of a jsonpath; more are an error of the row"),
     LIMIT(COLUMNS_MAX, COUNT, "columns of a table or view"),
     LIMIT(NUM_DIGITS_MAX, COUNT,
           "digits of a numeric before its point, as in PostgreSQL; more is an error of the row"),

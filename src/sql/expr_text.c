@@ -48,7 +48,9 @@ static void put_const(struct buf *out, const struct expr *e, bool typed)
         struct arena scratch;
         arena_init(&scratch);
         struct fn_ctx ctx = {.arena = &scratch};
-        struct str s = type_output(&ctx, e->type.id, &e->u.konst.v);
+        /* A jsonpath as written: two that mean different things may print the same. */
+        struct str s =
+            e->type.id == T_JSONPATH ? e->u.konst.v.s : type_output(&ctx, e->type.id, &e->u.konst.v);
         char c = type_info(e->type.id)->category;
         bool plain = c == 'N' && s.len && (isdigit(s.p[s.len - 1]) || s.p[s.len - 1] == '.');
         if (plain)

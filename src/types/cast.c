@@ -53,6 +53,7 @@ static const struct {
     [T_CIDR] = {input_cidr, output_cidr},
     [T_MACADDR] = {input_macaddr, output_macaddr},
     [T_CITEXT] = {input_text, output_text},
+    [T_JSONPATH] = {input_jsonpath, output_jsonpath},
 };
 
 bool type_input(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
@@ -105,6 +106,7 @@ IO_KERNELS(macaddr, T_MACADDR)
 IO_KERNELS(uuid, T_UUID)
 IO_KERNELS(json, T_JSON)
 IO_KERNELS(jsonb, T_JSONB)
+IO_KERNELS(jsonpath, T_JSONPATH)
 
 KERNEL(in_inet)
 {
@@ -442,6 +444,7 @@ static const struct cast casts[] = {
     TEXT_FORMS(T_UUID, uuid),
     TEXT_FORMS(T_JSON, json),
     TEXT_FORMS(T_JSONB, jsonb),
+    TEXT_FORMS(T_JSONPATH, jsonpath),
 };
 
 static const struct cast *cast_matrix[T_COUNT][T_COUNT];

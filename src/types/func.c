@@ -7,10 +7,11 @@
 #include <string.h>
 
 static const struct fn_list *const sections[] = {
-    &fn_compare,    &fn_int,      &fn_float,    &fn_numeric,        &fn_text,       &fn_like,
-    &fn_regex,      &fn_bytea,    &fn_datetime, &fn_json,           &fn_json_build, &fn_overlaps,
-    &fn_format,     &fn_degrees,  &fn_misc,     &fn_to_char_number, &fn_array,      &fn_array_edit,
-    &fn_array_json, &fn_json_set, &fn_enum,     &fn_citext,         &fn_timetz,     &fn_inet,
+    &fn_compare,    &fn_encoding,   &fn_jsonpath,   &fn_int,      &fn_float,    &fn_numeric,
+    &fn_text,       &fn_like,       &fn_regex,      &fn_bytea,    &fn_datetime, &fn_json,
+    &fn_json_build, &fn_overlaps,   &fn_format,     &fn_degrees,  &fn_misc,     &fn_to_char_number,
+    &fn_array,      &fn_array_edit, &fn_array_json, &fn_json_set, &fn_enum,     &fn_citext,
+    &fn_timetz,     &fn_inet,
 };
 
 uint32_t fn_section_count(void)
@@ -102,6 +103,15 @@ const char *fn_error_sqlstate(enum fn_error e)
         [FN_BAD_ESCAPE_USE] = "2200C",
         [FN_BAD_UNICODE] = "22P05",
         [FN_BAD_DATA] = "22000",
+        [FN_BAD_PATH] = "42601",
+        [FN_UNDEFINED_OBJECT] = "42704",
+        [FN_JSON_SUBSCRIPT] = "22033",
+        [FN_JSON_NON_NUMERIC] = "22036",
+        [FN_JSON_SINGLETON] = "22038",
+        [FN_JSON_ARRAY_NOT_FOUND] = "22039",
+        [FN_JSON_MEMBER_NOT_FOUND] = "2203A",
+        [FN_JSON_NUMBER_NOT_FOUND] = "2203B",
+        [FN_JSON_OBJECT_NOT_FOUND] = "2203C",
         [FN_BAD_STATE] = "55000",
     };
     return (unsigned)e < FN_ERROR_COUNT && states[e] ? states[e] : "XX000";

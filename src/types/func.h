@@ -33,10 +33,19 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_NULL_NOT_ALLOWED, /* 22004: a NULL where there must be a value */
                 FN_BAD_TEMPLATE, /* 42601: template of to_char(number) or to_number that contradicts itself */
                 FN_BAD_REGEX,    /* 2201B: invalid regular expression */
-                FN_BAD_ESCAPE_USE, /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
-                FN_BAD_UNICODE,    /* 22P05: \u0000 where text must hold it */
-                FN_BAD_DATA,       /* 22000: argument must be empty or one-dimensional array */
-                FN_BAD_STATE,      /* 55000: enum contains no values */
+                FN_BAD_ESCAPE_USE,   /* 2200C: more than two escape-double-quotes in a SIMILAR TO pattern */
+                FN_BAD_UNICODE,      /* 22P05: \u0000 where text must hold it */
+                FN_BAD_DATA,         /* 22000: argument must be empty or one-dimensional array */
+                FN_BAD_STATE,        /* 55000: enum contains no values */
+                FN_BAD_PATH,         /* 42601: syntax error in a jsonpath, invalid Unicode escape */
+                FN_UNDEFINED_OBJECT, /* 42704: could not find jsonpath variable */
+                FN_JSON_SUBSCRIPT,   /* 22033: jsonpath array subscript is out of bounds, ... */
+                FN_JSON_NON_NUMERIC, /* 22036: a method of jsonpath applied to what is no number */
+                FN_JSON_SINGLETON,   /* 22038: single boolean result is expected, ... */
+                FN_JSON_ARRAY_NOT_FOUND,  /* 22039, and so on: jsonpath's structural errors in strict mode */
+                FN_JSON_MEMBER_NOT_FOUND, /* 2203A */
+                FN_JSON_NUMBER_NOT_FOUND, /* 2203B */
+                FN_JSON_OBJECT_NOT_FOUND, /* 2203C */
                 FN_ERROR_COUNT
 };
 /* SQLSTATE of each, "22012" and so on. */

@@ -19,6 +19,8 @@ extern const struct fn_list fn_json; /* func_json.c: json and jsonb, their opera
 extern const struct fn_list
     fn_json_build;                       /* func_json_build.c: json_build_object and its like, jsonb_pretty */
 extern const struct fn_list fn_json_set; /* func_json_set.c: jsonb_set and its like, json_object */
+extern const struct fn_list fn_encoding; /* func_encoding.c: encodings, Unicode escapes, identifiers, sizes */
+extern const struct fn_list fn_jsonpath; /* func_jsonpath.c: jsonb_path_exists and its like */
 extern const struct fn_list fn_overlaps; /* func_overlaps.c: OVERLAPS */
 extern const struct fn_list fn_format;   /* func_format.c: format(), num_nulls */
 extern const struct fn_list fn_to_char_number; /* func_to_char_number.c: to_char of numbers, to_number */

@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 
-static const struct set_fn_list *const sections[] = {&set_fn_series, &set_fn_regex, &set_fn_parts,
-                                                     &set_fn_citext, &set_fn_json,  &set_fn_record,
-                                                     &set_fn_window};
+static const struct set_fn_list *const sections[] = {
+    &set_fn_series, &set_fn_regex,  &set_fn_parts,  &set_fn_citext,
+    &set_fn_json,   &set_fn_record, &set_fn_window, &set_fn_jsonpath,
+};
 
 uint32_t set_fn_section_count(void)
 {

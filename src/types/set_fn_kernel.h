@@ -41,9 +41,10 @@ extern const struct set_fn_list
     set_fn_series;                            /* set_series.c: generate_series, unnest, generate_subscripts */
 extern const struct set_fn_list set_fn_regex; /* func_regex.c: regexp_split_to_table, regexp_matches */
 extern const struct set_fn_list set_fn_parts; /* func_array_edit.c: string_to_table */
-extern const struct set_fn_list set_fn_citext; /* func_citext.c: regular expressions whatever the case */
-extern const struct set_fn_list set_fn_json;   /* set_json.c: elements and members */
-extern const struct set_fn_list set_fn_record; /* set_record.c: json as rows of stated columns */
-extern const struct set_fn_list set_fn_window; /* set_window.c: tumble and hop */
+extern const struct set_fn_list set_fn_citext;   /* func_citext.c: regular expressions whatever the case */
+extern const struct set_fn_list set_fn_json;     /* set_json.c: elements and members */
+extern const struct set_fn_list set_fn_record;   /* set_record.c: json as rows of stated columns */
+extern const struct set_fn_list set_fn_window;   /* set_window.c: tumble and hop */
+extern const struct set_fn_list set_fn_jsonpath; /* func_jsonpath.c: jsonb_path_query */
 
 #endif

@@ -55,6 +55,10 @@ bool input_jsonb(struct fn_ctx *ctx, struct type t, const char *text, size_t len
 struct str output_json(struct fn_ctx *ctx, const union val *v);
 struct str output_jsonb(struct fn_ctx *ctx, const union val *v);
 
+/* func_jsonpath.c */
+bool input_jsonpath(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+struct str output_jsonpath(struct fn_ctx *ctx, const union val *v);
+
 /* Casts with their own kernels rather than text input and output; cast.c holds the rows. */
 /* datetime.c */
 bool cast_date_timestamp(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,

@@ -34,6 +34,7 @@ enum type_id {
     T_UUID,
     T_JSON,
     T_JSONB,
+    T_JSONPATH, /* its text as written */
     T_TIMETZ,
     T_INET,
     T_CIDR,
@@ -142,6 +143,7 @@ static inline enum phys type_phys(enum type_id id)
                                               [T_BYTEA] = PHYS_STR,
                                               [T_JSON] = PHYS_STR,
                                               [T_JSONB] = PHYS_STR,
+                                              [T_JSONPATH] = PHYS_STR,
                                               [T_CITEXT] = PHYS_STR,
                                               [T_INET] = PHYS_STR,
                                               [T_CIDR] = PHYS_STR,

@@ -2,6 +2,7 @@
  * have is refused here by the name a user knows it by. */
 #include "sql/pgq/pgq.h"
 #include "sql/pgq/pgq_array.h"
+#include "sql/pgq/pgq_call.h"
 #include "sql/pgq/pgq_row.h"
 
 #include "nodes/nodeFuncs.h"
@@ -151,19 +152,10 @@ static struct ast *a_expr(struct pgq *c, A_Expr *e)
     return bad(c, e->location, "this operator");
 }
 
-static const char *call_refusal(const FuncCall *f)
-{
-    if (f->func_variadic)
-        return "VARIADIC";
-    return NULL;
-}
-
 static struct ast *call(struct pgq *c, FuncCall *f)
 {
-    const char *refusal = call_refusal(f);
-    if (refusal)
-        return bad(c, f->location, refusal);
-    struct ast *a = with_args(c, AST_CALL, f->location, f->args);
+    bool by_name = pgq_has_named(f->args);
+    struct ast *a = with_args(c, AST_CALL, f->location, by_name ? NIL : f->args);
     uint32_t count = 0;
     const char **names = pgq_names(c, f->funcname, &count);
     if (count > 1 && strcmp(names[0], "pg_catalog") != 0) {
@@ -171,6 +163,10 @@ static struct ast *call(struct pgq *c, FuncCall *f)
         a->kind = AST_BAD;
     }
     a->name = names[count - 1];
+    if (by_name)
+        pgq_named_arguments(c, a, f->args);
+    if (f->func_variadic)
+        pgq_variadic(c, a, f->location);
     a->star = f->agg_star;
     a->distinct = f->agg_distinct;
     a->filter = pgq_expr(c, f->agg_filter);

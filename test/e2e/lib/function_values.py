@@ -55,6 +55,9 @@ VALUES = {
     "jsonb": ["null", "true", "1", "-1.50", '"a"', "[]", "{}", "[1, 2,  3]", '{"a": 1, "b": [1, {"c": null}], "a": 2}', '{"bb": 1, "a": "x"}',
               '"\\u00e9\\n"', "[[1], [2, [3]]]", '{"a": {"b": {"c": "d"}}}', "1e5", "false", '["a", "b", "a"]', '{"a": null}', "1.0", "100000",
               '"12"', "32768", "2147483648", "9223372036854775808", "1e400", "2", "[1, 2]", '{"a": 1}'],
+    "jsonpath": ["$", "strict $", "$.a", "$.*", "$[*]", "$.a[0]", "$.**", "$.**{1 to 2}.b", "$[last]", "$[0, 1 to last]", "$.a ? (@ > 1)", '$ ? (@.a == "x" || exists(@.b))', "($.a == 1) is unknown",
+                 '$ ? (@ like_regex "^A" flag "i")', '$ starts with "a"', "-$.a + 2 * 3", "$[*] ? (@ >= $x)", "strict $.a.b", "$.type()", "$.a.size()", "strict $[*].double()", "$.keyvalue()", "$.a.keyvalue().id",
+                 "strict $.zz", "1", '"a" == "b"', "$.a / 0", "$.abs()", "$[0].ceiling()", "$x", "(1 + $.a).floor() * 2"],
 }
 
 _BAD_NUMBER = ["", " ", "abc", "1a", "--1", "+", "-", "1 2", "0x10", "1e", ".", "1_000", "'"]
@@ -94,6 +97,8 @@ MALFORMED = {
              "a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11"],
     "json": ["", "{", "[1,]", "{a: 1}", "01", "nul", '"\\x"', "[1 2]", "'a'", '{"a"}', "1.", "-", '"a', " 1 "],
     "jsonb": ["", "{", "[1,]", "{a: 1}", "01", "nul", '"\\x"', "[1 2]", "'a'", '{"a"}', "1.", "-", '"a', " 1 ", '"\\u0000"', '"\\ud83d\\ude00"'],
+    "jsonpath": ["", " ", "$.", "$[", "a", "@", "last", "1a", "1ab", "01", "1.type()", '"a', '"\\ud83d"', '"\\u0000"', '"\\u{110000}"', '"\\x4"', "$ ? (1)", "!$", "$.a = 1", '$ like_regex "("', '$ like_regex "a" flag "z"',
+                 '$ like_regex "a" flag "x"', "$.**{2147483648}", "$ /* c", "$.a\\u0062", "lax lax $", "1e+", "$.1a", "EXISTS($)", "TRUE", "$[1 == 1]", "$.a <> 1"],
 }
 
 # type, typmod, how SQL spells it
@@ -359,6 +364,23 @@ _PAIRS = ["{}", "{a,1}", "{b,2,a,NULL,b,x}", "{a}", "{NULL,1}", "{{a,1},{b,2}}",
 for _t in ("json", "jsonb"):
     SPECIAL["%s_object(_text)" % _t] = [_PAIRS]
     SPECIAL["%s_object(_text,_text)" % _t] = [_PAIRS, _PAIRS]
+_VARS = ['{"x": 1}', '{"x": {"a": "b"}}', "{}", "[]"]
+for _n in ("jsonb_path_exists", "jsonb_path_match", "jsonb_path_query_array", "jsonb_path_query_first"):
+    SPECIAL["%s(jsonb,jsonpath,jsonb)" % _n] = [VALUES["jsonb"], VALUES["jsonpath"], _VARS]
+    SPECIAL["%s(jsonb,jsonpath,jsonb,bool)" % _n] = [VALUES["jsonb"], VALUES["jsonpath"], _VARS, VALUES["bool"]]
+_BYTES = ["", "\\x61", "\\xc3a9", "\\xc3", "\\xff", "\\x00", "\\xe282ac", "\\xeda080", "\\xf09f9880", "\\xf4908080", "\\xc080", "\\x80", "\\x6100", "\\xe9"]
+_ENCODINGS = ["UTF8", "utf-8", "Unicode", "LATIN1", "iso_8859-1", "SQL_ASCII", "nowhere", ""]
+SPECIAL.update({
+    "convert_from": [_BYTES, _ENCODINGS], "convert_to": [["", "a", "é", "€", "ÿ", "😀"], _ENCODINGS], "length(bytea,text)": [_BYTES, _ENCODINGS],
+    "unistr": [["", "abc", "\\0061", "\\+000061", "\\u00e9", "\\U0001F600", "\\d83d\\de00", "\\d83d", "\\de00", "\\d83dx", "\\\\0061", "\\006", "\\", "x\\+00006", "\\0000", "\\+110000", "\\U00110000",
+                "\\UFFFFFFFF", "\\d83d\\\\", "\\uD83D\\UFFFFFFFF", "\\g061", "é\\0441"]],
+    "parse_ident(text)": [["a", "A.b", ' "A b" . c1$ ', '"a""b"', '"', '""', "", " ", "a.", ".a", "1a", "a b", "é.É", "a$1.b", "a-b", "a . b . c", '"a"x', "_x", "a..b", "a()"]],
+    "parse_ident(text,bool)": [["a", "A.b", "a b", "a()", "a.", '"x" y', "1", "a.b-c"], VALUES["bool"]],
+    "pg_size_pretty(int8)": [VALUES["int8"] + ["10239", "10240", "-10240", "20479", "20480", "20970495", "20970496", "1048576", "21474311167", "21474836480", "-1099511627776", "123456789012345"]],
+    "pg_size_pretty(numeric)": [["0", "1.5", "10239.9", "10240", "-10240.5", "20479", "1e6", "1e10", "-1e15", "1e30", "123456789012345678901234567890.5", "20970496", "0.00"]],
+    "pg_size_bytes": [["1", "1 kB", "1.5MB", " 2 GB ", "-1TB", "1 PB", "1e3 kb", "1e", "1 E", "1 bytes", "1 B", "", "x", "1 x", ".5 kb", "1.", "+1", "--1", "1e5", "9223372036854775807", "9223372036854775808", "1e30", "1 k B", "1.5"]],
+    "bit_count": [_BYTES],
+})
 _SPLIT_TEXTS = ["", "a", "abc", "a,b,,c", "foobarbequebaz", " hello  world ", "éaé", "AbAB", "x1y22z"]
 _SPLIT_BY = ["", "a", ",", "(bar)(beque)", "\\s+", "\\s*", "(x)?(a)|(b)", "[0-9]*", "^", "$", "b(?=a)", "(", "é?"]
 _SPLIT_FLAGS = ["", "i", "g", "n", "z"]
