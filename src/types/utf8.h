@@ -5,10 +5,10 @@
 
 #include "types/val.h"
 
-/* Bytes of the character at p (p < end). */
+/* Bytes of the character at p (p < end); inside of one, where to_number may stand, one. */
 static inline uint32_t utf8_len(const uint8_t *p, const uint8_t *end)
 {
-    uint32_t n = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+    uint32_t n = *p < 0xc0 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
     return n <= (uint32_t)(end - p) ? n : (uint32_t)(end - p);
 }
 /* Number of characters. */
