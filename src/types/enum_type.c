@@ -83,7 +83,8 @@ static void sort_by_text(const struct str *values, uint32_t *places, uint32_t co
     }
 }
 
-static const struct enum_def *def_new(const char *name, const struct enum_desc *desc)
+static const struct enum_def *def_new(const char *name, const struct enum_desc *desc,
+                                      const struct enum_def *earlier)
 {
     struct enum_def *d = xcalloc(1, sizeof *d); /* kept for the process, as all that it points to */
     struct enum_label *labels = xcalloc(desc->count + 1, sizeof *labels);
@@ -96,7 +97,7 @@ static const struct enum_def *def_new(const char *name, const struct enum_desc *
     for (uint32_t i = 0; i < desc->count; i++)
         values[i] = value_new(&labels[i]);
     sort_by_text(values, by_text, desc->count);
-    *d = (struct enum_def){name, {desc->oid, desc->count, labels}, values, by_text};
+    *d = (struct enum_def){name, {desc->oid, desc->count, labels}, values, by_text, earlier};
     return d;
 }
 
@@ -158,7 +159,7 @@ enum type_id enum_type_put(const char *name, const struct enum_desc *desc, enum 
     struct slot *old = slot_find(name), *s = old ? old : slot_add(name);
     if (s && (!old || (int)origin >= s->origin)) {
         if (!old || enum_compare(&s->def->desc, desc) != ENUM_SAME)
-            __atomic_store_n(&s->def, def_new(s->name, desc), __ATOMIC_RELEASE);
+            __atomic_store_n(&s->def, def_new(s->name, desc, old ? old->def : NULL), __ATOMIC_RELEASE);
         __atomic_store_n(&s->origin, (int)origin, __ATOMIC_RELAXED);
     }
     if (s && !old)

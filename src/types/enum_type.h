@@ -32,8 +32,9 @@ struct enum_desc { /* as a source tells it */
 struct enum_def { /* immutable, lives as long as the process */
     const char *name;
     struct enum_desc desc;
-    const struct str *values; /* of the labels, in their order */
-    const uint32_t *by_text;  /* places of the labels, sorted by text */
+    const struct str *values;       /* of the labels, in their order */
+    const uint32_t *by_text;        /* places of the labels, sorted by text */
+    const struct enum_def *earlier; /* what it was before, kept for whoever has seen it; NULL: nothing else */
 };
 enum enum_origin {
     ENUM_FROM_CATALOG, /* what was stored: gives way to what a source says, never the other way round */
