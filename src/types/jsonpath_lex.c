@@ -152,7 +152,7 @@ static bool read_escape(struct jp_lexer *l, struct json_out *o)
 static bool take(struct jp_lexer *l, enum jp_token token, const struct json_out *o)
 {
     l->token = token;
-    l->text = (struct str){(const uint8_t *)o->p, (uint32_t)o->len, 0};
+    l->text = (struct str){o->len ? (const uint8_t *)o->p : l->p, (uint32_t)o->len, 0};
     return true;
 }
 
