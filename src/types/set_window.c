@@ -52,7 +52,7 @@ static bool widths(struct set_rows *rows, const union val *args, bool hops, int6
 
 static bool time_windows(struct set_rows *rows, const union val *args, bool hops, int64_t origin)
 {
-    int64_t slide, size;
+    int64_t slide = 0, size = 0;
     if (!ts_is_finite(args[0].i))
         return true;
     if (!ts_is_finite(origin))
@@ -96,7 +96,7 @@ static bool put_date_windows(struct set_rows *rows, int64_t d, int64_t slide, in
 
 static bool date_windows(struct set_rows *rows, const union val *args, bool hops, int64_t origin)
 {
-    int64_t slide, size;
+    int64_t slide = 0, size = 0;
     if (!date_is_finite(args[0].i))
         return true;
     if (!date_is_finite(origin))

@@ -118,6 +118,19 @@ TIMETZ_SCRIPTS = ["UPDATE core.x SET t = t + interval '13 hours' WHERE id % 3 = 
 TIMETZ_FILTERS = [("t=eq.00:00-10", "t = '00:00-10'"), ("t=gt.10:00Z", "t > '10:00Z'"), ("t=lte.24:00Z", "t <= '24:00Z'"), ("ts=cs.{10:00Z}", "ts @> '{10:00Z}'")]
 
 
+PATH_DDL = """
+CREATE TABLE core.x (id int PRIMARY KEY, p jsonpath, j jsonb, ps jsonpath[]);
+INSERT INTO core.x SELECT i, (ARRAY['$.a', '$.a[*] ? (@ > 2)', '$.b', '$', NULL])[i % 5 + 1]::jsonpath, jsonb_build_object('a', jsonb_build_array(i, i % 4), 'b', i % 3),
+  ARRAY['$.a', NULL]::jsonpath[] FROM generate_series(1, 30) i;
+"""
+PATH_VIEWS = {
+    "plain": "SELECT id, p, ps FROM core.x",
+    "found": "SELECT id, j @? p AS f, jsonb_path_query_first(j, p) AS first, jsonb_path_query_array(j, p) AS a FROM core.x",
+}
+PATH_SCRIPTS = ["UPDATE core.x SET p = '$.a[0]' WHERE id % 3 = 0; INSERT INTO core.x VALUES (100, '$.b', '{\"b\": [1]}', '{}')",
+                "DELETE FROM core.x WHERE id % 4 = 1; UPDATE core.x SET j = '{\"a\": [7]}' WHERE id < 9"]
+
+
 INET_DDL = """
 CREATE TABLE core.x (id int PRIMARY KEY, a inet, n cidr, m macaddr, l inet[]);
 CREATE TABLE core.net (n cidr PRIMARY KEY, v int);
@@ -327,6 +340,7 @@ def main():
         report.section("enums", enums, report)
         report.section("citext", citext, report)
         report.section("timetz", columns_of, report, "timetz", TIMETZ_DDL, TIMETZ_VIEWS, TIMETZ_SCRIPTS, TIMETZ_FILTERS, "t")
+        report.section("jsonpath", columns_of, report, "jsonpath", PATH_DDL, PATH_VIEWS, PATH_SCRIPTS, [], "id")
         report.section("inet", columns_of, report, "inet", INET_DDL, INET_VIEWS, INET_SCRIPTS, INET_FILTERS, "a")
 
 
