@@ -5,6 +5,7 @@
 #include "types/array.h"
 #include "types/datetime.h"
 #include "types/inet.h"
+#include "types/json.h"
 #include "types/numeric.h"
 
 #define MARK_NULL_FIRST 0x01
@@ -53,51 +54,6 @@ static void put_folded(struct buf *b, const uint8_t *p, size_t len)
     for (size_t i = from; i < b->len; i++)
         if (b->p[i] >= 'A' && b->p[i] <= 'Z')
             b->p[i] = (uint8_t)(b->p[i] + 32);
-}
-
-static bool is_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The end of the JSON string that starts at p. */
-static const uint8_t *string_end(const uint8_t *p, const uint8_t *end)
-{
-    for (p++; p < end && *p != '"'; p++)
-        if (*p == '\\')
-            p++;
-    return p < end ? p + 1 : end;
-}
-
-/* The end of the digits of the number that starts at p, without the zeros that do not change its value; *next: behind
- * all of it. jsonb's numbers have no exponent and no minus zero. */
-static const uint8_t *number_end(const uint8_t *p, const uint8_t *end, const uint8_t **next)
-{
-    const uint8_t *keep = p;
-    bool fraction = false;
-    for (; p < end && (is_digit(*p) || *p == '.'); p++) {
-        fraction |= *p == '.';
-        if (!fraction || (*p != '0' && *p != '.'))
-            keep = p + 1;
-    }
-    *next = p;
-    return keep;
-}
-
-/* jsonb's equality is by value: 1.0 equals 1.00, and that is all in which equal values may differ as text. */
-static void put_jsonb(struct buf *b, const uint8_t *p, size_t len)
-{
-    const uint8_t *end = p + len;
-    while (p < end) {
-        const uint8_t *stop = p + 1, *next = stop;
-        if (*p == '"')
-            stop = next = string_end(p, end);
-        else if (is_digit(*p))
-            stop = number_end(p, end, &next);
-        buf_put(b, p, (size_t)(stop - p)); /* jsonb has no zero bytes */
-        p = next;
-    }
-    buf_put(b, "\x00\x00", 2);
 }
 
 static void put_span(struct buf *b, const struct interval *iv)
@@ -153,7 +109,7 @@ static void put_value(struct buf *b, enum type_id t, const union val *v)
         while (t == T_BPCHAR && len && v->s.p[len - 1] == ' ')
             len--;
         if (t == T_JSONB)
-            put_jsonb(b, v->s.p, len);
+            jsonb_key(b, &v->s);
         else if (t == T_INET || t == T_CIDR)
             inet_key(b, &v->s);
         else if (t == T_CITEXT)

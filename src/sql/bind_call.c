@@ -188,20 +188,14 @@ static bool bind_order(struct expr_env *env, const struct ast *a, struct bound_c
     return ok;
 }
 
-/* jsonb has an order in PostgreSQL, but its key bytes here have another. */
 static bool check_orderable(struct expr_env *env, const struct ast *a, const struct bound_call *call)
 {
     for (uint32_t i = 0; i < call->call.order_count; i++) {
         const struct type_info *info = type_info(call->order[i]->type.id);
-        bool is_jsonb = info->id == T_JSONB || info->id == type_array(T_JSONB);
-        if (info->comparable && !is_jsonb)
-            continue;
         if (info->comparable)
-            bind_error(env->b, ERR_UNSUPPORTED, a->order[i].expr->pos, NULL,
-                       "ORDER BY %s inside an aggregate is not supported yet", info->name);
-        else
-            bind_error(env->b, ERR_CONFIG, a->order[i].expr->pos, NULL,
-                       "could not identify an ordering operator for type %s", info->name);
+            continue;
+        bind_error(env->b, ERR_CONFIG, a->order[i].expr->pos, NULL,
+                   "could not identify an ordering operator for type %s", info->name);
         return false;
     }
     return true;

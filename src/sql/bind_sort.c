@@ -205,18 +205,12 @@ static bool bind_count(struct bind *b, const struct ast *a, const char *clause, 
 
 /* ---- the relation ---- */
 
-/* jsonb's order is PostgreSQL's own and not that of its keys. */
-static bool check_ordered(struct bind *b, enum type_id id, bool decides, struct sql_pos pos)
+static bool check_ordered(struct bind *b, enum type_id id, struct sql_pos pos)
 {
-    enum type_id scalar = type_is_array(id) ? type_element(id) : id;
-    if (!type_info(id)->comparable)
-        bind_error(b, ERR_CONFIG, pos, NULL, "could not identify an ordering operator for type %s",
-                   type_info(id)->name);
-    else if (decides && scalar == T_JSONB)
-        bind_error(b, ERR_UNSUPPORTED, pos, NULL, "ordering rows by type %s is not supported yet",
-                   type_info(id)->name);
-    else
+    if (type_info(id)->comparable)
         return true;
+    bind_error(b, ERR_CONFIG, pos, NULL, "could not identify an ordering operator for type %s",
+               type_info(id)->name);
     return false;
 }
 
@@ -274,11 +268,11 @@ static void show_columns(struct bind *b, struct targets *t, const struct rel *r)
         t->exprs[i] = attr_expr(b->out, r->attrs[i]);
 }
 
-static bool check_all_ordered(struct bind *b, const struct bound_sorts *s, struct expr **exprs, bool decides)
+static bool check_all_ordered(struct bind *b, const struct bound_sorts *s, struct expr **exprs)
 {
     bool ok = true;
     for (uint32_t i = 0; i < s->count; i++)
-        ok &= check_ordered(b, exprs[s->targets[i]]->type.id, decides, s->items[i].expr->pos);
+        ok &= check_ordered(b, exprs[s->targets[i]]->type.id, s->items[i].expr->pos);
     return ok;
 }
 
@@ -291,7 +285,7 @@ bool bind_top(struct bind *b, const struct ast_query *q, const struct bound_sort
     bool cuts = limit != INT64_MAX || offset > 0, decides = cuts || q->has_distinct_on;
     for (uint32_t i = 0; i < t->count && decides; i++)
         t->exprs[i] = coerce_unknown_to_text(b, t->exprs[i]);
-    ok &= check_all_ordered(b, sorts, t->exprs, decides) && check_partition(b, sorts, t);
+    ok &= check_all_ordered(b, sorts, t->exprs) && check_partition(b, sorts, t);
     if (!ok)
         return false;
     if (!decides) {
@@ -340,7 +334,7 @@ bool bind_top_of_set(struct bind *b, const struct ast_query *q, struct bound_que
         sorts.targets[sorts.count++] = at;
     }
     if (!q->limit && !q->offset)
-        return ok && check_all_ordered(b, &sorts, t.exprs, false);
+        return ok && check_all_ordered(b, &sorts, t.exprs);
     if (!ok)
         return false;
     struct rel *all = bind_query_rel(b, out);

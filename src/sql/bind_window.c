@@ -91,15 +91,10 @@ static struct expr *bind_part(struct expr_env *env, const struct ast *a, bool or
         return NULL;
     e = coerce_unknown_to_text(env->b, e);
     const struct type_info *info = type_info(e->type.id);
-    bool is_jsonb = info->id == T_JSONB || info->id == type_array(T_JSONB);
-    if (info->comparable && !(orders && is_jsonb))
-        return e;
     if (info->comparable)
-        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "ordering rows by type %s is not supported yet",
-                   info->name);
-    else
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "could not identify an %s operator for type %s",
-                   orders ? "ordering" : "equality", info->name);
+        return e;
+    bind_error(env->b, ERR_CONFIG, a->pos, NULL, "could not identify an %s operator for type %s",
+               orders ? "ordering" : "equality", info->name);
     return NULL;
 }
 

@@ -556,8 +556,8 @@ bool is_ordered_set_name(const char *name)
     return false;
 }
 
-/* min and max of arrays: the elements must be ordered as their keys are, which jsonb's are not. */
-static bool check_ordered_array(struct bind *b, const char *name, const struct expr *e, struct sql_pos pos)
+/* min and max of arrays: the elements must have an order. */
+static bool check_ordered_array(struct bind *b, const struct expr *e, struct sql_pos pos)
 {
     if (e->type.id == T_UNKNOWN)
         bind_error(b, ERR_CONFIG, pos, NULL,
@@ -565,8 +565,6 @@ static bool check_ordered_array(struct bind *b, const char *name, const struct e
     else if (!type_info(e->type.id)->comparable)
         bind_error(b, ERR_CONFIG, pos, NULL, "could not identify a comparison function for type %s",
                    type_info(e->type.id)->name);
-    else if (e->type.id == type_array(T_JSONB))
-        bind_error(b, ERR_UNSUPPORTED, pos, NULL, "%s() of jsonb[] is not supported yet", name);
     else
         return true;
     return false;
@@ -606,7 +604,7 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
     for (uint32_t i = 0; i < count; i++) {
         struct type want = {arg_type(&cs.items[0], i), -1};
         if (is_polymorphic(want.id)) {
-            ok &= check_ordered_array(b, name, args[i], pos);
+            ok &= check_ordered_array(b, args[i], pos);
             continue;
         }
         if (want.id == T_UNKNOWN)

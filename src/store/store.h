@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "store/gate.h"
 
-#define STORE_FORMAT  1
+#define STORE_FORMAT  2
 #define STORE_KEY_MAX 511
 
 struct store;

@@ -2,6 +2,7 @@
 #include "types/array.h"
 #include "types/datetime.h"
 #include "types/inet.h"
+#include "types/json.h"
 #include "types/numeric.h"
 #include <math.h>
 #include <string.h>
@@ -55,8 +56,7 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
     case T_VARCHAR:
     case T_BYTEA:
     case T_UNKNOWN: return cmp_bytes(&a->s, &b->s, true);
-    case T_JSONB: /* equal text is equal jsonb; the order is that of the key codec */
-        return cmp_bytes(&a->s, &b->s, true);
+    case T_JSONB: return jsonb_key_cmp(&a->s, &b->s);
     case T_TIMETZ: {
         int64_t x = timetz_rank(&a->iv), y = timetz_rank(&b->iv);
         return (x > y) - (x < y);

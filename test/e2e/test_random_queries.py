@@ -27,8 +27,7 @@ REGRESS = os.path.join(HERE, "regress")
 MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral", "ordered_aggregate", "except", "topk", "distinct_on", "window", "values", "grouping_sets", "series", "function", "array", "table_function"}
 MAY_BE_REFUSED = set()
 # Refusals of a combination, whatever it is made of; docs/sql.md has each.
-LIMITS = ("ordering rows by type jsonb is not supported yet",
-          "a subquery in the ON of a FULL JOIN that is about both sides is not supported yet")
+LIMITS = ("a subquery in the ON of a FULL JOIN that is about both sides is not supported yet",)
 SHARES_NEW = 0.25  # share of queries that may use what may still be refused
 
 

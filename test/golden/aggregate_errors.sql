@@ -9,7 +9,7 @@ CREATE VIEW v7 AS SELECT string_agg(name) FROM core.a;
 CREATE VIEW v8 AS SELECT string_agg(x, ',') FROM core.a;
 CREATE VIEW v9 AS SELECT string_agg(DISTINCT name, ',' ORDER BY id) FROM core.a;
 CREATE VIEW v10 AS SELECT json_agg(x ORDER BY j) FROM core.a;
-CREATE VIEW v11 AS SELECT json_agg(x ORDER BY j::jsonb) FROM core.a;
+CREATE VIEW v11 AS SELECT json_agg(x ORDER BY ARRAY[j]) FROM core.a;
 CREATE VIEW v12 AS SELECT json_agg(DISTINCT j) FROM core.a;
 CREATE VIEW v13 AS SELECT lower(name ORDER BY id) FROM core.a;
 CREATE VIEW v14 AS SELECT mode(x) FROM core.a;

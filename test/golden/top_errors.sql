@@ -1,6 +1,6 @@
 -- table core.a: id integer not null, x integer, y bigint, name text, j json, jb jsonb; key id
 CREATE VIEW v1 AS SELECT id FROM core.a ORDER BY j LIMIT 1;
-CREATE VIEW v2 AS SELECT id FROM core.a ORDER BY jb LIMIT 1;
+CREATE VIEW v2 AS SELECT id FROM core.a ORDER BY j LIMIT 1;
 CREATE VIEW v3 AS SELECT id FROM core.a ORDER BY 2;
 CREATE VIEW v4 AS SELECT id FROM core.a ORDER BY 'x';
 CREATE VIEW v5 AS SELECT x AS a, y AS a FROM core.a ORDER BY a;

@@ -366,6 +366,12 @@ FIXED += RECURSIVE
 ARRAYS = [
     ("array_casts", "SELECT id, ai::text AS t, ai::bigint[] AS b, an::numeric(10,1)[] AS n, aw::varchar(2)[] AS w, '{1,NULL}'::int[] AS k, coalesce(ai, '{}') AS c FROM core.a"),
     ("array_agg_", "SELECT g, array_agg(t ORDER BY id) AS t, array_agg(num ORDER BY id DESC) AS n, array_agg(DISTINCT n4 ORDER BY n4 DESC NULLS LAST) FILTER (WHERE b) AS d, array_agg(by ORDER BY id) AS by, array_agg(tz ORDER BY id) AS tz FROM core.a GROUP BY g"),
+    ("jsonb_ranks", "SELECT id, rank() OVER (PARTITION BY g ORDER BY jb) AS a, dense_rank() OVER (ORDER BY jb DESC NULLS LAST, g) AS b, first_value(jb) OVER (PARTITION BY g ORDER BY jb, id) AS c FROM core.a"),
+    ("jsonb_top", "SELECT id, jb FROM core.a ORDER BY jb DESC NULLS LAST, id LIMIT 20"),
+    ("jsonb_first", "SELECT DISTINCT ON (g) g, jb, id FROM core.a ORDER BY g, jb, id"),
+    ("jsonb_ordered", "SELECT g, array_agg(id ORDER BY jb, id) AS a, jsonb_agg(jb ORDER BY jb DESC, id) AS b, percentile_disc(0.5) WITHIN GROUP (ORDER BY jb) AS c, min(ARRAY[jb]) AS d, max(ARRAY[jb, to_jsonb(id)]) AS e FROM core.a GROUP BY g"),
+    ("jsonb_met", "SELECT a.id, b.id AS other FROM core.a a JOIN core.a b ON a.jb = b.jb"),
+    ("jsonb_below", "SELECT a.id, count(*) AS n FROM core.a a JOIN core.a b ON a.g = b.g AND a.jb > b.jb GROUP BY a.id"),
     ("array_json", "SELECT g, json_agg(ai ORDER BY id) AS i, json_agg(aw ORDER BY id) AS w, jsonb_agg(an ORDER BY ai, id) AS n, json_object_agg(id, al ORDER BY id) AS l, mode() WITHIN GROUP (ORDER BY ai) AS m, percentile_disc(0.5) WITHIN GROUP (ORDER BY aw DESC) AS p FROM core.a GROUP BY g"),
     ("array_groups", "SELECT ai, count(*) AS n FROM core.a GROUP BY ai"),
     ("array_distinct", "SELECT DISTINCT aw, an FROM core.a"),
