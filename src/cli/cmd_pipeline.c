@@ -516,16 +516,24 @@ static struct err *compare_store(struct run *r)
     return e;
 }
 
-/* Readers must not see a view that is about to be emptied: hidden first, then the new catalog, then the change. */
+static void replace_slots(struct run *r)
+{
+    for (uint32_t slot = 0; slot < GATE_VIEWS_MAX; slot++)
+        if (!is_kept(r, slot))
+            gate_view_replace(r->gate, slot);
+}
+
+/* Readers must not see a view that is about to be emptied, nor take a slot for that of the view that had it: hidden
+ * first, then the new catalog, then the change. Once more after the catalog: somebody may have read the old one in
+ * between. */
 static struct err *publish_catalog(struct run *r)
 {
     for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
         if (r->view_fill[v] && r->app->plan->views[v]->sink)
             log_info("view", "filling a view from the mirrors", "view=%s", r->app->catalog->views[v].name);
-    for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
-        if (r->view_fill[v])
-            atomic_store(&r->gate->views[r->app->catalog->views[v].slot].state, VIEW_BUILDING);
+    replace_slots(r);
     TRY(catalog_save(r->app->catalog, r->data));
+    replace_slots(r);
     atomic_fetch_add(&r->gate->generation, 1);
     return NULL;
 }

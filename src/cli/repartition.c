@@ -375,7 +375,7 @@ static void hide(struct gate *gate)
 {
     gate_recovery_begin(gate, READERS_WAIT_MS);
     for (uint32_t v = 0; v < GATE_VIEWS_MAX; v++)
-        atomic_store(&gate->views[v].state, VIEW_BUILDING);
+        gate_view_replace(gate, v);
 }
 
 struct err *repartition_finish(const char *data, struct gate *gate)

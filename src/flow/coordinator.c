@@ -164,8 +164,10 @@ static void publish_views(struct pipeline *p, bool complete)
         struct sink *stopped = complete ? stopped_sink(p, v) : NULL;
         if (stopped)
             publish_stopped(p, v, stopped);
+        else if (complete)
+            atomic_store(&gate_view_of(p, v)->state, VIEW_READY);
         else
-            atomic_store(&gate_view_of(p, v)->state, complete ? VIEW_READY : VIEW_BUILDING);
+            gate_view_hide(p->o.gate, p->o.catalog->views[v].slot);
     }
 }
 

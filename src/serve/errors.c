@@ -43,7 +43,7 @@ void errors_answer(struct rest *r, struct slice view, struct answer *a)
         return;
     }
     const struct catalog_view *v = find_view(r, view, &a->problem);
-    if (!v || !rest_snapshot_begin(r, -1, &a->problem))
+    if (!v || !rest_snapshot_begin(r, -1, NULL, &a->problem))
         return;
     struct buf list = {0};
     struct error_summary s;

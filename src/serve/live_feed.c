@@ -279,7 +279,7 @@ void live_epoch(struct live *v)
     v->behind = false;
     arena_reset(&r->arena);
     for (struct feed *f = v->feeds; f; f = f->next)
-        if (f->epoch < last)
+        if (f->epoch < last && rest_holds(r, f->view))
             feed_follow(v, f, last);
     store_snapshot_end(r->snapshot);
     sweep(v);
@@ -370,13 +370,8 @@ bool live_first(struct live *v, struct live_query *q, bool resume, uint64_t from
                 uint64_t *epoch, struct problem *p)
 {
     struct rest *r = &v->loop->rest;
-    struct err *e = store_snapshot_begin(r->snapshot, -1);
-    if (e) {
-        problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
-        p->retry_after_s = 1;
-        err_free(e);
+    if (!rest_snapshot_begin(r, -1, q->read.view, p))
         return false;
-    }
     *epoch = store_snapshot_epoch(r->snapshot);
     bool ok = first_in_snapshot(v, q, resume, from, reset, *epoch, out, p);
     store_snapshot_end(r->snapshot);

@@ -126,23 +126,14 @@ void rest_mark_snapshot(const struct rest *r, const struct world_view *v, struct
     a->incomplete = rest_incomplete(r, v);
 }
 
-bool rest_snapshot_begin(struct rest *r, int shard, struct problem *p)
+bool rest_holds(const struct rest *r, const struct world_view *v)
 {
-    struct err *e = store_snapshot_begin(r->snapshot, shard);
-    if (!e)
-        return true;
-    problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
-    problem_hint(p, "The store is being opened or recovered: ask again in a moment.");
-    p->retry_after_s = 1;
-    err_free(e);
-    return false;
+    uint32_t slot = v->cv->slot;
+    return slot >= GATE_VIEWS_MAX || r->gate->views[slot].fills == v->fills;
 }
 
-bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
+static bool building(const struct rest *r, const struct world_view *v, struct problem *p)
 {
-    uint32_t i = v->cv->slot;
-    if (i >= GATE_VIEWS_MAX || r->gate->views[i].state != VIEW_BUILDING)
-        return true;
     unsigned percent = rebuilt_percent(r->gate);
     if (r->gate->pipeline_state == PIPELINE_REBUILDING)
         problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built from the mirrors, %u %% done",
@@ -151,6 +142,40 @@ bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
         problem_set(p, 503, "PENSTOCK_BUILDING", "view %s is being built and not complete yet", v->cv->name);
     p->retry_after_s = 2;
     return problem_hint(p, "Ask again in a moment; /ready tells when all views are complete.");
+}
+
+bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
+{
+    uint32_t slot = v->cv->slot;
+    if (slot >= GATE_VIEWS_MAX)
+        return true;
+    r->hides = r->gate->views[slot].hides;
+    return (r->gate->views[slot].state != VIEW_BUILDING && rest_holds(r, v)) || building(r, v, p);
+}
+
+/* Beginning may have waited, while stores were put back, views replaced and filled: the snapshot is of a complete view
+ * only if the view has not been hidden since it was found complete. */
+static bool still_ready(const struct rest *r, const struct world_view *v, struct problem *p)
+{
+    uint32_t slot = v->cv->slot;
+    return slot >= GATE_VIEWS_MAX || (r->gate->views[slot].hides == r->hides && rest_holds(r, v)) ||
+           building(r, v, p);
+}
+
+bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, struct problem *p)
+{
+    struct err *e = store_snapshot_begin(r->snapshot, shard);
+    if (!e && (!v || still_ready(r, v, p)))
+        return true;
+    if (!e) {
+        store_snapshot_end(r->snapshot);
+        return false;
+    }
+    problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
+    problem_hint(p, "The store is being opened or recovered: ask again in a moment.");
+    p->retry_after_s = 1;
+    err_free(e);
+    return false;
 }
 
 /* ---- finding the api ---- */

@@ -25,6 +25,7 @@ struct rest {
     uint8_t *states;
     struct buf key;
     struct url url;
+    uint32_t hides;                /* of the view that rest_ready has just found complete */
     int64_t now_us;                /* Unix; set by the caller before each request */
     const struct stats_set *stats; /* for /metrics; may be NULL */
 };
@@ -81,6 +82,7 @@ bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t s
 bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p);
 /* After /api: strips "v1", finds the api. *used counts the segments up to and with its name. */
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p);
+bool rest_holds(const struct rest *r, const struct world_view *v); /* its slot still has the world's view */
 bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p); /* view may be shown */
 int64_t rest_lag_ms(const struct rest *r, const struct world_view *v);
 int64_t rest_stale_s(const struct rest *r);
@@ -88,8 +90,9 @@ void rest_mark(const struct rest *r, const struct world_view *v, struct answer *
 /* Inside the open snapshot: its epoch, and how many rows the view lacks in it. */
 void rest_mark_snapshot(const struct rest *r, const struct world_view *v, struct answer *a);
 uint64_t rest_incomplete(const struct rest *r, const struct world_view *v); /* how many rows the view lacks */
-/* Of the shard, or of all (-1). False: the store cannot be read now, and p says so. */
-bool rest_snapshot_begin(struct rest *r, int shard, struct problem *p);
+/* Of the shard, or of all (-1), to show the view, which rest_ready has just found complete; v may be NULL for what is of
+ * no view. False: the store cannot be read now, or the view was taken away before the snapshot, and p says so. */
+bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, struct problem *p);
 
 /* select.c: runs a list read in the open snapshot. */
 struct select_result {

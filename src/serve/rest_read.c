@@ -212,7 +212,7 @@ static void read_key(struct rest *r, const struct http_request *req, const struc
 {
     uint32_t shard;
     if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
-        !rest_snapshot_begin(r, (int)shard, &a->problem))
+        !rest_snapshot_begin(r, (int)shard, rd->view, &a->problem))
         return;
     rest_mark_snapshot(r, rd->view, a);
     if (key_get(r, rd->view, shard, &a->problem) &&
@@ -356,7 +356,7 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
 {
     if (req->range.p && req->method == HTTP_M_GET && !range_apply(req, &rd->query, &a->problem))
         return;
-    if (!rest_snapshot_begin(r, -1, &a->problem))
+    if (!rest_snapshot_begin(r, -1, rd->view, &a->problem))
         return;
     rest_mark_snapshot(r, rd->view, a);
     bool ok = run_list(r, req, rd, media, a);

@@ -179,8 +179,12 @@ static void world_fill(struct world *w, struct api_names *names)
 struct err *world_open(const char *data_dir, struct gate *gate, struct api_names *names, struct world **out)
 {
     struct catalog *catalog = NULL;
+    uint32_t fills[GATE_VIEWS_MAX];
     *out = NULL;
     unsigned generation = gate->generation;
+    for (uint32_t slot = 0; slot < GATE_VIEWS_MAX; slot++)
+        fills[slot] =
+            gate->views[slot].fills; /* before the catalog: what is replaced from now on is noticed */
     TRY(catalog_load(data_dir, &catalog));
     if (!catalog)
         return NULL;
@@ -198,6 +202,9 @@ struct err *world_open(const char *data_dir, struct gate *gate, struct api_names
     w->gate = gate;
     w->catalog = catalog;
     world_fill(w, names);
+    for (uint32_t i = 0; i < w->view_count; i++)
+        if (w->views[i].cv->slot < GATE_VIEWS_MAX)
+            w->views[i].fills = fills[w->views[i].cv->slot];
     openapi_write(w, &w->openapi);
     snprintf(w->openapi_etag, sizeof w->openapi_etag, "\"%016llx\"",
              (unsigned long long)hash_bytes(w->openapi.p, w->openapi.len));

@@ -16,6 +16,7 @@ struct world_view {
     uint32_t row_key_count;     /* keyless: every column */
     struct key_column *row_key; /* ASC NULLS LAST */
     struct projection all;      /* select=* */
+    uint32_t fills;             /* of its slot at the gate, when the catalog was read */
     uint32_t db_first;          /* number of its first database: rows, change log, then the indexes */
 };
 enum world_db { WORLD_DB_ROWS, WORLD_DB_LOG, WORLD_DB_INDEX };

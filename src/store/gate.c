@@ -274,6 +274,22 @@ void gate_recovery_end(struct gate *g)
     gate_wake(g);
 }
 
+/* ---- views ---- */
+
+/* State first: a reader that sees the new count sees the state as well, and one that saw the view ready before will
+ * find another count once it has a snapshot. */
+void gate_view_hide(struct gate *g, uint32_t slot)
+{
+    if (atomic_exchange(&g->views[slot].state, VIEW_BUILDING) != VIEW_BUILDING)
+        atomic_fetch_add(&g->views[slot].hides, 1);
+}
+
+void gate_view_replace(struct gate *g, uint32_t slot)
+{
+    gate_view_hide(g, slot);
+    atomic_fetch_add(&g->views[slot].fills, 1);
+}
+
 /* ---- epochs ---- */
 
 void gate_publish(struct gate *g, uint64_t epoch)

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      2
+#define GATE_LAYOUT      3
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -58,7 +58,11 @@ struct gate_source {
     atomic_uint error_seq;
 };
 struct gate_view {
-    atomic_uint state;        /* enum view_state */
+    atomic_uint state; /* enum view_state */
+    atomic_uint
+        fills; /* +1 whenever the slot's rows are to be replaced, perhaps by another view's: who read the
+                                 catalog before must not take them for those that it describes */
+    atomic_uint hides;        /* +1 after each change of state to VIEW_BUILDING */
     atomic_ullong rows;       /* rows stored over all shards */
     atomic_ullong error_rows; /* rows left out because an expression fails for them: the view is incomplete */
     char error[192];          /* one of those errors */
@@ -112,6 +116,12 @@ void gate_read_leave(struct gate *g, int slot);
  * still is, is killed with SIGKILL, as it must be stuck). */
 void gate_recovery_begin(struct gate *g, int timeout_ms);
 void gate_recovery_end(struct gate *g); /* generation + 1 */
+
+/* Pipeline: the slot's view is not complete from now on, until its state is set to VIEW_READY. Before a snapshot that
+ * shows so is published. */
+void gate_view_hide(struct gate *g, uint32_t slot);
+/* Pipeline: as that, and nobody who read `fills` before may show the slot at all. */
+void gate_view_replace(struct gate *g, uint32_t slot);
 
 void gate_publish(struct gate *g, uint64_t epoch); /* visible: epoch, time, wake */
 /* Waits until epoch > seen, generation changes or timeout; returns the visible epoch. Any thread of any process. */

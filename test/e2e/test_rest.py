@@ -534,6 +534,23 @@ def live_generation_resets(s):
 
 
 @test
+def slot_of_another(s):
+    """Rows of a slot that was given away since the catalog was read are not shown, however complete they are."""
+    v = Events(s, "/api/small?id=lt.3")
+    v.epochs(1)
+    s.tell("replace 4")
+    for path in ("/api/small/1", "/api/small?id=lt.3", "/api/small"):
+        a = s.get(path)
+        code(a, 503, "PENSTOCK_BUILDING")
+        assert a.headers["Retry-After"]
+    same(s.get("/api/balances/1").status, 200)
+    s.tell("generation")  # with the new catalog it is this view's
+    s.wait_ready("/api/small/1")
+    same([e[0] for e in v.epochs(2)][-4:], ["reset", "insert", "insert", "epoch"])
+    v.close()
+
+
+@test
 def live_many_subscribers(s):
     subs = [Events(s, "/api/balances?branch=eq.3&select=account_id,balance") for _ in range(100)]
     for v in subs:

@@ -379,6 +379,8 @@ static void gate_command(struct filler *f, const char *line)
         f->gate->pipeline_state = a;
     else if (sscanf(line, "view %u %u", &a, &b) == 2 && a < VIEWS)
         f->gate->views[a].state = b;
+    else if (sscanf(line, "replace %u", &a) == 1 && a < VIEWS) /* and filled again */
+        gate_view_replace(f->gate, a), f->gate->views[a].state = VIEW_READY;
     else if (strncmp(line, "generation", 10) == 0)
         f->gate->generation++;
 }
