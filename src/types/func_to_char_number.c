@@ -302,6 +302,12 @@ static int exponent_of(const char *digits)
     return point && p > point ? (int)(point - p) : before - 1 - (int)(p - digits);
 }
 
+/* Behind the point, no more than a numeric may have. */
+static int digits_after(const struct number_format *f)
+{
+    return f->after < NUM_DSCALE_MAX ? f->after : NUM_DSCALE_MAX;
+}
+
 /* d.ddde+xx; the digits before the point are two when rounding carries, as in PostgreSQL. */
 static bool scientific(struct fn_ctx *ctx, const struct num *v, const struct number_format *f,
                        const char **out)
@@ -317,11 +323,13 @@ static bool scientific(struct fn_ctx *ctx, const struct num *v, const struct num
     int e = exponent_of(arena_strndup(ctx->arena, (const char *)digits.p, digits.len));
     size_t len = (size_t)snprintf(text, sizeof text, "1e%d", -e);
     if (!num_parse(ctx, text, len, &factor) || !num_mul(ctx, v, &factor, &m) ||
-        !num_round(ctx, &m, f->after, &m))
+        !num_round(ctx, &m, digits_after(f), &m))
         return false;
     struct str shown = num_format(ctx, &m);
-    *out =
-        arena_printf(ctx->arena, "%s%.*se%+03d", m.neg ? "" : " ", (int)shown.len, (const char *)shown.p, e);
+    int more = f->after - digits_after(f);
+    const char *zeros = more ? arena_printf(ctx->arena, "%0*d", more, 0) : "";
+    *out = arena_printf(ctx->arena, "%s%.*s%se%+03d", m.neg ? "" : " ", (int)shown.len, (const char *)shown.p,
+                        zeros, e);
     return true;
 }
 
@@ -355,7 +363,7 @@ static bool numeric_text(struct fn_ctx *ctx, const struct num *v, struct number_
             return false;
         f->before += f->multi;
     }
-    if (!num_round(ctx, &x, f->after, &x))
+    if (!num_round(ctx, &x, digits_after(f), &x))
         return false;
     struct str s = num_format(ctx, &x);
     number_fit(ctx, f, arena_strndup(ctx->arena, (const char *)s.p, s.len), n);
@@ -389,6 +397,16 @@ static bool move_digits(struct fn_ctx *ctx, int64_t v, int digits, bool is_int4,
            fn_fail(ctx, FN_OUT_OF_RANGE, "bigint out of range");
 }
 
+/* An integer has as many zeros behind the point as are asked for, also more than a numeric may have. */
+static bool int_text(struct fn_ctx *ctx, int64_t i, struct number_format *f, struct number *n)
+{
+    struct num v = num_from_i64(i);
+    if (f->after <= NUM_DSCALE_MAX || f->flags & (NF_EXPONENT | NF_ROMAN))
+        return numeric_text(ctx, &v, f, n);
+    number_fit(ctx, f, arena_printf(ctx->arena, "%lld.%0*d", (long long)i, f->after, 0), n);
+    return true;
+}
+
 static bool int_to_char(struct fn_ctx *ctx, const union val *args, bool is_int4, union val *out)
 {
     struct number_format f;
@@ -404,8 +422,7 @@ static bool int_to_char(struct fn_ctx *ctx, const union val *args, bool is_int4,
         f.flags &= ~(unsigned)NF_MULTI;
         f.before += f.multi;
     }
-    struct num v = num_from_i64(i);
-    return numeric_text(ctx, &v, &f, &n) && lay_out(ctx, &f, &n, out);
+    return int_text(ctx, i, &f, &n) && lay_out(ctx, &f, &n, out);
 }
 KERNEL(int4_to_char)
 {

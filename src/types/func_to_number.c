@@ -155,7 +155,9 @@ bool fn_to_number(KERNEL_ARGS)
         r.count--;
     text[0] = r.sign;
     int precision = f.before + f.multi + r.read_after;
-    struct type t = {T_NUMERIC, ((precision << 16) | r.read_after) + 4};
+    /* Past 16 bits of digits the typmod runs over, in PostgreSQL too. */
+    uint32_t typmod = ((uint32_t)precision << 16 | (uint32_t)r.read_after) + 4;
+    struct type t = {T_NUMERIC, (int32_t)typmod};
     return type_input(ctx, t, text, (size_t)r.count + 1, out) &&
            (!(f.flags & NF_MULTI) || scale_down(ctx, f.multi, &out->n));
 }
