@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/buf.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ static void put_escaped(struct line *l, const char *s, size_t len)
             put_char(l, (char)c);
         }
     }
+    l->len = text_whole(l->text, l->len);
 }
 
 /* Marks the ends of pairs in the caller's format, so that values may hold quotes, blanks and '=' as they like:
@@ -119,6 +121,7 @@ static void put_pair(struct line *l, const char *key, size_t key_len, const char
     else
         for (size_t i = 0; i < value_len && has_room(l); i++)
             put_char(l, value[i]);
+    l->len = text_whole(l->text, l->len);
     if (quoted)
         put_char(l, '"');
 }

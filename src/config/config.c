@@ -35,7 +35,8 @@ static struct err *unknown_key(const struct yaml_node *key, const char *section)
         if (name)
             nearest_offer(&near, name);
     }
-    struct err *e = yaml_error(key, "%s%sunknown key \"%.60s\"", section, *section ? ": " : "", key->text);
+    struct err *e = yaml_error(key, "%s%sunknown key \"%.*s\"", section, *section ? ": " : "",
+                               TEXT_QUOTED_CSTR(key->text, 60));
     return near.best ? err_hint(e, "did you mean %s?", near.best) : e;
 }
 

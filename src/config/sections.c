@@ -25,9 +25,9 @@ static struct err *read_source(struct config *c, const struct yaml_pair *p)
     const struct yaml_node *n = p->value;
     const char *name = p->key->text;
     if (!is_identifier(name))
-        return yaml_error(
-            p->key, "sources: \"%.60s\" is not a name: small letters, digits and underscores, as in SQL",
-            name);
+        return yaml_error(p->key,
+                          "sources: \"%.*s\" is not a name: small letters, digits and underscores, as in SQL",
+                          TEXT_QUOTED_CSTR(name, 60));
     if (n->kind != YAML_MAPPING || n->count != 1)
         return yaml_error(n->count ? n : p->key,
                           "sources.%s: expected exactly one kind of source, such as postgres: {...}", name);
@@ -152,9 +152,9 @@ static struct err *read_api(struct config *c, const struct yaml_pair *p)
     if (!*path || !is_api_path(path) || path[0] == '/')
         return yaml_error(
             p->key,
-            "apis: \"%.60s\" is not a path: expected names of letters, digits, _ and - with / between "
+            "apis: \"%.*s\" is not a path: expected names of letters, digits, _ and - with / between "
             "them, the first not v1, v2, ...",
-            path);
+            TEXT_QUOTED_CSTR(path, 60));
     const struct yaml_node *n = p->value;
     struct err *errs = NULL;
     if (n->kind == YAML_MAPPING) {

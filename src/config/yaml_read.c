@@ -45,7 +45,7 @@ static struct err *unexpected(const struct yaml_node *n, const char *what, const
                           expected);
     if (yaml_is_null(n))
         return yaml_error(n, "%s: expected %s, found nothing", what, expected);
-    return yaml_error(n, "%s: expected %s, found \"%.60s\"", what, expected, n->text);
+    return yaml_error(n, "%s: expected %s, found \"%.*s\"", what, expected, TEXT_QUOTED_CSTR(n->text, 60));
 }
 
 struct err *yaml_string(const struct yaml_node *n, const char *what, const char **out)
@@ -182,7 +182,7 @@ struct err *yaml_known_keys(const struct yaml_node *mapping, const char *what, c
         }
         if (found)
             continue;
-        struct err *e = yaml_error(key, "%s: unknown key \"%.60s\"", what, key->text);
+        struct err *e = yaml_error(key, "%s: unknown key \"%.*s\"", what, TEXT_QUOTED_CSTR(key->text, 60));
         err_append(&errs, near.best ? err_hint(e, "did you mean %s?", near.best) : e);
     }
     return errs;

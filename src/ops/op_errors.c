@@ -2,6 +2,7 @@
 #include "ops/op_errors.h"
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "store/error_store.h"
 #include "types/utf8.h"
 
@@ -115,9 +116,7 @@ static void put_string(struct buf *b, const void *text, size_t len, size_t most)
 {
     const uint8_t *p = text;
     bool cut = len > most;
-    len = cut ? most : len;
-    while (cut && len && (p[len] & 0xc0) == 0x80)
-        len--;
+    len = (size_t)text_fit(text, len, most);
     buf_put_u8(b, '"');
     for (size_t i = 0; i < len; i++)
         put_escaped(b, p[i]);
@@ -131,7 +130,9 @@ static void put_name(struct buf *b, const struct schema *s, uint32_t column)
     uint32_t same = 1;
     for (uint32_t i = 0; i < column; i++)
         same += strcmp(s->columns[i].name, s->columns[column].name) == 0;
-    snprintf(name, sizeof name, same > 1 ? "%.120s#%u" : "%.120s", s->columns[column].name, (unsigned)same);
+    int n = snprintf(name, sizeof name, "%.*s", TEXT_QUOTED_CSTR(s->columns[column].name, 120));
+    if (same > 1)
+        snprintf(name + n, sizeof name - (size_t)n, "#%u", (unsigned)same);
     put_string(b, name, strlen(name), sizeof name);
     buf_put_u8(b, ':');
 }

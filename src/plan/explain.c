@@ -3,6 +3,7 @@
 #include "plan/planner.h"
 
 #include "base/buf.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ static const char *column_label(const void *names, uint32_t column)
         if (i == column || strcmp(s->columns[i].name, name) != 0)
             continue;
         char *label = labels[next++ % 8];
-        snprintf(label, sizeof(labels[0]), "%.120s@%u", name, (unsigned)column);
+        snprintf(label, sizeof(labels[0]), "%.*s@%u", TEXT_QUOTED_CSTR(name, 120), (unsigned)column);
         return label;
     }
     return name;

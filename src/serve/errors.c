@@ -18,7 +18,7 @@ static const struct catalog_view *find_view(const struct rest *r, struct slice n
 {
     struct nearest n;
     char text[128];
-    snprintf(text, sizeof text, "%.*s", (int)(name.len > 100 ? 100 : name.len), (const char *)name.p);
+    snprintf(text, sizeof text, "%.*s", TEXT_QUOTED(name, 100));
     nearest_init(&n, text);
     for (uint32_t i = 0; i < r->world->view_count; i++) {
         if (!catalog_publishes(r->world->catalog, i))

@@ -8,7 +8,7 @@
 static const char *vformat(struct arena *a, const char *fmt, va_list ap)
 {
     char text[1024];
-    vsnprintf(text, sizeof text, fmt, ap);
+    text_vfill(text, sizeof text, fmt, ap);
     return arena_strdup(a, text);
 }
 

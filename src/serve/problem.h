@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/text.h"
 
 struct problem {
     struct arena *arena;                  /* borrowed: the request's; texts live there */

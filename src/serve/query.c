@@ -15,19 +15,18 @@ static bool fail(struct parser *ps, const char *expected)
 {
     char near[24] = "end of input";
     if (ps->p < ps->end) {
-        size_t n = (size_t)(ps->end - ps->p);
-        snprintf(near, sizeof near, "\"%.*s\"", (int)(n > 16 ? 16 : n), (const char *)ps->p);
+        struct slice rest = {ps->p, (size_t)(ps->end - ps->p)};
+        snprintf(near, sizeof near, "\"%.*s\"", TEXT_QUOTED(rest, 16));
     }
     problem_set(ps->problem, 400, "PGRST100", "\"failed to parse %s (%.*s)\" (line 1, column %d)", ps->what,
-                (int)(ps->all.len > 200 ? 200 : ps->all.len), (const char *)ps->all.p,
-                (int)(ps->p - ps->all.p) + 1);
+                TEXT_QUOTED(ps->all, 200), (int)(ps->p - ps->all.p) + 1);
     return problem_details(ps->problem, "unexpected %s expecting %s", near, expected);
 }
 
 static bool not_supported(struct parser *ps, const char *fmt_what, struct slice name)
 {
     return problem_set(ps->problem, 400, "PENSTOCK_UNSUPPORTED", "%s \"%.*s\" is not supported yet", fmt_what,
-                       (int)(name.len > 100 ? 100 : name.len), (const char *)name.p);
+                       TEXT_QUOTED(name, 100));
 }
 
 static void start(struct parser *ps, const char *what, struct slice text)
@@ -457,7 +456,7 @@ static bool number_param(struct parser *ps, const char *name, struct slice text,
     uint64_t v;
     if (!slice_u64(text, INT64_MAX / 2, &v))
         return problem_set(ps->problem, 400, "PGRST100", "%s must be a number of rows, not \"%.*s\"", name,
-                           (int)(text.len > 40 ? 40 : text.len), (const char *)text.p);
+                           TEXT_QUOTED(text, 40));
     *out = (int64_t)v;
     return true;
 }

@@ -38,7 +38,7 @@ static bool find_column(struct binder *b, struct slice name, uint32_t *out)
     int i = schema_find(b->schema, name);
     if (i < 0)
         return problem_set(b->problem, 400, "42703", "column %s.%.*s does not exist", b->view,
-                           (int)(name.len > 100 ? 100 : name.len), (const char *)name.p);
+                           TEXT_QUOTED(name, 100));
     *out = (uint32_t)i;
     return true;
 }
@@ -135,7 +135,7 @@ static bool bind_cast(struct binder *b, struct select_item *s, enum type_id from
     const struct type_info *to = type_by_name(arena_strndup(b->arena, (const char *)s->cast.p, s->cast.len));
     if (!to)
         return problem_set(b->problem, 400, "42704", "type \"%.*s\" does not exist",
-                           (int)(s->cast.len > 60 ? 60 : s->cast.len), (const char *)s->cast.p);
+                           TEXT_QUOTED(s->cast, 60));
     s->type = (struct type){to->id, -1};
     if (to->id == from)
         return true;

@@ -218,8 +218,7 @@ const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint3
     if (api)
         return api;
     struct slice s = u->segments[from];
-    problem_set(p, 404, "PGRST205", "Could not find the api '%.*s'", (int)(s.len > 100 ? 100 : s.len),
-                (const char *)s.p);
+    problem_set(p, 404, "PGRST205", "Could not find the api '%.*s'", TEXT_QUOTED(s, 100));
     const char *near = world_nearest(r->world, u->segments + from, u->segment_count - from);
     if (near)
         problem_hint(p, "Perhaps you meant the api '%s'; GET /api/ lists them all", near);
@@ -257,8 +256,7 @@ static bool method_ok(const struct http_request *req, struct answer *a)
         return true;
     a->allow = "GET, HEAD, OPTIONS";
     problem_set(&a->problem, 405, "PENSTOCK_METHOD", "%.*s is not allowed here",
-                (int)(req->method_text.len > 30 ? 30 : req->method_text.len),
-                (const char *)req->method_text.p);
+                TEXT_QUOTED(req->method_text, 30));
     return problem_hint(&a->problem, "Apis are views: they are read with GET and HEAD.");
 }
 

@@ -45,7 +45,7 @@ static int wait_one(struct rest *r, struct slice source, struct slice position, 
         return position_parse(slice_of(text), &have) && have >= want;
     }
     problem_set(p, 400, "PENSTOCK_WAIT", "Penstock-Wait names an unknown source \"%.*s\"",
-                (int)(source.len > 64 ? 64 : source.len), (const char *)source.p);
+                TEXT_QUOTED(source, 64));
     return -1;
 }
 
@@ -131,7 +131,8 @@ static bool wrong_key(const struct world_view *v, uint32_t given, const char *ap
     char names[512] = "";
     for (uint32_t i = 0; i < v->key_count && strlen(names) < 400; i++) {
         size_t n = strlen(names);
-        snprintf(names + n, sizeof names - n, "/{%.64s}", v->schema->columns[v->row_key[i].column].name);
+        snprintf(names + n, sizeof names - n, "/{%.*s}",
+                 TEXT_QUOTED_CSTR(v->schema->columns[v->row_key[i].column].name, 64));
     }
     return problem_hint(p, "GET /api/%s%s", api, names);
 }
@@ -401,7 +402,7 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
     a->epoch = r->gate->epoch;
     if (media == MEDIA_NONE) {
         problem_set(&a->problem, 406, "PGRST107", "None of these media types are available: %.*s",
-                    (int)(req->accept.len > 200 ? 200 : req->accept.len), (const char *)req->accept.p);
+                    TEXT_QUOTED(req->accept, 200));
         return REST_DONE;
     }
     if (!plain_key(r, api, used, &rd) && !read_parse(r, &r->arena, &r->url, &rd, &a->problem))

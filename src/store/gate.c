@@ -5,6 +5,7 @@
 #endif
 #include "store/gate.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -320,8 +321,7 @@ uint64_t gate_wait(struct gate *g, uint64_t seen, int timeout_ms)
  * reader may well look at them meanwhile. */
 void gate_text_set(char *field, size_t size_bytes, atomic_uint *seq, const char *text)
 {
-    size_t len = strlen(text);
-    len = len < size_bytes ? len : size_bytes - 1;
+    size_t len = (size_t)text_fit(text, strlen(text), size_bytes - 1);
     unsigned before =
         atomic_load_explicit(seq, memory_order_relaxed) & ~1u; /* a writer may have died at odd */
     atomic_store_explicit(seq, before + 1, memory_order_relaxed);

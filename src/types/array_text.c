@@ -25,8 +25,8 @@ static bool is_space(char c)
 
 static bool malformed(struct parser *s)
 {
-    return fn_fail(s->ctx, FN_BAD_TEXT, "malformed array literal: \"%.*s\"",
-                   (int)(s->len < 100 ? s->len : 100), s->text);
+    return fn_fail(s->ctx, FN_BAD_TEXT, "malformed array literal: \"%.*s\"", text_fit(s->text, s->len, 100),
+                   s->text);
 }
 
 static void skip_space(struct parser *s)

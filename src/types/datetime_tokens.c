@@ -287,7 +287,7 @@ bool read_fraction(const char *p, double *out)
 
 bool dt_fail(struct fn_ctx *ctx, enum dt_result r, const char *type, const char *text, size_t len)
 {
-    int n = (int)(len < 100 ? len : 100);
+    int n = text_fit(text, len, 100);
     switch (r) {
     case DT_FIELD_OVERFLOW:
         return fn_fail(ctx, FN_DATETIME_RANGE, "date/time field value out of range: \"%.*s\"", n, text);

@@ -117,25 +117,12 @@ const char *fn_error_sqlstate(enum fn_error e)
     return (unsigned)e < FN_ERROR_COUNT && states[e] ? states[e] : "XX000";
 }
 
-/* A text that was cut may end inside a character: up to its last whole one. */
-static void end_at_character(char *text)
-{
-    size_t len = strlen(text), from = len;
-    while (from && ((uint8_t)text[from - 1] & 0xc0) == 0x80)
-        from--;
-    const uint8_t *lead = (const uint8_t *)text + from - 1;
-    if (from && *lead >= 0xc0 && len - (from - 1) < (*lead < 0xe0 ? 2u : *lead < 0xf0 ? 3u : 4u))
-        text[from - 1] = 0;
-}
-
 bool fn_fail(struct fn_ctx *ctx, enum fn_error error, const char *fmt, ...)
 {
     va_list ap;
     ctx->error = error;
     va_start(ap, fmt);
-    int len = vsnprintf(ctx->error_text, sizeof ctx->error_text, fmt, ap);
+    text_vfill(ctx->error_text, sizeof ctx->error_text, fmt, ap);
     va_end(ap);
-    if (len >= (int)sizeof ctx->error_text)
-        end_at_character(ctx->error_text);
     return false;
 }

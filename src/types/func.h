@@ -7,6 +7,7 @@
 #define PENSTOCK_TYPES_FUNC_H
 
 #include "base/arena.h"
+#include "base/text.h"
 #include "types/val.h"
 
 enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */

@@ -3,6 +3,7 @@
 #include "types/func_kernel.h"
 #include "types/func_sections.h"
 #include "types/text_io.h"
+#include "types/utf8.h"
 #include <strings.h>
 
 static bool slice(union val *out, const struct str *s, uint32_t from, uint32_t to)
@@ -222,7 +223,8 @@ static bool decode_base64(struct fn_ctx *ctx, const struct str *s, union val *ou
             const char *d = c ? strchr(base64_digits, c) : NULL;
             if (!d)
                 return fn_fail(ctx, FN_BAD_ARGUMENT,
-                               "invalid symbol \"%c\" found while decoding base64 sequence", c);
+                               "invalid symbol \"%.*s\" found while decoding base64 sequence",
+                               (int)utf8_len(s->p + i, s->p + s->len), (const char *)s->p + i);
             digit = (uint32_t)(d - base64_digits);
         }
         group = group << 6 | digit;

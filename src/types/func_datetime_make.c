@@ -133,8 +133,7 @@ static bool zone_arg_read(struct fn_ctx *ctx, const struct str *s, struct zone_a
         z->zone = zone_find((const char *)s->p, n);
     if (z->zone || z->fixed)
         return true;
-    return fn_fail(ctx, FN_BAD_ARGUMENT, "time zone \"%.*s\" not recognized", (int)(n < 100 ? n : 100),
-                   (const char *)s->p);
+    return fn_fail(ctx, FN_BAD_ARGUMENT, "time zone \"%.*s\" not recognized", TEXT_QUOTED(*s, 100));
 }
 
 bool zone_arg_fixed(struct fn_ctx *ctx, const struct str *name, int *offset)
@@ -385,7 +384,7 @@ DT_KERNEL(fn_make_timestamptz)
 static bool signed_offset(struct fn_ctx *ctx, const struct str *s, int *offset, bool *is_offset)
 {
     char text[64];
-    int n = (int)(s->len < 60 ? s->len : 60);
+    int n = text_fit(s->p, s->len, 60);
     *is_offset = false;
     if (s->len == 0 || s->len >= sizeof text)
         return true;

@@ -68,12 +68,11 @@ static enum encoding encoding_of(const struct str *name)
 
 static bool check_encoding(struct fn_ctx *ctx, enum encoding e, const struct str *name, const char *role)
 {
-    int n = (int)(name->len < 60 ? name->len : 60);
     if (e == ENC_UNKNOWN)
-        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid %s encoding name \"%.*s\"", role, n,
-                       (const char *)name->p);
+        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid %s encoding name \"%.*s\"", role,
+                       TEXT_QUOTED(*name, 60));
     return e != ENC_OTHER ||
-           fn_fail(ctx, FN_UNSUPPORTED, "encoding %.*s is not supported yet", n, (const char *)name->p);
+           fn_fail(ctx, FN_UNSUPPORTED, "encoding %.*s is not supported yet", TEXT_QUOTED(*name, 60));
 }
 
 /* Bytes of the well-formed character at p; 0: none. */
@@ -157,8 +156,7 @@ KERNEL(length_in_encoding)
     struct str text;
     enum encoding e = encoding_of(&args[1].s);
     if (e == ENC_UNKNOWN)
-        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid encoding name \"%.*s\"",
-                       (int)(args[1].s.len < 60 ? args[1].s.len : 60), (const char *)args[1].s.p);
+        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid encoding name \"%.*s\"", TEXT_QUOTED(args[1].s, 60));
     if (!check_encoding(ctx, e, &args[1].s, ""))
         return false;
     if (e == ENC_ASCII)
@@ -266,7 +264,7 @@ struct ident_reader {
 static bool bad_ident(struct ident_reader *r)
 {
     return fn_fail(r->ctx, FN_BAD_ARGUMENT, "string is not a valid identifier: \"%.*s\"",
-                   (int)(r->all->len < 100 ? r->all->len : 100), (const char *)r->all->p);
+                   TEXT_QUOTED(*r->all, 100));
 }
 
 static void skip_blanks(struct ident_reader *r)
@@ -464,8 +462,7 @@ KERNEL(size_bytes)
     if (ok && r.p < r.end)
         unit = unit_of(r.p, (size_t)(r.end - r.p));
     if (!ok || unit < 0)
-        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid size: \"%.*s\"",
-                       (int)(args[0].s.len < 100 ? args[0].s.len : 100), (const char *)args[0].s.p);
+        return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid size: \"%.*s\"", TEXT_QUOTED(args[0].s, 100));
     struct num scale = num_from_i64(INT64_C(1) << 10 * unit);
     return num_mul(ctx, &n.n, &scale, &n.n) && num_to_i64(ctx, &n.n, &out->i);
 }

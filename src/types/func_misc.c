@@ -41,8 +41,8 @@ bool input_uuid(struct fn_ctx *ctx, struct type t, const char *text, size_t len,
 {
     (void)t;
     return uuid_parse(text, len, out->uuid) ||
-           fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type uuid: \"%.*s\"",
-                   (int)(len < 100 ? len : 100), text);
+           fn_fail(ctx, FN_BAD_TEXT, "invalid input syntax for type uuid: \"%.*s\"", text_fit(text, len, 100),
+                   text);
 }
 
 struct str output_uuid(struct fn_ctx *ctx, const union val *v)

@@ -152,6 +152,7 @@ struct jp_lexer {
     const uint8_t *p, *end, *start; /* start: of the current token */
     enum jp_token token;
     uint8_t c;
+    bool swallowed;  /* no token after all: the next one counts */
     struct str text; /* of strings, names and numbers */
 };
 bool jp_lexer_next(struct jp_lexer *l);                    /* false after fn_fail */

@@ -37,6 +37,9 @@ bool jp_syntax_error(struct jp_lexer *l, const char *why)
     if (l->start >= l->end)
         return fn_fail(l->ctx, FN_BAD_PATH, "%s at end of jsonpath input", why);
     const uint8_t *stop = l->p > l->start ? l->p : l->end;
+    while (stop < l->end &&
+           (*stop & 0xc0) == 0x80) /* junk is one byte to the grammar, a character to people */
+        stop++;
     return fn_fail(l->ctx, FN_BAD_PATH, "%s at or near \"%.*s\" of jsonpath input", why,
                    (int)(stop - l->start), (const char *)l->start);
 }
@@ -219,8 +222,9 @@ static bool read_name(struct jp_lexer *l)
             l->p++;
         json_put(&o, from, (size_t)(l->p - from));
     }
-    if (at_comment(l)) /* swallows the name before it, in PostgreSQL too */
-        return jp_lexer_next(l);
+    l->swallowed = at_comment(l); /* by the comment, in PostgreSQL too */
+    if (l->swallowed)
+        return true;
     take(l, TOK_IDENT, &o);
     for (size_t i = 0; i < ARRAY_COUNT(keywords); i++)
         if (is_keyword(&l->text, keywords[i].word, keywords[i].exact))
@@ -324,7 +328,7 @@ static bool read_dollar(struct jp_lexer *l)
     return take(l, TOK_VARIABLE, &o);
 }
 
-bool jp_lexer_next(struct jp_lexer *l)
+static bool read_token(struct jp_lexer *l)
 {
     bool is_int, dangling;
     while (l->p < l->end && (is_blank(*l->p) || at_comment(l))) {
@@ -349,4 +353,14 @@ bool jp_lexer_next(struct jp_lexer *l)
         return read_quoted(l, TOK_STRING);
     }
     return is_special(*l->p) ? read_operator(l) : read_name(l);
+}
+
+bool jp_lexer_next(struct jp_lexer *l)
+{
+    do {
+        l->swallowed = false;
+        if (!read_token(l))
+            return false;
+    } while (l->swallowed);
+    return true;
 }

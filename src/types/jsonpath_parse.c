@@ -3,6 +3,7 @@
 #include "types/jsonpath.h"
 #include "types/numeric.h"
 #include "types/regex.h"
+#include "types/utf8.h"
 #include <stdlib.h>
 
 struct parser {
@@ -408,7 +409,8 @@ static bool read_flags(struct parser *p, struct jp_item *it, const struct str *f
         const char *f = flags->p[i] ? strchr(known, flags->p[i]) : NULL;
         if (!f)
             return fn_fail(p->l.ctx, FN_BAD_PATH,
-                           "unrecognized flag character \"%c\" in LIKE_REGEX predicate", flags->p[i]);
+                           "unrecognized flag character \"%.*s\" in LIKE_REGEX predicate",
+                           (int)utf8_len(flags->p + i, flags->p + flags->len), (const char *)flags->p + i);
         has[f - known] = true;
     }
     uint32_t n = 0;

@@ -30,7 +30,7 @@ enum jp_result jp_error(struct jp_run *r, enum fn_error error, const char *fmt, 
     if (!r->throws)
         return JP_FAILED;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    text_vfill(text, sizeof text, fmt, ap);
     va_end(ap);
     return jp_hard_error(r, error, text);
 }
@@ -519,7 +519,7 @@ static enum jp_result run_key(struct jp_run *r, const struct jp_item *it, struct
     if (r->ignore_structure)
         return JP_NOT_FOUND;
     return jp_error(r, FN_JSON_MEMBER_NOT_FOUND, "JSON object does not contain key \"%.*s\"",
-                    (int)(it->text.len < 100 ? it->text.len : 100), (const char *)it->text.p);
+                    TEXT_QUOTED(it->text, 100));
 }
 
 static enum jp_result run_any_key(struct jp_run *r, const struct jp_item *it, struct json_node *n,
@@ -650,7 +650,7 @@ static enum jp_result run_variable(struct jp_run *r, const struct jp_item *it, s
         if (!n) {
             char text[128];
             snprintf(text, sizeof text, "could not find jsonpath variable \"%.*s\"",
-                     (int)(it->text.len < 60 ? it->text.len : 60), (const char *)it->text.p);
+                     TEXT_QUOTED(it->text, 60));
             return jp_hard_error(r, FN_UNDEFINED_OBJECT, text);
         }
         r->base = (struct jp_base){r->vars, 1};

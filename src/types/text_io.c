@@ -2,6 +2,7 @@
 #include "types/text_io.h"
 #include "types/func_kernel.h"
 #include "types/numeric.h"
+#include "types/utf8.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -149,8 +150,8 @@ static bool input_hex(struct fn_ctx *ctx, const uint8_t *p, size_t len, union va
             return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid hexadecimal data: odd number of digits");
         int low = high < 0 ? -1 : hex_value(p[i + 1]);
         if (low < 0)
-            return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid hexadecimal digit: \"%c\"",
-                           high < 0 ? p[i] : p[i + 1]);
+            return fn_fail(ctx, FN_BAD_ARGUMENT, "invalid hexadecimal digit: \"%.*s\"",
+                           (int)utf8_len(p + i + (high >= 0), p + len), (const char *)p + i + (high >= 0));
         bytes[n++] = (uint8_t)(high << 4 | low);
         i++;
     }

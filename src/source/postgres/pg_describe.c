@@ -1,6 +1,7 @@
 /* Which tables can be followed and how, with the remedy for those that cannot. */
 #include "source/postgres/pg_catalog.h"
 #include "base/log.h"
+#include "base/text.h"
 #include <stdarg.h>
 
 const struct pg_column *pg_column_find(const struct pg_relation *r, const char *name)
@@ -36,7 +37,7 @@ static struct err *at_table(enum err_code code, const struct pg_conf_table *t, c
     char text[512];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    text_vfill(text, sizeof text, fmt, args);
     va_end(args);
     return err_at(code, t->at ? t->at->file : NULL, t->at ? t->at->line : 0, t->at ? t->at->column : 0,
                   "table %s.%s: %s", t->schema, t->name, text);

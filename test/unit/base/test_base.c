@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <unistd.h>
 
@@ -161,6 +162,36 @@ static void hashes_are_fixed(void)
     CHECK(hash_shard((UINT64_C(1) << 63) - 1, 2) == 0);
 }
 
+/* "é" has two bytes, "€" three, "😀" four. */
+static void quoted_text_ends_with_a_whole_character(void)
+{
+    const char *text = "aé€😀";
+    const int fits[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+    for (size_t most = 0; most < ARRAY_COUNT(fits); most++)
+        CHECK(text_fit(text, 10, most) == fits[most]);
+    CHECK(text_fit("abc", 3, 100) == 3 && text_fit(NULL, 0, 0) == 0);
+    CHECK(text_fit("\x80\x80\x80\x80\x80", 5, 4) == 4); /* no UTF-8: just cut */
+    CHECK(text_fit("\xff\xff", 2, 1) == 0);
+    char out[6];
+    text_fill(out, sizeof out, "%s", text);
+    CHECK_STR(out, "aé");
+    text_fill(out, sizeof out, "%s", "aébc");
+    CHECK_STR(out, "aébc");
+    text_fill(out, sizeof out, "%s", "abcdé");
+    CHECK_STR(out, "abcd");
+}
+
+static void terminals_get_no_control_characters(void)
+{
+    char *out = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&out, &len);
+    text_print(f, "a\x1b[31mé\x7f\n\t\r\xc2\x9bK\xc2\xa0\x9b\xe2\x82€\xff\xc3");
+    fclose(f);
+    CHECK_STR(out, "a\\x1b[31mé\\x7f\\n\\t\\x0d\\xc2\\x9bK\xc2\xa0\\x9b\\xe2\\x82€\\xff\\xc3");
+    free(out);
+}
+
 int main(void)
 {
     RUN(arena_aligns_keeps_and_returns_memory);
@@ -169,5 +200,7 @@ int main(void)
     RUN(log_values_are_quoted_and_escaped);
     RUN(long_log_lines_are_cut_but_whole);
     RUN(hashes_are_fixed);
+    RUN(quoted_text_ends_with_a_whole_character);
+    RUN(terminals_get_no_control_characters);
     TEST_END();
 }

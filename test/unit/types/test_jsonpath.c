@@ -120,6 +120,27 @@ static void limits(void)
     CHECK_STR(find("$.**{500}", json), "54000");
 }
 
+/* A name that a comment follows is no token: however many there are, it is a loop. */
+static void swallowed_names(void)
+{
+    CHECK_STR(print("$.a/**/b"), "$.\"b\"");
+    CHECK_STR(print(repeated("", "a/**/", 1000000, "$")), "$");
+}
+
+/* What messages quote is whole characters. */
+static void messages(void)
+{
+    const char *name = repeated("strict $.a", "é", 60, ""), *variable = repeated("$a", "é", 60, "");
+    CHECK_STR(find(name, "{}"), "2203A");
+    CHECK_STR(ctx.error_text, repeated("JSON object does not contain key \"a", "é", 49, "\""));
+    CHECK_STR(find(variable, "{}"), "42704");
+    CHECK_STR(ctx.error_text, repeated("could not find jsonpath variable \"a", "é", 29, "\""));
+    CHECK_STR(print("1.é"), "42601");
+    CHECK_STR(ctx.error_text, "trailing junk after numeric literal at or near \"1.é\" of jsonpath input");
+    CHECK_STR(print("$ ? (@ like_regex \"a\" flag \"é\")"), "42601");
+    CHECK_STR(ctx.error_text, "unrecognized flag character \"é\" in LIKE_REGEX predicate");
+}
+
 /* 2001 elements: comparing each with each is well below the limit, doing that for each is not. */
 static void steps(void)
 {
@@ -135,6 +156,8 @@ int main(void)
     RUN(object_ids);
     RUN(printing);
     RUN(limits);
+    RUN(swallowed_names);
+    RUN(messages);
     RUN(steps);
     arena_fini(&arena);
     TEST_END();

@@ -2,6 +2,7 @@
 #include "test.h"
 #include "types/agg.h"
 #include "types/func.h"
+#include "types/numeric.h"
 #include "types/sql_doc.h"
 
 static struct arena arena;
@@ -156,6 +157,72 @@ static void vector_kernels_mark_failures(void)
     CHECK(seen == 1);
 }
 
+/* On the heap and no longer than it is, so that a byte too far is seen. */
+static bool call_texts(const char *name, uint32_t arg_count, const char *const *texts, struct fn_ctx *ctx,
+                       union val *out)
+{
+    const struct fn *rows[16];
+    uint32_t n = fn_find(name, false, rows, 16), k = 0;
+    union val args[2];
+    bool is_null = false, null[2] = {false};
+    while (k < n && (rows[k]->arg_count != arg_count || rows[k]->args[arg_count - 1] != T_TEXT))
+        k++;
+    CHECK(k < n);
+    for (uint32_t i = 0; i < arg_count; i++) {
+        size_t len = strlen(texts[i]);
+        uint8_t *p = malloc(len ? len : 1);
+        memcpy(p, texts[i], len);
+        args[i].s = (struct str){p, (uint32_t)len, 0};
+    }
+    ctx->error = FN_OK;
+    bool ok = rows[k]->eval(ctx, args, null, arg_count, out, &is_null);
+    for (uint32_t i = 0; i < arg_count; i++)
+        free((void *)args[i].s.p);
+    return ok;
+}
+
+static const char *repeated(const char *part, int count)
+{
+    char *text = arena_alloc(&arena, strlen(part) * (size_t)count + 1), *p = text;
+    for (int i = 0; i < count; i++)
+        p = stpcpy(p, part);
+    return text;
+}
+
+/* A numeric's precision has 16 bits: what runs over does so as in PostgreSQL. */
+static void templates_of_many_digits(void)
+{
+    struct fn_ctx ctx = {.arena = &arena};
+    union val v;
+    const char *nines = repeated("9", 40000), *scale = arena_printf(&arena, "9V%s", nines);
+    CHECK(call_texts("to_number", 2, (const char *[]){"12", nines}, &ctx, &v));
+    CHECK(num_format(&ctx, &v.n).len == 2);
+    CHECK(call_texts("to_number", 2, (const char *[]){"1", repeated("9", 65540)}, &ctx, &v));
+    CHECK(!call_texts("to_number", 2, (const char *[]){"12", repeated("9", 65537)}, &ctx, &v));
+    CHECK(ctx.error == FN_OUT_OF_RANGE);
+    CHECK(call_texts("to_number", 2, (const char *[]){"0.5", "9.9"}, &ctx, &v));
+    CHECK(call_texts("to_number", 2, (const char *[]){"5", scale}, &ctx, &v));
+}
+
+static void identifiers_of_any_bytes(void)
+{
+    struct fn_ctx ctx = {.arena = &arena};
+    union val v;
+    static const char *const good[] = {"a", "\"a\"", "\"\"\"\"", " _x . \"y z\" ", "\x80", "\xff.\xc3"};
+    static const char *const bad[] = {"",   " ",    "\"",      "\"\"", "\"\"\"", "a.",
+                                      ".a", "a.\"", "\"a\"\"", "1",    "\x01",   "a."};
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        CHECK(call_texts("parse_ident", 1, &good[i], &ctx, &v));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        CHECK(!call_texts("parse_ident", 1, &bad[i], &ctx, &v) && ctx.error == FN_BAD_ARGUMENT);
+    const char *many = arena_printf(&arena, "%sa", repeated("a.", 5000)),
+               *open = arena_printf(&arena, "\"%s", repeated("é", 90));
+    CHECK(call_texts("parse_ident", 1, &many, &ctx, &v));
+    CHECK(!call_texts("parse_ident", 1, &open, &ctx, &v));
+    CHECK_STR(ctx.error_text,
+              arena_printf(&arena, "string is not a valid identifier: \"\"%s\"", repeated("é", 49)));
+}
+
 static void sqlstates(void)
 {
     for (int e = FN_OK; e < FN_ERROR_COUNT; e++)
@@ -186,6 +253,8 @@ int main(void)
     RUN(casts_are_found);
     RUN(length_coercion);
     RUN(vector_kernels_mark_failures);
+    RUN(templates_of_many_digits);
+    RUN(identifiers_of_any_bytes);
     RUN(sqlstates);
     RUN(reference_is_written);
     arena_fini(&arena);
