@@ -304,7 +304,9 @@ static bool is_not_null(const struct expr *e, const struct schema *in)
             if (is_not_null(e->args[i], in))
                 return true;
         return false;
-    case EX_NULLIF: return false;
+    case EX_NULLIF:
+    case EX_ANY: /* an element may be NULL, whether or not the array is */
+    case EX_ALL: return false;
     default: /* the tests: IS NULL, IS TRUE, IS DISTINCT FROM, ... */ return true;
     }
 }

@@ -119,6 +119,7 @@ struct port port_map(struct planner *p, struct port in, uint32_t count, struct e
 {
     struct port out = {in.node, arena_memdup(p->arena, attrs, (count + 1) * sizeof(*attrs))};
     exprs = without_now(p, &in.node, count, exprs);
+    out.node = in.node; /* perhaps one on top of it */
     if (is_identity(in.node, count, exprs))
         return out;
     if (may_compose(p, in.node, count, exprs)) {

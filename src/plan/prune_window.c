@@ -76,7 +76,18 @@ static bool cut_by(const struct rel *r, const struct expr *condition, struct cut
 
 /* ---- calls that see no later row ---- */
 
-static bool looks_back(const struct rel_window_call *c, bool with_ties)
+/* `1 month -30 days` PRECEDING is allowed, since it is none together, and may lie behind the row. */
+static bool ends_before(struct planner *p, const struct rel *r, const struct window_frame *f)
+{
+    if (!f->end_range.text)
+        return true;
+    const struct interval *iv = &f->end_range.v.iv;
+    enum type_id column = p->s->attrs[r->u.window.order[0].attr].type.id;
+    return range_offset_type(column) != T_INTERVAL || (iv->months >= 0 && iv->days >= 0 && iv->usecs >= 0);
+}
+
+static bool looks_back(struct planner *p, const struct rel *r, const struct rel_window_call *c,
+                       bool with_ties)
 {
     const struct window_frame *f = &c->frame;
     switch (c->kind) {
@@ -88,7 +99,8 @@ static bool looks_back(const struct rel_window_call *c, bool with_ties)
     case WINDOW_FIRST_VALUE:
     case WINDOW_LAST_VALUE:
     case WINDOW_NTH_VALUE:
-        return (f->end == FRAME_CURRENT || f->end == FRAME_PRECEDING) && (f->mode == FRAME_ROWS || with_ties);
+        return (f->end == FRAME_CURRENT || (f->end == FRAME_PRECEDING && ends_before(p, r, f))) &&
+               (f->mode == FRAME_ROWS || with_ties);
     default: return false;
     }
 }
@@ -111,7 +123,7 @@ static bool all_look_back(struct planner *p, const struct rel *r, const struct e
     for (uint32_t i = 0; i < r->u.window.call_count; i++) {
         uint32_t attr = r->attrs[own + i];
         bool is_read = attrset_has(need, attr) || attrset_has(&asked, attr);
-        if (is_read && !looks_back(&r->u.window.calls[i], with_ties))
+        if (is_read && !looks_back(p, r, &r->u.window.calls[i], with_ties))
             return false;
     }
     return true;

@@ -22,6 +22,7 @@ VIEWS = {
     "window_of": "SELECT id FROM core.offers WHERE at BETWEEN now() - interval '2 seconds' AND now() + interval '2 seconds'",
     "per_group": "SELECT g, count(*) AS n, count(*) FILTER (WHERE at <= now()) AS past, sum(price) FILTER (WHERE until > now()) AS open FROM core.offers GROUP BY g",
     "state": "SELECT id, until < now() AS overdue, CASE WHEN at > now() THEN 'new' WHEN until > now() THEN 'open' ELSE 'closed' END AS s FROM core.offers",
+    "starred": "SELECT *, until < now() AS over FROM core.offers",
     "either": "SELECT id FROM core.offers WHERE price > 50 OR now() - at < interval '2 seconds'",
     "joined": "SELECT o.id, g.g FROM core.offers o JOIN core.groups g ON g.g = o.g AND g.opens <= now() WHERE o.at <= now()",
     "left_": "SELECT g.g, o.id FROM core.groups g LEFT JOIN core.offers o ON o.g = g.g AND o.at > now() AND g.opens < now()",

@@ -10,6 +10,9 @@
 -- api level
 -- api stacked
 -- api none
+-- api before
+-- api perhaps_behind
+-- table core.b: id integer not null, at timestamptz, y bigint; key id
 CREATE VIEW latest AS SELECT x, name FROM (SELECT x, name, row_number() OVER (PARTITION BY x ORDER BY y DESC, id) AS n FROM core.a) s WHERE n = 1;
 CREATE VIEW numbered AS SELECT id, n FROM (SELECT id, x, row_number() OVER (PARTITION BY x ORDER BY y DESC, id) AS n FROM core.a) s WHERE 4 > n AND x < 7;
 CREATE VIEW ranked AS WITH r AS (SELECT id, x, rank() OVER (PARTITION BY x ORDER BY y) AS n FROM core.a) SELECT id FROM r WHERE n < 3 AND id > 5;
@@ -21,3 +24,5 @@ CREATE VIEW of_whole AS SELECT * FROM (SELECT id, row_number() OVER w AS n, lead
 CREATE VIEW level AS SELECT * FROM (SELECT id, rank() OVER w AS n, sum(y) OVER w AS s FROM core.a WINDOW w AS (PARTITION BY x ORDER BY name)) s WHERE n <= 2;
 CREATE VIEW stacked AS SELECT * FROM (SELECT id, count(*) OVER (PARTITION BY x) AS c, row_number() OVER (PARTITION BY x ORDER BY id) AS n FROM core.a) s WHERE n <= 2;
 CREATE VIEW none AS SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM core.a) s WHERE n < 1;
+CREATE VIEW before AS SELECT * FROM (SELECT id, rank() OVER w AS n, sum(y) OVER (w RANGE BETWEEN '3 months' PRECEDING AND '1 month' PRECEDING) AS s FROM core.b WINDOW w AS (ORDER BY at)) s WHERE n <= 2;
+CREATE VIEW perhaps_behind AS SELECT * FROM (SELECT id, rank() OVER w AS n, sum(y) OVER (w RANGE BETWEEN '3 months' PRECEDING AND '1 month -30 days' PRECEDING) AS s FROM core.b WINDOW w AS (ORDER BY at)) s WHERE n <= 2;

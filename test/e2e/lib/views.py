@@ -439,6 +439,7 @@ WINDOWS = [
     ("win_top_one", "SELECT g, id, t FROM (SELECT g, id, t, row_number() OVER (PARTITION BY g ORDER BY n4 DESC NULLS LAST, id) AS n FROM core.a) s WHERE n = 1"),
     ("win_top_number", "WITH s AS (SELECT id, g, n4, row_number() OVER w AS n, lag(n4) OVER w AS l, sum(n4) OVER (w ROWS UNBOUNDED PRECEDING) AS r FROM core.a WINDOW w AS (PARTITION BY g ORDER BY n4, id)) SELECT * FROM s WHERE 4 > n AND id % 3 <> 1"),
     ("win_top_rank", "SELECT id, n, s FROM (SELECT id, g, rank() OVER w AS n, sum(n4) OVER w AS s FROM core.a WINDOW w AS (PARTITION BY b ORDER BY g DESC)) s WHERE n <= 3"),
+    ("win_top_behind", "SELECT id, n, s FROM (SELECT id, rank() OVER w AS n, count(*) OVER (w RANGE BETWEEN '10 years' PRECEDING AND '1 month -30 days' PRECEDING) AS s FROM core.a WINDOW w AS (ORDER BY mo)) s WHERE n <= 6"),
     ("win_top_dense", "SELECT id FROM (SELECT id, dense_rank() OVER (ORDER BY g) AS d FROM core.a) s WHERE d < 2"),
     ("win_top_middle", "SELECT id, n FROM (SELECT id, row_number() OVER (ORDER BY n8, id) AS n FROM core.a) s WHERE n BETWEEN 3 AND 6 OR n = 1"),
     ("win_top_third", "SELECT id, n FROM (SELECT id, row_number() OVER (ORDER BY n8, id) AS n, rank() OVER (ORDER BY n8, id) AS r FROM core.a) s WHERE n >= 2 AND r <= 4 AND n = 3"),
