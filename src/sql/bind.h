@@ -65,6 +65,8 @@ struct bound_calls {
     struct bound_call *items;
     uint32_t grouping_count;
     struct bound_grouping *groupings;
+    uint32_t direct_count; /* arguments before WITHIN GROUP: of grouped columns alone */
+    struct expr **direct;
     const struct bound_windows *windows; /* found beside them; NULL: none */
 };
 /* A subquery found in an expression. The expression refers to its result by an attribute; whoever takes the
@@ -290,11 +292,18 @@ struct rel *join_lateral(struct bind *b, enum rel_join_kind kind, struct rel *le
 
 /* bind_call.c */
 struct expr *bind_call(struct expr_env *env, const struct ast *a);
+/* The attribute that stands for the call; equal calls share one. */
+uint32_t put_aggregate(struct bind *b, struct bound_calls *calls, struct bound_call call);
 bool bind_arguments(struct expr_env *env, const struct ast *a, struct expr **out);
 /* The call has nothing that only an aggregate or a window function may have; reports. */
 bool check_plain_call(struct expr_env *env, const struct ast *a);
 /* Reports a function that is refused for what it is; false then. */
 bool check_not_refused(struct expr_env *env, const struct ast *a);
+
+/* bind_hypothetical.c: rank(...) WITHIN GROUP and its like; call: with its order and filter bound */
+bool is_hypothetical_name(const char *name);
+struct expr *bind_hypothetical(struct expr_env *env, const struct ast *a, struct expr **args,
+                               const struct bound_call *call);
 
 /* resolve.c: which function, operator or aggregate a call means, as PostgreSQL decides it. Arguments are
  * replaced by their coerced forms. */

@@ -10,7 +10,6 @@ static const char *const changing[] = {
     "pg_sleep",         "current_setting", "set_config",       "txid_current",     "pg_current_xact_id",
     "version",          "pg_backend_pid",  "current_database", "inet_client_addr",
 };
-static const char *const hypothetical_set[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
 static const char *const other_aggregates[] = {
     "xmlagg",
     "range_agg",
@@ -34,8 +33,6 @@ static const char *refusal(const struct ast *a)
 {
     if (IS_IN(a->name, changing) || (strcmp(a->name, "age") == 0 && a->arg_count == 1))
         return "its value changes without a change of any table";
-    if (a->within_group && IS_IN(a->name, hypothetical_set))
-        return "it is a hypothetical-set aggregate";
     if (IS_IN(a->name, other_aggregates))
         return "the documentation lists the aggregates that are";
     if (IS_IN(a->name, of_composites))
@@ -79,8 +76,7 @@ static bool calls_equal(const struct bound_call *x, const struct bound_call *y)
     return (!x->arg || expr_equal(x->arg, y->arg)) && (!x->filter || expr_equal(x->filter, y->filter));
 }
 
-/* The attribute that stands for the call; equal calls share one. */
-static uint32_t put_call(struct bind *b, struct bound_calls *calls, struct bound_call call)
+uint32_t put_aggregate(struct bind *b, struct bound_calls *calls, struct bound_call call)
 {
     for (uint32_t i = 0; i < calls->count; i++)
         if (calls_equal(&calls->items[i], &call))
@@ -223,16 +219,6 @@ static bool check_order(struct expr_env *env, const struct ast *a, const struct 
     return true;
 }
 
-/* PostgreSQL's array_agg of arrays adds a dimension. */
-static bool check_array_argument(struct expr_env *env, const struct ast *a, const struct bound_call *call)
-{
-    if (call->call.agg->kind != AGG_ARRAY_AGG || !type_is_array(call->arg->type.id))
-        return true;
-    bind_error(env->b, ERR_UNSUPPORTED, a->args[0]->pos, NULL,
-               "array_agg() of an array is not supported yet");
-    return false;
-}
-
 static bool check_within_group(struct expr_env *env, const struct ast *a)
 {
     bool is_set = is_ordered_set_name(a->name);
@@ -314,7 +300,8 @@ static bool resolve_plain(struct expr_env *env, const struct ast *a, struct expr
 
 static struct expr *aggregate(struct expr_env *env, const struct ast *a)
 {
-    if (!check_place(env, a) || !check_within_group(env, a))
+    bool is_hypothetical = is_hypothetical_name(a->name);
+    if (!check_place(env, a) || (!is_hypothetical && !check_within_group(env, a)))
         return NULL;
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
     struct bound_call call = {
@@ -326,15 +313,17 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
     env->in_aggregate = false;
     if (!ok || (a->filter && !call.filter) || !check_level(env, a, args, &call))
         return NULL;
+    if (is_hypothetical)
+        return bind_hypothetical(env, a, args, &call);
     if (!(a->within_group ? resolve_ordered_set : resolve_plain)(env, a, args, &call))
         return NULL;
     if (call.arg)
         call.call.arg_type = call.arg->type;
-    if (!check_distinct(env, a, &call) || !check_order(env, a, &call) || !check_array_argument(env, a, &call))
+    if (!check_distinct(env, a, &call) || !check_order(env, a, &call))
         return NULL;
     if (!agg_is_walked(call.call.agg))
         call.call.order_count = 0; /* the result does not depend on it */
-    uint32_t attr = put_call(env->b, env->calls, call);
+    uint32_t attr = put_aggregate(env->b, env->calls, call);
     return attr_expr(env->b->out, attr);
 }
 
@@ -379,6 +368,8 @@ struct expr *bind_call(struct expr_env *env, const struct ast *a)
         return expr_new(env->b->arena, EX_NOW, (struct type){T_TIMESTAMPTZ, -1}, 0);
     if (!check_not_refused(env, a))
         return NULL;
+    if (a->within_group && !a->over && is_hypothetical_name(a->name))
+        return aggregate(env, a);
     if (a->over || is_window_name(a->name))
         return bind_window_call(env, a);
     if (is_aggregate_name(a->name))

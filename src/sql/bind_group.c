@@ -469,6 +469,29 @@ static void check_groupings(struct grouping *g)
         check_grouping(g, &g->calls->groupings[i]);
 }
 
+static void note_column(void *context, uint32_t attr)
+{
+    (void)attr;
+    *(bool *)context = true;
+}
+
+/* They are computed for each row: a column must be one that the group has, and have its value in every set. */
+static void check_direct(struct grouping *g)
+{
+    for (uint32_t i = 0; i < g->calls->direct_count && g->ok; i++) {
+        const struct expr *e = g->calls->direct[i];
+        bool any = false;
+        expr_columns(e, note_column, &any);
+        if (any && g->sets.count > 1) {
+            bind_error(g->b, ERR_UNSUPPORTED, (struct sql_pos){e->line, e->position}, NULL,
+                       "columns before WITHIN GROUP in a query with grouping sets are not supported yet");
+            g->ok = false;
+        } else if (any) {
+            (void)expr_rewrite(g->b->arena, e, over_groups, g);
+        }
+    }
+}
+
 static bool tells_sets_apart(const struct rel *expand, uint32_t constant)
 {
     const int32_t *values = expand->u.expand.constants + constant;
@@ -698,6 +721,7 @@ bool bind_grouped(struct bind *b, const struct ast_query *q, const struct scope 
     struct map_builder m;
     start_map(&m, b, input, g.count + computed_max(calls));
     put_keys(&g, &m);
+    check_direct(&g);
     struct rel_call *rel_calls = ARENA_ARRAY(b->arena, struct rel_call, calls->count + 1);
     put_calls(&g, &m, rel_calls);
     struct expr **exprs = ARENA_ARRAY(b->arena, struct expr *, out->column_count + 1);

@@ -298,10 +298,6 @@ static bool resolve_window_aggregate(struct expr_env *env, const struct ast *a, 
     out->agg = resolve_aggregate(env->b, a->name, a->star, a->arg_count, out->args, a->pos);
     if (!out->agg)
         return false;
-    if (out->agg->kind == AGG_ARRAY_AGG && type_is_array(out->args[0]->type.id)) {
-        bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "array_agg() of an array is not supported yet");
-        return false;
-    }
     *type = agg_result_type(out->agg, a->arg_count ? out->args[0]->type.id : T_UNKNOWN);
     return true;
 }
@@ -338,6 +334,11 @@ struct expr *bind_window_call(struct expr_env *env, const struct ast *a)
     struct type type;
     if (!check_place(env, a))
         return NULL;
+    if (a->within_group && is_hypothetical_name(a->name)) {
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL,
+                   "OVER is not supported for hypothetical-set aggregate %s", a->name);
+        return NULL;
+    }
     if (!is_window_name(a->name) && !is_aggregate_name(a->name)) {
         bind_error(env->b, ERR_CONFIG, a->pos, NULL,
                    "OVER specified, but %s is not a window function nor an aggregate function", a->name);

@@ -86,8 +86,8 @@ static const struct agg aggs[] = {
      "An object of keys and values; a NULL key is an error", T_UNKNOWN},
     {"jsonb_object_agg", AGG_JSONB_OBJECT_AGG, 2, T_UNKNOWN, T_JSONB, true,
      "An object of keys and values, of equal keys the last; a NULL key is an error", T_UNKNOWN},
-    {"array_agg", AGG_ARRAY_AGG, 1, T_UNKNOWN, T_UNKNOWN, true, "An array of the values, NULL among them",
-     T_UNKNOWN},
+    {"array_agg", AGG_ARRAY_AGG, 1, T_UNKNOWN, T_UNKNOWN, true,
+     "An array of the values, NULL among them; of arrays of one shape, one of a dimension more", T_UNKNOWN},
     {"mode", AGG_MODE, 1, T_UNKNOWN, T_UNKNOWN, true, "The most frequent value, of several the first",
      T_UNKNOWN},
     {"percentile_cont", AGG_PERCENTILE_CONT, 1, T_FLOAT8, T_FLOAT8, true,
@@ -133,6 +133,13 @@ const struct agg *agg_count_star(void)
 {
     ASSERT(aggs[0].kind == AGG_COUNT_STAR);
     return &aggs[0];
+}
+
+const struct agg *agg_dense_rank(void)
+{
+    static const struct agg row = {"dense_rank", AGG_DENSE_RANK, 1,    T_UNKNOWN,
+                                   T_INT8,       false,          NULL, T_UNKNOWN};
+    return &row;
 }
 
 struct specials { /* values outside the sum: how many of each are present */

@@ -44,7 +44,8 @@ enum agg_kind {
     AGG_JSON_OBJECT_AGG,
     AGG_JSONB_OBJECT_AGG,
     AGG_ARRAY_AGG,
-    AGG_MODE, /* these WITHIN GROUP (ORDER BY ...) */
+    AGG_DENSE_RANK, /* number of different values of its order */
+    AGG_MODE,       /* these WITHIN GROUP (ORDER BY ...) */
     AGG_PERCENTILE_CONT,
     AGG_PERCENTILE_DISC
 };
@@ -74,7 +75,8 @@ static inline bool agg_sees_nulls(const struct agg *a)
 static inline struct type agg_result_type(const struct agg *a, enum type_id arg)
 {
     if (a->kind == AGG_ARRAY_AGG)
-        return (struct type){type_array(arg), -1};
+        return (struct type){type_is_array(arg) ? arg : type_array(arg),
+                             -1}; /* of arrays: one dimension more */
     return (struct type){a->result == T_UNKNOWN ? arg : (enum type_id)a->result, -1};
 }
 struct agg_order {   /* one key of ORDER BY inside an aggregate */
@@ -84,6 +86,8 @@ struct agg_order {   /* one key of ORDER BY inside an aggregate */
 uint32_t agg_count(void);
 const struct agg *agg_at(uint32_t i);
 const struct agg *agg_count_star(void); /* count(*) */
+/* The number of different keys that its ORDER BY has: the binder's own, not in the table. */
+const struct agg *agg_dense_rank(void);
 /* The value that is not NULL (of several, the one with the smallest stored form): the planner's own, not in the table. */
 const struct agg *agg_single_value(enum type_id type);
 

@@ -165,6 +165,49 @@ static bool add_text(struct agg_walk *w, const union val *v, const uint8_t *stat
 
 /* ---- arrays ---- */
 
+/* PostgreSQL's accumArrayResultArr: arrays of one shape, which become the slices of an array of one dimension more. */
+static bool add_slice(struct agg_walk *w, const struct array_shape *s)
+{
+    struct array_shape *out = &w->array.shape;
+    if (s->dim_count == 0)
+        return fn_fail(w->ctx, FN_BAD_INDEX, "cannot accumulate empty arrays");
+    if (s->dim_count == ARRAY_DIMS_MAX)
+        return fn_fail(w->ctx, FN_TOO_LARGE,
+                       "number of array dimensions (%u) exceeds the maximum allowed (%d)", s->dim_count + 1,
+                       ARRAY_DIMS_MAX);
+    if (out->dim_count == 0) {
+        out->dim_count = s->dim_count + 1;
+        out->lower[0] = 1;
+        memcpy(&out->lower[1], s->lower, s->dim_count * sizeof s->lower[0]);
+        memcpy(&out->length[1], s->length, s->dim_count * sizeof s->length[0]);
+    } else if (out->dim_count != s->dim_count + 1 ||
+               memcmp(&out->lower[1], s->lower, s->dim_count * sizeof s->lower[0]) ||
+               memcmp(&out->length[1], s->length, s->dim_count * sizeof s->length[0])) {
+        return fn_fail(w->ctx, FN_BAD_INDEX, "cannot accumulate arrays of different dimensionality");
+    }
+    out->length[0]++;
+    return true;
+}
+
+static bool add_array(struct agg_walk *w, const union val *v, const uint8_t *states)
+{
+    enum type_id element = type_element(w->types[0]);
+    struct array_reader r;
+    union val item;
+    bool is_null;
+    if (states[0] != VAL_OK)
+        return fn_fail(w->ctx, FN_NULL_NOT_ALLOWED, "cannot accumulate null arrays");
+    array_open(&r, element, v->s);
+    if (!add_slice(w, &r.shape))
+        return false;
+    if (w->array.count > ARRAY_ITEMS_MAX - r.count)
+        return fn_fail(w->ctx, FN_TOO_LARGE, "array size exceeds the maximum allowed (%d)", ARRAY_ITEMS_MAX);
+    while (array_next(&r, w->ctx->arena, &item, &is_null))
+        array_add(w->ctx->arena, &w->array, item, is_null);
+    w->array_bytes += v->s.len;
+    return true;
+}
+
 static bool add_to_array(struct agg_walk *w, const union val *v, const uint8_t *states)
 {
     bool is_null = states[0] != VAL_OK;
@@ -181,7 +224,7 @@ static bool add_once(struct agg_walk *w, const union val *v, const uint8_t *stat
     case AGG_STRING_AGG: return add_text(w, v, states);
     case AGG_JSON_AGG:
     case AGG_JSONB_AGG: return add_element(w, v, states);
-    case AGG_ARRAY_AGG: return add_to_array(w, v, states);
+    case AGG_ARRAY_AGG: return (type_is_array(w->types[0]) ? add_array : add_to_array)(w, v, states);
     default: return add_member(w, v, states);
     }
 }
@@ -242,6 +285,7 @@ bool agg_walk_add(struct agg_walk *w, const union val *v, const uint8_t *states,
     ASSERT(count > 0);
     switch (w->agg->kind) {
     case AGG_MODE: add_to_mode(w, v, count, same); return true;
+    case AGG_DENSE_RANK: w->seen += !same; return true;
     case AGG_PERCENTILE_CONT:
     case AGG_PERCENTILE_DISC: add_to_percentile(w, v, count); return true;
     default: return add_to_text(w, v, states, count);
@@ -284,6 +328,10 @@ static bool interpolate(struct agg_walk *w, union val *out)
 
 bool agg_walk_end(struct agg_walk *w, union val *out, bool *out_null)
 {
+    if (w->agg->kind == AGG_DENSE_RANK) {
+        out->i = w->seen;
+        return true;
+    }
     *out_null = w->agg->kind == AGG_MODE ? w->best == 0 : w->seen == 0;
     if (*out_null)
         return true;
@@ -292,6 +340,10 @@ bool agg_walk_end(struct agg_walk *w, union val *out, bool *out_null)
     case AGG_PERCENTILE_DISC: *out = w->value[1]; return true;
     case AGG_PERCENTILE_CONT: return interpolate(w, out);
     case AGG_ARRAY_AGG:
+        if (type_is_array(w->types[0])) {
+            out->s = array_encode(w->ctx->arena, type_element(w->types[0]), &w->array);
+            return true;
+        }
         array_set_flat(&w->array);
         out->s = array_encode(w->ctx->arena, w->types[0], &w->array);
         return true;

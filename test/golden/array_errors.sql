@@ -13,4 +13,4 @@ CREATE VIEW v11 AS SELECT nums::mood[], nums::unknown[] FROM core.a;
 CREATE VIEW v12 AS SELECT id FROM core.a WHERE unnest(nums) > 1;
 CREATE VIEW v13 AS SELECT tags || 'a' FROM core.a;
 CREATE VIEW v14 AS SELECT min(js), max(NULL) FROM core.a;
-CREATE VIEW v15 AS SELECT min(js), ARRAY(SELECT x.nums FROM core.a x) FROM core.a;
+CREATE VIEW v15 AS SELECT min(js) FROM core.a;

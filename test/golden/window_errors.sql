@@ -12,7 +12,7 @@ CREATE VIEW v10 AS SELECT sum(y) OVER (GROUPS 1 PRECEDING) FROM core.a;
 CREATE VIEW v11 AS SELECT sum(y) OVER (ORDER BY x RANGE -1 PRECEDING) FROM core.a;
 CREATE VIEW v12 AS SELECT sum(y) OVER (ORDER BY x ROWS -1 PRECEDING) FROM core.a;
 CREATE VIEW v13 AS SELECT sum(DISTINCT y) OVER () FROM core.a;
-CREATE VIEW v14 AS SELECT mode() OVER (), percentile_cont(0.5) WITHIN GROUP (ORDER BY y) OVER (), array_agg(ARRAY[x]) OVER (), string_agg(DISTINCT name, ',') OVER () FROM core.a;
+CREATE VIEW v14 AS SELECT mode() OVER (), percentile_cont(0.5) WITHIN GROUP (ORDER BY y) OVER (), string_agg(DISTINCT name, ',') OVER () FROM core.a;
 CREATE VIEW v15 AS SELECT rank() OVER (ORDER BY ARRAY[j]), rank() OVER (ORDER BY j), count(*) OVER (PARTITION BY j) FROM core.a;
 CREATE VIEW v16 AS SELECT lag(x, 1, 'x') OVER (), ntile() OVER (), rank() FILTER (WHERE true) OVER () FROM core.a;
 CREATE VIEW v17 AS SELECT x, sum(y) OVER () FROM core.a GROUP BY x;

@@ -417,6 +417,43 @@ static void texts_in_order(void)
     CHECK_STR(walk_end(&t), "key value must be scalar, not array, composite, or json");
 }
 
+static void arrays_of_arrays(void)
+{
+    struct walk_test t;
+    static const struct {
+        const char *first, *second, *want;
+    } cases[] = {{"{1,2}", "{3,NULL}", "{{1,2},{3,NULL}}"},
+                 {"[0:1]={1,2}", "[0:1]={3,4}", "[1:2][0:1]={{1,2},{3,4}}"},
+                 {"{{1},{2}}", "{{3},{4}}", "{{{1},{2}},{{3},{4}}}"},
+                 {"{}", "{1}", "cannot accumulate empty arrays"},
+                 {"{1}", NULL, "cannot accumulate null arrays"},
+                 {"{1}", "{1,2}", "cannot accumulate arrays of different dimensionality"},
+                 {"{1}", "[0:0]={1}", "cannot accumulate arrays of different dimensionality"},
+                 {"{1}", "{{1}}", "cannot accumulate arrays of different dimensionality"},
+                 {"{{{{{{1}}}}}}", "{1}", "number of array dimensions (7) exceeds the maximum allowed (6)"}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        walk_begin(&t, "array_agg", T_UNKNOWN, type_array(T_INT4), T_UNKNOWN, 0, 2);
+        walk_add(&t, cases[i].first, NULL, 1, false);
+        walk_add(&t, cases[i].second, NULL, 1, false);
+        CHECK_STR(walk_end(&t), cases[i].want);
+    }
+    walk_begin(&t, "array_agg", T_UNKNOWN, type_array(T_INT4), T_UNKNOWN, 0, 0);
+    CHECK_STR(walk_end(&t), "NULL");
+}
+
+static void different_keys_are_counted(void)
+{
+    struct walk_test t = {.types = {T_INT4}, .ok = true};
+    agg_walk_begin(&t.w, agg_dense_rank(), t.types, 0, 0, &ctx);
+    CHECK_STR(walk_end(&t), "0");
+    agg_walk_begin(&t.w, agg_dense_rank(), t.types, 0, 6, &ctx);
+    walk_add(&t, "1", NULL, 3, false);
+    walk_add(&t, "1", NULL, 1, true);
+    walk_add(&t, "2", NULL, 1, false);
+    walk_add(&t, NULL, NULL, 1, false);
+    CHECK_STR(walk_end(&t), "3");
+}
+
 static void long_results_are_refused(void)
 {
     struct walk_test t;
@@ -473,6 +510,8 @@ int main(void)
     RUN(any_history_gives_the_same);
     RUN(deviations);
     RUN(texts_in_order);
+    RUN(arrays_of_arrays);
+    RUN(different_keys_are_counted);
     RUN(long_results_are_refused);
     RUN(percentiles_and_modes);
     arena_fini(&arena);
