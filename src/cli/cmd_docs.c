@@ -63,7 +63,9 @@ static const struct limit configuration_limits[] = {
           "nesting of a regular expression, and groups of a branch; more is too complex"),
     LIMIT(REGEX_STATES_MAX, COUNT, "states of a compiled regular expression; more is too complex"),
     LIMIT(REGEX_STEPS_MAX, COUNT,
-          "states that one search of a regular expression visits; more is an error of the row"),
+          "states that one search of a regular expression visits, or all searches of one evaluation of a "
+          "jsonpath; "
+          "more is an error of the row"),
     LIMIT(SET_ROWS_MAX, COUNT,
           "rows that a set-returning function yields for one row; more is an error of the row"),
     LIMIT(JSONPATH_ITEMS_MAX, COUNT, "accessors, operators and constants of a jsonpath; more are an error"),

@@ -213,8 +213,10 @@ static enum jp_truth matches(struct jp_run *r, const struct jp_item *it, const s
     if (n->kind != JSON_STRING)
         return JP_UNKNOWN;
     const struct regex *re = regex_get(r->ctx, &it->text, it->regex_flags);
-    if (re)
+    if (re) {
         regex_text_init(&text, r->ctx->arena, &n->text);
+        text.steps = &r->regex_steps;
+    }
     enum regex_result result = re ? regex_search(r->ctx, re, &text, 0, 0, NULL) : REGEX_FAILED;
     r->failed |= result == REGEX_FAILED;
     return truth(result == REGEX_FOUND);

@@ -22,6 +22,7 @@ struct jp_run {
     bool failed; /* ctx has failed: nothing goes on */
     uint32_t depth;
     uint64_t steps;
+    uint64_t regex_steps; /* of all like_regex */
 };
 enum jp_result jp_hard_error(struct jp_run *r, enum fn_error error, const char *text);
 enum jp_result jp_error(struct jp_run *r, enum fn_error error, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -29,7 +29,7 @@ void regex_text_init(struct regex_text *text, struct arena *arena, const struct 
     }
     if (offsets)
         offsets[i] = s->len;
-    *text = (struct regex_text){chars, i, offsets};
+    *text = (struct regex_text){chars, i, offsets, NULL};
 }
 
 static bool fill(struct fn_ctx *ctx, struct regex *re, const struct str *pattern, unsigned flags)

@@ -4,7 +4,7 @@
  * regex_parse.c reads a pattern, regex_tree.c decides which parts prefer the longest and which the shortest match
  * and makes a program for each part, regex_run.c runs them. A program is simulated over all its states at once: work is
  * at most text times states. Only looking for groups and back references may try again and again; every step is
- * counted, and a search that needs more than REGEX_STEPS_MAX fails.
+ * counted, and a search (all those of one evaluation of a jsonpath) that needs more than REGEX_STEPS_MAX fails.
  * Not supported: basic and plain extended expressions (options b and e), collating elements by name. */
 #ifndef PENSTOCK_TYPES_REGEX_H
 #define PENSTOCK_TYPES_REGEX_H
@@ -18,10 +18,11 @@ enum regex_flags {
     REGEX_LINE_STOP = 8,   /* . and [^...] do not match a newline */
     REGEX_LINE_ANCHOR = 16 /* ^ and $ match beside newlines too */
 };
-#define REGEX_LINES      (REGEX_LINE_STOP | REGEX_LINE_ANCHOR)
-#define REGEX_STEPS_MAX  50000000 /* states visited in one search; about a second */
-#define REGEX_STATES_MAX 50000    /* of all programs of a pattern */
-#define REGEX_DEPTH_MAX  250      /* nesting of parentheses, and of parts to be told apart */
+#define REGEX_LINES (REGEX_LINE_STOP | REGEX_LINE_ANCHOR)
+#define REGEX_STEPS_MAX \
+    50000000 /* states visited in one search, or in those that share a budget; about a second */
+#define REGEX_STATES_MAX 50000 /* of all programs of a pattern */
+#define REGEX_DEPTH_MAX  250   /* nesting of parentheses, and of parts to be told apart */
 
 struct regex; /* compiled; immutable */
 
@@ -36,6 +37,7 @@ struct regex_text {
     const uint32_t *chars;
     uint32_t count;
     const uint32_t *offsets; /* of each character in bytes, count + 1; NULL: all are one byte long */
+    uint64_t *steps; /* borrowed: steps of all searches that share a budget; NULL: each search has its own */
 };
 void regex_text_init(struct regex_text *text, struct arena *arena, const struct str *s);
 static inline uint32_t regex_offset(const struct regex_text *text, uint32_t index)

@@ -24,7 +24,7 @@ struct matcher {
     const struct regex_text *text;
     struct workspace **workspaces; /* by program */
     struct regex_span *groups;
-    uint32_t steps;
+    uint64_t steps;
     bool failed;
 };
 
@@ -48,6 +48,7 @@ static struct workspace *workspace(struct matcher *m, const struct rx_program *p
     if (*w)
         return *w;
     *w = ARENA_NEW(m->ctx->arena, struct workspace);
+    m->steps += p->count;
     for (int i = 0; i < 2; i++) {
         struct list *l = &(*w)->lists[i];
         l->items = arena_zalloc(m->ctx->arena, p->count * sizeof *l->items);
@@ -487,11 +488,13 @@ static bool search(struct matcher *m, uint32_t start, uint32_t span_count)
 enum regex_result regex_search(struct fn_ctx *ctx, const struct regex *re, const struct regex_text *text,
                                uint32_t start, uint32_t span_count, struct regex_span *spans)
 {
-    struct matcher m = {.ctx = ctx, .re = re, .text = text};
+    struct matcher m = {.ctx = ctx, .re = re, .text = text, .steps = text->steps ? *text->steps : 0};
     ASSERT(start <= text->count);
     m.workspaces = ARENA_ARRAY(ctx->arena, struct workspace *, re->program_count);
     m.groups = ARENA_ARRAY(ctx->arena, struct regex_span, re->group_count + 1);
     bool found = search(&m, start, span_count);
+    if (text->steps)
+        *text->steps = m.steps;
     if (m.failed)
         return REGEX_FAILED;
     for (uint32_t i = 0; found && i < span_count; i++)

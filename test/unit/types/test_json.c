@@ -101,6 +101,34 @@ static void operators(void)
     CHECK_STR(apply("?", "{\"a\": 1}", T_TEXT, "a"), "t");
 }
 
+/* So many that looking at each key for each member would not come to an end. */
+static void many_keys_are_taken_away(void)
+{
+    enum { COUNT = 200000 };
+    const struct fn *rows[64], *minus = NULL;
+    uint32_t n = fn_find("-", true, rows, ARRAY_COUNT(rows));
+    for (uint32_t i = 0; i < n; i++)
+        if (rows[i]->args[0] == T_JSONB && rows[i]->args[1] == type_array(T_TEXT))
+            minus = rows[i];
+    CHECK(minus != NULL);
+    struct buf json = {0}, keys = {0};
+    for (int i = 0; i < COUNT; i++) {
+        buf_printf(&json, "%s\"k%d\": %d", i ? ", " : "{", i, i);
+        buf_printf(&keys, "%sk%d", i ? "," : "{NULL,", COUNT - 1 - i + (i == COUNT / 2) * COUNT);
+    }
+    buf_put_str(&json, "}");
+    buf_put_str(&keys, "}");
+    union val args[2], out;
+    const bool null[2] = {false, false};
+    bool is_null = false;
+    CHECK(type_input(&ctx, (struct type){T_JSONB, -1}, (char *)json.p, json.len, &args[0]));
+    CHECK(type_input(&ctx, (struct type){type_array(T_TEXT), -1}, (char *)keys.p, keys.len, &args[1]));
+    CHECK(minus && minus->eval(&ctx, args, null, 2, &out, &is_null));
+    CHECK_STR(c_string(out.s), "{\"k99999\": 99999}");
+    buf_fini(&json);
+    buf_fini(&keys);
+}
+
 int main(void)
 {
     arena_init(&arena);
@@ -108,6 +136,7 @@ int main(void)
     RUN(normal_form);
     RUN(depth_limit);
     RUN(operators);
+    RUN(many_keys_are_taken_away);
     arena_fini(&arena);
     TEST_END();
 }

@@ -149,6 +149,15 @@ static void steps(void)
     CHECK_STR(find("$[*] ? ($[*] > $[*])", json), "54000");
 }
 
+/* One of these searches is far below the limit, all of them are not. */
+static void steps_of_regular_expressions(void)
+{
+    const char *path = "$[*] ? (@ like_regex \"(x?){250}y\")", *text = repeated("\"", "x", 600, "\"");
+    CHECK_STR(find(path, repeated("[", text, 1, "]")), "");
+    CHECK_STR(find(path, repeated(repeated("[", text, 1, ""), repeated(",", text, 1, ""), 300, "]")),
+              "54000");
+}
+
 int main(void)
 {
     arena_init(&arena);
@@ -159,6 +168,7 @@ int main(void)
     RUN(swallowed_names);
     RUN(messages);
     RUN(steps);
+    RUN(steps_of_regular_expressions);
     arena_fini(&arena);
     TEST_END();
 }
