@@ -6,6 +6,7 @@
 #include "store/gate.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "store/store_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,10 +94,7 @@ static struct err *gate_make(const char *path, const char *boot, struct gate **o
     struct err *e = NULL;
     int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct gate *g = NULL;
-    /* Allocated, not sparse: a full disk must not become a SIGBUS in a counter. */
-    int rc = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)sizeof *g);
-    if (rc == EOPNOTSUPP || rc == EINVAL)
-        rc = ftruncate(fd, (off_t)sizeof *g) ? errno : 0;
+    int rc = fd < 0 ? errno : store_allocate(fd, 0, (off_t)sizeof *g);
     if (rc == 0 && (g = gate_map(fd)) == NULL)
         rc = errno;
     if (rc == 0) {

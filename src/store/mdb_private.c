@@ -4,13 +4,14 @@
  *  - locks on files belong to the open file (OFD locks), not to the process, so that one process can hold a
  *    store and readers of it; and for the same end the "process id" in the reader table is one per opener;
  *  - the data file is not stretched to the map's size: the store sizes it ahead of use (store_space.c), so that
- *    a full disk is an error at a safe place and not a SIGBUS;
+ *    a full disk is an error at a safe place and not a SIGBUS; for the same end the lock file is not sparse;
  *  - on x86 LMDB leaves out the barrier between a meta page's content and its id. A kill between two stores that
  *    the compiler had swapped would leave a torn meta page that looks whole, so the barrier is put back in. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "store/mdb_private.h"
+#include "store/store_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,14 @@
 
 static _Thread_local int lmdb_identity; /* what LMDB takes for its process id in the call under way */
 
+/* The lock file is mapped and written as well. */
+static int lock_file_extend(int fd, off_t length)
+{
+    int rc = store_allocate(fd, 0, length);
+    errno = rc ? rc : errno;
+    return rc ? -1 : 0;
+}
+
 #undef F_SETLK
 #undef F_SETLKW
 #undef F_GETLK
@@ -42,7 +51,7 @@ static _Thread_local int lmdb_identity; /* what LMDB takes for its process id in
 #define F_SETLKW              F_OFD_SETLKW
 #define F_GETLK               F_OFD_GETLK
 #define getpid()              lmdb_identity
-#define ftruncate(fd, length) ((fd) == env->me_fd ? 0 : (ftruncate)((fd), (length)))
+#define ftruncate(fd, length) ((fd) == env->me_fd ? 0 : lock_file_extend((fd), (length)))
 #ifdef __x86_64__
 #define MDBP_X86_64
 #undef __x86_64__

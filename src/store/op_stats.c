@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #endif
 #include "store/op_stats.h"
+#include "store/store_impl.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,10 +30,15 @@ struct err *op_stats_create(const char *dir, uint32_t shard_count, uint32_t node
     struct err *e = NULL;
     unlink(made);
     int fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+    int rc = fd < 0 ? errno : store_allocate(fd, 0, (off_t)size);
+    if (rc == 0) {
         s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (s == MAP_FAILED) {
-        e = err_errno(ERR_IO, "cannot make %s", made);
+        rc = s == MAP_FAILED ? errno : 0;
+    }
+    if (rc) {
+        errno = rc;
+        e = err_errno(ERR_IO, "cannot make %s of %zu bytes", made, size);
+        unlink(made);
     } else {
         memcpy(s->magic, magic, sizeof magic);
         s->layout = OP_STATS_LAYOUT;

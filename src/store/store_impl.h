@@ -102,6 +102,9 @@ NODISCARD struct err *store_lock_take(const char *dir, int *fd);
 bool store_epoch_of(MDB_txn *txn, uint64_t *epoch);
 
 /* store_space.c */
+/* Gives a file room from one offset to another on the disk: what is mapped must not be sparse, for a write into a hole is a
+ * SIGBUS when the disk is full. 0, or errno. */
+NODISCARD int store_allocate(int fd, off_t from, off_t to);
 NODISCARD struct err *store_space_begin(struct store_shard *sh); /* between transactions: map and file */
 NODISCARD struct err *store_space_extend(struct store_shard *sh, uint64_t pages);
 NODISCARD struct err *store_space_commit(struct store_shard *sh); /* room for what the commit itself writes */

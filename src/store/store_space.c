@@ -43,7 +43,7 @@ static int fill_with_zeros(int fd, off_t from, off_t to)
     return 0;
 }
 
-static int allocate(int fd, off_t from, off_t to)
+int store_allocate(int fd, off_t from, off_t to)
 {
     int rc;
     do
@@ -65,7 +65,7 @@ static bool file_grow(struct store_shard *sh, size_t wanted)
     struct stat st;
     if (fstat(fd, &st))
         PANIC("shard %u: cannot look at its file: %s", sh->index, strerror(errno));
-    if ((size_t)st.st_size < wanted && (rc = allocate(fd, st.st_size, (off_t)wanted)) == 0)
+    if ((size_t)st.st_size < wanted && (rc = store_allocate(fd, st.st_size, (off_t)wanted)) == 0)
         st.st_size = (off_t)wanted;
     limit_to(sh, st.st_size);
     sh->no_space = rc;
