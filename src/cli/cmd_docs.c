@@ -104,6 +104,9 @@ static const struct limit pipeline_limits[] = {
     LIMIT(REPLAY_ROWS, COUNT, "rows of a mirror replayed per step while state is rebuilt"),
     LIMIT(CLOCK_STEP_MS, MILLISECONDS,
           "least time between epochs that only now() asks for; rows due within it change together"),
+    LIMIT(CLOCK_BACK_MS, MILLISECONDS,
+          "the host's clock set back by more: the pipeline starts anew and fills the views that compare with "
+          "now()"),
     LIMIT(AGG_RESULT_BYTES_MAX, BYTES,
           "result of string_agg, json_agg and their like; a longer one is an error of the group's row"),
     LIMIT(ERROR_ROWS_DEFAULT, COUNT,

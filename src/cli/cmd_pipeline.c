@@ -53,6 +53,7 @@ struct run {
     uint32_t stored_shards; /* of the store that was found; 0: none */
     uint32_t shard_count;
     bool *view_fill;
+    bool clock_anew;  /* the stored clock is of no use: it is far ahead of the host's */
     bool *start_over; /* by source: its mirrors are not of this plan */
     struct op_stats *op_stats;
     struct pipeline *pipeline;
@@ -516,6 +517,28 @@ static struct err *compare_store(struct run *r)
     return e;
 }
 
+/* Rows that were kept by a time that has not come yet are not this time's. */
+static struct err *compare_clock(struct run *r)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    TRY(pipeline_clock_lost(r->store, (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000, &r->clock_anew));
+    if (!r->clock_anew)
+        return NULL;
+    bool *uses = xcalloc(r->app->catalog->view_count, sizeof *uses);
+    uint32_t count = 0;
+    plan_clock_views(r->app->plan, uses);
+    for (uint32_t v = 0; v < r->app->catalog->view_count; v++) {
+        r->view_fill[v] |= uses[v];
+        count += uses[v];
+    }
+    free(uses);
+    if (count)
+        log_warn("clock", "the host's clock was set back: views that compare with now() are filled anew",
+                 "views=%u", count);
+    return NULL;
+}
+
 static void replace_slots(struct run *r)
 {
     for (uint32_t slot = 0; slot < GATE_VIEWS_MAX; slot++)
@@ -577,6 +600,7 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     app_catalog(r->app, r->shard_count);
     r->view_fill = xcalloc(r->app->catalog->view_count, sizeof *r->view_fill);
     TRY(compare_store(r));
+    TRY(compare_clock(r));
     return publish_catalog(r);
 }
 
@@ -590,6 +614,7 @@ static struct err *run(struct run *r)
                                  .store = r->store,
                                  .gate = r->gate,
                                  .view_fill = r->view_fill,
+                                 .clock_anew = r->clock_anew,
                                  .shard_count = r->shard_count,
                                  .cpus = r->placement.shared ? NULL : r->placement.shards,
                                  .sources = r->app->sources,

@@ -86,13 +86,37 @@ static struct err *load_position(struct pipeline *p, store_db meta, uint32_t sou
     return NULL;
 }
 
-static void load_clock(struct pipeline *p, store_db meta)
+static bool read_clock(struct store_shard *sh, store_db meta, int64_t *clock_us)
 {
     struct slice found;
-    p->clock_known = store_get(store_shard(p->o.store, 0), meta, text_slice("clock:epoch"), &found) &&
-                     found.len == sizeof p->clock_us;
-    if (p->clock_known)
-        memcpy(&p->clock_us, found.p, sizeof p->clock_us);
+    if (!store_get(sh, meta, text_slice("clock:epoch"), &found) || found.len != sizeof *clock_us)
+        return false;
+    memcpy(clock_us, found.p, sizeof *clock_us);
+    return true;
+}
+
+bool pipeline_clock_is_back(int64_t stored_us, int64_t now_us)
+{
+    return stored_us - now_us > CLOCK_BACK_MS * INT64_C(1000);
+}
+
+struct err *pipeline_clock_lost(struct store *store, int64_t now_us, bool *lost)
+{
+    struct store_shard *sh = store_shard(store, 0);
+    store_db meta;
+    int64_t stored;
+    *lost = false;
+    TRY(store_begin(sh));
+    struct err *e = store_db_open(sh, "meta", &meta);
+    if (!e)
+        *lost = read_clock(sh, meta, &stored) && pipeline_clock_is_back(stored, now_us);
+    store_abort(sh);
+    return e;
+}
+
+static void load_clock(struct pipeline *p, store_db meta)
+{
+    p->clock_known = !p->o.clock_anew && read_clock(store_shard(p->o.store, 0), meta, &p->clock_us);
 }
 
 struct err *coordinator_load_positions(struct pipeline *p)
@@ -250,7 +274,7 @@ static void heartbeat(struct pipeline *p, int64_t now)
     if (now - p->heartbeat_us < HEARTBEAT_US)
         return;
     p->heartbeat_us = now;
-    atomic_store(&p->o.gate->heartbeat_us, now);
+    atomic_store(&p->o.gate->heartbeat_us, now_us());
 }
 
 /* ---- epochs ---- */
@@ -303,7 +327,7 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
         atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
     atomic_store(&p->epoch_done, epoch);
     p->due_us = clock_due(p);
-    int64_t now = now_us();
+    int64_t now = steady_us();
     if (now - p->stats_us >= GATE_STATS_US || was_rebuilding)
         publish_stats(p, now);
     if (was_rebuilding) {
@@ -338,7 +362,21 @@ static bool claim(struct pipeline *p)
     return any;
 }
 
-/* The clock of the host may be set back; now() then waits for it. */
+/* Until the host's clock has caught up now() would stand still, which is only bearable for a moment. What stored views
+ * were made by cannot be taken back to an earlier time in place: the next start fills them anew. */
+static bool clock_went_back(struct pipeline *p)
+{
+    int64_t now = p->has_clock ? clock_now(p) : 0;
+    if (!p->has_clock || !pipeline_clock_is_back(p->clock_us, now))
+        return false;
+    pipeline_fail(p, err_new(ERR_RESTART,
+                             "the host's clock was set back by %lld s: starting anew to fill the views that "
+                             "compare with now()",
+                             (long long)(p->clock_us - now) / 1000000));
+    return true;
+}
+
+/* The clock of the host may be set back a little; now() then waits for it. */
 static void set_clock(struct pipeline *p)
 {
     int64_t now = clock_now(p);
@@ -349,8 +387,9 @@ static void set_clock(struct pipeline *p)
 
 static void open_epoch(struct pipeline *p)
 {
-    p->epoch_started_us = now_us();
+    p->epoch_started_us = steady_us();
     set_clock(p);
+    p->due_us = INT64_MAX; /* found anew when the epoch ends; until then nobody is woken for it */
     atomic_store_explicit(&p->epoch_open, atomic_load(&p->epoch_open) + 1, memory_order_release);
     for (uint32_t i = 1; i < p->o.shard_count; i++)
         wake_up(&p->shards[i].wake);
@@ -381,7 +420,7 @@ bool coordinator_step(struct pipeline *p)
 {
     uint64_t open = atomic_load_explicit(&p->epoch_open, memory_order_relaxed);
     uint64_t done = atomic_load_explicit(&p->epoch_done, memory_order_relaxed);
-    int64_t now = now_us();
+    int64_t now = steady_us();
     heartbeat(p, now);
     if (open != done) {
         if (!all_committed(p, open))
@@ -391,6 +430,8 @@ bool coordinator_step(struct pipeline *p)
     }
     if (checkpoint_due(p, done, now))
         begin_checkpoint(p, done, now);
+    if (p->rebuilt && clock_went_back(p))
+        return false;
     if (!p->rebuilt)
         p->rebuilding = true;
     else if (!claim(p) && !coordinator_clock_due(p)) {

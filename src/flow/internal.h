@@ -49,7 +49,7 @@ struct sink_lane {
     bool has_commit;     /* a transaction has ended in this chunk */
     bool eager;          /* rows of the current, unfinished transaction were already handed over */
     uint64_t chunk_rows, committed_rows, queued_batches, moves;
-    int64_t chunk_us; /* when the first commit of the chunk was made */
+    int64_t chunk_us; /* steady: when the first commit of the chunk was made */
     struct chunk_position position;
     _Alignas(CACHE_LINE_BYTES) atomic_ullong begun; /* chunks whose first message may be in the rings */
     atomic_ullong ended;                            /* chunks handed over whole */
@@ -107,7 +107,8 @@ struct shard {
     uint32_t moved_count, moved_capacity;
     uint32_t replay_node; /* next table node to replay while rebuilding */
     uint64_t rows_in;
-    int64_t stats_us;     /* when sizes were last written */
+    int64_t began_us;     /* the epoch at hand, and */
+    int64_t stats_us;     /* when sizes were last written; both steady */
     uint64_t stats_epoch; /* and after which epoch */
     uint64_t busy_us, commit_us;
     pthread_t thread;
@@ -143,13 +144,13 @@ struct pipeline {
     struct source_track *tracks;
     bool rebuilding; /* the epoch at hand rebuilds state from the mirrors */
     bool rebuilt;
-    uint64_t *claimed; /* per lane: chunks of the open epoch; written before epoch_open */
-    int64_t epoch_started_us;
-    int64_t clock_us; /* what now() is in the open epoch; written before epoch_open. Never falls */
-    int64_t due_us;   /* when the clock alone changes a row; INT64_MAX: not at all */
+    uint64_t *claimed;        /* per lane: chunks of the open epoch; written before epoch_open */
+    int64_t epoch_started_us; /* steady */
+    int64_t clock_us; /* what now() is in the open epoch; written before epoch_open. Never falls in a run */
+    int64_t due_us;   /* when the clock alone changes a row; INT64_MAX: not at all, or an epoch is open */
     bool has_clock;   /* some view compares with now() */
     bool clock_known; /* clock_us was stored by the last epoch of an earlier run */
-    int64_t checkpoint_us, stats_us, heartbeat_us;
+    int64_t checkpoint_us, stats_us, heartbeat_us; /* steady: when each was last */
     uint64_t checkpointed_epoch;
     struct checkpointer checkpointer;
     atomic_uint stopping, halt; /* stop sources; stop shards */
@@ -162,7 +163,11 @@ struct pipeline {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong epoch_done; /* newest epoch committed everywhere */
 };
 
-int64_t now_us(void);                                  /* CLOCK_REALTIME, Unix microseconds */
+int64_t now_us(void);    /* CLOCK_REALTIME, Unix microseconds: only to be shown, and for now() */
+int64_t steady_us(void); /* CLOCK_MONOTONIC: whatever is waited for or measured */
+/* `timeout_ms` from now for a condition made by condition_init, which waits by the steady clock. */
+struct timespec steady_after(int timeout_ms);
+void condition_init(pthread_cond_t *c);
 void pipeline_fail(struct pipeline *p, struct err *e); /* keeps the first; takes e; halts */
 
 /* sink.c */

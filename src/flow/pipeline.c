@@ -26,11 +26,7 @@ void pipeline_fail(struct pipeline *p, struct err *e)
 
 const struct err *pipeline_failure(struct pipeline *p, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = steady_after(timeout_ms);
     pthread_mutex_lock(&p->failure_lock);
     while (!p->failure && pthread_cond_timedwait(&p->failed, &p->failure_lock, &until) != ETIMEDOUT)
         ;
@@ -106,7 +102,7 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     s->lanes = &p->lanes[first_lane];
     s->status = &p->o.gate->sources[i];
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    condition_init(&s->changed);
     snprintf(s->status->name, sizeof s->status->name, "%s", p->o.sources[i].name);
     atomic_store(&s->status->rows, 0);
     atomic_store(&s->status->lag_bytes, -1);
@@ -153,7 +149,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *o)
     memset(p, 0, sizeof *p);
     p->o = *o;
     pthread_mutex_init(&p->failure_lock, NULL);
-    pthread_cond_init(&p->failed, NULL);
+    condition_init(&p->failed);
     pthread_mutex_init(&p->checkpointer.lock, NULL);
     pthread_cond_init(&p->checkpointer.changed, NULL);
     p->sinks = xcalloc(o->source_count, sizeof *p->sinks);

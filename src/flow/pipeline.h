@@ -34,12 +34,20 @@ struct pipeline_options {
     struct op_stats *op_stats; /* what operators hold is written there; may be NULL */
     void (*view_out)(void *ctx, const struct plan_view *view, const struct batch *b); /* see op.h */
     void *view_ctx;
+    bool
+        clock_anew; /* pipeline_clock_lost: the stored views that compare with now() are filled, at the present time */
     int64_t (*clock)(void *ctx); /* what now() is, Unix microseconds; NULL: the host's clock */
     void *clock_ctx;
     void (*wait)(
         void *ctx); /* instead of sleeping while a source waits for room: tests with one thread step shards */
     void *wait_ctx;
 };
+
+/* Whether the host's clock is so far behind the one that stored views were made by that now() cannot wait for it. */
+bool pipeline_clock_is_back(int64_t stored_us, int64_t now_us);
+/* The same of the clock in the store, before the pipeline is made: then views that compare with now() (plan_clock_views) are
+ * to be in view_fill, and clock_anew set. */
+NODISCARD struct err *pipeline_clock_lost(struct store *store, int64_t now_us, bool *lost);
 
 struct pipeline;
 struct pipeline *pipeline_new(const struct pipeline_options *o);
@@ -64,5 +72,7 @@ struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 #define LANE_QUEUE_BATCHES 48    /* a larger transaction is worked on before it has ended */
 #define REPLAY_ROWS        8192  /* rows of a mirror replayed, or taken out by TRUNCATE, per step */
 #define CLOCK_STEP_MS      10    /* least time between epochs that only the clock asks for */
+#define CLOCK_BACK_MS \
+    10000 /* the host's clock set back by more: views that compare with now() are filled anew */
 
 #endif

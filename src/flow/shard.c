@@ -26,6 +26,28 @@ int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+int64_t steady_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+struct timespec steady_after(int timeout_ms)
+{
+    int64_t at = steady_us() + (int64_t)timeout_ms * 1000;
+    return (struct timespec){.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
+}
+
+void condition_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 /* ---- sending ---- */
 
 static void out_put(struct shard *s, uint32_t to, const struct msg *m)
@@ -340,20 +362,20 @@ static void write_late_sizes(struct shard *s)
 {
     if (s->stats_epoch == s->epoch || s->phase != SHARD_IDLE)
         return;
-    int64_t now = now_us();
+    int64_t now = steady_us();
     if (now - s->stats_us >= STATS_US)
         write_sizes(s, now);
 }
 
-static void write_stats(struct shard *s)
+static void write_stats(struct shard *s, int64_t now)
 {
     struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
     atomic_store_explicit(&g->rows_in, s->rows_in, memory_order_relaxed);
     atomic_store_explicit(&g->busy_us, s->busy_us, memory_order_relaxed);
     atomic_store_explicit(&g->commit_us, s->commit_us, memory_order_relaxed);
     atomic_store_explicit(&g->epochs, s->epoch, memory_order_relaxed);
-    if (s->graph->now_us - s->stats_us >= STATS_US)
-        write_sizes(s, s->graph->now_us);
+    if (now - s->stats_us >= STATS_US)
+        write_sizes(s, now);
 }
 
 static struct err *commit_store(struct shard *s)
@@ -372,17 +394,17 @@ static struct err *commit_store(struct shard *s)
 
 static void commit(struct shard *s)
 {
-    int64_t from = now_us();
+    int64_t from = steady_us();
     struct err *e = commit_store(s);
     if (e) {
         pipeline_fail(s->pipeline,
                       err_wrap(e, "shard %u, epoch %llu", s->index, (unsigned long long)s->epoch));
         return;
     }
-    int64_t to = now_us();
+    int64_t to = steady_us();
     s->commit_us += (uint64_t)(to - from);
-    s->busy_us += (uint64_t)(to - s->graph->now_us);
-    write_stats(s);
+    s->busy_us += (uint64_t)(to - s->began_us);
+    write_stats(s, to);
     s->phase = SHARD_IDLE;
     atomic_store_explicit(&s->committed, s->epoch, memory_order_release);
     wake_up(&s->pipeline->shards[0].wake);
@@ -403,6 +425,7 @@ static bool begin(struct shard *s)
         pipeline_fail(p, err_wrap(e, "shard %u", s->index));
         return false;
     }
+    s->began_us = steady_us();
     graph_begin(s->graph, open, now_us(), p->rebuilding);
     s->graph->clock_us = p->clock_us;
     if (p->rebuilding)

@@ -438,12 +438,12 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
         l->position.commit_us = commit_us;
     if (!l->has_commit) {
         l->has_commit = true;
-        l->chunk_us = now_us();
+        l->chunk_us = steady_us();
     }
     bool large = l->chunk_rows >= CHUNK_ROWS_MAX;
     bool hungry = atomic_load_explicit(&p->hungry, memory_order_relaxed);
     /* A chunk of which a part is handed over already may be in the open epoch, which nothing else can end. */
-    if (large || hungry || l->open || now_us() - l->chunk_us >= p->o.epoch_us)
+    if (large || hungry || l->open || steady_us() - l->chunk_us >= p->o.epoch_us)
         return end_chunk(l);
     return !sink_stopping(l->sink);
 }
@@ -569,14 +569,7 @@ size_t sink_durable_position(struct sink *s, void *out, size_t size_bytes)
 
 void sink_wait(struct sink *s, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = steady_after(timeout_ms);
     pthread_mutex_lock(&s->lock);
     if (!sink_stopping(s))
         pthread_cond_timedwait(&s->changed, &s->lock, &until);

@@ -277,6 +277,8 @@ const char *plan_kind_name(enum plan_kind kind);
 void plan_call_text(struct buf *out, const struct plan_call *c, const struct schema *in);
 void plan_window_call_text(struct buf *out, const struct plan_node *n, uint32_t call);
 void plan_set_call_text(struct buf *out, const struct plan_node *n, uint32_t call);
+/* Which views, by index, have rows that now() decides. */
+void plan_clock_views(const struct plan *p, bool *uses);
 /* Whether rows of the node may be error rows. */
 bool plan_may_fail(const struct plan_node *n);
 

@@ -8,6 +8,8 @@
  * and time zones may step back now and then; the operator knows how far and when (steps_back). */
 #include "plan/planner.h"
 
+#include <stdlib.h>
+
 #define QUARTERS_BACK_DAYS 5   /* a month's end cut off by at most 3 days, a zone's change by less than 2 */
 #define TRUNC_BACK_DAYS    400 /* a truncation makes a year of a step */
 #define DAY_US             INT64_C(86400000000)
@@ -317,4 +319,20 @@ struct plan_node *temporal_filter(struct planner *p, struct plan_node *in, struc
         return in;
     rest = temporal_columns(p, &in, rest);
     return node_filter(p, in, rest);
+}
+
+/* ---- what has to do with the clock ---- */
+
+void plan_clock_views(const struct plan *p, bool *uses)
+{
+    bool *below = xcalloc(p->node_count, sizeof *below);
+    for (uint32_t i = 0; i < p->node_count; i++) { /* inputs come before what reads them */
+        const struct plan_node *n = p->nodes[i];
+        below[i] = n->kind == PLAN_TEMPORAL;
+        for (uint32_t k = 0; k < n->input_count; k++)
+            below[i] |= below[n->inputs[k]->id];
+    }
+    for (uint32_t v = 0; v < p->view_count; v++)
+        uses[v] = p->views[v]->sink && below[p->views[v]->sink->id];
+    free(below);
 }

@@ -4,10 +4,12 @@ the same query at the same time, also after the instance was down or killed whil
 
 All times stand on whole seconds, so that within a second a query has one answer, whatever the exact time."""
 
+import os
 import random
+import subprocess
 import time
 
-from lib import canon, pg
+from lib import canon, pg, procs
 from lib.penstock import Penstock, postgres_config
 from lib.report import Report
 from lib.client import wait_for
@@ -32,6 +34,9 @@ VIEWS = {
     "newest": "SELECT max(at) AS last, count(DISTINCT g) AS groups FROM core.offers WHERE at <= CURRENT_TIMESTAMP",
     "today": "SELECT count(*) AS n FROM core.offers WHERE at >= CURRENT_DATE - 1",
 }
+
+
+SHIFT = os.path.join(procs.ROOT, "build", os.uname().machine, "test/flow/shift_clock")
 
 
 def create(c):
@@ -125,11 +130,27 @@ def live(report, c, box):
     report.check("live/leaves", heard and "1000000" in str(heard[-1]), "heard %s" % heard[-3:])
 
 
+def set_back(report, c, box, rng, ids, name):
+    """The store was last written by a clock that was an hour ahead: the views that compare with now() are filled anew, at
+    the present time; the others keep their rows."""
+    change(c, rng, ids)
+    wait_visible(box, c, 60, "recent")
+    report.check("%s/stop" % name, box.stop() == 0, "exit status not 0")
+    before = len(box.log_text())
+    subprocess.run([SHIFT, box.data, "3600"], check=True)
+    box.start()
+    wait_visible(box, c, 60, "recent")
+    said = [line for line in box.log_text()[before:].splitlines() if "filling a view" in line]
+    report.equal("%s/filled" % name, (len(said), any("plain" in line for line in said)), (len(VIEWS), False))
+    report.check("%s/told" % name, "clock was set back" in box.log_text()[before:], box.log_tail())
+    by_the_clock(report, c, box, rng, ids, name, 2, 60)
+
+
 def one(report, server, c, shards, seed):
     rng, ids = random.Random(seed), [0]
-    views = "".join("CREATE VIEW %s AS %s;\n" % v for v in VIEWS.items())
+    views = "".join("CREATE VIEW %s AS %s;\n" % v for v in VIEWS.items()) + "CREATE VIEW plain AS SELECT id, at FROM core.offers;\n"
     pg.script(c, "TRUNCATE core.offers, core.groups")
-    config = postgres_config(server, ["{ table: core.offers, as: offers }", "{ table: core.groups, as: groups }"], ["views.sql"], list(VIEWS), slot="clock%d" % shards, publication="clock%d" % shards)
+    config = postgres_config(server, ["{ table: core.offers, as: offers }", "{ table: core.groups, as: groups }"], ["views.sql"], list(VIEWS) + ["plain"], slot="clock%d" % shards, publication="clock%d" % shards)
     box = Penstock(config, views, shards=shards, name="clock%d" % shards)
     report.on_failure.append(lambda: report.note("log: " + box.log_tail(2500)))
     for _ in range(4):
@@ -150,12 +171,14 @@ def one(report, server, c, shards, seed):
     wait_for(lambda: box.client().request("/ready").status == 200, 60, "the killed pipeline", 0.1)
     wait_visible(box, c, 60, "recent")
     by_the_clock(report, c, box, rng, ids, "killed-%d" % shards, 3, 60)
+    report.section("set-back-%d" % shards, set_back, report, c, box, rng, ids, "set-back-%d" % shards)
     report.section("live-%d" % shards, live, report, c, box)
     all_past(report, c, box, "past-%d" % shards)
     report.check("stop-%d" % shards, box.stop() == 0, "exit status not 0")
 
 
 def main():
+    subprocess.run(["make", "-s", os.path.relpath(SHIFT, procs.ROOT)], cwd=procs.ROOT, check=True)
     with Report("test_clock", 280) as report:
         server = pg.Postgres().start()
         c = server.connect()

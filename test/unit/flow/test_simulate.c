@@ -115,7 +115,7 @@ struct sim {
     uint64_t checked;            /* newest epoch that was compared */
     struct net state[VIEWS];     /* after the newest published epoch */
     struct net change[2][VIEWS]; /* of the epochs at work, by their parity */
-    uint32_t epochs, waits;
+    uint32_t epochs, waits, refills;
     bool good;
 };
 
@@ -228,7 +228,8 @@ static void on_wait(void *ctx)
     steps(s, rnd(6) + 1);
 }
 
-static bool settle(struct sim *s)
+/* Steps until nothing is left to do; false when the pipeline has ended. */
+static bool settle_steps(struct sim *s)
 {
     sink_flush(sink_lane_get(pipeline_sink(s->box.pipeline, 0), 0));
     for (int quiet = 0, i = 0; i < 1000000; i++) {
@@ -239,10 +240,16 @@ static bool settle(struct sim *s)
         if (quiet <= 3)
             continue;
         check_published(s);
-        CHECK(position_of(s->box.pipeline) == sent);
         return pipeline_failure(s->box.pipeline, 0) == NULL;
     }
     return false;
+}
+
+static bool settle(struct sim *s)
+{
+    bool good = settle_steps(s);
+    CHECK(!good || position_of(s->box.pipeline) == sent);
+    return good;
 }
 
 /* ---- opening, crashing ---- */
@@ -277,6 +284,14 @@ static void set_options(struct box *b, struct pipeline_options *o)
     o->view_out = on_rows;
     o->clock_ctx = o->wait_ctx = o->view_ctx = b->tune;
     o->checkpoint_us = 3000;
+    struct sim *s = b->tune;
+    bool lost, uses[VIEWS];
+    must(pipeline_clock_lost(b->store, s->clock, &lost));
+    plan_clock_views(b->plan, uses);
+    for (uint32_t v = 0; v < VIEWS; v++)
+        b->fill[v] |= lost && uses[v];
+    o->clock_anew = lost;
+    s->refills += lost;
 }
 
 /* The process dies between two steps; the next one goes on from what is stored, which must be one whole epoch. */
@@ -291,6 +306,26 @@ static void crash(struct sim *s)
     now = history[sent];
     if (s->box.pipeline->clock_known || !s->box.pipeline->has_clock)
         compare(s, sent, s->box.pipeline->clock_us, "after a crash");
+}
+
+/* A little: now() waits, and nothing else does. By more: the pipeline ends and is started anew; sometimes it was down. */
+static void set_clock_back(struct sim *s)
+{
+    int64_t was = s->clock;
+    bool far = rnd(2), down = rnd(2);
+    s->clock -=
+        far ? (CLOCK_BACK_MS + 1 + rnd(100000000)) * INT64_C(1000) : rnd(CLOCK_BACK_MS) * INT64_C(1000);
+    if (!far) {
+        s->good &= settle(s);
+        s->clock = rnd(2) ? was : s->clock;
+        return;
+    }
+    if (!down && s->box.pipeline->has_clock) {
+        CHECK(!settle_steps(s));
+        const struct err *e = pipeline_failure(s->box.pipeline, 0);
+        CHECK(e && e->code == ERR_RESTART);
+    }
+    crash(s);
 }
 
 /* ---- transactions ---- */
@@ -433,6 +468,8 @@ static bool run(uint64_t seed, uint32_t shards)
             s->good &= settle(s);
         if (rnd(40) == 0)
             crash(s);
+        if (rnd(60) == 0)
+            set_clock_back(s);
         if (rnd(100) == 0) { /* while state is being rebuilt, too */
             crash(s);
             steps(s, rnd(20));
@@ -446,7 +483,8 @@ static bool run(uint64_t seed, uint32_t shards)
     }
     bool good = s->good;
     if (getenv("SIM_DEBUG"))
-        printf("# seed %llu: %u epochs, %u waits\n", (unsigned long long)seed, s->epochs, s->waits);
+        printf("# seed %llu: %u epochs, %u waits, %u refills\n", (unsigned long long)seed, s->epochs,
+               s->waits, s->refills);
     for (uint32_t v = 0; v < VIEWS; v++) {
         net_clear(&s->state[v]);
         net_clear(&s->change[0][v]);
