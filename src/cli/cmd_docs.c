@@ -127,6 +127,8 @@ static const struct limit request_limits[] = {
     LIMIT(QUERY_DEPTH_MAX, COUNT, "nesting of and=() and or=()"),
     LIMIT(QUERY_CONDS_MAX, COUNT, "conditions of one query"),
     LIMIT(QUERY_VALUES_MAX, COUNT, "values of all in.() lists of one query"),
+    LIMIT(QUERY_DIGITS_MAX, COUNT,
+          "digits that the exponents of all values of one query may ask for (`1e9999`)"),
     LIMIT(QUERY_ITEMS_MAX, COUNT, "items of select and of order"),
     LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),
 };

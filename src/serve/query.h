@@ -14,6 +14,7 @@
 #define QUERY_DEPTH_MAX  32    /* nested and/or */
 #define QUERY_CONDS_MAX  1000  /* conditions of one query */
 #define QUERY_VALUES_MAX 10000 /* values of all in.(...) lists of one query */
+#define QUERY_DIGITS_MAX 20000 /* digits that the exponents of all values of one query may ask for */
 #define QUERY_ITEMS_MAX  1600  /* of select or order */
 
 enum cond_kind { COND_AND, COND_OR, COND_TEST };
@@ -80,6 +81,9 @@ bool query_bind(struct arena *a, struct fn_ctx *fn, const char *view, const stru
 /* Index of a column by name; -1. */
 int schema_find(const struct schema *s, struct slice name);
 /* HTTP status that PostgREST gives a SQLSTATE. */
+/* Whether a value's text may be converted: `1e131000` is short, but asks for as many digits, which take their time to
+ * compute, and a request can hold a thousand of them. *asked: of the query so far. */
+bool query_digits(enum type_id t, struct slice text, uint32_t *asked, struct problem *p);
 int status_of_sqlstate(const char *sqlstate);
 /* A failed type_input or cast as a problem. */
 bool problem_from_fn(struct problem *p, const struct fn_ctx *fn);

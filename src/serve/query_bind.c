@@ -8,6 +8,7 @@ struct binder {
     const char *view;
     const struct schema *schema;
     struct problem *problem;
+    uint32_t digits; /* see query_digits */
 };
 
 int schema_find(const struct schema *s, struct slice name)
@@ -46,6 +47,41 @@ static bool find_column(struct binder *b, struct slice name, uint32_t *out)
 static bool is_text(enum type_id t)
 {
     return t == T_TEXT || t == T_VARCHAR || t == T_BPCHAR || t == T_CITEXT;
+}
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* At an exponent's first character after the e: its size, cut off past the limit. */
+static uint32_t exponent_at(struct slice text, size_t i)
+{
+    uint32_t n = 0;
+    if (i < text.len && (text.p[i] == '-' || text.p[i] == '+'))
+        i++;
+    for (; i < text.len && is_digit(text.p[i]) && n <= QUERY_DIGITS_MAX; i++)
+        n = n * 10 + (uint32_t)(text.p[i] - '0');
+    return n;
+}
+
+bool query_digits(enum type_id t, struct slice text, uint32_t *asked, struct problem *p)
+{
+    bool json = t == T_JSONB, in_string = false;
+    if (!json && t != T_NUMERIC && t != T_ARRAYS + T_NUMERIC && t != T_ARRAYS + T_JSONB)
+        return true;
+    for (size_t i = 0; i < text.len && *asked <= QUERY_DIGITS_MAX; i++) {
+        if (json && text.p[i] == '"')
+            in_string = !in_string;
+        else if (in_string && text.p[i] == '\\')
+            i++;
+        else if (!in_string && i > 0 && (text.p[i] | 0x20) == 'e' &&
+                 (is_digit(text.p[i - 1]) || text.p[i - 1] == '.'))
+            *asked += exponent_at(text, i + 1);
+    }
+    return *asked <= QUERY_DIGITS_MAX ||
+           problem_set(p, 400, "PENSTOCK_LIMIT", "exponents of values ask for more than %d digits",
+                       QUERY_DIGITS_MAX);
 }
 
 static const char *operator_sql(enum cond_op op)
@@ -87,6 +123,8 @@ static bool bind_values(struct binder *b, struct cond *c)
     c->vals = ARENA_ARRAY(b->arena, union val, c->text_count ? c->text_count : 1);
     for (uint32_t i = 0; i < c->text_count; i++) {
         const char *text = c->texts[i].len ? (const char *)c->texts[i].p : "";
+        if (!query_digits(t.id, c->texts[i], &b->digits, b->problem))
+            return false;
         if (!type_input(b->fn, t, text, c->texts[i].len, &c->vals[i]))
             return problem_from_fn(b->problem, b->fn);
     }

@@ -107,10 +107,13 @@ static const char *media_type(enum media m)
 bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments,
                        uint32_t *shard, struct problem *p)
 {
+    uint32_t digits = 0;
     buf_reset(&r->key);
     for (uint32_t i = 0; i < v->key_count; i++) {
         struct type t = {v->schema->columns[v->row_key[i].column].type.id, -1};
         union val val;
+        if (!query_digits(t.id, segments[i], &digits, p))
+            return false;
         if (!type_input(&r->bind_fn, t, (const char *)segments[i].p, segments[i].len, &val))
             return problem_from_fn(p, &r->bind_fn);
         key_put(&r->key, t.id, &val, VAL_OK, false, false);

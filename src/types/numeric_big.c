@@ -1,13 +1,17 @@
 /* numeric beyond 128 bits: the same operations through mpdecimal.
  *
- * A large magnitude is kept as base 2^32 limbs (struct num), mpdecimal works in base 10^19; the conversions here
- * are the plain quadratic ones, which for the few hundred digits of a large value cost less than the operation.
+ * A large magnitude is kept as base 2^32 limbs (struct num), mpdecimal works in base 10^19. The conversion to its base is
+ * the plain quadratic one up to PLAIN_LIMBS, which for the few hundred digits of a large value costs less than the
+ * operation; a longer one, whose divisions would take most of a second for the 131072 digits that nine characters of text
+ * can ask for, is halved at powers of 2^32 (Knuth, The Art of Computer Programming 2, 4.4).
  * Everything runs under a context without traps and with half-up rounding, which on magnitudes is PostgreSQL's
  * "half away from zero". */
 #include "types/numeric_impl.h"
 #include <stdlib.h>
 
 #define WORD_DIGITS 19
+#define PLAIN_LIMBS 64
+#define POWERS_MAX  16 /* 64 * 2^16 limbs: far more than NUM_DIGITS_MAX + NUM_DSCALE_MAX digits */
 #define WORD_BASE   UINT64_C(10000000000000000000)
 _Static_assert(MPD_RDIGITS == WORD_DIGITS, "mpdecimal is built with 64-bit words");
 
@@ -46,59 +50,122 @@ static uint64_t limbs_div_word(uint32_t *limbs, size_t n)
     return (uint64_t)rem;
 }
 
-/* Base 10^19 words of a magnitude, least significant first; *count of them, malloc'ed. */
-static uint64_t *words_of(const struct num *a, size_t *count)
+/* Plain conversion; the limbs are used up. */
+static mpd_t *plain_mpd(uint32_t *limbs, size_t n)
 {
-    uint32_t small[3] = {(uint32_t)a->lo, (uint32_t)(a->lo >> 32), a->hi};
-    size_t n = a->kind == NUM_BIG ? a->hi : 3;
-    uint32_t *limbs = xmalloc(n * sizeof *limbs);
-    memcpy(limbs, a->kind == NUM_BIG ? num_limbs(a) : small, n * sizeof *limbs);
-    uint64_t *words = xmalloc((n * 32 / 63 + 2) * sizeof *words);
-    size_t k = 0;
-    while (n > 0 && limbs[n - 1] == 0)
-        n--;
-    while (n > 0) {
-        words[k++] = limbs_div_word(limbs, n);
+    mpd_t *m = big_new();
+    mpd_ssize_t len = 0;
+    uint32_t status = 0;
+    if (!mpd_qresize(m, (mpd_ssize_t)(n * 32 / 63 + 2), &status))
+        PANIC("out of memory");
+    do {
         while (n > 0 && limbs[n - 1] == 0)
             n--;
-    }
-    if (k == 0)
-        words[k++] = 0;
-    free(limbs);
-    *count = k;
-    return words;
-}
-
-mpd_t *big_mpd(const struct num *a)
-{
-    size_t n;
-    uint64_t *words = words_of(a, &n);
-    mpd_t *m = big_new();
-    uint32_t status = 0;
-    if (!mpd_qresize(m, (mpd_ssize_t)n, &status))
-        PANIC("out of memory");
-    for (size_t i = 0; i < n; i++)
-        m->data[i] = words[i];
-    free(words);
-    m->len = (mpd_ssize_t)n;
-    m->exp = -(mpd_ssize_t)a->dscale;
-    mpd_set_flags(m, a->neg ? MPD_NEG : MPD_POS);
+        m->data[len++] = limbs_div_word(limbs, n);
+    } while (n > 0);
+    while (len > 1 && m->data[len - 1] == 0)
+        len--;
+    m->len = len;
+    mpd_set_flags(m, MPD_POS);
     mpd_setdigits(m);
     return m;
 }
 
-/* limbs = limbs * base + add; returns the new limb count (room for one more is the caller's care). */
-static size_t limbs_muladd(uint32_t *limbs, size_t n, uint64_t base, uint64_t add)
+/* ---- halving ---- */
+
+struct powers { /* at[j] = 2^(32 * PLAIN_LIMBS * 2^j) */
+    mpd_t *at[POWERS_MAX];
+    unsigned count;
+};
+
+static void powers_make(struct powers *p, size_t limbs)
 {
-    u128 carry = add;
-    for (size_t i = 0; i < n; i++) {
-        u128 cur = (u128)limbs[i] * base + carry;
-        limbs[i] = (uint32_t)cur;
-        carry = cur >> 32;
+    mpd_context_t c;
+    uint32_t status = 0, one[PLAIN_LIMBS + 1] = {[PLAIN_LIMBS] = 1};
+    big_context(&c, 0);
+    p->count = 0;
+    while ((size_t)PLAIN_LIMBS << p->count < limbs) {
+        mpd_t *m = p->count ? big_new() : plain_mpd(one, PLAIN_LIMBS + 1);
+        if (p->count)
+            mpd_qmul(m, p->at[p->count - 1], p->at[p->count - 1], &c, &status);
+        check_status(status);
+        ASSERT(p->count < POWERS_MAX);
+        p->at[p->count++] = m;
     }
-    for (; carry; carry >>= 32)
-        limbs[n++] = (uint32_t)carry;
-    return n;
+}
+
+static void powers_free(struct powers *p)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        mpd_del(p->at[i]);
+}
+
+/* The largest power with fewer than n limbs; n is more than PLAIN_LIMBS. */
+static unsigned power_below(size_t n)
+{
+    unsigned j = 0;
+    while ((size_t)PLAIN_LIMBS << (j + 1) < n)
+        j++;
+    return j;
+}
+
+static mpd_t *halved_mpd(uint32_t *limbs, size_t n, const struct powers *p)
+{
+    if (n <= PLAIN_LIMBS)
+        return plain_mpd(limbs, n);
+    mpd_context_t c;
+    uint32_t status = 0;
+    unsigned j = power_below(n);
+    size_t half = (size_t)PLAIN_LIMBS << j;
+    big_context(&c, 0);
+    mpd_t *low = halved_mpd(limbs, half, p), *high = halved_mpd(limbs + half, n - half, p);
+    mpd_qmul(high, high, p->at[j], &c, &status);
+    mpd_qadd(high, high, low, &c, &status);
+    check_status(status);
+    mpd_del(low);
+    return high;
+}
+
+mpd_t *big_mpd(const struct num *a)
+{
+    uint32_t small[3] = {(uint32_t)a->lo, (uint32_t)(a->lo >> 32), a->hi};
+    size_t n = a->kind == NUM_BIG ? a->hi : 3;
+    uint32_t *limbs = xmalloc(n * sizeof *limbs);
+    struct powers p;
+    memcpy(limbs, a->kind == NUM_BIG ? num_limbs(a) : small, n * sizeof *limbs);
+    powers_make(&p, n);
+    mpd_t *m = halved_mpd(limbs, n, &p);
+    powers_free(&p);
+    free(limbs);
+    m->exp = -(mpd_ssize_t)a->dscale;
+    mpd_set_flags(m, a->neg ? MPD_NEG : MPD_POS);
+    return m;
+}
+
+/* Limbs of an integer's magnitude, in the arena; *n of them. Two limbs at a time, a multiplication for each pair: dividing
+ * at powers, which would be of a lower order, costs more than this up to the longest values. */
+static uint32_t *limbs_of(struct arena *arena, const mpd_t *m, size_t *n)
+{
+    uint64_t *pairs = xmalloc((size_t)m->len * sizeof *pairs); /* 10^19 < 2^64 */
+    size_t used = 0;
+    for (mpd_ssize_t w = m->len; w-- > 0;) {
+        u128 carry = m->data[w];
+        for (size_t i = 0; i < used; i++) {
+            carry += (u128)pairs[i] * WORD_BASE;
+            pairs[i] = (uint64_t)carry;
+            carry >>= 64;
+        }
+        if (carry)
+            pairs[used++] = (uint64_t)carry;
+    }
+    *n = used * 2;
+    uint32_t *limbs = arena_alloc(arena, (used * 2 + 1) * sizeof *limbs);
+    for (size_t i = 0; i < used; i++) {
+        limbs[2 * i] = (uint32_t)pairs[i];
+        limbs[2 * i + 1] = (uint32_t)(pairs[i] >> 32);
+    }
+    free(pairs);
+    return limbs;
 }
 
 /* A canonical number from limbs in the arena. */
@@ -136,11 +203,10 @@ bool big_from_mpd(struct fn_ctx *ctx, mpd_t *m, int dscale, struct num *out)
         mpd_del(m);
         return num_overflow(ctx);
     }
-    uint32_t *limbs = arena_alloc(ctx->arena, ((size_t)m->len * 2 + 3) * sizeof *limbs);
-    size_t n = 0;
-    for (mpd_ssize_t i = m->len; i-- > 0;)
-        n = limbs_muladd(limbs, n, WORD_BASE, m->data[i]);
-    set_limbs(limbs, n, mpd_isnegative(m), (unsigned)dscale, out);
+    bool neg = mpd_isnegative(m);
+    size_t n;
+    uint32_t *limbs = limbs_of(ctx->arena, m, &n);
+    set_limbs(limbs, n, neg, (unsigned)dscale, out);
     mpd_del(m);
     return true;
 }
@@ -148,34 +214,42 @@ bool big_from_mpd(struct fn_ctx *ctx, mpd_t *m, int dscale, struct num *out)
 bool big_from_digits(struct fn_ctx *ctx, const char *digits, size_t len, bool neg, unsigned dscale,
                      struct num *out)
 {
-    uint32_t *limbs = arena_alloc(ctx->arena, (len / 9 + 3) * sizeof *limbs);
-    size_t n = 0;
-    while (len > 0) {
-        size_t take = len % WORD_DIGITS ? len % WORD_DIGITS : WORD_DIGITS;
+    size_t words = (len + WORD_DIGITS - 1) / WORD_DIGITS, n;
+    uint32_t status = 0;
+    mpd_t *m = big_new();
+    if (!mpd_qresize(m, (mpd_ssize_t)(words ? words : 1), &status))
+        PANIC("out of memory");
+    m->data[0] = 0;
+    for (size_t w = words; w-- > 0;) {
+        size_t take = w == words - 1 ? len - w * WORD_DIGITS : WORD_DIGITS;
         uint64_t word = 0;
         for (size_t i = 0; i < take; i++)
-            word = word * 10 + (uint64_t)(digits[i] - '0');
-        n = limbs_muladd(limbs, n, WORD_BASE, word);
-        digits += take;
-        len -= take;
+            word = word * 10 + (uint64_t)(*digits++ - '0');
+        m->data[w] = word;
     }
+    while (words > 1 && m->data[words - 1] == 0)
+        words--;
+    m->len = (mpd_ssize_t)(words ? words : 1);
+    mpd_set_flags(m, MPD_POS);
+    mpd_setdigits(m);
+    uint32_t *limbs = limbs_of(ctx->arena, m, &n);
+    mpd_del(m);
     set_limbs(limbs, n, neg, dscale, out);
     return true;
 }
 
 char *big_digits(struct arena *arena, const struct num *a, size_t *len)
 {
-    size_t n;
-    uint64_t *words = words_of(a, &n);
-    char *text = arena_alloc(arena, n * WORD_DIGITS + 1);
+    mpd_t *m = big_mpd(a);
+    char *text = arena_alloc(arena, (size_t)m->len * WORD_DIGITS + 1);
     char *p = text;
-    for (size_t i = n; i-- > 0;) {
-        uint64_t w = words[i];
+    for (mpd_ssize_t i = m->len; i-- > 0;) {
+        uint64_t w = m->data[i];
         for (int d = WORD_DIGITS; d-- > 0; w /= 10)
             p[d] = (char)('0' + w % 10);
         p += WORD_DIGITS;
     }
-    free(words);
+    mpd_del(m);
     char *first = text;
     while (first < p - 1 && *first == '0')
         first++;
@@ -262,9 +336,36 @@ bool big_mod(struct fn_ctx *ctx, const struct num *a, const struct num *b, struc
     return big_from_mpd(ctx, r, a->dscale > b->dscale ? a->dscale : b->dscale, out);
 }
 
+/* Bits of a magnitude that is not zero. */
+static int64_t bits_of(const struct num *a)
+{
+    if (a->kind == NUM_BIG)
+        return (int64_t)a->hi * 32 - __builtin_clz(num_limbs(a)[a->hi - 1]);
+    return a->hi ? 96 - __builtin_clz(a->hi) : 64 - __builtin_clzll(a->lo);
+}
+
+/* -1 or 1 where signs or sizes tell, which costs nothing however long the values are; else 0. */
+static int cmp_by_size(const struct num *a, const struct num *b)
+{
+    int sign = num_sign(a), other = num_sign(b);
+    if (sign != other || sign == 0)
+        return sign < other ? -1 : sign > other;
+    /* log10 of a value lies between those of 2^(bits - 1) and 2^bits, less its scale; one more for rounding. */
+    double low[2], high[2];
+    const struct num *v[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        low[i] = (double)(bits_of(v[i]) - 1) * 0.30102999566398120 - v[i]->dscale;
+        high[i] = low[i] + 1.31;
+    }
+    return low[0] > high[1] ? sign : low[1] > high[0] ? -sign : 0;
+}
+
 int big_cmp(const struct num *a, const struct num *b)
 {
     uint32_t status = 0;
+    int sized = cmp_by_size(a, b);
+    if (sized)
+        return sized;
     mpd_t *x = big_mpd(a), *y = big_mpd(b);
     int r = mpd_qcmp(x, y, &status);
     check_status(status);

@@ -41,6 +41,21 @@ static void test_operators(void)
     CHECK(eval("name=isdistinct.alpha") == 'f' && eval("name=not.isdistinct.alpha") == 't');
 }
 
+static void test_exponents(void)
+{
+    struct query q;
+    row("5", "x", "1", "t");
+    CHECK(eval("price=lt.1e9999") == 't' && eval("price=gt.-1.e10000&price=lt.1E+10000") == 't');
+    CHECK(eval("name=neq.1e99999") == 't' && eval("doc=neq.{\"a\":\"1e99999\"}") == 't');
+    CHECK(eval("doc=neq.\"1e99999\"") == 't' && eval("doc=neq.[\"\\\"1e99999\"]") == 't');
+    CHECK_STR(query_make("doc=eq.[\"\\\\\",1e99999]", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("price=lt.1e20001", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("price=lt.1e99999999999", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("price=in.(1e9000,1e-9000,1e9000)", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("or=(price.eq.1e9000,price.eq.1e9000,price.lt.1e9000)", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("doc=eq.[1e9000,9.e9000,3e9000]", &q), "PENSTOCK_LIMIT");
+}
+
 static void test_containment(void)
 {
     row("5", "x", "1", "t");
@@ -197,6 +212,7 @@ int main(void)
 {
     arena_init(&test_arena);
     RUN(test_operators);
+    RUN(test_exponents);
     RUN(test_containment);
     RUN(test_nulls);
     RUN(test_quoting);

@@ -143,6 +143,65 @@ static void limits(void)
     CHECK(num_to_i64(&ctx, &a, &i) && i == INT64_MIN);
 }
 
+/* Limbs of decimal digits by the schoolbook. */
+static size_t school_limbs(const char *digits, uint32_t *limbs)
+{
+    size_t n = 0;
+    for (; *digits; digits++) {
+        uint64_t carry = (uint64_t)(*digits - '0');
+        for (size_t i = 0; i < n; i++, carry >>= 32) {
+            carry += (uint64_t)limbs[i] * 10;
+            limbs[i] = (uint32_t)carry;
+        }
+        if (carry)
+            limbs[n++] = (uint32_t)carry;
+    }
+    return n;
+}
+
+/* Lengths on both sides of where halving begins, and of its steps: 128 limbs are 1233 digits. */
+static void long_values_convert_exactly(void)
+{
+    static const size_t lengths[] = {30,   500,  1214, 1215, 1216, 1232, 1233, 1234, 1235, 1250,
+                                     2465, 2466, 2467, 2468, 3700, 4931, 4932, 4933, 4934, 12000};
+    uint32_t random = 12345, *limbs = xmalloc(2000 * sizeof *limbs);
+    char *digits = xmalloc(12001);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (int kind = 0; kind < 4; kind++) { /* 999..., 1000..., 1000...7, random */
+            size_t len = lengths[i];
+            for (size_t d = 0; d < len; d++) {
+                random = random * 1664525 + 1013904223;
+                digits[d] = kind == 0   ? '9'
+                            : kind == 3 ? (char)('0' + (random >> 16) % 10)
+                                        : (char)(d == 0                      ? '1'
+                                                 : kind == 2 && d == len - 1 ? '7'
+                                                                             : '0');
+            }
+            digits[0] = digits[0] == '0' ? '3' : digits[0];
+            digits[len] = 0;
+            struct num n = parse(digits);
+            size_t want = school_limbs(digits, limbs);
+            CHECK(n.kind == NUM_BIG && n.hi == want &&
+                  memcmp((const void *)(uintptr_t)n.lo, limbs, want * sizeof *limbs) == 0);
+            CHECK_STR(text_of(&n), digits);
+        }
+    free(limbs);
+    free(digits);
+}
+
+/* Longest first, none of them converted: ten thousand comparisons would take a quarter of an hour by the digits. */
+static void long_values_compare_by_size(void)
+{
+    struct num huge = parse("1e131071"), small = parse("1e-16383"), less = parse("9e131070"),
+               one = num_from_i64(1), negative = parse("-1e131071");
+    for (int i = 0; i < 10000; i++) {
+        CHECK(num_cmp(&huge, &small) == 1 && num_cmp(&one, &huge) == -1 && num_cmp(&small, &one) == -1);
+        CHECK(num_cmp(&negative, &huge) == -1 && num_cmp(&negative, &small) == -1 &&
+              num_cmp(&one, &negative) == 1);
+    }
+    CHECK(num_cmp(&huge, &less) == 1 && num_cmp(&less, &huge) == -1 && num_cmp(&huge, &huge) == 0);
+}
+
 int main(void)
 {
     arena_init(&arena);
@@ -152,6 +211,8 @@ int main(void)
     RUN(malformed_storage_is_refused);
     RUN(results_are_canonical);
     RUN(limits);
+    RUN(long_values_convert_exactly);
+    RUN(long_values_compare_by_size);
     arena_fini(&arena);
     TEST_END();
 }
