@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "data/record.h"
 #include "types/array.h"
 
 struct node_info *node_info(struct planner *p, const struct plan_node *n)
@@ -283,7 +284,7 @@ static bool is_not_null(const struct expr *e, const struct schema *in)
     case EX_COLUMN: return in->columns[e->u.column].not_null;
     case EX_CONST: return !e->u.konst.is_null;
     case EX_FN:
-        if (e->u.fn == &fn_array_construct)
+        if (e->u.fn == &fn_array_construct || e->u.fn == &fn_record)
             return true;
         return is_null_only_for_null(e->u.fn) && all_not_null(e, in);
     case EX_CAST:

@@ -150,12 +150,28 @@ struct ast_from {
     const char **alias_columns;
 };
 
+struct ast_search { /* SEARCH DEPTH | BREADTH FIRST BY columns SET sequence */
+    struct sql_pos pos;
+    bool breadth_first;
+    uint32_t column_count;
+    const char **columns;
+    const char *sequence;
+};
+struct ast_cycle { /* CYCLE columns SET mark TO value DEFAULT otherwise USING path */
+    struct sql_pos pos;
+    uint32_t column_count;
+    const char **columns;
+    const char *mark, *path;
+    struct ast *value, *otherwise;
+};
 struct ast_cte {
     struct sql_pos pos;
     const char *name;
     uint32_t column_count;
     const char **columns;
     struct ast_query *query;
+    struct ast_search *search; /* NULL: none */
+    struct ast_cycle *cycle;
 };
 
 struct ast_row { /* one row of VALUES */

@@ -129,6 +129,23 @@ static bool equal_targets(const struct ast_query *a, const struct ast_query *b)
     return true;
 }
 
+static bool equal_searches(const struct ast_search *a, const struct ast_search *b)
+{
+    if (!a || !b)
+        return a == b;
+    return a->breadth_first == b->breadth_first && a->column_count == b->column_count &&
+           equal_lists(a->column_count, a->columns, b->columns) && equal_names(a->sequence, b->sequence);
+}
+
+static bool equal_cycles(const struct ast_cycle *a, const struct ast_cycle *b)
+{
+    if (!a || !b)
+        return a == b;
+    return a->column_count == b->column_count && equal_lists(a->column_count, a->columns, b->columns) &&
+           equal_names(a->mark, b->mark) && equal_names(a->path, b->path) && ast_equal(a->value, b->value) &&
+           ast_equal(a->otherwise, b->otherwise);
+}
+
 static bool equal_ctes(const struct ast_query *a, const struct ast_query *b)
 {
     if (a->cte_count != b->cte_count || a->recursive != b->recursive)
@@ -136,7 +153,8 @@ static bool equal_ctes(const struct ast_query *a, const struct ast_query *b)
     for (uint32_t i = 0; i < a->cte_count; i++) {
         const struct ast_cte *x = &a->ctes[i], *y = &b->ctes[i];
         if (!equal_names(x->name, y->name) || x->column_count != y->column_count ||
-            !equal_lists(x->column_count, x->columns, y->columns) || !equal_queries(x->query, y->query))
+            !equal_lists(x->column_count, x->columns, y->columns) || !equal_queries(x->query, y->query) ||
+            !equal_searches(x->search, y->search) || !equal_cycles(x->cycle, y->cycle))
             return false;
     }
     return true;

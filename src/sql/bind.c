@@ -59,6 +59,20 @@ static void check_column_names(struct bind *b, const struct ast_statement *s, ui
             }
 }
 
+static bool check_column_types(struct bind *b, const struct ast_statement *s, const struct sql_view *v)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < v->column_count; i++) {
+        enum type_id t = v->types[i].id;
+        if (t != T_RECORD && t != T_RECORD_ARRAY)
+            continue;
+        bind_error(b, ERR_CONFIG, s->view_pos, "name the columns that the view is to have",
+                   "view %s: column \"%s\" has pseudo-type %s", s->view, v->columns[i], type_info(t)->name);
+        ok = false;
+    }
+    return ok;
+}
+
 static bool bind_view_query(struct bind *b, const struct ast_statement *s, struct sql_view *v)
 {
     struct bound_query q;
@@ -80,7 +94,7 @@ static bool bind_view_query(struct bind *b, const struct ast_statement *s, struc
     v->types = ARENA_ARRAY(b->arena, struct type, q.column_count + 1);
     for (uint32_t i = 0; i < q.column_count; i++)
         v->types[i] = b->out->attrs[v->rel->attrs[i]].type;
-    return true;
+    return check_column_types(b, s, v);
 }
 
 static void create_view(struct bind *b, const struct ast_statement *s)

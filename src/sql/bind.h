@@ -22,6 +22,7 @@ struct bind {
     bool has_apply;   /* it has subqueries to unnest */
     uint32_t error_count;
     uint32_t reference_count;
+    uint32_t level; /* queries around, and the one being bound */
     const struct cte_scope *ctes;
     const struct scope *outer; /* names that the query being bound sees beyond its own FROM; NULL: none */
     const struct ast_statements *statements;
@@ -31,6 +32,7 @@ struct bind {
 struct scope_column {
     const char *name;
     struct expr *expr;
+    bool unlisted; /* its name finds it, * does not */
 };
 struct scope_item {            /* one name in FROM */
     const char *source, *name; /* source NULL unless a table under its own name; name NULL: an unnamed join */
@@ -199,6 +201,26 @@ bool check_all_comparable(struct bind *b, const struct bound_query *q, struct sq
 
 /* bind_recursive.c: the query of an item of WITH RECURSIVE that mentions itself; false after reporting */
 bool bind_recursive_cte(struct bind *b, const struct ast_cte *cte, struct sql_view *v);
+/* The recursive term, which is unnested, with the depth of x->loop as its last column; NULL after reporting. */
+struct rel *recursion_step(struct bind *b, const struct rel_recursion *x, struct rel *step);
+
+/* bind_search.c: SEARCH and CYCLE of a recursive query, as columns that the recursion carries along. */
+struct search_columns { /* places among the recursion's columns; 0: none, for the query's own come first */
+    uint32_t own;       /* columns that the query itself has */
+    uint32_t sequence, mark, path, depth;
+    uint32_t count; /* of all, the ones behind `visible` only for the recursion's own use */
+    uint32_t visible;
+    struct expr *value, *otherwise; /* of the mark */
+    const uint32_t *search_by, *cycle_by;
+};
+/* Checks the clauses and adds the columns' names and types to v, which has those of the non-recursive term. */
+bool plan_search(struct bind *b, const struct ast_cte *cte, struct sql_view *v, struct search_columns *out);
+/* The non-recursive and the recursive term with those columns; the second may be NULL after reporting. */
+struct rel *search_base(struct bind *b, const struct ast_cte *cte, const struct search_columns *c,
+                        const struct sql_view *v, struct rel *base);
+struct rel *search_step(struct bind *b, const struct ast_cte *cte, const struct search_columns *c,
+                        const struct sql_view *v, struct bound_query *step);
+struct expr *bind_record(struct bind *b, uint32_t count, struct expr **fields); /* ROW(fields) */
 
 /* recursive_form.c: what PostgreSQL checks before it resolves any name */
 bool query_mentions(const struct ast_query *q, const char *name); /* reads a relation of that name in sight */

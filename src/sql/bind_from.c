@@ -79,7 +79,7 @@ static struct rel *read_table(struct bind *b, const struct ast_from *f, const st
         b->out->attrs[attr].table = t;
         b->out->attrs[attr].reference = reference;
         b->out->attrs[attr].column = i;
-        item->columns[i] = (struct scope_column){c->name, attr_expr(b->out, attr)};
+        item->columns[i] = (struct scope_column){c->name, attr_expr(b->out, attr), false};
     }
     rename_columns(b, f, item);
     check_twice(b, scope, item, f->pos);
@@ -116,7 +116,8 @@ static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sq
     }
     struct scope_item *item = scope_add(b, scope, NULL, f->alias ? f->alias : v->name, v->column_count);
     for (uint32_t i = 0; i < v->column_count; i++) {
-        item->columns[i] = (struct scope_column){v->columns[i], attr_expr(b->out, r->attrs[i])};
+        item->columns[i] = (struct scope_column){v->columns[i], attr_expr(b->out, r->attrs[i]),
+                                                 b->level > v->level && i + v->unlisted >= v->column_count};
     }
     rename_columns(b, f, item);
     check_twice(b, scope, item, f->pos);
@@ -162,7 +163,7 @@ static struct rel *bind_derived(struct bind *b, const struct ast_from *f, struct
         return NULL;
     struct scope_item *item = scope_add(b, scope, NULL, f->alias, r->attr_count);
     for (uint32_t i = 0; i < r->attr_count; i++)
-        item->columns[i] = (struct scope_column){q.names[i], attr_expr(b->out, r->attrs[i])};
+        item->columns[i] = (struct scope_column){q.names[i], attr_expr(b->out, r->attrs[i]), false};
     rename_columns(b, f, item);
     check_twice(b, scope, item, f->pos);
     return r;
@@ -274,7 +275,7 @@ static void put_join_item(struct bind *b, const struct ast_from *f, struct scope
     struct scope_item *item = scope_add(b, scope, NULL, f->alias, room);
     item->column_count = 0;
     for (uint32_t i = 0; i < merged_count; i++)
-        item->columns[item->column_count++] = (struct scope_column){names[i], merged[i]};
+        item->columns[item->column_count++] = (struct scope_column){names[i], merged[i], false};
     put_columns(item, &sides->left, merged_count, names);
     put_columns(item, &sides->right, merged_count, names);
     for (uint32_t i = first; i + 1 < scope->count; i++) {

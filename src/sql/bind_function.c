@@ -249,7 +249,8 @@ struct rel *bind_function(struct bind *b, const struct ast_from *f, struct scope
     struct scope_item *to = scope_add(b, scope, NULL, name, n);
     to->is_value = is_one_value(f, &item);
     for (uint32_t i = 0; i < n; i++)
-        to->columns[i] = (struct scope_column){names[i], attr_expr(b->out, r->attrs[r->attr_count - n + i])};
+        to->columns[i] =
+            (struct scope_column){names[i], attr_expr(b->out, r->attrs[r->attr_count - n + i]), false};
     rename_columns(b, f, to);
     check_twice(b, scope, to, f->pos);
     return r;

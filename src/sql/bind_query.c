@@ -49,6 +49,7 @@ static struct sql_view *new_cte(struct bind *b, const struct ast_cte *cte)
     v->file = b->file;
     v->pos = cte->pos;
     v->is_cte = true;
+    v->level = b->level;
     return v;
 }
 
@@ -56,7 +57,10 @@ static void bind_cte(struct bind *b, const struct ast_cte *cte, bool recursive)
 {
     struct sql_view *v = new_cte(b, cte);
     struct bound_query q;
-    if (recursive && query_mentions(cte->query, cte->name)) {
+    bool is_recursive = recursive && query_mentions(cte->query, cte->name);
+    if (!is_recursive && (cte->search || cte->cycle))
+        bind_error(b, ERR_CONFIG, cte->pos, NULL, "WITH query is not recursive");
+    if (is_recursive) {
         v->broken = !bind_recursive_cte(b, cte, v);
     } else if (bind_query(b, cte->query, &q)) {
         name_cte_columns(b, cte, &q);
@@ -227,8 +231,10 @@ bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *o
 {
     const struct cte_scope *outer = b->ctes;
     memset(out, 0, sizeof(*out));
+    b->level++;
     bind_ctes(b, q);
     bool ok = bind_body(b, q, out);
+    b->level--;
     b->ctes = outer;
     return ok;
 }

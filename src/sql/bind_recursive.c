@@ -86,6 +86,8 @@ static struct rel *replaced(struct carry *c, struct rel *r)
     struct rel *made = made_from(c, r);
     if (made || !reads_loop(c, r))
         return made ? made : r;
+    if (r->kind == REL_RECURSE) /* its rounds would have to run within one of the outer recursion */
+        return refused(c, "a recursive query");
     bool many = r->kind == REL_TOP || r->kind == REL_WINDOW || r->kind == REL_SET;
     if (many && !is_over_domain(c, r))
         return refused(c, "a correlated subquery of this form");
@@ -241,60 +243,49 @@ static bool meet_type(struct bind *b, const struct ast_cte *cte, const struct sq
     return coerce_side(b, step, column, common, pos);
 }
 
-static bool meet_step(struct bind *b, const struct ast_cte *cte, const struct sql_view *v,
+static bool meet_step(struct bind *b, const struct ast_cte *cte, const struct sql_view *v, uint32_t own,
                       struct bound_query *step)
 {
     const struct ast_query *q = cte->query;
-    if (step->column_count != v->column_count) {
+    if (step->column_count != own) {
         bind_error(b, ERR_CONFIG, q->right->pos, NULL,
                    "each UNION query must have the same number of columns");
         return false;
     }
     bool ok = true;
-    for (uint32_t i = 0; i < v->column_count; i++)
+    for (uint32_t i = 0; i < own; i++)
         ok &= meet_type(b, cte, v, i, step);
     return ok && (q->kind == AST_UNION_ALL || check_all_comparable(b, step, q->pos));
 }
 
 /* ---- the query ---- */
 
-static bool check_closed(struct bind *b, const struct ast_cte *cte, const struct rel *r)
+static struct rel *loop_rel(struct bind *b, const struct sql_view *v, uint32_t count, struct rel_recursion *x)
 {
-    if (!b->outer || rel_free_attrs(b->out, r).count == 0)
-        return true;
-    bind_error(b, ERR_UNSUPPORTED, cte->pos, NULL,
-               "recursive query \"%s\" mentions columns of an outer query, which is not supported yet",
-               cte->name);
-    return false;
-}
-
-static struct rel *loop_rel(struct bind *b, struct sql_view *v, struct rel_recursion *x)
-{
-    struct rel *loop = rel_new(b->out, REL_LOOP, 0, v->column_count + 1);
+    struct rel *loop = rel_new(b->out, REL_LOOP, 0, count + 1);
     loop->u.recursion = x;
-    for (uint32_t i = 0; i < v->column_count; i++)
+    for (uint32_t i = 0; i < count; i++)
         loop->attrs[i] = attr_new(b->out, v->columns[i], v->types[i]);
-    loop->attrs[v->column_count] = attr_new(b->out, "depth", (struct type){T_INT8, -1});
+    loop->attrs[count] = attr_new(b->out, "depth", (struct type){T_INT8, -1});
     x->loop = loop;
     return loop;
 }
 
-static struct rel *bind_base(struct bind *b, const struct ast_cte *cte, struct sql_view *v)
+/* The non-recursive term decides v's columns; *c: those that SEARCH and CYCLE add. */
+static struct rel *bind_base(struct bind *b, const struct ast_cte *cte, struct sql_view *v,
+                             struct search_columns *c)
 {
     struct bound_query q;
     if (!bind_query(b, cte->query->left, &q))
         return NULL;
     name_cte_columns(b, cte, &q);
     struct rel *r = bind_query_rel(b, &q);
-    r = check_closed(b, cte, r) ? unnest(b, r) : NULL;
-    if (!r)
-        return NULL;
     v->column_count = q.column_count;
     v->columns = q.names;
     v->types = ARENA_ARRAY(b->arena, struct type, q.column_count + 1);
     for (uint32_t i = 0; i < q.column_count; i++)
         v->types[i] = b->out->attrs[r->attrs[i]].type;
-    return r;
+    return plan_search(b, cte, v, c) ? search_base(b, cte, c, v, r) : NULL;
 }
 
 /* The form was checked, but functions like tumble() name tables in their arguments. */
@@ -306,24 +297,53 @@ static bool check_once(struct bind *b, const struct ast_cte *cte, const struct s
     return v->read_count == 1;
 }
 
-/* The recursive term with the depth behind its columns. */
-static struct rel *bind_step(struct bind *b, const struct ast_cte *cte, struct sql_view *v)
+static struct rel *bind_step(struct bind *b, const struct ast_cte *cte, struct sql_view *v,
+                             const struct search_columns *c)
 {
     struct bound_query q;
-    if (!bind_query(b, cte->query->right, &q) || !meet_step(b, cte, v, &q))
+    if (!bind_query(b, cte->query->right, &q) || !meet_step(b, cte, v, c->own, &q))
         return NULL;
-    struct rel *r = bind_query_rel(b, &q);
-    r = check_closed(b, cte, r) ? unnest(b, r) : NULL;
-    if (!r || !check_once(b, cte, v))
-        return NULL;
-    struct carry c = {.b = b,
-                      .s = b->out,
-                      .loop = v->loop,
-                      .depth = v->loop->attrs[v->column_count],
-                      .pos = cte->query->right->pos};
-    r = carried(&c, r);
-    ASSERT(!r || (r->attr_count == v->column_count + 1 && r->attrs[v->column_count] == c.depth));
+    struct rel *r = search_step(b, cte, c, v, &q);
+    return r && check_once(b, cte, v) ? r : NULL;
+}
+
+struct rel *recursion_step(struct bind *b, const struct rel_recursion *x, struct rel *step)
+{
+    const struct rel *loop = x->loop;
+    struct carry c = {
+        .b = b, .s = b->out, .loop = loop, .depth = loop->attrs[loop->attr_count - 1], .pos = x->pos};
+    struct rel *r = carried(&c, step);
+    ASSERT(!r || (r->attr_count == loop->attr_count && r->attrs[r->attr_count - 1] == c.depth));
     return r;
+}
+
+/* Both terms are bound with the loop for the name, which is told to them by v. */
+static struct rel *bind_terms(struct bind *b, const struct ast_cte *cte, struct sql_view *v,
+                              struct search_columns *c, struct rel_recursion *x, struct rel **step)
+{
+    struct rel *base = bind_base(b, cte, v, c);
+    if (!base)
+        return NULL;
+    struct cte_scope scope = {v, b->ctes};
+    v->loop = loop_rel(b, v, c->count, x);
+    v->column_count = c->visible;
+    v->unlisted = c->visible - c->own;
+    b->ctes = &scope;
+    *step = bind_step(b, cte, v, c);
+    v->loop = NULL;
+    v->read_count = 0;
+    return base;
+}
+
+/* Without the columns that are the recursion's own. */
+static struct rel *visible_part(struct bind *b, struct rel *r, const struct sql_view *v)
+{
+    if (r->attr_count == v->column_count)
+        return r;
+    struct expr **e = ARENA_ARRAY(b->arena, struct expr *, v->column_count + 1);
+    for (uint32_t i = 0; i < v->column_count; i++)
+        e[i] = attr_expr(b->out, r->attrs[i]);
+    return rel_map(b->out, r, v->column_count, e, v->columns);
 }
 
 bool bind_recursive_cte(struct bind *b, const struct ast_cte *cte, struct sql_view *v)
@@ -332,27 +352,31 @@ bool bind_recursive_cte(struct bind *b, const struct ast_cte *cte, struct sql_vi
     if (!check_recursive_form(b, cte))
         return false;
     bind_ctes(b, cte->query);
-    struct rel *base = bind_base(b, cte, v), *step = NULL;
     struct rel_recursion *x = ARENA_NEW(b->arena, struct rel_recursion);
-    x->all = cte->query->kind == AST_UNION_ALL;
-    if (base) {
-        struct cte_scope scope = {v, b->ctes};
-        v->loop = loop_rel(b, v, x);
-        b->ctes = &scope;
-        step = bind_step(b, cte, v);
-        v->loop = NULL;
-        v->read_count = 0;
-    }
+    struct search_columns c;
+    struct rel *step = NULL, *base = bind_terms(b, cte, v, &c, x, &step);
     b->ctes = outer;
-    if (!step)
+    if (!base || !step)
         return false;
+    x->all = cte->query->kind == AST_UNION_ALL;
+    x->pos = cte->query->right->pos;
+    x->raw = b->outer && (rel_free_attrs(b->out, base).count || rel_free_attrs(b->out, step).count);
+    if (!x->raw) {
+        base = unnest(b, base);
+        step = base ? unnest(b, step) : NULL;
+        step = step ? recursion_step(b, x, step) : NULL;
+        if (!step)
+            return false;
+    }
     v->recursive = true;
-    v->rel = rel_new(b->out, REL_RECURSE, 2, v->column_count);
-    v->rel->u.recursion = x;
-    v->rel->inputs[0] = base;
-    v->rel->inputs[1] = step;
-    for (uint32_t i = 0; i < v->column_count; i++)
-        v->rel->attrs[i] = attr_new(b->out, v->columns[i], v->types[i]);
-    rel_seal(v->rel);
+    v->correlated = x->raw;
+    struct rel *r = rel_new(b->out, REL_RECURSE, 2, c.count);
+    r->u.recursion = x;
+    r->inputs[0] = base;
+    r->inputs[1] = step;
+    for (uint32_t i = 0; i < c.count; i++)
+        r->attrs[i] = attr_new(b->out, v->columns[i], v->types[i]);
+    rel_seal(r);
+    v->rel = visible_part(b, r, v);
     return true;
 }

@@ -61,6 +61,8 @@ static void put_item_columns(struct bind *b, struct targets *t, const struct sco
                              struct sql_pos pos)
 {
     for (uint32_t i = 0; i < item->column_count; i++) {
+        if (item->columns[i].unlisted)
+            continue;
         struct expr *e = arena_memdup(b->arena, item->columns[i].expr, sizeof(*e));
         e->line = 0;
         targets_put(b, t, item->columns[i].name, bind_at(b, e, pos), NULL);

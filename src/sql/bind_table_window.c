@@ -204,7 +204,7 @@ struct rel *bind_table_window(struct bind *b, const struct ast_from *f, struct s
         to->columns[i] = from->columns[i];
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t attr = r->attrs[r->attr_count - 2 + i];
-        to->columns[n + i] = (struct scope_column){b->out->attrs[attr].name, attr_expr(b->out, attr)};
+        to->columns[n + i] = (struct scope_column){b->out->attrs[attr].name, attr_expr(b->out, attr), false};
     }
     rename_columns(b, f, to);
     check_twice(b, scope, to, f->pos);

@@ -254,6 +254,8 @@ struct expr *coerce_try(struct bind *b, struct expr *e, struct type to, enum cas
     if (to.id == T_UNKNOWN)
         return coerce_unknown_to_text(b, e);
     if (e->type.id == T_UNKNOWN) {
+        if ((to.id == T_RECORD || to.id == T_RECORD_ARRAY) && !e->u.konst.is_null)
+            return NULL;
         e = literal(b, e, to, reported);
         if (!e)
             return NULL;

@@ -87,9 +87,12 @@ struct rel_order { /* one column of an ORDER BY */
 /* A recursive query. A row's depth is the number of the round in which it was found: 0 for the non-recursive term. Rows
  * carry it through the recursive term, which is applied to the rows of each round on their own. */
 struct rel_recursion {
-    bool all;         /* UNION ALL */
-    struct rel *loop; /* REL_LOOP, whose last attribute is the depth */
-    void *plan;       /* the planner's own notes */
+    bool all; /* UNION ALL */
+    bool
+        raw; /* it mentions columns of an outer query: inputs[1] has no depth until it is pushed (sql/unnest.h) */
+    struct sql_pos pos; /* of the recursive term */
+    struct rel *loop;   /* REL_LOOP, whose last attribute is the depth */
+    void *plan;         /* the planner's own notes */
 };
 struct sql_view;
 struct rel {
@@ -179,6 +182,9 @@ struct sql_view {
     bool is_cte;
     bool recursive;      /* it refers to itself: planned once, never put into its readers */
     struct rel *loop;    /* while its recursive term is being bound: what it refers to itself by */
+    uint32_t unlisted; /* how many of the last columns * leaves out in queries below the one that has the WITH: those of
+                          SEARCH and CYCLE */
+    uint32_t level; /* of the query that has the WITH, see struct bind */
     bool correlated;     /* a WITH query that mentions columns of an outer query: copied into its readers */
     bool broken;         /* has errors: readers are skipped without more noise */
     uint32_t read_count; /* REL_VIEW nodes that refer to it */

@@ -9,6 +9,12 @@ struct copying {
     struct sql_bound *s;
     uint32_t count;
     uint32_t *to; /* by attribute: its copy, or REL_NO_ATTR for one that the relation does not make */
+    const struct copied_recursion *recursions; /* that are being copied, innermost first */
+};
+struct copied_recursion {
+    const struct rel_recursion *from;
+    struct rel_recursion *to;
+    const struct copied_recursion *outer;
 };
 
 static uint32_t copy_of(const struct copying *c, uint32_t attr)
@@ -109,6 +115,17 @@ static void copy_flatmap(struct copying *c, const struct rel *r, struct rel *to)
     to->u.flatmap.calls = calls;
 }
 
+/* The loop of a copy refers to the copy. */
+static void copy_loop(struct copying *c, struct rel *to)
+{
+    for (const struct copied_recursion *x = c->recursions; x; x = x->outer)
+        if (x->from == to->u.recursion) {
+            x->to->loop = to;
+            to->u.recursion = x->to;
+            return;
+        }
+}
+
 static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *to)
 {
     switch (r->kind) {
@@ -117,6 +134,7 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
     case REL_VIEW:
     case REL_UNION_ALL:
     case REL_SET: return true;
+    case REL_LOOP: copy_loop(c, to); return true;
     case REL_FILTER: to->u.filter = copy_expr(c, r->u.filter); return true;
     case REL_MAP:
         to->u.exprs = ARENA_ARRAY(c->s->arena, struct expr *, r->attr_count + 1);
@@ -142,8 +160,30 @@ static bool copy_parameters(struct copying *c, const struct rel *r, struct rel *
     }
 }
 
+static struct rel *copied(struct copying *c, const struct rel *r);
+
+static struct rel *copied_recursion(struct copying *c, const struct rel *r)
+{
+    struct rel_recursion *x = arena_memdup(c->s->arena, r->u.recursion, sizeof(*x));
+    struct copied_recursion inside = {r->u.recursion, x, c->recursions};
+    struct rel *to = rel_new(c->s, REL_RECURSE, 2, r->attr_count);
+    to->u.recursion = x;
+    for (uint32_t i = 0; i < r->attr_count; i++)
+        to->attrs[i] = copy_of(c, r->attrs[i]);
+    c->recursions = &inside;
+    for (uint32_t i = 0; i < 2; i++)
+        to->inputs[i] = copied(c, r->inputs[i]);
+    c->recursions = inside.outer;
+    if (!to->inputs[0] || !to->inputs[1])
+        return NULL;
+    rel_seal(to);
+    return to;
+}
+
 static struct rel *copied(struct copying *c, const struct rel *r)
 {
+    if (r->kind == REL_RECURSE)
+        return copied_recursion(c, r);
     struct rel *to = rel_new(c->s, r->kind, r->input_count, r->attr_count);
     to->u = r->u;
     for (uint32_t i = 0; i < r->attr_count; i++)
@@ -164,7 +204,7 @@ static struct rel *copied(struct copying *c, const struct rel *r)
 
 struct rel *rel_copy(struct sql_bound *s, const struct rel *r)
 {
-    struct copying c = {s, s->attr_count, xcalloc(s->attr_count + 1, sizeof(uint32_t))};
+    struct copying c = {s, s->attr_count, xcalloc(s->attr_count + 1, sizeof(uint32_t)), NULL};
     for (uint32_t i = 0; i < c.count; i++)
         c.to[i] = REL_NO_ATTR;
     name_made(&c, r);

@@ -389,11 +389,78 @@ static void operator_missing(struct bind *b, const char *name, uint32_t count, s
                    type_info(args[0]->type.id)->name, name, type_info(args[1]->type.id)->name);
 }
 
+static bool is_record(const struct expr *e)
+{
+    return e->type.id == T_RECORD || e->type.id == T_RECORD_ARRAY;
+}
+
+/* Records compare as their bytes do. NULL: the operator is no comparison of two records. */
+static const struct fn *record_comparison(const char *name, uint32_t count, struct expr *const *args)
+{
+    static const char *const comparisons[] = {"=", "<>", "<", "<=", ">", ">="};
+    bool both = count == 2 && args[0]->type.id == T_RECORD && args[1]->type.id == T_RECORD;
+    const struct fn *rows[64];
+    for (size_t i = 0; both && i < ARRAY_COUNT(comparisons); i++) {
+        uint32_t n = strcmp(name, comparisons[i]) == 0 ? fn_find(name, true, rows, ARRAY_COUNT(rows)) : 0;
+        for (uint32_t k = 0; k < n; k++)
+            if (rows[k]->args[0] == T_BYTEA && rows[k]->args[1] == T_BYTEA)
+                return rows[k];
+    }
+    return NULL;
+}
+
+/* What looks into records, or shows them, does not know their fields. */
+static bool check_records(struct bind *b, const char *name, uint32_t count, struct expr *const *args,
+                          struct sql_pos pos)
+{
+    static const char *const blind[] = {"array_append",
+                                        "array_prepend",
+                                        "array_cat",
+                                        "array_length",
+                                        "array_lower",
+                                        "array_upper",
+                                        "array_ndims",
+                                        "array_dims",
+                                        "array_remove",
+                                        "array_replace",
+                                        "array_position",
+                                        "array_positions",
+                                        "cardinality",
+                                        "trim_array",
+                                        "count",
+                                        "||",
+                                        "=",
+                                        "<>",
+                                        "<",
+                                        "<=",
+                                        ">",
+                                        ">=",
+                                        "@>",
+                                        "<@",
+                                        "&&"};
+    for (uint32_t i = 0; i < count; i++) {
+        bool known = !is_record(args[i]);
+        for (size_t k = 0; k < ARRAY_COUNT(blind) && !known; k++)
+            known = strcmp(name, blind[k]) == 0;
+        if (known)
+            continue;
+        bind_error(b, ERR_UNSUPPORTED, pos, NULL, "%s of a %s is not supported yet", name,
+                   type_info(args[i]->type.id)->name);
+        return false;
+    }
+    return true;
+}
+
 const struct fn *resolve_operator_fn(struct bind *b, const char *name, uint32_t count, struct expr **args,
                                      struct sql_pos pos)
 {
     if (strcmp(name, "!=") == 0)
         name = "<>";
+    const struct fn *of_records = record_comparison(name, count, args);
+    if (of_records)
+        return of_records;
+    if (!check_records(b, name, count, args, pos))
+        return NULL;
     struct candidates cs;
     struct call_types t;
     text_concatenation(b, name, count, args, pos);
@@ -492,6 +559,8 @@ struct expr *resolve_function(struct bind *b, const char *name, uint32_t count, 
                    CALL_ARGS_MAX);
         return NULL;
     }
+    if (!check_records(b, name, count, args, pos))
+        return NULL;
     find_functions(name, false, count, &cs);
     call_types_of(&t, count, args);
     int found = select_candidate(&cs, &t);
@@ -514,6 +583,8 @@ const struct set_fn *resolve_set_fn(struct bind *b, const char *name, uint32_t c
     uint32_t n = set_fn_find(name, rows, CANDIDATES_MAX);
     struct candidates cs = {0};
     struct call_types t;
+    if (!check_records(b, name, count, args, pos))
+        return NULL;
     for (uint32_t i = 0; i < n; i++)
         if (rows[i]->fn.arg_count == count)
             cs.items[cs.count++] = (struct candidate){rows[i]->fn.args, count, &rows[i]->fn};
@@ -576,6 +647,8 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
     struct candidates cs = {0};
     struct call_types t;
     uint8_t types[CANDIDATES_MAX][AGG_ARGS_MAX];
+    if (!check_records(b, name, count, args, pos))
+        return NULL;
     for (uint32_t i = 0; i < agg_count() && cs.count < CANDIDATES_MAX; i++) {
         const struct agg *a = agg_at(i);
         if (strcmp(a->name, agg_name(name)) != 0)

@@ -9,6 +9,9 @@ struct unnest {
     struct sql_bound *s;
     struct arena *arena;
     struct sql_pos pos; /* of the subquery being worked on */
+    /* Of the recursion that D is being pushed into: what it refers to itself by, and the same with D among its columns. */
+    const struct rel *loop;
+    struct rel *loop_over_domain;
 };
 
 /* D. Its attributes bear the numbers of the outer ones that they are copies of, so that nothing that mentions them

@@ -72,6 +72,8 @@ struct str type_output(struct fn_ctx *ctx, enum type_id t, const union val *v)
         return output_array(ctx, t, v);
     if (type_is_enum(t))
         return output_enum(ctx, v);
+    if (t == T_RECORD) /* in messages about a row alone: what its fields are is not known */
+        return (struct str)STR_LIT("ROW(...)");
     ASSERT((unsigned)t < T_SCALAR_COUNT);
     return text_forms[t].output(ctx, v);
 }
@@ -526,6 +528,8 @@ static void cast_matrix_build(void)
 const struct cast *cast_find(enum type_id from, enum type_id to)
 {
     ASSERT((unsigned)from < T_ID_END && (unsigned)to < T_ID_END);
+    if (from == T_RECORD || from == T_RECORD_ARRAY || to == T_RECORD || to == T_RECORD_ARRAY)
+        return NULL;
     pthread_once(&cast_matrix_once, cast_matrix_build);
     if (from >= T_ENUMS || to >= T_ENUMS)
         return enum_cast(from, to);

@@ -36,14 +36,14 @@ const struct agg *agg_single_value(enum type_id type)
         SINGLE(T_INTERVAL), SINGLE(T_UUID),    SINGLE(T_JSON), SINGLE(T_JSONB),     SINGLE(T_JSONPATH),
         SINGLE(T_CITEXT),   SINGLE(T_TIMETZ),  SINGLE(T_INET), SINGLE(T_CIDR),      SINGLE(T_MACADDR),
     };
-    static const struct agg of_enum = {.name = "single_value",
-                                       .kind = AGG_SINGLE_VALUE,
-                                       .arg_count = 1,
-                                       .arg = T_UNKNOWN,
-                                       .result = T_UNKNOWN,
-                                       .ordered = true};
-    if (type >= T_ENUMS)
-        return &of_enum;
+    static const struct agg of_other = {.name = "single_value",
+                                        .kind = AGG_SINGLE_VALUE,
+                                        .arg_count = 1,
+                                        .arg = T_UNKNOWN,
+                                        .result = T_UNKNOWN,
+                                        .ordered = true};
+    if (type >= T_COUNT)
+        return &of_other;
     ASSERT((unsigned)type < T_COUNT && rows[type].name);
     return &rows[type];
 }

@@ -14,7 +14,7 @@
         t, name, name, oid, 'P', false, PHYS_STR, false, "string", NULL \
     }
 
-static const struct type_info types[T_ANY_END] = {
+static const struct type_info types[T_ENUMS] = {
     {T_UNKNOWN, "unknown", "unknown", 705, 'X', false, PHYS_STR, false, "string", NULL},
     {T_BOOL, "boolean", "bool", 16, 'B', true, PHYS_I64, true, "boolean", NULL},
     {T_INT2, "smallint", "int2", 21, 'N', false, PHYS_I64, true, "integer", "int32"},
@@ -74,6 +74,8 @@ static const struct type_info types[T_ANY_END] = {
     PSEUDO(T_ANYCOMPATIBLE, "anycompatible", 5077),
     PSEUDO(T_ANYCOMPATIBLEARRAY, "anycompatiblearray", 5078),
     PSEUDO(T_ANYENUM, "anyenum", 3500),
+    {T_RECORD, "record", "record", 2249, 'P', false, PHYS_STR, true, "string", NULL},
+    {T_RECORD_ARRAY, "record[]", "_record", 2287, 'P', false, PHYS_STR, true, "array", NULL},
 };
 
 /* Spellings beside the two names above. */
@@ -97,7 +99,7 @@ static const struct {
 const struct type_info *type_info(enum type_id id)
 {
     ASSERT((unsigned)id < T_ID_END);
-    return id < T_ANY_END ? &types[id] : enum_type_info(id);
+    return id < T_ENUMS ? &types[id] : enum_type_info(id);
 }
 
 /* Lower case, one blank between words, none at the ends; false when it does not fit. */

@@ -50,8 +50,11 @@ enum type_id {
     T_ANYCOMPATIBLEARRAY,
     T_ANYENUM,
     T_ANY_END,
+    /* Rows as values (data/record.h), which no column of a source or of a published view has, and arrays of them. */
+    T_RECORD = T_ANY_END,
+    T_RECORD_ARRAY,
     /* Enums that sources define, by their place in the process's list (types/enum_type.h), and arrays of them. */
-    T_ENUMS = T_ANY_END,
+    T_ENUMS,
     T_ENUM_ARRAYS = T_ENUMS + ENUM_TYPES_MAX,
     T_ID_END = T_ENUM_ARRAYS + ENUM_TYPES_MAX
 };
@@ -94,7 +97,7 @@ union val {
     double f; /* float4 (already rounded to float), float8 */
     struct str
         s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; inet and cidr, see types/inet.h; arrays, as types/array.h encodes them; enums, as
-                           types/enum_type.h says */
+                           types/enum_type.h says; records, as data/record.h */
     struct num n;       /* T_NUMERIC */
     struct interval iv; /* T_INTERVAL; T_TIMETZ, see types/func_timetz.c */
     uint8_t uuid[16];   /* T_UUID */
@@ -133,30 +136,19 @@ const char *type_format(struct type t, char *buf, size_t size_bytes);
 /* As type_info(id)->phys says, without a call: codecs ask for every value. */
 static inline enum phys type_phys(enum type_id id)
 {
-    static const uint8_t of_type[T_ID_END] = {[T_UNKNOWN] = PHYS_STR,
-                                              [T_FLOAT4] = PHYS_F64,
-                                              [T_FLOAT8] = PHYS_F64,
-                                              [T_NUMERIC] = PHYS_NUM,
-                                              [T_TEXT] = PHYS_STR,
-                                              [T_VARCHAR] = PHYS_STR,
-                                              [T_BPCHAR] = PHYS_STR,
-                                              [T_BYTEA] = PHYS_STR,
-                                              [T_JSON] = PHYS_STR,
-                                              [T_JSONB] = PHYS_STR,
-                                              [T_JSONPATH] = PHYS_STR,
-                                              [T_CITEXT] = PHYS_STR,
-                                              [T_INET] = PHYS_STR,
-                                              [T_CIDR] = PHYS_STR,
-                                              [T_INTERVAL] = PHYS_INTERVAL,
-                                              [T_TIMETZ] = PHYS_INTERVAL,
-                                              [T_UUID] = PHYS_UUID,
-                                              [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
-                                              [T_ENUMS... T_ID_END - 1] = PHYS_STR};
+    static const uint8_t of_type[T_ID_END] = {
+        [T_UNKNOWN] = PHYS_STR,     [T_FLOAT4] = PHYS_F64,       [T_FLOAT8] = PHYS_F64,
+        [T_NUMERIC] = PHYS_NUM,     [T_TEXT] = PHYS_STR,         [T_VARCHAR] = PHYS_STR,
+        [T_BPCHAR] = PHYS_STR,      [T_BYTEA] = PHYS_STR,        [T_JSON] = PHYS_STR,
+        [T_JSONB] = PHYS_STR,       [T_JSONPATH] = PHYS_STR,     [T_CITEXT] = PHYS_STR,
+        [T_INET] = PHYS_STR,        [T_CIDR] = PHYS_STR,         [T_INTERVAL] = PHYS_INTERVAL,
+        [T_TIMETZ] = PHYS_INTERVAL, [T_UUID] = PHYS_UUID,        [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
+        [T_RECORD] = PHYS_STR,      [T_RECORD_ARRAY] = PHYS_STR, [T_ENUMS... T_ID_END - 1] = PHYS_STR};
     return (enum phys)of_type[id];
 }
 static inline bool type_is_array(enum type_id id)
 {
-    return (id >= T_ARRAYS && id < T_COUNT) || id >= T_ENUM_ARRAYS;
+    return (id >= T_ARRAYS && id < T_COUNT) || id == T_RECORD_ARRAY || id >= T_ENUM_ARRAYS;
 }
 static inline bool type_is_enum(enum type_id id)
 {
@@ -165,12 +157,16 @@ static inline bool type_is_enum(enum type_id id)
 /* The array type of a scalar type, and back. */
 static inline enum type_id type_array(enum type_id element)
 {
-    ASSERT(element < T_SCALAR_COUNT || type_is_enum(element));
+    ASSERT(element < T_SCALAR_COUNT || element == T_RECORD || type_is_enum(element));
+    if (element == T_RECORD)
+        return T_RECORD_ARRAY;
     return (enum type_id)(type_is_enum(element) ? T_ENUM_ARRAYS + (element - T_ENUMS) : T_ARRAYS + element);
 }
 static inline enum type_id type_element(enum type_id array)
 {
     ASSERT(type_is_array(array));
+    if (array == T_RECORD_ARRAY)
+        return T_RECORD;
     return (enum type_id)(array >= T_ENUM_ARRAYS ? T_ENUMS + (array - T_ENUM_ARRAYS) : array - T_ARRAYS);
 }
 /* Equal values may look different: 1.0 and 1.00, 0 and -0, 'a' and 'a ' as char, 1 day and 24 hours. */

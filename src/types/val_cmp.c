@@ -55,6 +55,7 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
     case T_TEXT:
     case T_VARCHAR:
     case T_BYTEA:
+    case T_RECORD:
     case T_UNKNOWN: return cmp_bytes(&a->s, &b->s, true);
     case T_JSONB: return jsonb_key_cmp(&a->s, &b->s);
     case T_TIMETZ: {

@@ -128,22 +128,56 @@ def further(r, union_all):
     return place + [k for k in chosen if k[0] == "n"] if place else chosen
 
 
-def recursion(r):
+# of outer rows o, for a recursion in a subquery
+OUTER_BASES = ["SELECT o.x", "SELECT e.b FROM core.edges e WHERE e.a = o.x", "SELECT n.id FROM core.nodes n WHERE n.boss = o.x",
+               "SELECT x FROM core.roots WHERE x >= o.x", "VALUES (o.x), (o.x + 1)"]
+OUTER_CONDITIONS = ["e.b <> o.x", "e.b > o.x - 3", "EXISTS (SELECT FROM core.nodes n WHERE n.id = e.b AND n.id > o.x)",
+                    "(SELECT count(*) FROM core.edges y WHERE y.a = o.x) < 5", "e.b NOT IN (SELECT boss FROM core.nodes WHERE id < o.x AND boss IS NOT NULL)"]
+
+
+def recursion(r, outer=False, clauses=""):
     union_all = r.random() < 0.45
     more = further(r, union_all)
     following = r.choice(NEXT)
-    step = r.choice(STEPS).format(r=r.choice(("t r", "t AS r", "(SELECT * FROM t) r", "(SELECT * FROM t WHERE x IS NOT NULL) r")))
+    references = ("t r", "t AS r") if clauses else ("t r", "t AS r", "(SELECT * FROM t) r", "(SELECT * FROM t WHERE x IS NOT NULL) r")
+    step = r.choice(STEPS).format(r=r.choice(references))
     conditions = r.sample(CONDITIONS, r.choice((0, 0, 1, 1, 2))) + [k[3] for k in more if k[3]]
-    distinct = "DISTINCT " if r.random() < 0.2 else ""
+    if outer:
+        conditions += r.sample(OUTER_CONDITIONS, r.choice((0, 1, 1)))
+    distinct = "DISTINCT " if r.random() < 0.2 and not clauses else ""
     text = "SELECT %s%s FROM %s" % (distinct, ", ".join([following] + [k[2].format(next=following) for k in more]), step)
     if conditions:
         text += (" AND " if " WHERE e.a" in step else " WHERE ") + " AND ".join(conditions)
-    base = "SELECT %s FROM (%s) b(x)" % (", ".join(["x"] + [k[1].format(x="x") for k in more]), r.choice(BASES))
+    bases = BASES + OUTER_BASES * 2 if outer else BASES
+    base = "SELECT %s FROM (%s) b(x)" % (", ".join(["x"] + [k[1].format(x="x") for k in more]), r.choice(bases))
     names = ", ".join(["x"] + [k[0] for k in more])
-    return "t(%s) AS (%s UNION %s%s)" % (names, base, "ALL " if union_all else "", text)
+    return "t(%s) AS (%s UNION %s%s)%s" % (names, base, "ALL " if union_all else "", text, clauses)
+
+
+SEARCHED = ["SELECT x, rank() OVER (ORDER BY seq) AS place FROM t", "SELECT x FROM t ORDER BY seq DESC, x LIMIT 3",
+            "SELECT count(DISTINCT seq) AS n FROM t", "SELECT p.x, count(*) AS n FROM t p JOIN t q ON q.seq < p.seq GROUP BY p.x"]
+CYCLED = ["SELECT x, looped, count(*) AS c, max(cardinality(trail)) AS longest FROM t GROUP BY x, looped",
+          "SELECT x, array_length(trail, 1) AS n FROM t WHERE looped = 'no'", "SELECT x, dense_rank() OVER (ORDER BY trail) AS place FROM t"]
+INSIDE = ["SELECT count(*) FROM t", "SELECT max(x) FROM t", "SELECT array_agg(DISTINCT x ORDER BY x) FROM t", "SELECT x FROM t ORDER BY x LIMIT 1"]
 
 
 def query(r):
+    kind = r.random()
+    if kind < 0.15:
+        clauses, reader = " SEARCH %s FIRST BY x SET seq" % r.choice(("DEPTH", "BREADTH")), r.choice(SEARCHED)
+        return "WITH RECURSIVE %s %s" % (recursion(r, clauses=clauses), reader)
+    if kind < 0.3:
+        search = r.choice(("", " SEARCH DEPTH FIRST BY x SET seq"))
+        clauses = search + " CYCLE x SET looped TO 'yes' DEFAULT 'no' USING trail"
+        return "WITH RECURSIVE %s %s" % (recursion(r, clauses=clauses), r.choice(CYCLED))
+    if kind < 0.5:
+        inner, outer = "WITH RECURSIVE " + recursion(r, outer=True), "FROM (SELECT id AS x, boss FROM core.nodes) o"
+        return r.choice((
+            "SELECT o.x, (%s %s) AS v %s" % (inner, r.choice(INSIDE), outer),
+            "SELECT o.x %s WHERE EXISTS (%s SELECT FROM t WHERE t.x = o.boss)" % (outer, inner),
+            "SELECT o.x %s WHERE o.boss NOT IN (%s SELECT x FROM t WHERE x IS NOT NULL)" % (outer, inner),
+            "SELECT o.x, l.* %s, LATERAL (%s SELECT x AS y, count(*) AS n FROM t GROUP BY x) l" % (outer, inner),
+            "SELECT o.x, l.* %s LEFT JOIN LATERAL (%s SELECT x AS y FROM t WHERE x > 2) l ON l.y <> o.x" % (outer, inner)))
     return "WITH RECURSIVE %s %s" % (recursion(r), r.choice(READERS))
 
 

@@ -238,6 +238,32 @@ static void put_limit(struct pgq *c, struct ast_query *q, SelectStmt *s)
     q->with_ties = s->limitOption == LIMIT_OPTION_WITH_TIES;
 }
 
+static struct ast_search *search_of(struct pgq *c, CTESearchClause *from)
+{
+    if (!from)
+        return NULL;
+    struct ast_search *s = ARENA_NEW(c->arena, struct ast_search);
+    s->pos = pgq_pos(c, from->location);
+    s->breadth_first = from->search_breadth_first;
+    s->columns = pgq_names(c, from->search_col_list, &s->column_count);
+    s->sequence = pgq_str(c, from->search_seq_column);
+    return s;
+}
+
+static struct ast_cycle *cycle_of(struct pgq *c, CTECycleClause *from)
+{
+    if (!from)
+        return NULL;
+    struct ast_cycle *s = ARENA_NEW(c->arena, struct ast_cycle);
+    s->pos = pgq_pos(c, from->location);
+    s->columns = pgq_names(c, from->cycle_col_list, &s->column_count);
+    s->mark = pgq_str(c, from->cycle_mark_column);
+    s->path = pgq_str(c, from->cycle_path_column);
+    s->value = pgq_expr(c, from->cycle_mark_value);
+    s->otherwise = pgq_expr(c, from->cycle_mark_default);
+    return s;
+}
+
 static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
 {
     if (!with)
@@ -251,15 +277,13 @@ static void put_ctes(struct pgq *c, struct ast_query *q, WithClause *with)
             pgq_unsupported(c, e->location, "WITH of a statement that is not a SELECT");
             continue;
         }
-        if (e->search_clause)
-            pgq_unsupported(c, e->search_clause->location, "SEARCH in a recursive query");
-        if (e->cycle_clause)
-            pgq_unsupported(c, e->cycle_clause->location, "CYCLE in a recursive query");
         struct ast_cte *cte = &q->ctes[q->cte_count++];
         cte->pos = pgq_pos(c, e->location);
         cte->name = pgq_str(c, e->ctename);
         cte->columns = pgq_names(c, e->aliascolnames, &cte->column_count);
         cte->query = pgq_query(c, e->ctequery);
+        cte->search = search_of(c, e->search_clause);
+        cte->cycle = cycle_of(c, e->cycle_clause);
     }
 }
 
