@@ -180,11 +180,12 @@ struct sql_view {
     const char *file;
     struct sql_pos pos;
     bool is_cte;
-    bool recursive;      /* it refers to itself: planned once, never put into its readers */
-    struct rel *loop;    /* while its recursive term is being bound: what it refers to itself by */
-    uint32_t unlisted; /* how many of the last columns * leaves out in queries below the one that has the WITH: those of
+    bool recursive;   /* it refers to itself: planned once, never put into its readers */
+    struct rel *loop; /* while its recursive term is being bound: what it refers to itself by */
+    uint32_t
+        unlisted; /* how many of the last columns * leaves out in queries below the one that has the WITH: those of
                           SEARCH and CYCLE */
-    uint32_t level; /* of the query that has the WITH, see struct bind */
+    uint32_t level;      /* of the query that has the WITH, see struct bind */
     bool correlated;     /* a WITH query that mentions columns of an outer query: copied into its readers */
     bool broken;         /* has errors: readers are skipped without more noise */
     uint32_t read_count; /* REL_VIEW nodes that refer to it */
