@@ -4,7 +4,9 @@
 #include "cli/instance.h"
 
 #include "base/nearest.h"
+#include "base/text.h"
 #include "config/config.h"
+#include "serve/out.h"
 #include "store/error_store.h"
 
 #include <stdlib.h>
@@ -41,7 +43,10 @@ static void print_row(yyjson_val *row, FILE *to)
     yyjson_obj_foreach(row, i, n, name, value)
     {
         const char *text = yyjson_is_null(value) ? "NULL" : yyjson_get_str(value);
-        fprintf(to, "%s%s=%s", i ? " " : "", yyjson_get_str(name), text ? text : "?");
+        fputs(i ? " " : "", to);
+        text_print(to, yyjson_get_str(name));
+        fputc('=', to);
+        text_print(to, text ? text : "?");
     }
 }
 
@@ -52,26 +57,35 @@ static void print_entry(yyjson_val *e, FILE *to)
     print_row(yyjson_obj_get(e, "row"), to);
     if (rows > 1)
         fprintf(to, "  (%llu times)", (unsigned long long)rows);
-    fprintf(to, "\n    %s (SQLSTATE %s)", text_of(e, "message"), text_of(e, "sqlstate"));
-    if (*text_of(e, "expression"))
-        fprintf(to, " in %s", text_of(e, "expression"));
-    if (yyjson_obj_get(e, "line"))
-        fprintf(to, " at %s:%d:%d", text_of(e, "file"), yyjson_get_int(yyjson_obj_get(e, "line")),
+    fputs("\n    ", to);
+    text_print(to, text_of(e, "message"));
+    fprintf(to, " (SQLSTATE %s)", text_of(e, "sqlstate"));
+    if (*text_of(e, "expression")) {
+        fputs(" in ", to);
+        text_print(to, text_of(e, "expression"));
+    }
+    if (yyjson_obj_get(e, "line")) {
+        fputs(" at ", to);
+        text_print(to, text_of(e, "file"));
+        fprintf(to, ":%d:%d", yyjson_get_int(yyjson_obj_get(e, "line")),
                 yyjson_get_int(yyjson_obj_get(e, "column")));
+    }
     fputc('\n', to);
 }
 
 static void print_text(const char *view, const struct error_summary *s, const struct buf *json, FILE *to)
 {
+    fputs("view ", to);
+    text_print(to, view);
     if (!s->known) {
-        fprintf(to, "view %s: the pipeline is starting, nothing is known yet\n", view);
+        fputs(": being built, nothing is known yet\n", to);
         return;
     }
     if (!s->rows) {
-        fprintf(to, "view %s: complete\n", view);
+        fputs(": complete\n", to);
         return;
     }
-    fprintf(to, "view %s: incomplete, %llu %s left out\n", view, (unsigned long long)s->rows,
+    fprintf(to, ": incomplete, %llu %s left out\n", (unsigned long long)s->rows,
             s->rows == 1 ? "row is" : "rows are");
     yyjson_doc *d = yyjson_read((const char *)json->p, json->len, YYJSON_READ_ALLOW_INVALID_UNICODE);
     size_t i, n;
@@ -87,10 +101,16 @@ static void print_text(const char *view, const struct error_summary *s, const st
 
 static void print_json(const char *view, const struct error_summary *s, const struct buf *json, FILE *to)
 {
-    fprintf(to,
-            "{\"view\":\"%s\",\"known\":%s,\"incomplete\":%s,\"rows\":%llu,\"listed\":%llu,\"errors\":%.*s}",
-            view, s->known ? "true" : "false", s->rows ? "true" : "false", (unsigned long long)s->rows,
-            (unsigned long long)s->listed, (int)json->len, (const char *)json->p);
+    struct buf b = {0};
+    buf_put_str(&b, "{\"view\":");
+    out_json_cstr(&b, view);
+    buf_put_u8(&b, ',');
+    error_summary_put(&b, s);
+    fwrite(b.p, 1, b.len, to);
+    fputs(",\"errors\":", to);
+    fwrite(json->p, 1, json->len, to);
+    fputc('}', to);
+    buf_fini(&b);
 }
 
 /* ---- reading ---- */
@@ -100,27 +120,40 @@ static bool is_wanted(const struct catalog *c, uint32_t view, const char *name)
     return catalog_publishes(c, view) && (!name || strcmp(c->views[view].name, name) == 0);
 }
 
-static struct err *print_views(struct store_snapshot *s, const struct catalog *c, const char *name, bool json)
+/* Looked at before the snapshot is taken: what is whole by then is so in the snapshot. */
+static void find_whole(const struct gate *g, const struct catalog *c, bool *whole)
 {
-    TRY(store_snapshot_begin(s, -1));
+    for (uint32_t v = 0; v < c->view_count; v++)
+        whole[v] = c->views[v].slot < GATE_VIEWS_MAX &&
+                   atomic_load(&g->views[c->views[v].slot].state) != VIEW_BUILDING;
+}
+
+static struct err *print_views(struct store_snapshot *s, const struct gate *g, const struct catalog *c,
+                               const char *name, bool json, FILE *to)
+{
+    bool *whole = xcalloc(c->view_count + 1, sizeof *whole);
     uint32_t count = 0;
-    fputs(json ? "[" : "", stdout);
-    for (uint32_t v = 0; v < c->view_count; v++) {
+    find_whole(g, c, whole);
+    struct err *e = store_snapshot_begin(s, -1);
+    fputs(json ? "[" : "", to);
+    for (uint32_t v = 0; !e && v < c->view_count; v++) {
         struct buf list = {0};
         struct error_summary summary;
         if (!is_wanted(c, v, name))
             continue;
-        error_store_read(s, c, &c->views[v], &list, &summary);
-        fputs(json && count++ ? ",\n" : "", stdout);
-        (json ? print_json : print_text)(c->views[v].name, &summary, &list, stdout);
+        error_store_read(s, c, &c->views[v], whole[v], &list, &summary);
+        fputs(json && count++ ? ",\n" : "", to);
+        (json ? print_json : print_text)(c->views[v].name, &summary, &list, to);
         buf_fini(&list);
     }
-    fputs(json ? "]\n" : "", stdout);
-    store_snapshot_end(s);
-    return NULL;
+    fputs(json ? "]\n" : "", to);
+    if (!e)
+        store_snapshot_end(s);
+    free(whole);
+    return e;
 }
 
-static struct err *read_store(const char *dir, const struct catalog *c, const char *view, bool json)
+static struct err *read_store(const char *dir, const struct catalog *c, const char *view, bool json, FILE *to)
 {
     struct gate *gate = NULL;
     struct store_reader *reader = NULL;
@@ -131,7 +164,7 @@ static struct err *read_store(const char *dir, const struct catalog *c, const ch
     if (!e)
         e = store_snapshot_new(reader, &snapshot);
     if (!e)
-        e = print_views(snapshot, c, view, json);
+        e = print_views(snapshot, gate, c, view, json, to);
     if (snapshot)
         store_snapshot_free(snapshot);
     store_reader_close(reader);
@@ -139,7 +172,7 @@ static struct err *read_store(const char *dir, const struct catalog *c, const ch
     return e;
 }
 
-static struct err *look(const char *dir, const char *view, bool json)
+static struct err *look(const char *dir, const char *view, bool json, FILE *to)
 {
     struct instance i;
     TRY(instance_open(dir, &i));
@@ -149,17 +182,24 @@ static struct err *look(const char *dir, const char *view, bool json)
     if (!e && view)
         e = find_view(i.catalog, view);
     if (!e)
-        e = read_store(dir, i.catalog, view, json);
+        e = read_store(dir, i.catalog, view, json, to);
     instance_close(&i);
     return e;
 }
 
 int cmd_errors(const struct cli_args *a)
 {
-    char *dir = NULL;
+    char *dir = NULL, *text = NULL;
+    size_t len = 0;
     struct err *e = instance_dir(a, &dir);
+    FILE *to = open_memstream(&text, &len); /* all is read before anything is said */
+    ASSERT(to);
     if (!e)
-        e = look(dir, a->word_count ? a->words[0] : NULL, a->json);
+        e = look(dir, a->word_count ? a->words[0] : NULL, a->json, to);
+    fclose(to);
+    if (!e && (fwrite(text, 1, len, stdout) != len || fflush(stdout) != 0))
+        e = err_errno(ERR_IO, "cannot write the list");
+    free(text);
     free(dir);
     return cli_report(e);
 }

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "flow/topology.h"
+#include "store/error_store.h"
 #include "types/enum_type.h"
 
 #include <signal.h>
@@ -129,6 +130,8 @@ static struct err *open_store(struct run *r, uint32_t shard_count)
     struct store_options o = {.shard_count = shard_count};
     gate_recovery_begin(r->gate, 2000);
     struct err *e = store_open(r->data, r->gate, r->fresh_boot, &o, &r->store);
+    if (!e)
+        e = error_store_restore(r->store, r->gate);
     if (!e)
         gate_publish(r->gate, store_epoch(r->store));
     gate_recovery_end(r->gate);

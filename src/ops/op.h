@@ -12,6 +12,7 @@
 
 #include "data/batch.h"
 #include "plan/plan.h"
+#include "store/error_store.h"
 #include "store/store.h"
 #include "store/view_store.h"
 
@@ -80,7 +81,7 @@ struct graph {
     bool rebuilding;     /* state is being rebuilt from mirrors: views are not written, except view_fill */
     bool first_epoch;    /* no epoch was closed yet since the graph was made */
     bool errors_changed; /* some operator's error rows; whoever publishes them clears it */
-    store_db errors_db;  /* with a store */
+    struct error_dbs errors; /* with a store and a catalog */
     struct err
         *failure; /* first error that makes the epoch impossible to commit (store full, broken invariant) */
 };

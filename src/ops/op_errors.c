@@ -105,7 +105,7 @@ static void put_escaped(struct buf *b, uint8_t c)
         buf_printf(b, "\\%c", c);
     else if (c == '\n')
         buf_put_str(b, "\\n");
-    else if (c < 0x20)
+    else if (c < 0x20 || c == 0x7f)
         buf_printf(b, "\\u%04x", c);
     else
         buf_put_u8(b, c);
@@ -118,8 +118,13 @@ static void put_string(struct buf *b, const void *text, size_t len, size_t most)
     bool cut = len > most;
     len = (size_t)text_fit(text, len, most);
     buf_put_u8(b, '"');
-    for (size_t i = 0; i < len; i++)
-        put_escaped(b, p[i]);
+    for (size_t i = 0; i < len; i++) {
+        bool is_c1 = p[i] == 0xc2 && i + 1 < len && p[i + 1] < 0xa0; /* a terminal may obey it */
+        if (is_c1)
+            buf_printf(b, "\\u%04x", p[++i]);
+        else
+            put_escaped(b, p[i]);
+    }
     buf_put_str(b, cut ? "…\"" : "\"");
 }
 
@@ -280,8 +285,12 @@ void graph_errors_open(struct graph *g)
 {
     struct err *e = NULL;
     g->errors_changed = true; /* the counts of an earlier run are not this one's */
-    if (g->env.store && g->env.catalog)
-        e = error_store_begin(g->env.store, g->env.catalog->run, &g->errors_db);
+    if (!g->env.store || !g->env.catalog)
+        return;
+    e = error_store_begin(g->env.store, &g->errors);
+    for (uint32_t v = 0; v < g->env.catalog->view_count && !e; v++)
+        if (g->env.view_fill && g->env.view_fill[v]) /* what the slot's former view lacked */
+            e = error_store_set_total(g->env.store, g->errors.totals, g->env.catalog->views[v].slot, 0);
     if (e)
         graph_fail(g, e);
 }
@@ -291,25 +300,42 @@ static struct err *store_list(struct graph *g, struct op *op)
     struct error_list *l = op->errors;
     uint32_t node = op->node->id;
     while (l->gone_count)
-        TRY(error_store_del(g->env.store, g->errors_db, node, l->gone[--l->gone_count]));
+        TRY(error_store_del(g->env.store, g->errors.lists, node, l->gone[--l->gone_count]));
     for (struct error_entry *e = l->first; e; e = e->after) {
         if (e->changed)
-            TRY(error_store_put(g->env.store, g->errors_db, node, e->number, e->weight,
+            TRY(error_store_put(g->env.store, g->errors.lists, node, e->number, e->weight,
                                 (struct slice){e->json, e->len}));
         e->stored = true;
         e->changed = false;
     }
-    return op->error_rows > 0
-               ? error_store_put(g->env.store, g->errors_db, node, 0, op->error_rows, (struct slice){NULL, 0})
-               : error_store_del(g->env.store, g->errors_db, node, 0);
+    return op->error_rows > 0 ? error_store_put(g->env.store, g->errors.lists, node, 0, op->error_rows,
+                                                (struct slice){NULL, 0})
+                              : error_store_del(g->env.store, g->errors.lists, node, 0);
+}
+
+static struct err *store_totals(struct graph *g)
+{
+    const struct catalog *c = g->env.catalog;
+    for (uint32_t v = 0; v < c->view_count; v++) {
+        const struct catalog_view *view = &c->views[v];
+        uint64_t rows = 0;
+        if (!catalog_publishes(c, v))
+            continue;
+        for (uint32_t i = 0; i < view->error_node_count; i++)
+            rows += (uint64_t)g->ops[view->error_nodes[i]].error_rows;
+        TRY(error_store_set_total(g->env.store, g->errors.totals, view->slot, rows));
+    }
+    return g->first_epoch ? error_store_complete(g->env.store, g->errors.lists, c->run) : NULL;
 }
 
 void graph_errors_store(struct graph *g)
 {
+    bool any = g->first_epoch;
     for (uint32_t i = 0; i < g->op_count && !g->failure; i++) {
         struct op *op = &g->ops[i];
         if (!op->errors || !op->errors->changed)
             continue;
+        any = true;
         op->errors->changed = false;
         while (!op->error_rows && op->errors->first)
             unlink_entry(op->errors, op->errors->first);
@@ -317,6 +343,9 @@ void graph_errors_store(struct graph *g)
         if (e)
             graph_fail(g, e);
     }
+    struct err *e = any && !g->failure && g->env.store && g->env.catalog ? store_totals(g) : NULL;
+    if (e)
+        graph_fail(g, e);
 }
 
 void op_errors_fini(struct op *op)

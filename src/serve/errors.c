@@ -43,18 +43,21 @@ void errors_answer(struct rest *r, struct slice view, struct answer *a)
         return;
     }
     const struct catalog_view *v = find_view(r, view, &a->problem);
-    if (!v || !rest_snapshot_begin(r, -1, NULL, &a->problem))
+    if (!v)
+        return;
+    /* Looked at before the snapshot is taken: what is whole by then is so in the snapshot. */
+    bool whole = v->slot >= GATE_VIEWS_MAX || r->gate->views[v->slot].state != VIEW_BUILDING;
+    if (!rest_snapshot_begin(r, -1, NULL, &a->problem))
         return;
     struct buf list = {0};
     struct error_summary s;
-    error_store_read(r->snapshot, r->world->catalog, v, &list, &s);
+    error_store_read(r->snapshot, r->world->catalog, v, whole, &list, &s);
     a->content_type = "application/json; charset=utf-8";
     OUT_LIT(a->body, "{\"view\":");
     out_json_cstr(a->body, v->name);
-    buf_printf(a->body,
-               ",\"epoch\":%llu,\"known\":%s,\"incomplete\":%s,\"rows\":%llu,\"listed\":%llu,\"errors\":",
-               (unsigned long long)store_snapshot_epoch(r->snapshot), s.known ? "true" : "false",
-               s.rows ? "true" : "false", (unsigned long long)s.rows, (unsigned long long)s.listed);
+    buf_printf(a->body, ",\"epoch\":%llu,", (unsigned long long)store_snapshot_epoch(r->snapshot));
+    error_summary_put(a->body, &s);
+    OUT_LIT(a->body, ",\"errors\":");
     buf_put(a->body, list.p, list.len);
     OUT_LIT(a->body, "}");
     store_snapshot_end(r->snapshot);

@@ -3,6 +3,7 @@
 expression fails for them; that they heal, outlive restarts and crashes, and are of the same epoch as the view's rows."""
 
 import json
+import os
 
 from lib import pg
 from lib.client import wait_for
@@ -108,6 +109,7 @@ class Run:
         self.check("all gone", "halves", 0)
         self.subqueries()
         self.other_operators()
+        self.terminal()
         self.restarts()
         self.closed()
 
@@ -153,8 +155,43 @@ class Run:
             self.box.start()
             after = self.check("after " + name, "quotients", 2)
             self.report.check("after-%s/same" % name.replace(" ", "-"), by_id(before) == by_id(after), str(after))
+        self.reboot()
         self.do("UPDATE core.e SET b = 1 WHERE id IN (1, 2)")
         self.check("healed after the restarts", "quotients", 0)
+
+    def reboot(self):
+        """Of the machine, with the source away: state cannot be rebuilt yet, and the stored view still says that it is incomplete."""
+        self.box.stop()
+        for name in ("gate", "boot"):
+            os.unlink(os.path.join(self.box.data, name))
+        self.sql.close()
+        self.server.stop()
+        self.box.start(ready_s=0)
+        self.box.wait_answer("/api/quotients?limit=1", 60)
+        http = self.box.client()
+        answer = http.request("/api/quotients?limit=1")
+        header = {k.lower(): v for k, v in answer.headers.items()}.get("penstock-incomplete")
+        self.report.check("shards%d/rebooted/header" % self.shards, header == "2", str(answer.headers))
+        said = http.request("/admin/views/quotients/errors")
+        listed = json.loads(said.body)
+        self.report.check("shards%d/rebooted/list" % self.shards, listed.get("known") is True and listed["rows"] == 2 or listed.get("known") is False and listed["rows"] is None,
+                          str(listed))
+        http.close()
+        self.server.start()
+        self.sql = self.server.connect()
+        self.box.wait_ready(60)
+        self.do("UPDATE core.n SET name = name || '!' WHERE code = 'c0'")
+        self.check("after the reboot", "quotients", 2)
+
+    def terminal(self):
+        """What a row holds is shown, but a terminal obeys none of it."""
+        self.do(r"INSERT INTO core.e VALUES (400, 1, 1, 'c1', 1, E'a\x1b[31mé\u009b1m\x7f\n\tz')")
+        for args in ((), ("--json",)):
+            code, out, err = self.box.command("errors", "casts", *args, "-c", self.box.config, "--data", self.box.data)
+            raw = [c for c in out if ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160]
+            self.report.check("shards%d/terminal%s" % (self.shards, "".join(args)), code == 0 and not raw and "[31mé" in out and len(out.splitlines()) == (1 if args else 3), repr(out) + err)
+        self.report.equal("shards%d/terminal/value" % self.shards, self.listed("casts")["errors"][0]["row"]["note"], "a\x1b[31mé\x9b1m\x7f\n\tz")
+        self.do("DELETE FROM core.e WHERE id = 400")
 
     def closed(self):
         """Without access.errors the list is not for everyone, but the command has it."""
