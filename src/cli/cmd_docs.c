@@ -68,6 +68,7 @@ static const struct limit configuration_limits[] = {
           "more is an error of the row"),
     LIMIT(SET_ROWS_MAX, COUNT,
           "rows that a set-returning function yields for one row; more is an error of the row"),
+    LIMIT(SET_BYTES_MAX, BYTES, "likewise the bytes of these rows, and of what is computed for them"),
     LIMIT(JSONPATH_ITEMS_MAX, COUNT, "accessors, operators and constants of a jsonpath; more are an error"),
     LIMIT(JSONPATH_NESTING_MAX, COUNT, "nesting of a jsonpath; deeper is an error"),
     LIMIT(JSONPATH_DEPTH_MAX, COUNT,

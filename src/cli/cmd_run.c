@@ -90,6 +90,13 @@ static void add(struct child *c, const char *fmt, ...)
     c->argv[c->argc++] = text;
 }
 
+static void args_free(struct child *c)
+{
+    while (c->argc)
+        free(c->argv[--c->argc]);
+    memset(c->argv, 0, sizeof c->argv);
+}
+
 static void add_set(struct child *c, const char *name, int64_t value)
 {
     add(c, "--set");
@@ -296,8 +303,7 @@ static struct err *reload_serve(struct supervisor *s)
         return e;
     bool same = same_args(&now, &s->serve);
     struct child *gone = same ? &now : &s->serve;
-    for (int i = 0; i < gone->argc; i++)
-        free(gone->argv[i]);
+    args_free(gone);
     if (same)
         return NULL;
     memcpy(s->serve.argv, now.argv, sizeof now.argv);
@@ -507,18 +513,28 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
     return e;
 }
 
+static void fini(struct supervisor *s)
+{
+    args_free(&s->pipeline);
+    args_free(&s->serve);
+    args_free(&s->check);
+    gate_close(s->gate);
+    free(s->data);
+}
+
 int cmd_run(const struct cli_args *a)
 {
     struct supervisor s = {0};
     struct err *e = prepare(&s, a);
-    if (e)
+    if (e) {
+        fini(&s);
         return cli_report(e);
+    }
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGHUP, &sa, NULL);
     int status = supervise(&s);
-    gate_close(s.gate);
-    free(s.data);
+    fini(&s);
     return status;
 }

@@ -19,6 +19,7 @@
 #define STEP_BYTES      (UINT64_C(32) << 20) /* or so many bytes of keys and rows */
 #define MIRROR_PREFIX   "mirror:"
 #define POSITION_PREFIX "position:"
+#define ENUM_PREFIX     "enum:" /* the labels that mirrors were written with */
 #define READERS_WAIT_MS 2000
 
 struct mirror { /* one that is copied */
@@ -259,7 +260,7 @@ static struct err *copy_mirror(struct copier *c, struct mirror *m)
 
 static bool is_copied_note(const struct copier *c, struct slice key)
 {
-    if (has_prefix(key, POSITION_PREFIX))
+    if (has_prefix(key, POSITION_PREFIX) || has_prefix(key, ENUM_PREFIX))
         return true;
     for (uint32_t m = 0; m < c->mirror_count; m++) {
         const char *name = c->mirrors[m].name + strlen("m:");

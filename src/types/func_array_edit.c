@@ -364,9 +364,11 @@ static void add_text(struct fn_ctx *ctx, struct array *a, const uint8_t *p, size
     array_add(ctx->arena, a, (union val){.s = {p, (uint32_t)len, 0}}, is_null);
 }
 
-static void split_characters(struct fn_ctx *ctx, struct array *a, struct str s, const struct str *null_text)
+/* Until there are more than `most` parts: then the caller refuses them. */
+static void split_characters(struct fn_ctx *ctx, struct array *a, struct str s, const struct str *null_text,
+                             uint32_t most)
 {
-    while (s.len) {
+    while (s.len && a->count <= most) {
         uint32_t n = utf8_offset(&s, 1);
         add_text(ctx, a, s.p, n, null_text);
         s.p += n;
@@ -375,10 +377,10 @@ static void split_characters(struct fn_ctx *ctx, struct array *a, struct str s, 
 }
 
 static void split_at(struct fn_ctx *ctx, struct array *a, struct str s, struct str separator,
-                     const struct str *null_text)
+                     const struct str *null_text, uint32_t most)
 {
     const uint8_t *end = s.p + s.len;
-    for (;;) {
+    while (a->count <= most) {
         const uint8_t *hit =
             separator.len ? memmem(s.p, (size_t)(end - s.p), separator.p, separator.len) : NULL;
         add_text(ctx, a, s.p, (size_t)((hit ? hit : end) - s.p), null_text);
@@ -390,13 +392,13 @@ static void split_at(struct fn_ctx *ctx, struct array *a, struct str s, struct s
 
 /* Without a separator (NULL) each character is an element; with an empty one the text is. Of a text that is not NULL. */
 static void split_text(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
-                       struct array *out)
+                       uint32_t most, struct array *out)
 {
     const struct str *null_text = arg_count > 2 && !null[2] ? &args[2].s : NULL;
     if (null[1])
-        split_characters(ctx, out, args[0].s, null_text);
+        split_characters(ctx, out, args[0].s, null_text, most);
     else if (args[0].s.len)
-        split_at(ctx, out, args[0].s, args[1].s, null_text);
+        split_at(ctx, out, args[0].s, args[1].s, null_text, most);
 }
 KERNEL(string_to_array)
 {
@@ -404,7 +406,7 @@ KERNEL(string_to_array)
     *out_null = null[0];
     if (null[0])
         return true;
-    split_text(ctx, args, null, arg_count, &a);
+    split_text(ctx, args, null, arg_count, UINT32_MAX, &a);
     array_set_flat(&a);
     return ret_array(ctx, T_TEXT, &a, out);
 }
@@ -412,7 +414,7 @@ SET_KERNEL(string_to_table)
 {
     struct array a = {0};
     if (!null[0])
-        split_text(rows->ctx, args, null, arg_count, &a);
+        split_text(rows->ctx, args, null, arg_count, SET_ROWS_MAX, &a);
     return set_rows_add_array(rows, &a);
 }
 

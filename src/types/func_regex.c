@@ -277,19 +277,19 @@ SET_KERNEL(regexp_matches)
     return r != REGEX_FAILED;
 }
 
-/* The parts between matches. An empty match at an end of the text or just behind another match parts nothing. */
+/* The parts between matches, until there are more than `most`. An empty match at an end of the text or just behind another match parts nothing. */
 static bool split(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, const char *function,
-                  struct array *out)
+                  uint32_t most, struct array *out)
 {
     struct options o = {0};
     struct search s;
     struct regex_span span, part = {0, 0};
-    enum regex_result r;
+    enum regex_result r = REGEX_FOUND;
     if ((arg_count > 2 && (!parse_options(ctx, &args[2].s, &o) || !no_global(ctx, &o, function))) ||
         !search_begin(ctx, &s, args, 1, o.flags))
         return false;
     int32_t last_end = 0;
-    while ((r = search_next(ctx, &s, 1, &span)) == REGEX_FOUND) {
+    while (out->count <= most && (r = search_next(ctx, &s, 1, &span)) == REGEX_FOUND) {
         if ((uint32_t)span.from < s.text.count && span.to > last_end) {
             part.to = span.from;
             array_add(ctx->arena, out, (union val){.s = span_bytes(&s, part)}, false);
@@ -306,12 +306,13 @@ static bool split(struct fn_ctx *ctx, const union val *args, uint32_t arg_count,
 KERNEL(regexp_split_to_array)
 {
     struct array a = {0};
-    return split(ctx, args, arg_count, "regexp_split_to_array", &a) && ret_texts(ctx, &a, out);
+    return split(ctx, args, arg_count, "regexp_split_to_array", UINT32_MAX, &a) && ret_texts(ctx, &a, out);
 }
 SET_KERNEL(regexp_split_to_table)
 {
     struct array a = {0};
-    return split(rows->ctx, args, arg_count, "regexp_split_to_table", &a) && set_rows_add_array(rows, &a);
+    return split(rows->ctx, args, arg_count, "regexp_split_to_table", SET_ROWS_MAX, &a) &&
+           set_rows_add_array(rows, &a);
 }
 
 /* ---- replacing ---- */

@@ -53,11 +53,33 @@ void set_rows_reset(struct set_rows *r)
     if ((size_t)r->cap * r->column_count > KEPT_CELLS_MAX)
         set_rows_fini(r);
     r->count = 0;
+    r->bytes = 0;
+    r->arena_from = r->ctx->arena ? r->ctx->arena->used_bytes : 0;
+}
+
+static size_t bytes_of(const struct set_rows *r, const union val *v, const bool *null)
+{
+    size_t bytes = r->column_count * sizeof *v;
+    for (uint32_t c = 0; r->types && c < r->column_count; c++) {
+        enum phys phys = type_phys(r->types[c].id);
+        if (null[c])
+            continue;
+        if (phys == PHYS_STR)
+            bytes += v[c].s.len;
+        else if (phys == PHYS_NUM && v[c].n.kind == NUM_BIG)
+            bytes += v[c].n.hi * sizeof(uint32_t);
+    }
+    return bytes;
 }
 
 bool set_rows_add(struct set_rows *r, const union val *v, const bool *null)
 {
     size_t n = r->column_count;
+    size_t computed = r->ctx->arena ? r->ctx->arena->used_bytes - r->arena_from : 0;
+    r->bytes += bytes_of(r, v, null);
+    if (r->bytes > SET_BYTES_MAX || computed > SET_BYTES_MAX)
+        return fn_fail(r->ctx, FN_TOO_LARGE, "a set-returning function yields more than %u MiB",
+                       SET_BYTES_MAX >> 20);
     if (r->count == SET_ROWS_MAX)
         return fn_fail(r->ctx, FN_TOO_LARGE, "a set-returning function yields more than %d rows",
                        SET_ROWS_MAX);

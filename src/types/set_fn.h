@@ -7,7 +7,10 @@
 
 #include "types/func.h"
 
-#define SET_ROWS_MAX 1000000 /* rows that one call yields for one row of arguments; more fail */
+/* What one call may yield for one row of arguments; more fails. Bytes: 16 for each value and those of its text, digits or
+ * elements; and, counted apart, what the kernel takes to compute them. */
+#define SET_ROWS_MAX  1000000
+#define SET_BYTES_MAX (256u << 20)
 
 /* Where a kernel puts its rows. Values borrow from the arguments or live in ctx->arena. */
 struct set_rows {
@@ -18,11 +21,13 @@ struct set_rows {
     uint32_t count, cap;
     union val *v; /* owned, row by row */
     bool *null;
+    size_t bytes;      /* of the rows */
+    size_t arena_from; /* ctx->arena's used_bytes when the call began */
 };
 void set_rows_fini(struct set_rows *r);
-/* Empties it; what a huge call took is given back. */
+/* Empties it before a call; what a huge one took is given back. */
 void set_rows_reset(struct set_rows *r);
-/* One more row of column_count values; false after fn_fail past SET_ROWS_MAX. */
+/* One more row of column_count values; false after fn_fail past SET_ROWS_MAX or SET_BYTES_MAX. */
 bool set_rows_add(struct set_rows *r, const union val *v, const bool *null);
 bool set_rows_add_one(struct set_rows *r, union val v, bool is_null); /* of one column */
 

@@ -113,6 +113,7 @@ static void put_meta(struct store_shard *sh, store_db meta)
         free(key);
     }
     put_text(sh, meta, "position:shop", "0/1234");
+    put_text(sh, meta, "enum:shop.mood", "labels");
     put_text(sh, meta, "fingerprint:0", "12345678");
     put_text(sh, meta, "log:0", "12345678");
     put_text(sh, meta, "mirror:gone.table", "12345678");
@@ -203,6 +204,7 @@ static void check_meta(struct store *s, bool copied)
     CHECK(has_meta(sh, meta, "mirror:shop.orders") && has_meta(sh, meta, "mirror:shop.notes"));
     CHECK(has_meta(sh, meta, "mirror:shop.changed") == !copied);
     CHECK(has_meta(sh, meta, "mirror:gone.table") == !copied);
+    CHECK(has_meta(sh, meta, "enum:shop.mood"));
     CHECK(has_meta(sh, meta, "fingerprint:0") == !copied);
     CHECK(has_meta(sh, meta, "log:0") == !copied);
     store_abort(sh);

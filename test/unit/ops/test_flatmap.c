@@ -82,6 +82,39 @@ static void row_fails_as_a_whole(void)
     rig_close(&rig);
 }
 
+/* Bytes of values, wherever they lie, and bytes that are only computed on the way. Nothing reads the texts here. */
+static void bytes_of_a_call_are_limited(void)
+{
+    struct arena arena;
+    struct fn_ctx ctx = {.arena = &arena};
+    const struct type text = {T_TEXT, -1}, numeric = {T_NUMERIC, -1};
+    struct set_rows rows = {.ctx = &ctx, .column_count = 1, .types = &text};
+    const uint32_t third = SET_BYTES_MAX / 3 - 2 * sizeof(union val);
+    const union val v = {.s = {(const uint8_t *)"", third, 0}},
+                    n = {.n = {.kind = NUM_BIG, .hi = SET_BYTES_MAX / 12}};
+    arena_init(&arena);
+    for (int call = 0; call < 2; call++) { /* each has the whole limit */
+        set_rows_reset(&rows);
+        for (int i = 0; i < 3; i++)
+            CHECK(set_rows_add_one(&rows, v, false));
+        CHECK(set_rows_add_one(&rows, v, true));
+        CHECK(!set_rows_add_one(&rows, v, false) && ctx.error == FN_TOO_LARGE);
+        CHECK_STR(ctx.error_text, "a set-returning function yields more than 256 MiB");
+    }
+    set_rows_reset(&rows);
+    rows.types = &numeric;
+    CHECK(set_rows_add_one(&rows, n, false) && set_rows_add_one(&rows, n, false));
+    CHECK(!set_rows_add_one(&rows, n, false));
+    (void)arena_alloc(&arena, SET_BYTES_MAX / 2); /* of a call before: does not count */
+    set_rows_reset(&rows);
+    (void)arena_alloc(&arena, SET_BYTES_MAX / 2);
+    CHECK(set_rows_add_one(&rows, n, true));
+    (void)arena_alloc(&arena, SET_BYTES_MAX / 2 + 16);
+    CHECK(!set_rows_add_one(&rows, n, true));
+    set_rows_fini(&rows);
+    arena_fini(&arena);
+}
+
 static void constants_are_put_out_once(void)
 {
     struct rig rig;
@@ -173,6 +206,7 @@ int main(void)
     RUN(outer_rows_stay);
     RUN(shorter_ones_are_padded);
     RUN(row_fails_as_a_whole);
+    RUN(bytes_of_a_call_are_limited);
     RUN(constants_are_put_out_once);
     RUN(tumbling_windows);
     RUN(hopping_windows);
