@@ -62,7 +62,8 @@ enum ast_kind {
     AST_SUBSCRIPT, /* args[0][args[1]][args[2]]...; flag: slices, in pairs of bounds, NULL where left out */
     AST_ANY_ARRAY, /* args[0] name ANY (args[1]) */
     AST_ALL_ARRAY,
-    AST_GROUPING /* GROUPING(args) */
+    AST_GROUPING, /* GROUPING(args) */
+    AST_ROW       /* ROW(args) */
 };
 struct ast;
 struct ast_sort { /* one item of ORDER BY */

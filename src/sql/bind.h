@@ -22,6 +22,7 @@ struct bind {
     bool has_apply;   /* it has subqueries to unnest */
     uint32_t error_count;
     uint32_t reference_count;
+    bool nullable;  /* FROM is being bound on a side of an outer join that may be missing */
     uint32_t level; /* queries around, and the one being bound */
     const struct cte_scope *ctes;
     const struct scope *outer; /* names that the query being bound sees beyond its own FROM; NULL: none */
@@ -38,6 +39,8 @@ struct scope_item {            /* one name in FROM */
     const char *source, *name; /* source NULL unless a table under its own name; name NULL: an unnamed join */
     bool by_name;              /* name.column finds its columns */
     bool by_column;            /* a bare column name and * find its columns */
+    bool nullable;             /* of the side of an outer join that may be missing */
+    uint32_t present;          /* an attribute that is true where the row is there; 0: there is none */
     bool is_value;             /* a function's one column: its name alone means it */
     uint32_t column_count;
     struct scope_column *columns;
@@ -172,6 +175,8 @@ void place_mentioned_sets(struct bind *b, struct bound_sets *sets, struct sublin
 struct scope_item *scope_add(struct bind *b, struct scope *s, const char *source, const char *name,
                              uint32_t count);
 struct expr *scope_find(struct bind *b, const struct scope *s, const struct ast *column);
+/* The FROM item of that name where no column has it, of the innermost query that has one; NULL: none. */
+const struct scope_item *scope_find_row(const struct scope *s, const char *name);
 /* The FROM item that `table.*` means; NULL after reporting. */
 const struct scope_item *scope_find_table(struct bind *b, const struct scope *s, const struct ast *star);
 /* The column of that bare name: NULL if absent; *ambiguous if there are several. Reports nothing. */
@@ -204,6 +209,20 @@ bool bind_recursive_cte(struct bind *b, const struct ast_cte *cte, struct sql_vi
 /* The recursive term, which is unnested, with the depth of x->loop as its last column; NULL after reporting. */
 struct rel *recursion_step(struct bind *b, const struct rel_recursion *x, struct rel *step);
 
+/* bind_row.c: rows as values */
+struct expr *bind_record(struct bind *b, uint32_t count,
+                         struct expr **fields);         /* ROW(fields), of comparable types */
+bool is_row(struct expr_env *env, const struct ast *a); /* such an expression */
+struct expr *bind_row(struct expr_env *env,
+                      const struct ast *a); /* ROW(...) or a table's name, as a record */
+/* IS [NOT] NULL of a row; false: it is of something else. *out is NULL after reporting. */
+bool bind_row_null_test(struct expr_env *env, const struct ast *a, struct expr **out);
+/* The same of an argument of a call. */
+bool bind_row_argument(struct expr_env *env, const struct ast *call, const struct ast *a, struct expr **out);
+bool is_row_json(const struct expr *e); /* made of a row for json_agg */
+/* row_to_json((SELECT t FROM ...)) as (SELECT row_to_json(t) FROM ...); NULL: it is something else. */
+const struct ast *row_json_pushed(struct bind *b, const struct ast *a);
+
 /* bind_search.c: SEARCH and CYCLE of a recursive query, as columns that the recursion carries along. */
 struct search_columns { /* places among the recursion's columns; 0: none, for the query's own come first */
     uint32_t own;       /* columns that the query itself has */
@@ -220,7 +239,6 @@ struct rel *search_base(struct bind *b, const struct ast_cte *cte, const struct 
                         const struct sql_view *v, struct rel *base);
 struct rel *search_step(struct bind *b, const struct ast_cte *cte, const struct search_columns *c,
                         const struct sql_view *v, struct bound_query *step);
-struct expr *bind_record(struct bind *b, uint32_t count, struct expr **fields); /* ROW(fields) */
 
 /* recursive_form.c: what PostgreSQL checks before it resolves any name */
 bool query_mentions(const struct ast_query *q, const char *name); /* reads a relation of that name in sight */

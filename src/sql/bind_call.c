@@ -44,7 +44,8 @@ bool bind_arguments(struct expr_env *env, const struct ast *a, struct expr **out
 {
     bool ok = true;
     for (uint32_t i = 0; i < a->arg_count; i++) {
-        out[i] = bind_expr(env, a->args[i]);
+        if (!bind_row_argument(env, a, a->args[i], &out[i]))
+            out[i] = bind_expr(env, a->args[i]);
         ok &= out[i] != NULL;
     }
     return ok;
@@ -298,6 +299,18 @@ static bool resolve_plain(struct expr_env *env, const struct ast *a, struct expr
     return true;
 }
 
+/* json of equal rows may differ, and is in another order. */
+static bool check_distinct_rows(struct expr_env *env, const struct ast *a)
+{
+    for (uint32_t i = 0; a->distinct && strstr(a->name, "json") && i < a->arg_count; i++)
+        if (is_row(env, a->args[i])) {
+            bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL,
+                       "%s(DISTINCT) of whole rows is not supported yet", a->name);
+            return false;
+        }
+    return true;
+}
+
 static struct expr *aggregate(struct expr_env *env, const struct ast *a)
 {
     bool is_hypothetical = is_hypothetical_name(a->name);
@@ -307,7 +320,7 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
     struct bound_call call = {
         .call = {.distinct = a->distinct, .place = {env->b->file, a->pos.line, a->pos.column}}};
     env->in_aggregate = true;
-    bool ok = bind_arguments(env, a, args);
+    bool ok = bind_arguments(env, a, args) && check_distinct_rows(env, a);
     ok &= bind_order(env, a, &call);
     call.filter = a->filter ? bind_boolean(env, a->filter, "FILTER") : NULL;
     env->in_aggregate = false;
@@ -376,9 +389,16 @@ struct expr *bind_call(struct expr_env *env, const struct ast *a)
         return aggregate(env, a);
     if (!check_plain_call(env, a))
         return NULL;
+    const struct ast *pushed = row_json_pushed(env->b, a);
+    if (pushed)
+        return bind_expr(env, pushed);
     if (is_set_fn_name(a->name))
         return bind_set_call(env, a);
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
-    return bind_arguments(env, a, args) ? resolve_function(env->b, a->name, a->arg_count, args, a->pos)
-                                        : NULL;
+    if (!bind_arguments(env, a, args))
+        return NULL;
+    bool is_row_json = a->arg_count == 1 && strcmp(a->name, "row_to_json") == 0 &&
+                       (a->args[0]->kind != AST_COLUMN || scope_find_row(env->scope, a->args[0]->names[0]));
+    const char *name = is_row_json && args[0]->type.id == T_JSON ? "to_json" : a->name;
+    return resolve_function(env->b, name, a->arg_count, args, a->pos);
 }

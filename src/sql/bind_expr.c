@@ -106,6 +106,9 @@ static struct expr *null_test(struct expr_env *env, const struct ast *a)
 {
     struct expr *e = expr_new(env->b->arena, a->kind == AST_IS_NULL ? EX_IS_NULL : EX_IS_NOT_NULL,
                               (struct type){T_BOOL, -1}, 1);
+    struct expr *of_row;
+    if (bind_row_null_test(env, a, &of_row))
+        return of_row;
     e->args[0] = bind_expr(env, a->args[0]);
     if (!e->args[0])
         return NULL;
@@ -121,7 +124,11 @@ static struct expr *expr_by_kind(struct expr_env *env, const struct ast *a)
 {
     switch (a->kind) {
     case AST_BAD: env->b->broken = true; return NULL;
-    case AST_COLUMN: return scope_find(env->b, env->scope, a);
+    case AST_COLUMN:
+        if (a->name_count == 1 && scope_find_row(env->scope, a->names[0]))
+            return bind_row(env, a);
+        return scope_find(env->b, env->scope, a);
+    case AST_ROW: return bind_row(env, a);
     case AST_STAR:
         bind_error(env->b, ERR_CONFIG, a->pos, NULL, "* is only possible in a SELECT list and in count(*)");
         return NULL;

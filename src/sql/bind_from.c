@@ -100,6 +100,24 @@ static struct rel *view_rel(struct bind *b, struct sql_view *v)
     return r;
 }
 
+/* Nothing but a column of its own tells whether a row of a query's is there; it is dropped where nothing asks. */
+static struct rel *with_presence(struct bind *b, struct rel *r, struct scope_item *item)
+{
+    if (!b->nullable)
+        return r;
+    uint32_t n = r->attr_count;
+    struct rel *map = rel_new(b->out, REL_MAP, 1, n + 1);
+    map->inputs[0] = r;
+    map->u.exprs = ARENA_ARRAY(b->arena, struct expr *, n + 1);
+    memcpy(map->attrs, r->attrs, n * sizeof(*r->attrs));
+    for (uint32_t i = 0; i < n; i++)
+        map->u.exprs[i] = attr_expr(b->out, r->attrs[i]);
+    map->u.exprs[n] = expr_true(b->arena);
+    map->attrs[n] = item->present = attr_new(b->out, "present", (struct type){T_BOOL, -1});
+    rel_seal(map);
+    return map;
+}
+
 static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sql_view *v,
                              struct scope *scope)
 {
@@ -121,7 +139,7 @@ static struct rel *read_view(struct bind *b, const struct ast_from *f, struct sq
     }
     rename_columns(b, f, item);
     check_twice(b, scope, item, f->pos);
-    return r;
+    return with_presence(b, r, item);
 }
 
 static struct sql_view *find_cte(struct bind *b, const char *name)
@@ -166,7 +184,7 @@ static struct rel *bind_derived(struct bind *b, const struct ast_from *f, struct
         item->columns[i] = (struct scope_column){q.names[i], attr_expr(b->out, r->attrs[i]), false};
     rename_columns(b, f, item);
     check_twice(b, scope, item, f->pos);
-    return r;
+    return with_presence(b, r, item);
 }
 
 /* ---- joins ---- */
@@ -327,11 +345,18 @@ static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct sc
     if (!f->left || !f->right)
         return NULL;
     uint32_t first = scope->count;
+    bool outer = b->nullable;
+    b->nullable = outer || f->join == AST_JOIN_RIGHT || f->join == AST_JOIN_FULL;
     struct rel *left = bind_from_item(b, f->left, scope);
     uint32_t middle = scope->count;
+    b->nullable = outer || f->join == AST_JOIN_LEFT || f->join == AST_JOIN_FULL;
     struct rel *right = bind_from_item(b, f->right, scope);
+    b->nullable = outer;
     if (!left || !right)
         return NULL;
+    for (uint32_t i = first; i < scope->count; i++)
+        scope->items[i].nullable |=
+            f->join == AST_JOIN_FULL || f->join == (i < middle ? AST_JOIN_RIGHT : AST_JOIN_LEFT);
     struct join_sides sides = {{.count = middle - first, .items = scope->items + first},
                                {.count = scope->count - middle, .items = scope->items + middle}};
     struct expr *on = NULL;

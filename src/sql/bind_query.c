@@ -231,9 +231,12 @@ bool bind_query(struct bind *b, const struct ast_query *q, struct bound_query *o
 {
     const struct cte_scope *outer = b->ctes;
     memset(out, 0, sizeof(*out));
+    bool nullable = b->nullable;
     b->level++;
+    b->nullable = false;
     bind_ctes(b, q);
     bool ok = bind_body(b, q, out);
+    b->nullable = nullable;
     b->level--;
     b->ctes = outer;
     return ok;

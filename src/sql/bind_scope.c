@@ -90,12 +90,25 @@ static struct expr *find_value(const struct scope *s, const char *name)
     return NULL;
 }
 
-static bool is_table_name(const struct scope *s, const char *name)
+static const struct scope_item *find_name(const struct scope *s, const char *name)
 {
     for (uint32_t i = 0; i < s->count; i++)
         if (s->items[i].by_name && strcmp(s->items[i].name, name) == 0)
-            return true;
-    return false;
+            return &s->items[i];
+    return NULL;
+}
+
+const struct scope_item *scope_find_row(const struct scope *s, const char *name)
+{
+    const struct scope_item *found = NULL;
+    uint32_t hits = 0;
+    for (; s && !hits; s = s->outer) {
+        (void)find_bare(s, name, &hits);
+        if (hits || find_value(s, name))
+            return NULL;
+        found = found ? found : find_name(s, name);
+    }
+    return found;
 }
 
 static struct expr *find_unqualified(struct bind *b, const struct scope *s, const struct ast *a)
@@ -113,10 +126,6 @@ static struct expr *find_unqualified(struct bind *b, const struct scope *s, cons
     if (hits > 1)
         bind_error(b, ERR_CONFIG, a->pos, "write it as table.column", "column reference \"%s\" is ambiguous",
                    name);
-    else if (is_table_name(s, name))
-        bind_error(b, ERR_UNSUPPORTED, a->pos,
-                   arena_printf(b->arena, "list the columns, or write %s.*", name),
-                   "a whole row (\"%s\") as a value is not supported yet", name);
     else
         bind_error(b, ERR_CONFIG, a->pos, column_hint(b, s, name, NULL), "column \"%s\" does not exist",
                    name);

@@ -7,7 +7,6 @@
  *                        row that is marked is not followed
  *
  * The checks and their texts are those of parse_cte.c. */
-#include "data/record.h"
 #include "sql/bind.h"
 #include "sql/unnest.h"
 #include "types/array.h"
@@ -154,14 +153,6 @@ bool plan_search(struct bind *b, const struct ast_cte *cte, struct sql_view *v, 
 }
 
 /* ---- values ---- */
-
-struct expr *bind_record(struct bind *b, uint32_t count, struct expr **fields)
-{
-    struct expr *e = expr_new(b->arena, EX_FN, record, count);
-    memcpy(e->args, fields, count * sizeof(*fields));
-    e->u.fn = &fn_record;
-    return e;
-}
 
 /* ROW(first, columns); first may be NULL. */
 static struct expr *row_of(struct bind *b, struct expr *first, uint32_t count, const uint32_t *by,

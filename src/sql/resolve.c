@@ -647,7 +647,8 @@ const struct agg *resolve_aggregate(struct bind *b, const char *name, bool star,
     struct candidates cs = {0};
     struct call_types t;
     uint8_t types[CANDIDATES_MAX][AGG_ARGS_MAX];
-    if (!check_records(b, name, count, args, pos))
+    bool of_rows = count == 1 && strcmp(name, "json_agg") == 0 && is_row_json(args[0]);
+    if (!of_rows && !check_records(b, name, count, args, pos))
         return NULL;
     for (uint32_t i = 0; i < agg_count() && cs.count < CANDIDATES_MAX; i++) {
         const struct agg *a = agg_at(i);

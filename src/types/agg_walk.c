@@ -90,6 +90,10 @@ static bool put_json(struct agg_walk *w, enum type_id t, const union val *v, boo
 {
     if (type_is_array(t))
         return put_json_array(w, t, v, is_key);
+    if (t == T_RECORD) { /* json_agg of rows, which come as json */
+        put_str(w, &v->s);
+        return true;
+    }
     struct str text = type_output(w->ctx, t, v);
     switch (t) {
     case T_JSON:
@@ -136,7 +140,7 @@ static bool put_json_or_null(struct agg_walk *w, uint32_t arg, const union val *
 static bool add_element(struct agg_walk *w, const union val *v, const uint8_t *states)
 {
     put(w, w->seen ? ", " : "[");
-    if (w->seen && states[0] == VAL_OK && type_is_array(w->types[0]))
+    if (w->seen && states[0] == VAL_OK && (type_is_array(w->types[0]) || w->types[0] == T_RECORD))
         put(w, "\n ");
     return put_json_or_null(w, 0, v, states);
 }

@@ -101,6 +101,9 @@ struct fn {
     const char *doc;      /* one line for docs/sql.md; NULL for operators whose name says it */
 };
 
+/* {"name":value,...} of names and values as json, and two such objects as one: the binder's, no name finds them. */
+extern const struct fn fn_row_to_json, fn_json_rows_joined;
+
 enum cast_context { CAST_IMPLICIT, CAST_ASSIGNMENT, CAST_EXPLICIT }; /* pg_cast.castcontext */
 struct cast {
     uint8_t from, to; /* enum type_id */

@@ -66,6 +66,33 @@ KERNEL(jsonb_build_object)
            jsonb_normalise(ctx, (const char *)out->s.p, out->s.len, &out->s);
 }
 
+/* A row: names and values in turn, NULL as null. */
+KERNEL(row_to_json)
+{
+    struct json_out o = {.arena = ctx->arena};
+    json_put(&o, "{", 1);
+    for (uint32_t i = 0; i < arg_count; i += 2) {
+        json_put(&o, ",", i ? 1 : 0);
+        put_value(&o, &args[i], false);
+        json_put(&o, ":", 1);
+        put_value(&o, &args[i + 1], null[i + 1]);
+    }
+    json_put(&o, "}", 1);
+    return ret_str(out, o.p, o.len);
+}
+/* {"a":1} and {"b":2} as {"a":1,"b":2}; neither is empty. */
+KERNEL(json_rows_joined)
+{
+    struct json_out o = {.arena = ctx->arena};
+    json_put(&o, args[0].s.p, args[0].s.len - 1);
+    json_put(&o, ",", 1);
+    json_put(&o, args[1].s.p + 1, args[1].s.len - 1);
+    return ret_str(out, o.p, o.len);
+}
+const struct fn fn_row_to_json = {"row_to_json", FN_VARIADIC, 1, {T_JSON}, T_JSON, row_to_json, NULL, NULL};
+const struct fn fn_json_rows_joined = {"row_to_json", FN_STRICT,        2,    {T_JSON, T_JSON},
+                                       T_JSON,        json_rows_joined, NULL, NULL};
+
 /* ---- jsonb_pretty, json_strip_nulls ---- */
 
 static void put_indent(struct json_out *o, uint32_t depth)

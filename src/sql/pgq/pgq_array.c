@@ -34,9 +34,30 @@ static struct ast *one(struct pgq *c, int location)
     return a;
 }
 
+/* (t).column and (t).* of a table's row; NULL: it is something else. */
+static struct ast *field_of_row(struct pgq *c, A_Indirection *n)
+{
+    ColumnRef *row = IsA(n->arg, ColumnRef) ? (ColumnRef *)n->arg : NULL;
+    if (!row || list_length(row->fields) != 1 || list_length(n->indirection) != 1 ||
+        !IsA(linitial(row->fields), String))
+        return NULL;
+    bool is_star = IsA(linitial(n->indirection), A_Star);
+    if (!is_star && !IsA(linitial(n->indirection), String))
+        return NULL;
+    struct ast *a = pgq_new(c, is_star ? AST_STAR : AST_COLUMN, pgq_location(n->arg));
+    a->names = ARENA_ARRAY(c->arena, const char *, 2);
+    a->names[a->name_count++] = pgq_name(c, linitial(row->fields));
+    if (!is_star)
+        a->names[a->name_count++] = pgq_name(c, linitial(n->indirection));
+    return a;
+}
+
 struct ast *pgq_subscript(struct pgq *c, A_Indirection *n)
 {
     int location = pgq_location(n->arg);
+    struct ast *field = field_of_row(c, n);
+    if (field)
+        return field;
     struct ast *a = pgq_new(c, AST_SUBSCRIPT, location);
     a->flag = any_slice(n->indirection);
     a->args = ARENA_ARRAY(c->arena, struct ast *, 2 * list_length(n->indirection) + 1);

@@ -331,7 +331,6 @@ static struct ast *sublink(struct pgq *c, SubLink *s)
 static const char *node_name(Node *n)
 {
     switch (nodeTag(n)) {
-    case T_RowExpr: return "+row values";
     case T_ParamRef: return "+parameters ($1)";
     case T_XmlExpr:
     case T_XmlSerialize: return "XML";
@@ -370,6 +369,7 @@ static struct ast *expr_by_tag(struct pgq *c, Node *n)
     case T_A_Indirection: return pgq_subscript(c, (A_Indirection *)n);
     case T_GroupingFunc:
         return with_args(c, AST_GROUPING, ((GroupingFunc *)n)->location, ((GroupingFunc *)n)->args);
+    case T_RowExpr: return with_args(c, AST_ROW, ((RowExpr *)n)->location, ((RowExpr *)n)->args);
     case T_SubLink: return sublink(c, (SubLink *)n);
     case T_CollateClause: return collate(c, (CollateClause *)n);
     case T_SQLValueFunction: return value_function(c, (SQLValueFunction *)n);
