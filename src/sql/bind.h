@@ -12,6 +12,7 @@ struct cte_scope { /* WITH queries in sight, innermost first */
     struct sql_view *view;
     const struct cte_scope *outer;
 };
+struct outer_env;
 struct bind {
     struct sql_bound *out;
     struct arena *arena;
@@ -25,7 +26,8 @@ struct bind {
     bool nullable;  /* FROM is being bound on a side of an outer join that may be missing */
     uint32_t level; /* queries around, and the one being bound */
     const struct cte_scope *ctes;
-    const struct scope *outer; /* names that the query being bound sees beyond its own FROM; NULL: none */
+    const struct outer_env *envs; /* where the queries around stand as subqueries, innermost first */
+    const struct scope *outer;    /* names that the query being bound sees beyond its own FROM; NULL: none */
     const struct ast_statements *statements;
     struct err **errs;
 };
@@ -138,6 +140,11 @@ struct expr_env { /* where an expression stands */
     const char *no_sets;     /* what they may not stand in beside the clause: "CASE"; NULL: nothing */
     struct sublinks *links;  /* NULL: subqueries are not allowed here */
     uint32_t depth;
+};
+
+struct outer_env { /* an expression that holds the subquery being bound */
+    struct expr_env *env;
+    const struct outer_env *outer;
 };
 
 /* bind.c */
@@ -316,6 +323,7 @@ struct rel *rel_copy(struct sql_bound *s, const struct rel *r);
 struct expr *bind_subquery(struct expr_env *env, const struct ast *a);
 /* The column's attribute is one that a query around this one has. */
 bool is_outer_attr(const struct scope *s, uint32_t attr);
+bool scope_has(const struct scope *s, uint32_t attr); /* it is one of that very query */
 /* The input with the subquery joined to it. */
 struct rel *place_link(struct bind *b, struct rel *input, struct sublink *l);
 struct rel *place_links(struct bind *b, struct rel *input, struct sublinks *links);

@@ -95,18 +95,6 @@ uint32_t put_aggregate(struct bind *b, struct bound_calls *calls, struct bound_c
     return call.attr;
 }
 
-static bool check_place(struct expr_env *env, const struct ast *a)
-{
-    if (env->in_aggregate)
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate function calls cannot be nested");
-    else if (!env->calls)
-        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate functions are not allowed in %s",
-                   env->clause);
-    else
-        return true;
-    return false;
-}
-
 static bool check_comparable(struct expr_env *env, const struct ast *a, const struct expr *arg)
 {
     if (type_info(arg->type.id)->comparable)
@@ -136,34 +124,78 @@ static bool check_distinct(struct expr_env *env, const struct ast *a, const stru
     return false;
 }
 
+/* ---- the query that an aggregate belongs to ---- */
+
+/* The innermost one of those whose columns it is over. */
 struct level_search {
-    const struct scope *scope;
-    bool any, all_outer;
+    struct expr_env *env;
+    uint32_t level;  /* queries outwards; LEVEL_NONE: it mentions no column */
+    uint32_t nested; /* the same of the aggregates in its arguments */
 };
+#define LEVEL_NONE UINT32_MAX
+
+static const struct expr_env *env_of(const struct bind *b, const struct scope *s)
+{
+    for (const struct outer_env *o = b->envs; o; o = o->outer)
+        if (o->env->scope == s)
+            return o->env;
+    return NULL;
+}
+
+static bool is_call_of(const struct expr_env *env, uint32_t attr)
+{
+    for (uint32_t i = 0; env && env->calls && i < env->calls->count; i++)
+        if (env->calls->items[i].attr == attr)
+            return true;
+    return false;
+}
 
 static void note_level(void *context, uint32_t attr)
 {
     struct level_search *s = context;
-    s->any = true;
-    s->all_outer &= is_outer_attr(s->scope, attr);
+    uint32_t level = 0, found = 0;
+    for (const struct scope *at = s->env->scope->outer; at; at = at->outer) {
+        level++;
+        bool is_call = is_call_of(env_of(s->env->b, at), attr);
+        if (!is_call && !scope_has(at, attr))
+            continue;
+        found = level;
+        s->nested = is_call && level < s->nested ? level : s->nested;
+        break;
+    }
+    s->level =
+        found < s->level ? found : s->level; /* what no scope has is the query's own: a subquery's result */
 }
 
-/* SQL gives an aggregate to the query whose columns it is over. */
-static bool check_level(struct expr_env *env, const struct ast *a, struct expr **args,
-                        const struct bound_call *call)
+/* Where the aggregate's query has it; NULL after reporting. */
+static struct expr_env *owner_of(struct expr_env *env, const struct ast *a, struct expr **args,
+                                 const struct bound_call *call)
 {
-    struct level_search s = {env->scope, false, true};
+    struct level_search s = {env, LEVEL_NONE, LEVEL_NONE};
     for (uint32_t i = 0; i < a->arg_count; i++)
         expr_columns(args[i], note_level, &s);
     for (uint32_t i = 0; i < call->call.order_count; i++)
         expr_columns(call->order[i], note_level, &s);
     if (call->filter)
         expr_columns(call->filter, note_level, &s);
-    if (!s.any || !s.all_outer)
-        return true;
-    bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL,
-               "an aggregate over columns of an outer query alone is not supported yet");
-    return false;
+    struct expr_env *owner = env;
+    if (s.level != LEVEL_NONE && s.level > 0) {
+        const struct scope *scope = env->scope;
+        for (uint32_t i = 0; i < s.level; i++)
+            scope = scope->outer;
+        owner = (struct expr_env *)env_of(env->b, scope);
+    }
+    if (!owner)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL,
+                   "aggregate functions are not allowed in FROM clause of their own query level");
+    else if (owner->in_aggregate || (s.nested != LEVEL_NONE && s.nested == s.level))
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate function calls cannot be nested");
+    else if (!owner->calls)
+        bind_error(env->b, ERR_CONFIG, a->pos, NULL, "aggregate functions are not allowed in %s",
+                   owner->clause);
+    else
+        return owner;
+    return NULL;
 }
 
 /* ---- ORDER BY inside a call, WITHIN GROUP ---- */
@@ -314,20 +346,22 @@ static bool check_distinct_rows(struct expr_env *env, const struct ast *a)
 static struct expr *aggregate(struct expr_env *env, const struct ast *a)
 {
     bool is_hypothetical = is_hypothetical_name(a->name);
-    if (!check_place(env, a) || (!is_hypothetical && !check_within_group(env, a)))
+    if (!is_hypothetical && !check_within_group(env, a))
         return NULL;
     struct expr **args = ARENA_ARRAY(env->b->arena, struct expr *, a->arg_count + 1);
     struct bound_call call = {
         .call = {.distinct = a->distinct, .place = {env->b->file, a->pos.line, a->pos.column}}};
+    bool nested = env->in_aggregate;
     env->in_aggregate = true;
     bool ok = bind_arguments(env, a, args) && check_distinct_rows(env, a);
     ok &= bind_order(env, a, &call);
     call.filter = a->filter ? bind_boolean(env, a->filter, "FILTER") : NULL;
-    env->in_aggregate = false;
-    if (!ok || (a->filter && !call.filter) || !check_level(env, a, args, &call))
+    env->in_aggregate = nested;
+    struct expr_env *owner = ok && (!a->filter || call.filter) ? owner_of(env, a, args, &call) : NULL;
+    if (!owner)
         return NULL;
     if (is_hypothetical)
-        return bind_hypothetical(env, a, args, &call);
+        return bind_hypothetical(owner, a, args, &call);
     if (!(a->within_group ? resolve_ordered_set : resolve_plain)(env, a, args, &call))
         return NULL;
     if (call.arg)
@@ -336,7 +370,7 @@ static struct expr *aggregate(struct expr_env *env, const struct ast *a)
         return NULL;
     if (!agg_is_walked(call.call.agg))
         call.call.order_count = 0; /* the result does not depend on it */
-    uint32_t attr = put_aggregate(env->b, env->calls, call);
+    uint32_t attr = put_aggregate(env->b, owner->calls, call);
     return attr_expr(env->b->out, attr);
 }
 

@@ -223,7 +223,11 @@ static struct expr *row_mark(struct expr_env *env, const struct ast *a)
     struct expr *present;
     if (!read_row(env, a, &r) || !presence(env->b, &r, a->pos, &present))
         return NULL;
-    return null_unless(env->b, present, expr_true(env->b->arena));
+    struct expr *e = expr_new(env->b->arena, EX_IS_NULL, boolean, 1); /* never NULL, and of the row's query */
+    if (!r.count)
+        return expr_true(env->b->arena);
+    e->args[0] = r.fields[0];
+    return null_unless(env->b, present, e);
 }
 
 bool bind_row_argument(struct expr_env *env, const struct ast *call, const struct ast *a, struct expr **out)

@@ -41,6 +41,7 @@ const char *plain_name(const struct ast *a)
     case AST_LEAST: return "least";
     case AST_NULLIF: return "nullif";
     case AST_GROUPING: return "grouping";
+    case AST_ROW: return "row";
     case AST_EXISTS: return "exists";
     case AST_SCALAR: return subquery_name(a->query);
     default: return NULL;

@@ -52,9 +52,12 @@ static struct rel *inner_query(struct expr_env *env, const struct ast *a)
         return NULL;
     }
     const struct scope *outer = b->outer;
+    struct outer_env holder = {env, b->envs};
     struct bound_query q;
     b->outer = env->scope;
+    b->envs = &holder;
     struct rel *r = bind_query(b, a->query, &q) ? bind_query_rel(b, &q) : NULL;
+    b->envs = holder.outer;
     b->outer = outer;
     return r;
 }
@@ -241,13 +244,23 @@ struct expr *bind_subquery(struct expr_env *env, const struct ast *a)
     }
 }
 
+bool scope_has(const struct scope *s, uint32_t attr)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->items[i].present && s->items[i].present == attr)
+            return true;
+        for (uint32_t k = 0; k < s->items[i].column_count; k++)
+            if (expr_mentions(s->items[i].columns[k].expr, attr))
+                return true;
+    }
+    return false;
+}
+
 bool is_outer_attr(const struct scope *s, uint32_t attr)
 {
     for (s = s->outer; s; s = s->outer)
-        for (uint32_t i = 0; i < s->count; i++)
-            for (uint32_t k = 0; k < s->items[i].column_count; k++)
-                if (expr_mentions(s->items[i].columns[k].expr, attr))
-                    return true;
+        if (scope_has(s, attr))
+            return true;
     return false;
 }
 
