@@ -1,5 +1,6 @@
 /* Reading the command line; see cli.h. */
 #include "cli/cli.h"
+#include "cli/look.h"
 
 #include "base/log.h"
 #include "base/nearest.h"
@@ -26,6 +27,17 @@ const struct command commands[] = {
     {"errors", "[-c F] [--data D] [VIEW] [--json]",
      "the rows that views leave out because an expression fails, and why",
      TAKES_CONFIG | TAKES_DATA | TAKES_JSON, 1, cmd_errors, false, NULL},
+    {"backup", "[-c F] [--data D] [--timeout S] DIR",
+     "copy the store of a running or stopped instance to a new directory",
+     TAKES_CONFIG | TAKES_DATA | TAKES_TIMEOUT, 1, cmd_backup, false,
+     "DIR gets all shards at one epoch, the catalog, the sources' tables and positions, and a manifest with "
+     "checksums. It\n"
+     "does not get the configuration, the SQL files, certificates, or any password.\n\n"},
+    {"restore", "[-c F] [--data D] DIR", "put a backup into an empty data directory",
+     TAKES_CONFIG | TAKES_DATA, 1, cmd_restore, false,
+     "Checksums are verified before and after. The next `penstock run` goes on from the backup's positions; "
+     "a source that\n"
+     "no longer has the changes since then is read anew.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},
     {"bench", "NAME", "run a built-in benchmark: engine, store", TAKES_SHARDS, 2, cmd_bench, false, NULL},
@@ -58,6 +70,8 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_SHARDS, "  --shards N  number of shards (default: cores.shards of the configuration)\n"},
         {TAKES_JSON, "  --json      machine-readable output\n"},
         {TAKES_WATCH, "  --watch     again every second until interrupted\n"},
+        {TAKES_TIMEOUT,
+         "  --timeout S  seconds that a running instance's snapshot is held at most (default 3600)\n"},
         {TAKES_DOT, "  --dot       Graphviz output\n"},
         {TAKES_BREAKING, "  --breaking  also when a client may stop working\n"},
     };
@@ -121,6 +135,14 @@ static bool parse_shards(struct parse *p)
     return v && *v && !*end && p->out->shards >= 1 && p->out->shards <= 256;
 }
 
+static bool parse_timeout(struct parse *p)
+{
+    const char *v = value_of(p, "--timeout");
+    char *end = NULL;
+    p->out->timeout_s = v ? strtoll(v, &end, 10) : 0;
+    return v && *v && !*end && p->out->timeout_s >= 1 && p->out->timeout_s <= 1000000;
+}
+
 static bool parse_set(struct parse *p)
 {
     const char *v = value_of(p, "--set");
@@ -139,6 +161,8 @@ static bool parse_option(struct parse *p)
         return (p->out->data = value_of(p, "--data")) != NULL;
     if (is_option(p, "--shards", TAKES_SHARDS))
         return parse_shards(p);
+    if (is_option(p, "--timeout", TAKES_TIMEOUT))
+        return parse_timeout(p);
     if (is_option(p, "--json", TAKES_JSON))
         return p->out->json = true;
     if (is_option(p, "--watch", TAKES_WATCH))
@@ -198,13 +222,13 @@ int cli_main(int argc, char **argv)
         return argc < 2 ? EXIT_USAGE : EXIT_DONE;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("penstock 0.1");
+        puts(PENSTOCK_VERSION);
         return EXIT_DONE;
     }
     const struct command *c = find_command(argv[1]);
     if (!c)
         return unknown_command(argv[1]);
-    struct cli_args args = {.command = c->name, .config = "penstock.yaml"};
+    struct cli_args args = {.command = c->name, .config = "penstock.yaml", .timeout_s = LOOK_TIMEOUT_S};
     args.words = xcalloc((size_t)argc, sizeof *args.words);
     args.options = xcalloc((size_t)argc, sizeof *args.options);
     struct parse p = {.argc = argc, .argv = argv, .at = 2, .command = c, .out = &args};

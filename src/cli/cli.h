@@ -4,6 +4,8 @@
 
 #include "base/err.h"
 
+#define PENSTOCK_VERSION "penstock 0.1"
+
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* What the command line said; each command looks at what it knows and refuses the rest. */
@@ -16,6 +18,7 @@ struct cli_args {
     bool breaking;         /* --breaking */
     bool log_json;         /* --log json */
     bool verbose;          /* --verbose: debug lines */
+    int64_t timeout_s;     /* --timeout S; default LOOK_TIMEOUT_S */
     uint32_t word_count;
     const char **words;    /* positional */
     uint32_t option_count; /* NAME=VALUE pairs of internal processes (--set NAME=VALUE) */
@@ -29,7 +32,8 @@ enum cli_accepts {
     TAKES_WATCH = 16,
     TAKES_DOT = 32,
     TAKES_SET = 64,
-    TAKES_BREAKING = 128
+    TAKES_BREAKING = 128,
+    TAKES_TIMEOUT = 256
 };
 struct command {
     const char *name;
@@ -53,6 +57,8 @@ int cmd_serve(const struct cli_args *a);
 int cmd_explain(const struct cli_args *a);
 int cmd_status(const struct cli_args *a);
 int cmd_errors(const struct cli_args *a);
+int cmd_backup(const struct cli_args *a);
+int cmd_restore(const struct cli_args *a);
 int cmd_openapi(const struct cli_args *a);
 int cmd_bench(const struct cli_args *a);
 int cmd_docs(const struct cli_args *a);

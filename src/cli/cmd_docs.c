@@ -1,6 +1,6 @@
 /* `penstock docs SECTION`: reference sections of docs/ as Markdown, from the tables that the program itself uses, so that
  * neither can drift. test/e2e/test_docs.py compares them. */
-#include "cli/cli.h"
+#include "cli/look.h"
 #include "cli/world.h"
 
 #include "base/nearest.h"
@@ -17,6 +17,7 @@
 #include "source/postgres/pg_position.h"
 #include "sql/expr.h"
 #include "store/gate.h"
+#include "store/manifest.h"
 #include "store/store.h"
 #include "types/agg_walk.h"
 #include "types/array.h"
@@ -32,7 +33,7 @@
 
 /* ---- limits ---- */
 
-enum unit { COUNT, BYTES, MILLISECONDS };
+enum unit { COUNT, BYTES, MILLISECONDS, SECONDS };
 struct limit {
     const char *name;
     uint64_t value;
@@ -119,6 +120,11 @@ static const struct limit pipeline_limits[] = {
     LIMIT(ERROR_EXPR_BYTES_MAX, BYTES, "text of the expression that fails; the rest is cut"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
+    LIMIT(LOOK_TIMEOUT_S, SECONDS,
+          "that a backup holds a snapshot of a running instance (`--timeout`); then it ends"),
+    LIMIT(LOOK_TRIES, COUNT, "times that it is begun when the pipeline is started anew meanwhile"),
+    LIMIT(MANIFEST_BYTES_MAX, BYTES, "a backup's manifest; a larger one is refused"),
+    LIMIT(MANIFEST_FILES_MAX, COUNT, "files of a backup, likewise"),
     LIMIT(DESCRIBE_TIMEOUT_MS, MILLISECONDS, "for asking a source about its tables"),
 };
 static const struct limit request_limits[] = {
@@ -146,6 +152,8 @@ static void put_value(const struct limit *l, FILE *to)
         fprintf(to, " %s", u ? units[u] : "bytes");
     else if (l->unit == MILLISECONDS)
         fputs(" ms", to);
+    else if (l->unit == SECONDS)
+        fputs(" s", to);
 }
 
 static void put_limits(const char *title, const struct limit *l, size_t count, FILE *to)

@@ -6,7 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "cli/cli.h"
+#include "cli/instance.h"
 #include "cli/repartition.h"
 #include "cli/world.h"
 
@@ -92,41 +92,9 @@ static struct err *choose_cores(struct run *r, const struct cli_args *a)
     return NULL;
 }
 
-/* Whether the files may have lost what was not durable: the boot that last recovered this store is not this one. Kept
- * beside the store and written only after recovery, so that an interrupted recovery is done again. */
-#define BOOT_ID_BYTES 36
-
-static bool read_boot_id(const char *path, char *out)
-{
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(out, 1, BOOT_ID_BYTES, f) : 0;
-    if (f)
-        fclose(f);
-    return n == BOOT_ID_BYTES;
-}
-
-static void compare_boot(struct run *r)
-{
-    char now[BOOT_ID_BYTES], then[BOOT_ID_BYTES], *path = xprintf("%s/boot", r->data);
-    r->fresh_boot = !read_boot_id("/proc/sys/kernel/random/boot_id", now) || !read_boot_id(path, then) ||
-                    memcmp(now, then, BOOT_ID_BYTES) != 0;
-    free(path);
-}
-
-static struct err *record_boot(const struct run *r)
-{
-    char now[BOOT_ID_BYTES], *path = xprintf("%s/boot", r->data);
-    FILE *f = read_boot_id("/proc/sys/kernel/random/boot_id", now) ? fopen(path, "we") : NULL;
-    bool ok = f && fwrite(now, 1, BOOT_ID_BYTES, f) == BOOT_ID_BYTES;
-    ok = f && fclose(f) == 0 && ok;
-    struct err *e = ok ? NULL : err_errno(ERR_IO, "cannot write %s", path);
-    free(path);
-    return e;
-}
-
 static struct err *open_store(struct run *r, uint32_t shard_count)
 {
-    compare_boot(r);
+    r->fresh_boot = instance_fresh_boot(r->data);
     struct store_options o = {.shard_count = shard_count};
     gate_recovery_begin(r->gate, 2000);
     struct err *e = store_open(r->data, r->gate, r->fresh_boot, &o, &r->store);
@@ -135,7 +103,7 @@ static struct err *open_store(struct run *r, uint32_t shard_count)
     if (!e)
         gate_publish(r->gate, store_epoch(r->store));
     gate_recovery_end(r->gate);
-    return e ? e : record_boot(r);
+    return e ? e : instance_record_boot(r->data);
 }
 
 /* A marker that cannot be read is for recovery to judge: it may not be needed. */

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "flow/topology.h"
+#include "store/backup.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -492,6 +493,9 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
     struct err *e = NULL;
     if (mkdir(data, 0700) != 0 && errno != EEXIST)
         e = err_errno(ERR_IO, "cannot make the data directory %s", data);
+    if (!e && backup_restore_pending(data))
+        e = err_hint(err_new(ERR_STATE, "a restore into %s was not finished", data),
+                     "do it again, or move the directory away");
     if (!e)
         e = place(a, app->config, data, &placement);
     if (!e)

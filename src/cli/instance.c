@@ -137,6 +137,38 @@ double instance_uptime_s(unsigned pid)
     return started > 0 ? strtod(up, NULL) - started : 0;
 }
 
+/* ---- boots ---- */
+
+#define BOOT_ID_BYTES 36
+
+static bool read_boot_id(const char *path, char *out)
+{
+    char text[BOOT_ID_BYTES + 1];
+    bool whole = read_small(path, text, sizeof text) == BOOT_ID_BYTES;
+    memcpy(out, text, BOOT_ID_BYTES);
+    return whole;
+}
+
+bool instance_fresh_boot(const char *dir)
+{
+    char now[BOOT_ID_BYTES], then[BOOT_ID_BYTES], *path = xprintf("%s/boot", dir);
+    bool same = read_boot_id("/proc/sys/kernel/random/boot_id", now) && read_boot_id(path, then) &&
+                memcmp(now, then, BOOT_ID_BYTES) == 0;
+    free(path);
+    return !same;
+}
+
+struct err *instance_record_boot(const char *dir)
+{
+    char now[BOOT_ID_BYTES], *path = xprintf("%s/boot", dir);
+    FILE *f = read_boot_id("/proc/sys/kernel/random/boot_id", now) ? fopen(path, "we") : NULL;
+    bool ok = f && fwrite(now, 1, BOOT_ID_BYTES, f) == BOOT_ID_BYTES;
+    ok = f && fclose(f) == 0 && ok;
+    struct err *e = ok ? NULL : err_errno(ERR_IO, "cannot write %s", path);
+    free(path);
+    return e;
+}
+
 struct err *instance_dir(const struct cli_args *a, char **out)
 {
     struct config *c = NULL;

@@ -19,6 +19,11 @@ struct instance {
 NODISCARD struct err *instance_open(const char *dir, struct instance *out);
 void instance_close(struct instance *i);
 bool instance_lives(const struct instance *i); /* any of its processes runs */
+/* Whether the files may have lost what was not durable: the boot that last recovered this store (DATA/boot) is not this
+ * one. */
+bool instance_fresh_boot(const char *dir);
+/* Notes this boot there, after a recovery: an interrupted one is then done again. */
+NODISCARD struct err *instance_record_boot(const char *dir);
 /* Seconds since the process began; 0 when unknown. */
 double instance_uptime_s(unsigned pid);
 

@@ -60,6 +60,15 @@ struct err *coordinator_store_positions(struct pipeline *p)
     return NULL;
 }
 
+void pipeline_position_text(struct slice stored, char out[64])
+{
+    struct chunk_position p = {0};
+    if (stored.len == sizeof p)
+        memcpy(&p, stored.p, sizeof p);
+    p.text[sizeof p.text - 1] = 0;
+    memcpy(out, p.text, sizeof p.text);
+}
+
 static struct err *load_position(struct pipeline *p, store_db meta, uint32_t source)
 {
     struct source_track *t = &p->tracks[source];

@@ -63,6 +63,8 @@ uint64_t pipeline_epoch(const struct pipeline *p); /* newest visible */
 /* One step of a shard (shard 0 also coordinates). True if it did something. For tests, instead of start. */
 bool pipeline_step(struct pipeline *p, uint32_t shard);
 struct sink *pipeline_sink(struct pipeline *p, uint32_t source);
+/* The text of a position as it is stored (key "position:SOURCE" of shard 0's "meta"); "" when there is none. */
+void pipeline_position_text(struct slice stored, char out[64]);
 struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 
 /* ---- limits (docs/limits.md) ---- */

@@ -65,6 +65,9 @@ static int lock_file_extend(int fd, off_t length)
 
 _Static_assert(sizeof(MDB_meta) == MDBP_META_BYTES, "the checkpoint marker stores LMDB's meta as it is");
 _Static_assert(sizeof(MDB_db) == sizeof(((struct mdbp_db *)0)->record), "a database record is LMDB's");
+_Static_assert(PAGEHDRSZ == 16 && offsetof(MDB_page, mp_flags) == 10 && NODESIZE == 8 && PAGEBASE == 0 &&
+                   offsetof(MDB_db, md_entries) == 32 && offsetof(MDB_db, md_root) == 40,
+               "mdb_pages.c reads pages by these offsets");
 _Static_assert(MDB_VERSION_FULL == MDB_VERINT(0, 9, 31), "the snapshot logic was proven with this version");
 
 /* ---- environments ---- */
@@ -118,6 +121,7 @@ int mdbp_env_open(const char *dir, enum mdbp_role role, unsigned identity, size_
         [MDBP_WRITER] = MDB_NOTLS | MDB_NOSYNC | MDB_WRITEMAP,
         [MDBP_WRITER_PLAIN] = MDB_NOTLS | MDB_NOSYNC,
         [MDBP_READER] = MDB_NOTLS | MDB_RDONLY,
+        [MDBP_LOOKER] = MDB_NOTLS | MDB_RDONLY | MDB_NOLOCK,
     };
     int rc = env_open_once(dir, flags_of[role], identity, map_bytes, max_dbs, max_readers, out);
     size_t smaller = map_bytes ? map_bytes : (size_t)1 << 40;
@@ -314,7 +318,8 @@ int mdbp_txn_at(MDB_env *env, const struct mdbp_meta *m, MDB_txn **out)
     MDB_meta meta;
     meta_in(m, &meta);
     txn_load_meta(txn, &meta);
-    txn->mt_u.reader->mr_txnid = m->txnid;
+    if (txn->mt_u.reader) /* a looker has none */
+        txn->mt_u.reader->mr_txnid = m->txnid;
     *out = txn;
     return 0;
 }
@@ -330,6 +335,121 @@ int mdbp_pin(MDB_env *env, uint64_t txnid, MDB_txn **out)
     txn->mt_u.reader->mr_txnid = txnid;
     *out = txn;
     return 0;
+}
+
+/* ---- copying ----
+ *
+ * LMDB's own compacting copy, with three differences: it copies a snapshot that is held already, it can be ended, and it
+ * writes the meta pages last, so that it needs no count of the pages to come (which LMDB takes from the free list, and
+ * fails when a page is in neither). */
+
+struct copier {
+    mdb_copy copy; /* what LMDB's walk over the trees fills */
+    int (*tick)(void *ctx, uint64_t bytes);
+    void *ctx;
+    uint64_t bytes;
+};
+
+static int write_whole(int fd, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t done = write(fd, p, n);
+        if (done <= 0)
+            return done < 0 ? errno : EIO;
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+/* The pages of one buffer, and the tail of a run of overflow pages straight from the map. */
+static void copy_put(struct copier *c, int toggle)
+{
+    mdb_copy *my = &c->copy;
+    size_t page_bytes = (size_t)my->mc_wlen[toggle], over_bytes = (size_t)my->mc_olen[toggle];
+    int rc = my->mc_error;
+    if (!rc)
+        rc = write_whole(my->mc_fd, my->mc_wbuf[toggle], page_bytes);
+    if (!rc)
+        rc = write_whole(my->mc_fd, my->mc_over[toggle], over_bytes);
+    c->bytes += page_bytes + over_bytes;
+    if (!rc)
+        rc = c->tick(c->ctx, c->bytes);
+    if (rc)
+        my->mc_error = rc;
+    my->mc_wlen[toggle] = my->mc_olen[toggle] = 0;
+}
+
+static void *copy_thread(void *arg)
+{
+    struct copier *c = arg;
+    mdb_copy *my = &c->copy;
+    int toggle = 0;
+    pthread_mutex_lock(&my->mc_mutex);
+    for (;;) {
+        while (!my->mc_new)
+            pthread_cond_wait(&my->mc_cond, &my->mc_mutex);
+        if (my->mc_new == 0 + MDB_EOF)
+            break;
+        copy_put(c, toggle);
+        toggle ^= 1;
+        my->mc_new--;
+        pthread_cond_signal(&my->mc_cond);
+    }
+    pthread_mutex_unlock(&my->mc_mutex);
+    return NULL;
+}
+
+/* Both meta pages, as LMDB's copy has them: 0 is of an empty environment, 1 is transaction 1. */
+static int copy_metas(const struct copier *c, pgno_t root, struct mdbp_meta *out)
+{
+    MDB_env *env = c->copy.mc_env;
+    MDB_meta meta = {0};
+    mdb_env_init_meta0(env, &meta);
+    meta.mm_address = env->me_metas[0]->mm_address;
+    int rc = meta_page_write(c->copy.mc_fd, 0, &meta);
+    meta.mm_dbs[MAIN_DBI] = c->copy.mc_txn->mt_dbs[MAIN_DBI];
+    meta.mm_dbs[MAIN_DBI].md_root = root;
+    meta.mm_last_pg = c->copy.mc_next_pgno - 1;
+    meta.mm_txnid = 1;
+    meta_out(&meta, out);
+    return rc ? rc : meta_page_write(c->copy.mc_fd, 1, &meta);
+}
+
+int mdbp_copy(MDB_txn *txn, int fd, int (*tick)(void *ctx, uint64_t bytes), void *ctx, struct mdbp_meta *out)
+{
+    MDB_env *env = txn->mt_env;
+    struct copier c = {.tick = tick, .ctx = ctx};
+    mdb_copy *my = &c.copy;
+    pgno_t root = txn->mt_dbs[MAIN_DBI].md_root;
+    pthread_t thread;
+    if (root == P_INVALID)
+        return MDB_CORRUPTED; /* a shard has its epoch, always */
+    my->mc_wbuf[0] = aligned_alloc(env->me_os_psize, MDB_WBUF * 2);
+    ASSERT(my->mc_wbuf[0]);
+    memset(my->mc_wbuf[0], 0, MDB_WBUF * 2);
+    my->mc_wbuf[1] = my->mc_wbuf[0] + MDB_WBUF;
+    my->mc_next_pgno = NUM_METAS;
+    my->mc_env = env;
+    my->mc_txn = txn;
+    my->mc_fd = fd;
+    my->mc_wlen[0] = (int)env->me_psize * NUM_METAS; /* zeros, until the end */
+    pthread_mutex_init(&my->mc_mutex, NULL);
+    pthread_cond_init(&my->mc_cond, NULL);
+    if (pthread_create(&thread, NULL, copy_thread, &c))
+        PANIC("cannot start a thread");
+    int rc = mdb_env_cwalk(my, &root, 0);
+    if (rc)
+        my->mc_error = rc;
+    mdb_env_cthr_toggle(my, 1 | MDB_EOF);
+    pthread_join(thread, NULL);
+    rc = my->mc_error;
+    if (!rc)
+        rc = copy_metas(&c, root, out);
+    free(my->mc_wbuf[0]);
+    pthread_cond_destroy(&my->mc_cond);
+    pthread_mutex_destroy(&my->mc_mutex);
+    return rc;
 }
 
 /* ---- inside write transactions ---- */
@@ -441,4 +561,38 @@ MDB_cursor *mdbp_cursor_init(void *memory, MDB_txn *txn, struct mdbp_db *db)
 {
     cursor_on(memory, txn, db);
     return memory;
+}
+
+uint64_t mdbp_txn_used_bytes(MDB_txn *txn)
+{
+    MDB_cursor cursor;
+    MDB_val key, ids;
+    uint64_t free_pages = 0, pages = txn->mt_next_pgno;
+    mdb_cursor_init(&cursor, txn, FREE_DBI, NULL);
+    while (mdb_cursor_get(&cursor, &key, &ids, MDB_NEXT) == 0)
+        free_pages += *(MDB_ID *)ids.mv_data;
+    return (pages - (free_pages < pages ? free_pages : pages)) * txn->mt_env->me_psize;
+}
+
+static void roots_fill(struct mdbp_roots *out, const MDB_db dbs[CORE_DBS])
+{
+    memcpy(out->free_pages.record, &dbs[FREE_DBI], sizeof(MDB_db));
+    memcpy(out->main_db.record, &dbs[MAIN_DBI], sizeof(MDB_db));
+    out->free_pages.flag = out->main_db.flag = DB_VALID;
+}
+
+void mdbp_txn_roots(const MDB_txn *txn, struct mdbp_roots *out)
+{
+    roots_fill(out, txn->mt_dbs);
+    out->last_page = txn->mt_next_pgno - 1;
+    out->page_bytes = txn->mt_env->me_psize;
+}
+
+void mdbp_meta_roots(const struct mdbp_meta *m, struct mdbp_roots *out)
+{
+    MDB_meta meta;
+    meta_in(m, &meta);
+    roots_fill(out, meta.mm_dbs);
+    out->last_page = m->last_page;
+    out->page_bytes = m->page_bytes;
 }

@@ -24,7 +24,12 @@ struct mdbp_meta {
 };
 
 /* ---- environments ---- */
-enum mdbp_role { MDBP_WRITER, MDBP_WRITER_PLAIN /* commits by pwrite */, MDBP_READER };
+enum mdbp_role {
+    MDBP_WRITER,
+    MDBP_WRITER_PLAIN, /* commits by pwrite */
+    MDBP_READER,
+    MDBP_LOOKER /* reads without a lock file: whoever opens it keeps writers away */
+};
 #define MDBP_IDENTITIES 512
 /* identity: 0 for the writer, 1..MDBP_IDENTITIES-1 for readers; distinct among the openers of one process.
  * Falls back to smaller maps when the address space is not to be had. map_bytes 0: as recorded in the file. */
@@ -58,11 +63,18 @@ int mdbp_env_put_back(MDB_env *env, const struct mdbp_meta *m);
 /* Makes later transactions of every process start from the newest meta page (a killed writer may have written
  * the page and not the number). Writer, no transaction open anywhere. */
 void mdbp_env_settle(MDB_env *env);
-/* A read transaction on the snapshot m, which must be the newest or the one before. Writer, during recovery. */
+/* A read transaction on the snapshot m, which must be the newest or the one before, or one that is held. Writer during
+ * recovery, or a looker. */
 int mdbp_txn_at(MDB_env *env, const struct mdbp_meta *m, MDB_txn **out);
 /* Holds the snapshot txnid (at most the newest): none of its pages are reused while the transaction lives. Never
  * read through it. Writer, with no write transaction open. */
 int mdbp_pin(MDB_env *env, uint64_t txnid, MDB_txn **out);
+
+/* ---- copying ---- */
+/* Writes the read transaction's snapshot into the empty file fd without its free pages: transaction 1 of a new
+ * environment, whose meta page *out is. A tree that does not hold together ends in an MDB_ error. `tick` is called from a
+ * thread of the copy's own with the bytes written so far; what it returns other than 0 ends the copy and is its result. */
+int mdbp_copy(MDB_txn *txn, int fd, int (*tick)(void *ctx, uint64_t bytes), void *ctx, struct mdbp_meta *out);
 
 /* ---- inside write transactions ---- */
 uint64_t mdbp_txn_next_page(const MDB_txn *txn);
@@ -89,5 +101,15 @@ int mdbp_get(MDB_txn *txn, struct mdbp_db *db, MDB_val *key, MDB_val *value);
 /* A cursor on db; `memory` has room for mdbp_cursor_bytes(). Needs no closing. */
 size_t mdbp_cursor_bytes(void);
 MDB_cursor *mdbp_cursor_init(void *memory, MDB_txn *txn, struct mdbp_db *db);
+/* Bytes of the snapshot's pages that are not in its free list: what mdbp_copy writes, or a little more. */
+uint64_t mdbp_txn_used_bytes(MDB_txn *txn);
+/* A snapshot for mdb_pages.h: from a read transaction, or from a meta page. */
+struct mdbp_roots {
+    struct mdbp_db free_pages, main_db;
+    uint64_t last_page;
+    uint32_t page_bytes;
+};
+void mdbp_txn_roots(const MDB_txn *txn, struct mdbp_roots *out);
+void mdbp_meta_roots(const struct mdbp_meta *m, struct mdbp_roots *out);
 
 #endif

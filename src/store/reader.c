@@ -430,6 +430,59 @@ uint64_t store_snapshot_epoch(const struct store_snapshot *s)
     return s->epoch;
 }
 
+/* ---- without a pipeline ---- */
+
+struct err *store_snapshot_open_still(struct store_snapshot *s)
+{
+    struct store_reader *r = s->reader;
+    ASSERT(!s->open);
+    for (uint32_t i = 0; i < r->shard_count; i++) {
+        char *dir = xprintf("%s/shard-%03u", r->dir, i);
+        int rc = mdbp_env_open(dir, MDBP_LOOKER, r->identity, 0, 2, STORE_READERS_MAX, &r->envs[i].env);
+        free(dir);
+        if (rc)
+            return read_error("opening", i, rc);
+    }
+    atomic_store(&r->generation, atomic_load(&r->gate->generation));
+    if (!gate_read_enter(r->gate, s->gate_slot))
+        return err_new(ERR_INTERNAL, "the private gate is closed");
+    s->first = 0;
+    s->end = r->shard_count;
+    s->open = true;
+    return NULL;
+}
+
+struct err *store_snapshot_show_at(struct store_snapshot *s, uint32_t shard, const struct mdbp_meta *m)
+{
+    struct snap_shard *ss = &s->shards[shard];
+    MDB_env *env = s->reader->envs[shard].env;
+    if (ss->txn)
+        txn_drop(s->reader, ss);
+    ss->open = false;
+    struct stat st;
+    if (fstat(mdbp_env_fd(env), &st))
+        return err_errno(ERR_IO, "shard %u: cannot look at its file", shard);
+    if ((uint64_t)st.st_size / m->page_bytes <= m->last_page)
+        return err_new(ERR_CORRUPT, "shard %u: a meta page names more pages than the file has", shard);
+    int rc = mdbp_txn_at(env, m, &ss->txn);
+    if (rc)
+        return read_error("beginning a snapshot", shard, rc);
+    ss->open = true;
+    ss->bound_count = 0;
+    return NULL;
+}
+
+void store_snapshot_set_epoch(struct store_snapshot *s, uint64_t epoch)
+{
+    s->epoch = epoch;
+}
+
+MDB_txn *store_snapshot_txn(struct store_snapshot *s, uint32_t shard)
+{
+    ASSERT(s->open && s->shards[shard].open);
+    return s->shards[shard].txn;
+}
+
 /* ---- databases ---- */
 
 /* The handle of a name over all threads; STORE_DBS_MAX when there are too many. */

@@ -101,6 +101,15 @@ NODISCARD struct err *store_lock_take(const char *dir, int *fd);
 /* store.c: reads the epoch that a transaction's snapshot records. False: there is none. */
 bool store_epoch_of(MDB_txn *txn, uint64_t *epoch);
 
+/* reader.c: a snapshot without a pipeline (still.c). Opened with every environment read without its lock file; each
+ * shard's transaction is then put where it has to be, as often as it takes, and then the epoch told. */
+NODISCARD struct err *store_snapshot_open_still(struct store_snapshot *s);
+NODISCARD struct err *store_snapshot_show_at(struct store_snapshot *s, uint32_t shard,
+                                             const struct mdbp_meta *m);
+void store_snapshot_set_epoch(struct store_snapshot *s, uint64_t epoch);
+/* reader.c: the transaction behind an open snapshot. */
+MDB_txn *store_snapshot_txn(struct store_snapshot *s, uint32_t shard);
+
 /* store_space.c */
 /* Gives a file room from one offset to another on the disk: what is mapped must not be sparse, for a write into a hole is a
  * SIGBUS when the disk is full. 0, or errno. */
