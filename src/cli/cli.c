@@ -38,6 +38,13 @@ const struct command commands[] = {
      "Checksums are verified before and after. The next `penstock run` goes on from the backup's positions; "
      "a source that\n"
      "no longer has the changes since then is read anew.\n\n"},
+    {"verify", "[-c F] [--data D] [--timeout S] [--json] [DIR]",
+     "check a store, or the backup DIR: pages, rows, indexes, logs, views against their SQL",
+     TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_TIMEOUT, 1, cmd_verify, false,
+     "Of a running instance a snapshot is looked at; a stopped one cannot be started meanwhile. Nothing is "
+     "changed. Views are\n"
+     "computed anew in memory, which takes what the pipeline takes and the views' rows. Exit status 1 when a "
+     "fault is found.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},
     {"bench", "NAME", "run a built-in benchmark: engine, store", TAKES_SHARDS, 2, cmd_bench, false, NULL},

@@ -176,7 +176,7 @@ static struct err *restore(const char *dir, const char *data)
     struct backup_progress progress = {look_progress, &l};
     struct manifest *m = NULL;
     struct instance i;
-    TRY(instance_open(data, &i));
+    TRY(instance_peek(data, &i));
     bool lives = instance_lives(&i);
     instance_close(&i);
     if (lives)

@@ -18,6 +18,8 @@
 #include "sql/expr.h"
 #include "store/gate.h"
 #include "store/manifest.h"
+#include "store/mdb_pages.h"
+#include "store/verify.h"
 #include "store/store.h"
 #include "types/agg_walk.h"
 #include "types/array.h"
@@ -121,8 +123,13 @@ static const struct limit pipeline_limits[] = {
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
     LIMIT(LOOK_TIMEOUT_S, SECONDS,
-          "that a backup holds a snapshot of a running instance (`--timeout`); then it ends"),
-    LIMIT(LOOK_TRIES, COUNT, "times that it is begun when the pipeline is started anew meanwhile"),
+          "that backup and verify hold a snapshot of a running instance (`--timeout`); then they end"),
+    LIMIT(LOOK_TRIES, COUNT, "times that they begin when the pipeline is started anew meanwhile"),
+    LIMIT(LOOK_WAIT_MS, MILLISECONDS,
+          "that backup and verify wait for an instance that is just starting or ending"),
+    LIMIT(VERIFY_FAULTS_SHOWN, COUNT,
+          "faults of one kind that `penstock verify` shows; further ones are counted"),
+    LIMIT(MDB_PAGES_FAULTS_MAX, COUNT, "faults in one shard's pages after which it looks no further there"),
     LIMIT(MANIFEST_BYTES_MAX, BYTES, "a backup's manifest; a larger one is refused"),
     LIMIT(MANIFEST_FILES_MAX, COUNT, "files of a backup, likewise"),
     LIMIT(DESCRIBE_TIMEOUT_MS, MILLISECONDS, "for asking a source about its tables"),

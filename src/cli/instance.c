@@ -91,12 +91,20 @@ static void look(struct instance *i)
     i->serve = find_serve(i->gate);
 }
 
-struct err *instance_open(const char *dir, struct instance *out)
+struct err *instance_peek(const char *dir, struct instance *out)
 {
     *out = (struct instance){.dir = dir};
     char *path = xprintf("%s/gate", dir);
     struct err *e = map_gate(path, &out->gate);
     free(path);
+    if (!e)
+        look(out);
+    return e;
+}
+
+struct err *instance_open(const char *dir, struct instance *out)
+{
+    struct err *e = instance_peek(dir, out);
     if (!e)
         e = catalog_load(dir, &out->catalog);
     uint32_t shards = 0;
@@ -105,8 +113,6 @@ struct err *instance_open(const char *dir, struct instance *out)
     out->has_store = shards != 0;
     if (e)
         instance_close(out);
-    else
-        look(out);
     return e;
 }
 

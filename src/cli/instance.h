@@ -17,6 +17,8 @@ struct instance {
 };
 
 NODISCARD struct err *instance_open(const char *dir, struct instance *out);
+/* Only its gate and processes: its files may be damaged. */
+NODISCARD struct err *instance_peek(const char *dir, struct instance *out);
 void instance_close(struct instance *i);
 bool instance_lives(const struct instance *i); /* any of its processes runs */
 /* Whether the files may have lost what was not durable: the boot that last recovered this store (DATA/boot) is not this

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TELL_MS      1000
 #define WAIT_STEP_NS 50000000
@@ -40,37 +41,56 @@ void look_start(struct look *l)
 static struct err *open_running(struct look *l, const struct instance *i)
 {
     bool new_gate;
-    if (!i->catalog || !i->gate)
+    struct catalog *catalog;
+    TRY(catalog_load(l->dir, &catalog));
+    uint32_t shards = catalog ? catalog->shard_count : 0;
+    catalog_free(catalog);
+    if (!shards || !i->gate)
         return err_hint(err_new(ERR_STATE, "the instance on %s is just starting", l->dir),
                         "penstock status tells when it is up");
     TRY(gate_open(l->dir, &l->gate, &new_gate));
-    return store_still_running(l->dir, l->gate, i->catalog->shard_count, &l->still);
+    return store_still_running(l->dir, l->gate, shards, &l->still);
 }
 
-static struct err *open_once(struct look *l, bool *lives)
+static void wait_a_little(void)
 {
-    struct instance i;
-    TRY(instance_open(l->dir, &i));
-    *lives = instance_lives(&i);
-    struct err *e =
-        *lives ? open_running(l, &i) : store_still_stopped(l->dir, instance_fresh_boot(l->dir), &l->still);
-    instance_close(&i);
-    return e;
+    nanosleep(&(struct timespec){0, WAIT_STEP_NS}, NULL);
+}
+
+struct err *look_lock(struct look *l, int *lock_fd)
+{
+    for (int64_t until = now_ms() + LOOK_WAIT_MS;; wait_a_little()) {
+        struct err *e = store_still_lock(l->dir, lock_fd);
+        if (!e || e->code != ERR_STATE || now_ms() >= until || stop_requested)
+            return e;
+        err_free(e);
+    }
+}
+
+static struct err *open_stopped(struct look *l)
+{
+    int lock_fd;
+    if (access(l->dir, F_OK) != 0)
+        return err_errno(ERR_STATE, "there is no store in %s", l->dir);
+    TRY(look_lock(l, &lock_fd));
+    return store_still_stopped(l->dir, lock_fd, instance_fresh_boot(l->dir), &l->still);
 }
 
 /* A pipeline that is being started needs a moment before it has anything to show. */
 struct err *look_open(struct look *l)
 {
     l->lost = false;
-    for (int64_t until = now_ms() + LOOK_WAIT_MS;;) {
-        bool lives = false;
-        struct err *e = open_once(l, &lives);
+    for (int64_t until = now_ms() + LOOK_WAIT_MS;; wait_a_little()) {
+        struct instance i;
+        TRY(instance_peek(l->dir, &i));
+        bool lives = instance_lives(&i);
+        struct err *e = lives ? open_running(l, &i) : open_stopped(l);
+        instance_close(&i);
         l->opened_ms = now_ms();
         if (!e || !lives || e->code != ERR_STATE || l->opened_ms >= until || stop_requested)
             return e;
         err_free(e);
         look_close(l);
-        nanosleep(&(struct timespec){0, WAIT_STEP_NS}, NULL);
     }
 }
 
@@ -89,7 +109,11 @@ struct err *look_lost(struct look *l)
 
 static void tell(struct look *l, uint64_t done, uint64_t total)
 {
-    uint64_t percent = total ? done * 100 / total : 100;
+    if (!total) {
+        log_info(l->component, l->what ? l->what : "looking", "done=%llu", (unsigned long long)done);
+        return;
+    }
+    uint64_t percent = done * 100 / total;
     log_info(l->component, l->what ? l->what : "copying", "done=%llu total=%llu percent=%llu",
              (unsigned long long)done, (unsigned long long)total,
              (unsigned long long)(percent > 100 ? 100 : percent));

@@ -7,7 +7,7 @@
 #include "store/still.h"
 
 #define LOOK_TRIES     5    /* when the pipeline is started anew meanwhile */
-#define LOOK_WAIT_MS   5000 /* for an instance that is just starting */
+#define LOOK_WAIT_MS   5000 /* for an instance that is just starting or ending */
 #define LOOK_TIMEOUT_S 3600 /* how long a running instance is held still at most: --timeout */
 
 struct look {
@@ -26,6 +26,8 @@ void look_start(struct look *l); /* catches SIGINT, SIGTERM */
 /* Of an instance that runs its snapshot, else the stopped store, which cannot be started meanwhile. Waits for one that is
  * just starting. */
 NODISCARD struct err *look_open(struct look *l);
+/* The lock of a store whose instance does not run; waits for one that is just ending. */
+NODISCARD struct err *look_lock(struct look *l, int *lock_fd);
 void look_close(struct look *l);
 /* Whether to go on: stopped by a signal, out of time, or lost; else NULL. Tells how far it is once a second. */
 struct err *look_progress(void *look, uint64_t done, uint64_t total);

@@ -42,17 +42,23 @@ static struct err *configure_sources(struct app *a)
     return errors;
 }
 
+static struct app *new_app(struct config *config)
+{
+    struct app *a = xcalloc(1, sizeof *a);
+    arena_init(&a->arena);
+    a->config = config;
+    a->source_count = config->source_count;
+    a->sources = ARENA_ARRAY(&a->arena, struct pipeline_source, config->source_count);
+    return a;
+}
+
 struct err *app_load(const char *file, struct app **out)
 {
     struct config *config = NULL;
     struct err *errors = config_load(file, true, &config);
     if (!config)
         return errors;
-    struct app *a = xcalloc(1, sizeof *a);
-    arena_init(&a->arena);
-    a->config = config;
-    a->source_count = config->source_count;
-    a->sources = ARENA_ARRAY(&a->arena, struct pipeline_source, config->source_count);
+    struct app *a = new_app(config);
     err_append(&errors, configure_sources(a));
     if (errors) {
         app_free(a);
@@ -60,6 +66,17 @@ struct err *app_load(const char *file, struct app **out)
     }
     *out = a;
     return NULL;
+}
+
+static void adopt_tables(struct pipeline_source *s, uint32_t index, struct table_def *tables, uint32_t count)
+{
+    for (uint32_t t = 0; t < count; t++) {
+        tables[t].source = s->name;
+        tables[t].source_index = index;
+        tables[t].table_index = t;
+    }
+    s->tables = tables;
+    s->table_count = count;
 }
 
 /* A source that is away is replaced by what was known of it; without that the error stands. */
@@ -83,32 +100,57 @@ static struct err *describe_one(struct app *a, uint32_t i, const char *cache_dir
     }
     if (e)
         return err_wrap(e, "source %s", s->name);
-    for (uint32_t t = 0; t < count; t++) {
-        tables[t].source = s->name;
-        tables[t].source_index = i;
-        tables[t].table_index = t;
-    }
-    s->tables = tables;
-    s->table_count = count;
+    adopt_tables(s, i, tables, count);
     return NULL;
+}
+
+static void collect_tables(struct app *a)
+{
+    uint32_t n = 0;
+    a->table_count = 0;
+    for (uint32_t i = 0; i < a->source_count; i++)
+        a->table_count += a->sources[i].table_count;
+    a->tables = ARENA_ARRAY(&a->arena, struct table_def, a->table_count);
+    for (uint32_t i = 0; i < a->source_count; i++)
+        for (uint32_t t = 0; t < a->sources[i].table_count; t++)
+            a->tables[n++] = a->sources[i].tables[t];
 }
 
 struct err *app_describe(struct app *a, const char *cache_dir)
 {
     struct err *errors = NULL;
-    a->table_count = 0;
-    for (uint32_t i = 0; i < a->source_count; i++) {
+    for (uint32_t i = 0; i < a->source_count; i++)
         err_append(&errors, describe_one(a, i, cache_dir));
-        a->table_count += a->sources[i].table_count;
-    }
     if (errors)
         return errors;
-    a->tables = ARENA_ARRAY(&a->arena, struct table_def, a->table_count);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < a->source_count; i++)
-        for (uint32_t t = 0; t < a->sources[i].table_count; t++)
-            a->tables[n++] = a->sources[i].tables[t];
+    collect_tables(a);
     return cache_dir ? table_cache_save(cache_dir, a->sources, a->source_count) : NULL;
+}
+
+struct err *app_load_stored(const char *file, const char *dir, struct app **out)
+{
+    struct config *config = NULL;
+    struct err *errors = config_load(file, false, &config);
+    *out = NULL;
+    if (errors || !config) {
+        config_free(config);
+        return errors;
+    }
+    struct app *a = new_app(config);
+    for (uint32_t i = 0; i < a->source_count && !errors; i++) {
+        struct table_def *tables = NULL;
+        uint32_t count = 0;
+        a->sources[i].name = config->sources[i].name;
+        errors = table_cache_load(dir, &a->arena, a->sources[i].name, &tables, &count);
+        adopt_tables(&a->sources[i], i, tables, count);
+    }
+    if (errors) {
+        app_free(a);
+        return errors;
+    }
+    collect_tables(a);
+    *out = a;
+    return NULL;
 }
 
 struct err *app_plan(struct app *a)

@@ -22,6 +22,9 @@ struct app {
 
 /* Reads the configuration and each source's section; nothing is connected. */
 NODISCARD struct err *app_load(const char *file, struct app **out);
+/* For looking at what is stored in `dir`: the configuration without its secrets and the sources' sections, and the tables
+ * as last seen; no source is asked. */
+NODISCARD struct err *app_load_stored(const char *file, const char *dir, struct app **out);
 /* Asks every source for its tables. With cache_dir, tables found there stand in for a source that is away, and
  * what was found is kept there. */
 NODISCARD struct err *app_describe(struct app *a, const char *cache_dir);

@@ -163,10 +163,14 @@ static struct err *open_still(const char *dir, struct store_still *out, bool to_
     return e;
 }
 
-struct err *store_still_stopped(const char *dir, bool fresh_boot, struct store_still *out)
+struct err *store_still_lock(const char *dir, int *lock_fd)
 {
-    *out = (struct store_still){.kind = STILL_STOPPED, .lock_fd = -1};
-    TRY(store_lock_take(dir, &out->lock_fd));
+    return store_lock_take(dir, lock_fd);
+}
+
+struct err *store_still_stopped(const char *dir, int lock_fd, bool fresh_boot, struct store_still *out)
+{
+    *out = (struct store_still){.kind = STILL_STOPPED, .lock_fd = lock_fd};
     return open_still(dir, out, fresh_boot);
 }
 

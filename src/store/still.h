@@ -27,9 +27,12 @@ struct store_still {
 /* Of an instance with this gate; whether its processes run does not matter as long as the gate is of this boot. */
 NODISCARD struct err *store_still_running(const char *dir, struct gate *gate, uint32_t shard_count,
                                           struct store_still *out);
-/* Of a store that nobody has open (ERR_STATE otherwise). fresh_boot: as for store_open; then the last checkpoint is what
+/* The writer's lock, for store_still_stopped. ERR_STATE while somebody has the store open. */
+NODISCARD struct err *store_still_lock(const char *dir, int *lock_fd);
+/* Of a store that nobody has open: takes lock_fd, also on error. fresh_boot: as for store_open; then the last checkpoint is what
  * counts. ERR_CORRUPT when the shards cannot be brought to one epoch. */
-NODISCARD struct err *store_still_stopped(const char *dir, bool fresh_boot, struct store_still *out);
+NODISCARD struct err *store_still_stopped(const char *dir, int lock_fd, bool fresh_boot,
+                                          struct store_still *out);
 NODISCARD struct err *store_still_backup(const char *dir, struct store_still *out);
 void store_still_close(struct store_still *s);
 

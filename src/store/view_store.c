@@ -188,6 +188,17 @@ static void index_part_shorten(struct buf *b, size_t from)
     buf_put_u8(b, 0xff);
 }
 
+void view_index_key(struct buf *b, const struct catalog_view *v, uint32_t index, const union val *vals,
+                    const uint8_t *states, struct slice row_key)
+{
+    const struct catalog_index *x = &v->indexes[index];
+    size_t at = b->len;
+    key_encode(b, &v->schema, vals, states, x->columns, x->column_count);
+    index_part_shorten(b, at);
+    buf_put(b, row_key.p, row_key.len);
+    key_shorten(b, at);
+}
+
 /* The keys of all indexes for one row, after each other; `end` receives where each one ends. */
 static struct err *index_keys_put(struct view_writer *w, struct slice row, bool is_new)
 {
@@ -198,10 +209,7 @@ static struct err *index_keys_put(struct view_writer *w, struct slice row, bool 
     for (uint32_t i = 0; i < v->index_count; i++) {
         struct buf *b = &w->index_keys;
         size_t at = b->len;
-        key_encode(b, &v->schema, w->vals, w->states, v->indexes[i].columns, v->indexes[i].column_count);
-        index_part_shorten(b, at);
-        buf_put(b, w->key.p, w->key.len);
-        key_shorten(b, at);
+        view_index_key(b, v, i, w->vals, w->states, slice_of_buf(&w->key));
         struct index_change *c = &w->index_changes[i];
         *(is_new ? &c->new_at : &c->old_at) = at;
         *(is_new ? &c->new_len : &c->old_len) = b->len - at;

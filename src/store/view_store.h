@@ -47,6 +47,9 @@ uint64_t view_writer_rows(const struct view_writer *w);
 uint64_t view_writer_bytes(const struct view_writer *w); /* in the store: rows, indexes and change log */
 
 /* Reading helpers shared by serve and tools. */
+/* Appends the key that a row has in index `index`: of its values, and of the key that it is stored under. */
+void view_index_key(struct buf *b, const struct catalog_view *v, uint32_t index, const union val *vals,
+                    const uint8_t *states, struct slice row_key);
 bool view_row_parse(struct slice value, uint64_t *multiplicity, struct slice *row);
 struct view_change {
     uint64_t epoch;

@@ -64,6 +64,7 @@ def main():
         report.equal("openapi", (schema["ints"]["type"], schema["ints"]["items"]["type"], schema["made"]["type"], schema["words"]["x-sql-type"]),
                      (["array", "null"], ["integer", "null"], "array", "text[]"))
         box.stop()
+        box.verify(report, "end")
         server.stop()
 
 

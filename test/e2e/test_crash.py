@@ -3,6 +3,7 @@
 reader sees half a transaction or goes back in time. 20 rounds; SOAK=1: 200. --seed N repeats a run's choices."""
 
 import argparse
+import os
 import random
 import time
 
@@ -52,6 +53,7 @@ def during_snapshot(report, box, r):
         time.sleep(r.uniform(0.1, 1.2))
         if r.random() < 0.5:
             box.kill_all()
+            verify_known(report, box, "snapshot%d" % i)
             box.start(ready_s=0)
         else:
             try:
@@ -62,6 +64,13 @@ def during_snapshot(report, box, r):
     reader.stop()
     report.check("snapshot/never-half", not reader.failures, "; ".join(reader.failures[:3]))
     report.ok("snapshot/killed-and-came-back")
+
+
+def verify_known(report, box, name):
+    """Once the first catalog and the tables are there: before, there is nothing to compare with."""
+    if all(os.path.exists(os.path.join(box.data, n)) for n in ("checkpoint", "catalog.json", "tables.json")):
+        code, out, err = box.command("verify", "-c", box.config, "--data", box.data, timeout_s=120)
+        report.check(name + "/verify", code == 0, "exit %d: %s" % (code, (out + err)[:1500]))
 
 
 def one_kill(report, box, r, readers, number):
@@ -76,6 +85,8 @@ def one_kill(report, box, r, readers, number):
     started = time.monotonic()
     if targets == ("all",):
         box.kill_all()
+        box.verify(report, name)
+        started = time.monotonic()
         box.start(ready_s=0)
     elif targets == ("supervisor",):
         children = [p for n, p in box.pids().items() if n != "supervisor"]
@@ -139,7 +150,9 @@ def main():
         compare_views(report, box, c, bank.NAMES + FILLER_NAMES, "end")
         slots = pg.rows(c, "SELECT slot_name FROM pg_replication_slots")
         report.check("one-slot", len(slots) == 1, "replication slots left: %s" % slots)
+        box.verify(report, "end-running")
         report.check("clean-stop", box.stop() == 0, "exit status not 0")
+        box.verify(report, "end-stopped")
 
 
 if __name__ == "__main__":

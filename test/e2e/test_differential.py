@@ -156,6 +156,7 @@ class Run:
             box.start()
         else:
             box.kill_all()
+            box.verify(self.report, "%d shards killed" % box.shards)
             box.start()
         return "%s of %d shards" % (kind, box.shards)
 
@@ -179,6 +180,8 @@ class Run:
         for s in self.sessions:
             s.finish()
         self.compare(where="at the end, commit %d" % commits)
+        for box in self.boxes:
+            box.verify(self.report, "%d shards at the end" % box.shards)
         for name, _ in self.views:
             if not any(k[0] == name for k in self.broken):
                 self.report.ok("view %s (%d comparisons)" % (name, self.compared.get(name, 0)))

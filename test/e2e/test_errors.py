@@ -152,6 +152,7 @@ class Run:
         by_id = lambda said: sorted(said["errors"], key=lambda e: e["row"]["id"])
         for name, end in (("stop", lambda: self.box.stop()), ("kill -9", lambda: self.box.kill_all())):
             end()
+            self.box.verify(self.report, name.replace(" ", "-"))
             self.box.start()
             after = self.check("after " + name, "quotients", 2)
             self.report.check("after-%s/same" % name.replace(" ", "-"), by_id(before) == by_id(after), str(after))

@@ -242,6 +242,7 @@ def endless(report):
     half = (ROUNDS - 1) // 2
     check("a cycle", {(1, 1), (2, half + 1), (3, half)}, {(1,), (2,), (3,)}, 1)
     box.kill_all()
+    box.verify(report, "endless/killed")
     box.start()
     http = box.client()
     check("after a restart", {(1, 1), (2, half + 1), (3, half)}, {(1,), (2,), (3,)}, 1)
@@ -250,6 +251,7 @@ def endless(report):
     pg.script(c, "DELETE FROM core.edges WHERE a = 3 AND b = 2")
     check("without the cycle", {(1, 1), (2, 1), (3, 1), (4, 1)}, {(1,), (2,), (3,), (4,)}, 0)
     box.stop()
+    box.verify(report, "endless")
     server.stop()
 
 

@@ -63,6 +63,7 @@ def compare(report, box, c, name, server, before):
 def restart_with(report, server, c, box, shards, step, before):
     name = "shards-%d-%d" % (step, shards)
     report.check(name + "/clean-stop", box.stop() == 0, "exit status not 0")
+    box.verify(report, name + "/before")
     change(c, step)  # what only the source's log holds
     mark = box.log_mark()
     box.shards = shards
@@ -104,6 +105,7 @@ def killed_amid(report, server, c, box, before):
         problem, _ = never_half(box, expected, time.monotonic() + 0.05 + r.random() * 0.6)
         report.check("killed-%d/never-half" % i, problem is None, problem)
     compare(report, box, c, "killed", server, before)
+    box.verify(report, "killed")
 
 
 def main():
@@ -124,6 +126,7 @@ def main():
             report.section("shards-%d" % shards, restart_with, report, server, c, box, shards, step, before)
         report.section("killed", killed_amid, report, server, c, box, before)
         report.check("clean-stop", box.stop() == 0, "exit status not 0")
+        box.verify(report, "end")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def clean_restart(report, server, c, box):
     before = copies(server)
     report.check("snapshot/used-copy", before > 0, "no COPY in the server's log: this test cannot tell a re-snapshot")
     report.check("restart/clean-stop", box.stop() == 0, "exit status not 0")
+    box.verify(report, "restart")
     time.sleep(1)  # transactions that only the log holds
     started = time.monotonic()
     box.start(ready_s=0)
@@ -123,6 +124,7 @@ def lost_slot(report, server, c, box):
     reader.stop()
     report.check("lost-slot/never-half", not reader.failures, "; ".join(reader.failures[:3]))
     compare_views(report, box, c, bank.NAMES, "lost-slot")
+    box.verify(report, "lost-slot")
 
 
 def other_shards(report, server, c, box):
@@ -180,6 +182,7 @@ def equal_values_that_look_different(report):
             report.equal("looks/after-restart-%s" % step, count(), {"by_num": rows, "by_float": rows, "by_interval": rows})
             report.equal("looks/distinct-%s" % step, sum(http.list("distinct_nums").rows().values()), 2 if rows else 0)
             report.equal("looks/join-%s" % step, sum(http.list("num_join").rows().values()), rows)
+            box.verify(report, "looks/" + step)
         except Exception as e:
             report.fail("looks/after-restart-%s" % step, "%s; log: %s" % (e, box.log_tail(500)))
             break
@@ -206,6 +209,7 @@ def main():
         report.section("shards", other_shards, report, server, c, box)
         report.section("looks", equal_values_that_look_different, report)
         report.check("clean-stop", box.stop() == 0, "exit status not 0")
+        box.verify(report, "end")
 
 
 if __name__ == "__main__":

@@ -279,6 +279,7 @@ def enums(report):
     report.equal("enums/new-label-filter", api.list("plain", query="m=eq.fine").rows(), bed.oracle("SELECT * FROM plain WHERE m = 'fine'"))
     report.check("enums/no-new-snapshot", bed.box.log_text().count("taking a snapshot") == 1, bed.box.log_tail())
     bed.box.kill_all()
+    bed.box.verify(report, bed.name)
     bed.box.start()
     bed.http = bed.box.client()
     bed.compare("after-restart")
@@ -310,6 +311,7 @@ def citext(report):
     report.equal("citext/order", [r["id"] for r in bed.http.get("/api/plain?select=id&order=mail.desc,id").json()],
                  [r[0] for r in pg.rows(bed.c, "SELECT id FROM core.u ORDER BY mail DESC, id")])
     bed.box.kill_all()
+    bed.box.verify(report, bed.name)
     bed.box.start()
     bed.http = bed.box.client()
     bed.compare("after-restart")
@@ -329,6 +331,7 @@ def columns_of(report, name, ddl, views, scripts, filters, index):
     report.equal(name + "/order", [r["id"] for r in bed.http.get("/api/plain?select=id&order=%s.desc.nullslast,id" % index).json()],
                  [r[0] for r in pg.rows(bed.c, "SELECT id FROM plain ORDER BY %s DESC NULLS LAST, id" % index)])
     bed.box.kill_all()
+    bed.box.verify(report, bed.name)
     bed.box.start()
     bed.http = bed.box.client()
     bed.compare("after-restart")

@@ -83,6 +83,11 @@ class Penstock:
             raise RuntimeError("penstock status: exit %d: %s" % (code, (err or out)[-300:]))
         return json.loads(out)
 
+    def verify(self, report, name):
+        """`penstock verify` of the store as it is, running or stopped: everything in it agrees, and views with their SQL."""
+        code, out, err = self.command("verify", "-c", self.config, "--data", self.data, timeout_s=120)
+        report.check(name + "/verify", code == 0 and "not compared" not in out, "exit %d: %s" % (code, (out + err)[:1500]))
+
     def pids(self):
         """Living processes of this instance by name: supervisor, pipeline, serve."""
         found = {"supervisor": self.process.pid} if self.process and self.process.poll() is None else {}
