@@ -186,6 +186,7 @@ def planted(report, box):
     shard = d.shard_with(errors, 3)
     d.plant("error-list", "errors", ["cannot be read"], "flip", errors, 1, 1, shard=shard)
     d.plant("error-total", "errors", ["more rows are listed"], "del", errors, 0, shard=shard)
+    d.plant("error-rows", "errors", ["are said to be left out"], "flip", "incomplete", 0, -1, shard=d.shard_with("incomplete", 1), where="quotients")
 
 
 def outside(report, box, old):

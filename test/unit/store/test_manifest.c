@@ -132,7 +132,10 @@ static struct err *load_text(const char *dir, const char *text, struct manifest 
     return manifest_load(dir, out);
 }
 
-#define HEAD       "{\"penstock_backup\":1,\"store_format\":1,\"shards\":1,\"epoch\":1,\"sources\":[],"
+#define TEXT(x)    #x
+#define TEXT_OF(x) TEXT(x)
+#define FORMATS    "{\"penstock_backup\":1,\"store_format\":" TEXT_OF(STORE_FORMAT)
+#define HEAD       FORMATS ",\"shards\":1,\"epoch\":1,\"sources\":[],"
 #define SUM        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define FILE_OF(p) "{\"path\":\"" p "\",\"bytes\":3,\"sha256\":\"" SUM "\"}"
 
@@ -145,14 +148,12 @@ static void test_content(void)
     manifest_free(m);
     fails(load_text(dir, "{\"penstock_backup\":2}", &m), ERR_STATE,
           "has format 2, this program reads format 1");
-    fails(load_text(dir, "{\"penstock_backup\":1,\"store_format\":9,\"shards\":1}", &m), ERR_STATE,
-          "a store of format 9");
+    fails(load_text(dir, "{\"penstock_backup\":1,\"store_format\":99,\"shards\":1}", &m), ERR_STATE,
+          "a store of format 99");
     fails(load_text(dir, "{}", &m), ERR_CORRUPT, "does not say its format");
     fails(load_text(dir, "nothing", &m), ERR_CORRUPT, "not JSON");
-    fails(load_text(dir, "{\"penstock_backup\":1,\"store_format\":1,\"shards\":0}", &m), ERR_CORRUPT,
-          "shards");
-    fails(load_text(dir, "{\"penstock_backup\":1,\"store_format\":1,\"shards\":257}", &m), ERR_CORRUPT,
-          "shards");
+    fails(load_text(dir, FORMATS ",\"shards\":0}", &m), ERR_CORRUPT, "shards");
+    fails(load_text(dir, FORMATS ",\"shards\":257}", &m), ERR_CORRUPT, "shards");
     fails(load_text(dir, HEAD "\"files\":1}", &m), ERR_CORRUPT, "lists");
     fails(load_text(dir, HEAD "\"files\":[{\"path\":\"a\",\"bytes\":1,\"sha256\":\"12\"}]}", &m), ERR_CORRUPT,
           "lists");
