@@ -115,6 +115,7 @@ def standing(report, server, box, dir_, name):
         count = http.list("filler_count").rows()
         report.check(name + "/filler", next(iter(count)).get("n") == canon.Number(str(FILLER)), count)
         other.stop()
+        other.verify(report, name)
     finally:
         server.start()
     return text
@@ -136,6 +137,7 @@ def replayed(report, server, box):
     for shards in (3, 5, 1):
         name = "replay/shards%d" % shards
         other = restored(box, dir_, "restored", shards)
+        other.verify(report, name + "/restored")
         if shards != 3:  # the slot is at the end of the first one's log now: what came since would be a snapshot
             other.start(ready_s=0)
             wait_visible(other, c, 40, "total")
@@ -146,6 +148,7 @@ def replayed(report, server, box):
         wait_visible(other, c, 40, "total")
         compare_views(report, other, c, NAMES, name)
         report.equal(name + "/no-new-snapshot", copies(server), before)
+        other.verify(report, name)
         report.check(name + "/clean-stop", other.stop() == 0, "exit status not 0")
 
 
@@ -179,6 +182,7 @@ def moved_on(report, server, c, box):
     reader.stop()
     report.check("moved/never-half", not reader.failures, "; ".join(reader.failures[:3]))
     compare_views(report, other, c, NAMES, "moved")
+    other.verify(report, "moved")
     report.check("moved/said", "moved on past the position" in other.log_text(), other.log_tail())
     report.check("moved/new-snapshot", copies(server) > before, "no table was read anew")
     report.check("moved/clean-stop-restored", other.stop() == 0, "exit status not 0")

@@ -7,6 +7,7 @@ import time
 from lib import bank, canon, pg
 from lib.client import wait_for
 from lib.penstock import Penstock, postgres_config
+from lib.relay import Relay
 from lib.report import Report
 from lib.watch import Reader, compare_views, wait_visible
 
@@ -127,6 +128,38 @@ def lost_slot(report, server, c, box):
     box.verify(report, "lost-slot")
 
 
+def moved_slot(report, server, c, box):
+    """Somebody else moves the slot on after it was looked at and before streaming starts: the server then skips what
+    lies between without an error, and the tables must be read anew."""
+    report.check("moved-slot/clean-stop", box.stop() == 0, "exit status not 0")
+    clients = bank.Clients(server, count=2).start()
+    time.sleep(0.5)
+    clients.stop()
+
+    def move():
+        other = server.connect()
+        pg.rows(other, "SELECT pg_replication_slot_advance('penstock', pg_current_wal_lsn())")
+        other.close()
+    relay = Relay(server.port, b"START_REPLICATION", move)
+    with open(box.config) as f:
+        config = f.read()
+    with open(box.config, "w") as f:
+        f.write(config.replace("127.0.0.1:%d/" % server.port, "127.0.0.1:%d/" % relay.port))
+    mark = box.log_mark()
+    box.start(ready_s=0)
+    wait_for(lambda: relay.met >= 2, 30, "a second start of the stream", 0.05)
+    wait_visible(box, c, 60, "total")
+    compare_views(report, box, c, bank.NAMES, "moved-slot")
+    log = box.log_since(mark)
+    report.check("moved-slot/said", "moved on by another reader" in log and "taking a snapshot" in log, log[-1500:])
+    report.check("moved-slot/clean-stop-after", box.stop() == 0, "exit status not 0")
+    with open(box.config, "w") as f:
+        f.write(config)
+    relay.close()
+    box.start()
+    wait_visible(box, c, 60, "total")
+
+
 def other_shards(report, server, c, box):
     """Another number of shards re-partitions the store at the start; the stream goes on from where it was."""
     before = copies(server)
@@ -206,6 +239,7 @@ def main():
         c = report.section("source-crash", source_crash, report, server, c, box) or server.connect()
         report.section("idle", flush_advances, report, c)
         report.section("lost-slot", lost_slot, report, server, c, box)
+        report.section("moved-slot", moved_slot, report, server, c, box)
         report.section("shards", other_shards, report, server, c, box)
         report.section("looks", equal_values_that_look_different, report)
         report.check("clean-stop", box.stop() == 0, "exit status not 0")

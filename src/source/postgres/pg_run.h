@@ -93,8 +93,9 @@ NODISCARD struct err *pg_resume_check(struct pg_run *run, PGconn *replication, c
 /* pg_snapshot.c: reads all wanted tables as of the exported snapshot, several connections at once. */
 NODISCARD struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name);
 
-/* pg_stream.c: streams from run->position until the connection breaks, the source must stop (ERR_STATE), or a stop is
- * asked for. */
+/* pg_stream.c: starts to stream from run->position: from then on the slot is ours. sql: looks at it once more. */
+NODISCARD struct err *pg_stream_start(struct pg_run *run, PGconn *replication, PGconn *sql);
+/* Streams until the connection breaks, the source must stop (ERR_STATE), or a stop is asked for. */
 NODISCARD struct err *pg_stream_run(struct pg_run *run, PGconn *replication);
 /* Commits run->position on lane 0. */
 NODISCARD struct err *pg_position_commit(struct pg_run *run, int64_t commit_us);

@@ -100,6 +100,8 @@ static struct err *session(struct pg_run *run)
         e = pg_connect(run->conf, PG_CONN_REPLICATION, PG_CONNECT_TIMEOUT_MS, &run->stop, &replication);
     if (!e)
         e = session_run(run, sql, replication);
+    if (!e)
+        e = pg_stream_start(run, replication, sql);
     PQfinish(sql);
     if (!e)
         e = pg_stream_run(run, replication);

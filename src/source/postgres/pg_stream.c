@@ -252,20 +252,32 @@ static struct err *stream_loop(struct stream *s)
     return pg_stopping();
 }
 
-static struct err *start(struct stream *s)
+/* Another reader may have moved the slot on between the look at it and the start, and the server then skips what lies
+ * between without a word. Now that the slot is ours nobody else can. */
+static struct err *check_slot(struct pg_run *run, PGconn *sql)
 {
-    struct pg_run *run = s->run;
-    struct arena *a = &s->arena;
+    struct pg_slot slot;
+    TRY(pg_slot_read(run, sql, &slot));
+    if (slot.exists && slot.confirmed <= run->position.lsn)
+        return NULL;
+    return err_new(ERR_SOURCE, "replication slot %s was moved on by another reader just now",
+                   run->conf->slot);
+}
+
+struct err *pg_stream_start(struct pg_run *run, PGconn *replication, PGconn *sql)
+{
+    struct arena *a = &run->arena;
     char lsn[PG_LSN_TEXT];
     /* The option's value is a list of identifiers inside a literal: quoted twice. */
     const char *names = pg_quote_literal(a, pg_quote_ident(a, run->conf->publication));
-    const char *sql =
+    const char *text =
         arena_printf(a, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names %s)",
                      pg_quote_ident(a, run->conf->slot), pg_lsn_format(run->position.lsn, lsn), names);
     PGresult *r = NULL;
-    TRY(pg_exec(run->conf, s->conn, &run->stop, "cannot start replication", PGRES_COPY_BOTH, sql, 0, NULL,
-                &r));
+    TRY(pg_exec(run->conf, replication, &run->stop, "cannot start replication", PGRES_COPY_BOTH, text, 0,
+                NULL, &r));
     PQclear(r);
+    TRY(check_slot(run, sql));
     log_info("source", "streaming", "source=%s slot=%s from=%s", run->conf->source_name, run->conf->slot,
              lsn);
     sink_set_state(run->sink, SOURCE_STREAMING, NULL);
@@ -290,9 +302,7 @@ struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
                        .now_us = pg_now_us()};
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
-    struct err *e = start(&s);
-    if (!e)
-        e = stream_loop(&s);
+    struct err *e = stream_loop(&s);
     cut_off(&s);
     arena_fini(&s.arena);
     free(s.message);
