@@ -17,7 +17,8 @@ AR := $(DEPS_CROSS)ar
 ARCHFLAGS_x86_64 := -march=x86-64
 ARCHFLAGS_aarch64 := -march=armv8-a -moutline-atomics
 ARCHFLAGS := $(ARCHFLAGS_$(ARCH)) -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong
-LDFLAGS_OWN := -static-pie -Wl,--gc-sections
+# Crash reports walk the stack by the unwind tables, which the linker indexes for dynamic programs alone unless told.
+LDFLAGS_OWN := -static-pie -Wl,--gc-sections -Wl,--eh-frame-hdr
 MALLOC_OBJ := $(MIMALLOC_OBJ)
 endif
 

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/base.h"
+#include "base/crash.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@ void panic_at(const char *file, int line, const char *fmt, ...)
     va_end(args);
     if (n > (int)sizeof text - 2)
         n = (int)sizeof text - 2;
+    text[n] = 0;
+    crash_message(text);
     text[n++] = '\n';
     ssize_t written = write(2, text, (size_t)n);
     (void)written;
