@@ -2,9 +2,12 @@
 #include "cli/cli.h"
 #include "cli/look.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "store/gate.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,6 +253,19 @@ int cli_main(int argc, char **argv)
     free(args.words);
     free(args.options);
     return status;
+}
+
+void cli_crash_reports(const char *process, const char *data, const struct gate *gate)
+{
+    char *dir = xprintf("%s/crash", data);
+    if (!crash_install(process, dir))
+        log_warn("crash", "no reports of crashes will be left", "path=%s error=\"%s\"", dir, strerror(errno));
+    free(dir);
+    crash_thread("penstock");
+    if (!gate)
+        return;
+    crash_note("epoch", &gate->epoch);
+    crash_note("durable epoch", &gate->durable_epoch);
 }
 
 int cli_report(struct err *e)

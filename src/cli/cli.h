@@ -66,6 +66,10 @@ int cmd_docs(const struct cli_args *a);
 
 /* Prints the errors and gives the exit status that fits them; takes e. */
 int cli_report(struct err *e);
+/* Crash reports of this process go to DATA/crash; with the epochs of the gate, if there is one. Goes on without, with a
+ * line in the log, where there can be none. */
+struct gate;
+void cli_crash_reports(const char *process, const char *data, const struct gate *gate);
 int cli_main(int argc, char **argv);
 
 #endif

@@ -1,6 +1,8 @@
 /* `penstock docs SECTION`: reference sections of docs/ as Markdown, from the tables that the program itself uses, so that
  * neither can drift. test/e2e/test_docs.py compares them. */
 #include "cli/look.h"
+#include "base/crash.h"
+#include "cli/cli.h"
 #include "cli/world.h"
 
 #include "base/nearest.h"
@@ -111,6 +113,8 @@ static const struct limit pipeline_limits[] = {
     LIMIT(CLOCK_BACK_MS, MILLISECONDS,
           "the host's clock set back by more: the pipeline starts anew and fills the views that compare with "
           "now()"),
+    LIMIT(CRASH_REPORTS_MAX, COUNT, "reports of crashes that are kept in `DATA/crash`, the newest"),
+    LIMIT(CRASH_FRAMES_MAX, COUNT, "frames in such a report"),
     LIMIT(AGG_RESULT_BYTES_MAX, BYTES,
           "result of string_agg, json_agg and their like; a longer one is an error of the group's row"),
     LIMIT(ERROR_ROWS_DEFAULT, COUNT,

@@ -10,6 +10,7 @@
 #include "cli/repartition.h"
 #include "cli/world.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "flow/topology.h"
 #include "store/error_store.h"
@@ -551,6 +552,7 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     mkdir(r->data, 0700);
     bool new_gate;
     TRY(gate_open(r->data, &r->gate, &new_gate));
+    cli_crash_reports("pipeline", r->data, r->gate);
     atomic_store(&r->gate->pipeline_state, PIPELINE_RECOVERING);
     atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
     TRY(repartition_finish(r->data, r->gate)); /* that an earlier run had begun */
@@ -604,8 +606,12 @@ static struct err *run(struct run *r)
     TRY(pipeline_open(r->pipeline));
     pipeline_start(r->pipeline);
     const struct err *failure = NULL;
-    while (!stop_requested && !failure)
+    unsigned stuck_looks = (unsigned)((c->limits.stuck_us + 999999) / 1000000);
+    for (unsigned turn = 1; !stop_requested && !failure; turn++) {
         failure = pipeline_failure(r->pipeline, 200);
+        if (turn % 5 == 0)
+            pipeline_watch(r->pipeline, stuck_looks);
+    }
     char *text = failure ? err_text(failure) : NULL;
     pipeline_stop(r->pipeline);
     struct err *e = text ? err_new(ERR_INTERNAL, "%s", text) : NULL;
@@ -634,6 +640,7 @@ int cmd_pipeline(const struct cli_args *a)
 {
     static struct run r;
     catch_signals();
+    crash_no_dumps(); /* before a password is read */
     struct err *e = prepare(&r, a);
     if (!e && !stop_requested)
         e = run(&r);

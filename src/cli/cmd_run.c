@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/world.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "flow/topology.h"
 #include "store/backup.h"
@@ -34,6 +35,7 @@
 #define STEADY_MS        10000 /* a process that ran so long starts over with the first delay */
 #define STOP_WAIT_MS     10000
 #define ARGS_MAX         96
+#define LOOK_MS          1000   /* between two looks at the pipeline's heartbeat */
 #define CHECK_WAIT_MS    120000 /* a check of a new configuration that takes longer is given up */
 
 struct child {
@@ -48,6 +50,9 @@ struct child {
     int64_t started_ms, start_at_ms;
     int backoff_ms;
     uint32_t starts;
+    int64_t heartbeat_us; /* the pipeline's last look: see is_stuck */
+    uint64_t cpu_ticks;
+    unsigned still;
 };
 struct supervisor {
     struct child pipeline, serve;
@@ -56,7 +61,8 @@ struct supervisor {
     char *data;       /* owned */
     uint32_t reloads; /* asked for so far */
     struct gate *gate;
-    bool was_running; /* the pipeline has been up: from then on it is always restarted */
+    unsigned stuck_looks; /* of watch_pipeline; 0: never */
+    bool was_running;     /* the pipeline has been up: from then on it is always restarted */
 };
 
 static volatile sig_atomic_t stop_requested, reload_requested;
@@ -232,14 +238,20 @@ static void ended(struct supervisor *s, struct child *c, int status)
     if (wanted)
         c->backoff_ms = 0;
     c->start_at_ms = now_ms() + c->backoff_ms;
+    pid_t pid = c->pid;
     c->pid = 0;
     if (c == &s->pipeline) {
         atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN);
         atomic_store(&s->gate->pipeline_pid, 0);
     }
-    if (!stop_requested && !wanted)
-        log_warn("supervisor", "a process ended; starting it again", "process=%s %s=%d delay_ms=%d", c->name,
-                 killed ? "signal" : "status", code, c->backoff_ms);
+    if (stop_requested || wanted)
+        return;
+    char *dir = xprintf("%s/crash", s->data), *report = killed ? crash_report_of(dir, pid) : NULL;
+    log_warn("supervisor", "a process ended; starting it again", "process=%s %s=%d delay_ms=%d%s%s", c->name,
+             killed ? "signal" : "status", code, c->backoff_ms, report ? " report=" : "",
+             report ? report : "");
+    free(report);
+    free(dir);
 }
 
 /* ---- another configuration ---- */
@@ -389,17 +401,68 @@ static void kill_late(struct supervisor *s)
         }
 }
 
+/* ---- a pipeline that stands still ---- */
+
+/* Time of processors that a process has used, in clock ticks; false when it is stopped (by a debugger, by SIGSTOP) or gone.
+ * /proc/PID/stat: "pid (name) state ...", user and system time being fields 14 and 15. */
+static bool cpu_of(pid_t pid, uint64_t *ticks)
+{
+    char path[32], text[512] = {0};
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    const char *name_end = n ? strrchr(text, ')') : NULL;
+    unsigned long long user, system;
+    char state;
+    if (!name_end || sscanf(name_end + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &state,
+                            &user, &system) != 3)
+        return false;
+    *ticks = user + system;
+    return state != 'T' && state != 't';
+}
+
+/* The pipeline watches its shards itself; this is for when that does not get on either. Looks are counted, not time: a host
+ * that was suspended wakes no watchdog. */
+static void watch_pipeline(struct supervisor *s)
+{
+    struct child *c = &s->pipeline;
+    unsigned state = atomic_load(&s->gate->pipeline_state);
+    int64_t beat = atomic_load(&s->gate->heartbeat_us);
+    uint64_t ticks = 0;
+    bool runs =
+        c->pid && (state == PIPELINE_RUNNING || state == PIPELINE_REBUILDING) && cpu_of(c->pid, &ticks);
+    bool same = runs && beat == c->heartbeat_us && ticks == c->cpu_ticks;
+    c->still = same ? c->still + 1 : 0;
+    c->heartbeat_us = beat;
+    c->cpu_ticks = ticks;
+    if (!s->stuck_looks || c->still < s->stuck_looks)
+        return;
+    log_error("supervisor", "the pipeline is stuck: it is ended, and started anew", "looks=%u", c->still);
+    c->still = 0;
+    c->kill_at_ms = now_ms() + STOP_WAIT_MS;
+    kill(c->pid, SIGABRT);
+}
+
 static int supervise(struct supervisor *s)
 {
     int status = EXIT_DONE;
+    int64_t looked_ms = now_ms();
     while (!stop_requested) {
+        if (now_ms() - looked_ms >= LOOK_MS) {
+            looked_ms = now_ms();
+            watch_pipeline(s);
+        }
         if (reload_requested)
             reload_begin(s);
         kill_late(s);
         struct child *children[] = {&s->serve, &s->pipeline};
         for (int i = 0; i < 2; i++)
-            if (!children[i]->pid && now_ms() >= children[i]->start_at_ms)
+            if (!children[i]->pid && now_ms() >= children[i]->start_at_ms) {
+                atomic_fetch_add(i ? &s->gate->pipeline_starts : &s->gate->serve_starts, 1);
                 start(children[i]);
+            }
         nanosleep(&(struct timespec){0, 10000000}, NULL);
         s->was_running |= atomic_load(&s->gate->pipeline_state) == PIPELINE_RUNNING;
         int end = reap(s);
@@ -511,6 +574,7 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
         atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN); /* whatever a former run left there */
         pipeline_args(&s->pipeline, a, data);
         serve_args(&s->serve, a, app->config, data, &placement);
+        s->stuck_looks = 2 * (unsigned)((app->config->limits.stuck_us + 999999) / 1000000);
         greet(app);
     }
     app_free(app);
@@ -529,11 +593,13 @@ static void fini(struct supervisor *s)
 int cmd_run(const struct cli_args *a)
 {
     struct supervisor s = {0};
+    crash_no_dumps();
     struct err *e = prepare(&s, a);
     if (e) {
         fini(&s);
         return cli_report(e);
     }
+    cli_crash_reports("supervisor", s.data, s.gate);
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);

@@ -2,6 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "base/crash.h"
 #include "cli/cli.h"
 
 #include "serve/serve.h"
@@ -101,6 +102,8 @@ int cmd_serve(const struct cli_args *a)
     sigaction(SIGINT, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    crash_no_dumps(); /* it holds the certificate's key */
+    cli_crash_reports("serve", a->data, NULL);
     uint32_t cpus[256];
     struct serve_options o = {.data_dir = a->data, .stop = &stop};
     serve_limits_default(&o.limits);

@@ -71,6 +71,7 @@ struct config {
         int64_t live_changes;      /* default 100000 */
         int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */
         int64_t subscribers;       /* default 10000 */
+        int64_t stuck_us;          /* default 120 s: the watchdog over shards; 0: none */
     } limits;
 };
 

@@ -84,6 +84,10 @@ const struct config_key config_keys[] = {
      "A subscriber that is further behind is dropped."},
     {"limits.subscribers", KEY_COUNT, "10000", 0, 1000000, AT(limits.subscribers),
      "Most live queries at once."},
+    {"limits.stuck", KEY_DURATION, "120s", 0, 86400 * SEC, AT(limits.stuck_us),
+     "A shard that does not get on for so long, without working, is stuck: the pipeline leaves a crash "
+     "report and is "
+     "started anew. 0: never."},
 };
 const uint32_t config_key_count = ARRAY_COUNT(config_keys);
 

@@ -114,6 +114,7 @@ struct shard {
     pthread_t thread;
     bool has_thread;
     struct wake wake;
+    atomic_ullong beats;                                /* +1 per turn of its thread, also of an idle one */
     _Alignas(CACHE_LINE_BYTES) atomic_ullong committed; /* newest epoch committed here */
 };
 
@@ -132,6 +133,7 @@ struct checkpointer {
     struct chunk_position *positions; /* of the pinned epoch, per source */
 };
 struct pipeline {
+    struct shard_watch *watch; /* by shard; see watch.c */
     struct pipeline_options o;
     struct shard *shards;
     struct sink *sinks;

@@ -327,6 +327,7 @@ void pipeline_free(struct pipeline *p)
     for (uint32_t v = 0; v < p->o.plan->view_count; v++)
         free(p->view_nodes[v]);
     free(p->view_nodes);
+    free(p->watch);
     free(p->table_node);
     free(p->sinks);
     free(p->tracks);

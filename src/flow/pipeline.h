@@ -59,6 +59,11 @@ void pipeline_stop(struct pipeline *p);
 void pipeline_free(struct pipeline *p);
 /* Waits up to timeout_ms for a failure that cannot be mended in place; NULL if none. Takes nothing: stays owned. */
 const struct err *pipeline_failure(struct pipeline *p, int timeout_ms);
+/* To be called about once a second, as long as the pipeline runs, by the thread that owns it. A shard whose thread neither got
+ * on nor used a processor for `stuck_looks` calls one after the other (0: any number) is stuck: it gets SIGABRT, which ends
+ * the process with a crash report of that thread. Calls are counted, not time, so that a host that was suspended wakes no
+ * watchdog. One that works on a single step for long is told of in the log. */
+void pipeline_watch(struct pipeline *p, unsigned stuck_looks);
 uint64_t pipeline_epoch(const struct pipeline *p); /* newest visible */
 /* One step of a shard (shard 0 also coordinates). True if it did something. For tests, instead of start. */
 bool pipeline_step(struct pipeline *p, uint32_t shard);

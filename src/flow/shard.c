@@ -8,6 +8,7 @@
 #endif
 #include "flow/internal.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 
 #include <sched.h>
@@ -525,9 +526,12 @@ static void give_up(struct shard *s)
 void *shard_thread(void *arg)
 {
     struct shard *s = arg;
+    crash_thread("shard %u", s->index);
     pin(s);
     uint32_t empty = 0;
     while (!atomic_load_explicit(&s->pipeline->halt, memory_order_relaxed)) {
+        atomic_store_explicit(&s->beats, atomic_load_explicit(&s->beats, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         if (shard_step(s)) {
             empty = 0;
             continue;
@@ -542,6 +546,7 @@ void *shard_thread(void *arg)
         empty = SPIN_STEPS / 2;
     }
     give_up(s);
+    crash_thread_end();
     return NULL;
 }
 

@@ -2,6 +2,7 @@
  * See serve.h and README.md. */
 #define _GNU_SOURCE
 #include "serve/serve.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "serve/loop.h"
 
@@ -70,9 +71,11 @@ static void pin(const struct serve_options *o, uint32_t index)
 static void *loop_main(void *arg)
 {
     struct loop *l = arg;
+    crash_thread("serve %u", l->index);
     if (l->options->cpu_count)
         pin(l->options, l->index);
     loop_run(l);
+    crash_thread_end();
     return NULL;
 }
 

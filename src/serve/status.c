@@ -199,6 +199,13 @@ static void shard_metrics(struct rest *r, struct buf *b)
     }
 }
 
+static void process_metrics(struct rest *r, struct buf *b)
+{
+    metric_head(b, "penstock_process_starts_total", "counter", "Starts of a process since the host's.");
+    sample(b, "penstock_process_starts_total", "process", "pipeline", (long long)r->gate->pipeline_starts);
+    sample(b, "penstock_process_starts_total", "process", "serve", (long long)r->gate->serve_starts);
+}
+
 static unsigned long long loops_sum(const struct stats_set *s, size_t offset)
 {
     unsigned long long sum = 0;
@@ -301,6 +308,7 @@ void status_metrics(struct rest *r, struct answer *a)
     source_metrics(r, a->body);
     view_metrics(r, a->body);
     shard_metrics(r, a->body);
+    process_metrics(r, a->body);
     if (r->stats) {
         loop_metrics(r->stats, a->body);
         api_metrics(r->stats, a->body);

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      3
+#define GATE_LAYOUT      4
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -88,6 +88,7 @@ struct gate {
                                    tells, so that a recovery that was interrupted is not taken for a process crash */
     atomic_uint pipeline_state; /* enum pipeline_state */
     atomic_uint pipeline_pid;
+    atomic_ullong pipeline_starts, serve_starts; /* by the supervisor, in this boot */
     atomic_uint shard_count;
     atomic_ullong epoch; /* newest epoch committed on every shard; what readers may show */
     atomic_ullong durable_epoch;
