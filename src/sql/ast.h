@@ -62,8 +62,9 @@ enum ast_kind {
     AST_SUBSCRIPT, /* args[0][args[1]][args[2]]...; flag: slices, in pairs of bounds, NULL where left out */
     AST_ANY_ARRAY, /* args[0] name ANY (args[1]) */
     AST_ALL_ARRAY,
-    AST_GROUPING, /* GROUPING(args) */
-    AST_ROW       /* ROW(args) */
+    AST_GROUPING,  /* GROUPING(args) */
+    AST_ROW,       /* ROW(args) */
+    AST_ROW_SCALAR /* (args) name (query): the query's one row */
 };
 struct ast;
 struct ast_sort { /* one item of ORDER BY */
@@ -146,7 +147,8 @@ struct ast_from {
     struct ast *on;
     uint32_t using_count;
     const char **using_names;
-    const char *alias; /* NULL: none */
+    const char *using_alias; /* of the merged columns alone; NULL: none */
+    const char *alias;       /* NULL: none */
     uint32_t alias_column_count;
     const char **alias_columns;
 };

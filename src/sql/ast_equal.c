@@ -102,7 +102,8 @@ static bool equal_from(const struct ast_from *a, const struct ast_from *b)
 static bool equal_joins(const struct ast_from *a, const struct ast_from *b)
 {
     return a->join == b->join && a->natural == b->natural && a->using_count == b->using_count &&
-           equal_lists(a->using_count, a->using_names, b->using_names) && equal_from(a->left, b->left) &&
+           equal_lists(a->using_count, a->using_names, b->using_names) &&
+           equal_names(a->using_alias, b->using_alias) && equal_from(a->left, b->left) &&
            equal_from(a->right, b->right) && ast_equal(a->on, b->on);
 }
 

@@ -331,6 +331,11 @@ struct rel *place_links(struct bind *b, struct rel *input, struct sublinks *link
 void place_mentioned(struct bind *b, struct rel **input, const struct expr *e, struct sublinks *links);
 /* The rows of input for which e is true; links are e's subqueries. */
 struct rel *filter_with_links(struct bind *b, struct rel *input, struct expr *e, struct sublinks *links);
+/* A subquery of ON mentions both sides: of a FULL JOIN, that needs the next function. */
+bool links_need_both(struct bind *b, struct rel *left, struct rel *right, struct sublinks *links);
+/* ON bound twice: both sides are gone through for the rows of the other. */
+struct rel *full_join_with_links(struct bind *b, struct rel *left, struct rel *right,
+                                 struct expr *const on[2], struct sublinks *links);
 /* A join whose condition may hold subqueries; NULL after reporting. */
 struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel *left, struct rel *right,
                             struct expr *on, struct sublinks *links);

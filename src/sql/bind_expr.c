@@ -153,6 +153,7 @@ static struct expr *expr_by_kind(struct expr_env *env, const struct ast *a)
     case AST_IS_NOT_UNKNOWN: return logical(env, a, EX_IS_NOT_NULL, "IS NOT UNKNOWN");
     case AST_EXISTS:
     case AST_SCALAR:
+    case AST_ROW_SCALAR:
     case AST_ANY:
     case AST_ALL: return bind_subquery(env, a);
     case AST_ARRAY: return bind_array(env, a, NULL);

@@ -305,6 +305,18 @@ static void put_join_item(struct bind *b, const struct ast_from *f, struct scope
     check_twice(b, scope, item, f->pos);
 }
 
+/* JOIN ... USING (a) AS x: x.a is the merged column. */
+static void put_using_alias(struct bind *b, const struct ast_from *f, struct scope *scope, uint32_t count,
+                            struct expr **merged)
+{
+    struct scope_item *item = scope_add(b, scope, NULL, f->using_alias, count);
+    item->by_column = false;
+    item->by_name = !f->alias;
+    for (uint32_t i = 0; i < count; i++)
+        item->columns[i] = (struct scope_column){f->using_names[i], merged[i], false};
+    check_twice(b, scope, item, f->pos);
+}
+
 static bool bind_using(struct bind *b, const struct ast_from *f, struct scope *scope, uint32_t first,
                        const struct join_sides *sides, struct expr **on)
 {
@@ -318,6 +330,8 @@ static bool bind_using(struct bind *b, const struct ast_from *f, struct scope *s
     }
     if (ok && (n || f->alias))
         put_join_item(b, f, scope, first, sides, n, names, merged);
+    if (ok && f->using_alias)
+        put_using_alias(b, f, scope, n, merged);
     return ok;
 }
 
@@ -359,15 +373,21 @@ static struct rel *bind_join(struct bind *b, const struct ast_from *f, struct sc
             f->join == AST_JOIN_FULL || f->join == (i < middle ? AST_JOIN_RIGHT : AST_JOIN_LEFT);
     struct join_sides sides = {{.count = middle - first, .items = scope->items + first},
                                {.count = scope->count - middle, .items = scope->items + middle}};
-    struct expr *on = NULL;
-    struct sublinks links = {0};
-    if (f->on && !bind_on(b, f, scope, first, &on, &links))
+    struct expr *on[2] = {NULL, NULL};
+    struct sublinks links[2] = {{0}, {0}};
+    if (f->on && !bind_on(b, f, scope, first, &on[0], &links[0]))
         return NULL;
-    if ((f->using_count || f->natural || f->alias) && !bind_using(b, f, scope, first, &sides, &on))
+    bool twice =
+        f->join == AST_JOIN_FULL && !has_lateral(f->right) && links_need_both(b, left, right, &links[0]);
+    if (twice && !bind_on(b, f, scope, first, &on[1], &links[1]))
         return NULL;
+    if ((f->using_count || f->natural || f->alias) && !bind_using(b, f, scope, first, &sides, &on[0]))
+        return NULL;
+    if (twice)
+        return full_join_with_links(b, left, right, on, links);
     if (has_lateral(f->right))
-        return join_lateral(b, kinds[f->join], left, right, on, &links, f->right->pos);
-    return join_with_links(b, kinds[f->join], left, right, on, &links);
+        return join_lateral(b, kinds[f->join], left, right, on[0], &links[0], f->right->pos);
+    return join_with_links(b, kinds[f->join], left, right, on[0], &links[0]);
 }
 
 struct rel *bind_from_item(struct bind *b, const struct ast_from *f, struct scope *scope)

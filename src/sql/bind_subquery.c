@@ -97,22 +97,35 @@ static struct expr *case_when(struct bind *b, struct expr *when, struct expr *th
     return bind_at(b, e, pos);
 }
 
-/* One row: the value of r's only row, and how many rows it has. */
+/* One row: the values of r's only row, and how many rows it has. */
 static struct rel *single(struct bind *b, struct rel *r)
 {
-    struct type t = b->out->attrs[r->attrs[0]].type;
-    struct rel *one = rel_new(b->out, REL_AGGREGATE, 1, 2);
+    uint32_t n = r->attr_count;
+    struct rel *one = rel_new(b->out, REL_AGGREGATE, 1, n + 1);
     one->inputs[0] = r;
-    one->u.agg.call_count = 2;
-    one->u.agg.calls = ARENA_ARRAY(b->arena, struct rel_call, 2);
-    one->u.agg.calls[0] = (struct rel_call){
-        .agg = agg_single_value(t.id), .arg = r->attrs[0], .filter = REL_NO_ATTR, .arg_type = t};
-    one->u.agg.calls[1] =
+    one->u.agg.call_count = n + 1;
+    one->u.agg.calls = ARENA_ARRAY(b->arena, struct rel_call, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        struct type t = b->out->attrs[r->attrs[i]].type;
+        one->u.agg.calls[i] = (struct rel_call){
+            .agg = agg_single_value(t.id), .arg = r->attrs[i], .filter = REL_NO_ATTR, .arg_type = t};
+        one->attrs[i] = attr_new(b->out, b->out->attrs[r->attrs[i]].name, t);
+    }
+    one->u.agg.calls[n] =
         (struct rel_call){.agg = agg_count_star(), .arg = REL_NO_ATTR, .filter = REL_NO_ATTR};
-    one->attrs[0] = attr_new(b->out, b->out->attrs[r->attrs[0]].name, t);
-    one->attrs[1] = attr_new(b->out, "rows", (struct type){T_INT8, -1});
+    one->attrs[n] = attr_new(b->out, "rows", (struct type){T_INT8, -1});
     rel_seal(one);
     return one;
+}
+
+/* value, which is over the row that single() made; an error of the row when there were several. */
+static struct expr *if_single(struct bind *b, const struct rel *one, struct expr *value, struct sql_pos pos)
+{
+    struct expr *check = expr_new(b->arena, EX_FN, boolean, 1);
+    check->u.fn = fn_at_most_one_row();
+    check->args[0] = attr_expr(b->out, one->attrs[one->attr_count - 1]);
+    bind_at(b, check, pos);
+    return case_when(b, check, value, null_of(b, value->type), pos);
 }
 
 static struct expr *scalar(struct expr_env *env, const struct ast *a)
@@ -131,11 +144,7 @@ static struct expr *scalar(struct expr_env *env, const struct ast *a)
     }
     r = single(b, r);
     put_link(env, REL_ONE, r, a->pos);
-    struct expr *check = expr_new(b->arena, EX_FN, boolean, 1), *value = attr_expr(b->out, r->attrs[0]);
-    check->u.fn = fn_at_most_one_row();
-    check->args[0] = attr_expr(b->out, r->attrs[1]);
-    bind_at(b, check, a->pos);
-    return case_when(b, check, value, null_of(b, value->type), a->pos);
+    return if_single(b, r, attr_expr(b->out, r->attrs[0]), a->pos);
 }
 
 /* ---- ANY, ALL, IN ---- */
@@ -174,30 +183,84 @@ static struct expr *in_query(struct expr_env *env, struct rel *r, struct expr *x
     return bind_at(b, any, pos);
 }
 
+struct pair { /* a field of the left side and the column of the subquery */
+    struct expr *sides[2];
+};
+
+static struct expr *compare_pair(struct bind *b, const char *name, const struct pair *p, struct sql_pos pos)
+{
+    struct expr *sides[2] = {p->sides[0], p->sides[1]}, *one = resolve_operator(b, name, 2, sides, pos);
+    if (!one || one->type.id == T_BOOL)
+        return one;
+    bind_error(b, ERR_CONFIG, pos, NULL, "row comparison operator must yield type boolean, not type %s",
+               type_info(one->type.id)->name);
+    return NULL;
+}
+
+/* At the first field that differs, by the strict operator; where none does, by `name`'s. */
+static struct expr *compare_in_order(struct bind *b, const char *name, uint32_t count,
+                                     const struct pair *pairs, struct sql_pos pos)
+{
+    struct expr *any = expr_new(b->arena, EX_OR, boolean, count);
+    const char *strict = name[0] == '<' ? "<" : ">";
+    for (uint32_t i = 0; i < count; i++) {
+        struct expr *all = NULL, *last = compare_pair(b, i + 1 == count ? name : strict, &pairs[i], pos);
+        for (uint32_t k = 0; k < i && last; k++) {
+            struct expr *equal = compare_pair(b, "=", &pairs[k], pos);
+            last = equal ? last : NULL;
+            all = equal ? expr_and(b->arena, all, equal) : NULL;
+        }
+        if (!last)
+            return NULL;
+        any->args[i] = expr_and(b->arena, all, last);
+    }
+    return count == 1 ? any->args[0] : bind_at(b, any, pos);
+}
+
+static struct expr *compare_pairs(struct bind *b, const char *name, uint32_t count, const struct pair *pairs,
+                                  struct sql_pos pos)
+{
+    bool equal = strcmp(name, "=") == 0, unequal = strcmp(name, "<>") == 0 || strcmp(name, "!=") == 0;
+    bool ordered = name[0] == '<' || name[0] == '>';
+    if (count > 1 && !equal && !unequal && ordered)
+        return compare_in_order(b, name, count, pairs, pos);
+    if (count > 1 && !equal && !unequal) {
+        bind_error(b, ERR_CONFIG, pos, NULL, "row values are compared by =, <>, <, <=, > and >= alone");
+        return NULL;
+    }
+    struct expr *any = expr_new(b->arena, EX_OR, boolean, count), *all = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        any->args[i] = compare_pair(b, name, &pairs[i], pos);
+        if (!any->args[i])
+            return NULL;
+        all = expr_and(b->arena, all, any->args[i]);
+    }
+    return unequal && count > 1 ? bind_at(b, any, pos) : all;
+}
+
 /* The comparison of the left side with a row of r; *x is the left side of a single one. */
 static struct expr *comparison(struct expr_env *env, const struct ast *a, const char *name, struct rel *r,
                                struct expr **x)
 {
     struct bind *b = env->b;
-    struct expr *all = NULL;
+    struct pair *pairs = ARENA_ARRAY(b->arena, struct pair, a->arg_count);
     const char *no_sets = env->no_sets;
     for (uint32_t i = 0; i < a->arg_count; i++) {
         env->no_sets = "what is compared with a subquery"; /* which is joined before they are done */
-        struct expr *pair[2] = {bind_expr(env, a->args[i]), attr_expr(b->out, r->attrs[i])};
+        pairs[i] = (struct pair){{bind_expr(env, a->args[i]), attr_expr(b->out, r->attrs[i])}};
         env->no_sets = no_sets;
-        struct expr *one = pair[0] ? resolve_operator(b, name, 2, pair, a->pos) : NULL;
-        if (!one)
+        if (!pairs[i].sides[0])
             return NULL;
-        if (one->type.id != T_BOOL) {
-            bind_error(b, ERR_CONFIG, a->pos, NULL,
-                       "row comparison operator must yield type boolean, not type %s",
-                       type_info(one->type.id)->name);
-            return NULL;
-        }
-        *x = pair[0];
-        all = expr_and(b->arena, all, one);
     }
-    return all;
+    if (a->arg_count > 1)
+        return compare_pairs(b, name, a->arg_count, pairs, a->pos);
+    struct expr *one = resolve_operator(b, name, 2, pairs[0].sides, a->pos);
+    *x = pairs[0].sides[0];
+    if (!one || one->type.id == T_BOOL)
+        return one;
+    bind_error(b, ERR_CONFIG, a->pos, NULL, "row comparison operator must yield type boolean, not type %s",
+               type_info(one->type.id)->name);
+    return NULL;
 }
 
 /* A comparison of rows as one condition, whose parts are not conditions of a join: they may be unknown. */
@@ -210,20 +273,40 @@ static struct expr *as_one(struct bind *b, struct expr *e)
     return bind_at(b, one, (struct sql_pos){e->line, e->position});
 }
 
+static bool check_width(struct bind *b, const struct ast *a, const struct rel *r)
+{
+    if (r->attr_count == a->arg_count)
+        return true;
+    bind_error(b, ERR_CONFIG, a->pos, NULL, "subquery has too %s columns",
+               r->attr_count > a->arg_count ? "many" : "few");
+    return false;
+}
+
+/* (a, b) = (SELECT ...): NULL where the subquery has no row. */
+static struct expr *row_scalar(struct expr_env *env, const struct ast *a)
+{
+    struct bind *b = env->b;
+    struct rel *r = inner_query(env, a);
+    if (!r || !check_width(b, a, r))
+        return NULL;
+    bool has_one = rel_has_one_row(r);
+    r = has_one ? r : single(b, r);
+    struct expr *x, *compared = comparison(env, a, a->name, r, &x);
+    put_link(env, REL_ONE, r, a->pos);
+    return compared && !has_one ? if_single(b, r, compared, a->pos) : compared;
+}
+
 static struct expr *quantified(struct expr_env *env, const struct ast *a)
 {
     struct bind *b = env->b;
     struct rel *r = inner_query(env, a);
     if (!r)
         return NULL;
-    if (r->attr_count != a->arg_count) {
-        bind_error(b, ERR_CONFIG, a->pos, NULL, "subquery has too %s columns",
-                   r->attr_count > a->arg_count ? "many" : "few");
+    if (!check_width(b, a, r))
         return NULL;
-    }
     bool not_in = a->kind == AST_ALL && strcmp(a->name, "<>") == 0;
     bool by_value = a->arg_count == 1 && (not_in || (a->kind == AST_ANY && strcmp(a->name, "=") == 0));
-    struct expr *x = NULL, *compared = comparison(env, a, not_in ? "=" : a->name, r, &x);
+    struct expr *x = NULL, *compared = comparison(env, a, by_value && not_in ? "=" : a->name, r, &x);
     if (!compared)
         return NULL;
     if (by_value) {
@@ -240,6 +323,7 @@ struct expr *bind_subquery(struct expr_env *env, const struct ast *a)
     switch (a->kind) {
     case AST_EXISTS: return exists(env, a);
     case AST_SCALAR: return scalar(env, a);
+    case AST_ROW_SCALAR: return row_scalar(env, a);
     default: return quantified(env, a);
     }
 }
@@ -490,6 +574,43 @@ static struct rel *join_each(struct bind *b, struct rel *left, struct rel *right
     return r;
 }
 
+bool links_need_both(struct bind *b, struct rel *left, struct rel *right, struct sublinks *links)
+{
+    struct rel *sides[2] = {left, right};
+    return links->count && about_sides(b, sides, links).both;
+}
+
+/* The columns of both sides in their order, which unnesting may not keep; NULLs for left's where it is `absent`. */
+static struct rel *both_columns(struct bind *b, struct rel *r, const struct rel *left,
+                                const struct rel *right, bool absent)
+{
+    uint32_t n = left->attr_count, m = right->attr_count;
+    struct rel *map = rel_new(b->out, REL_MAP, 1, n + m);
+    map->inputs[0] = r;
+    map->u.exprs = ARENA_ARRAY(b->arena, struct expr *, n + m + 1);
+    for (uint32_t i = 0; i < n + m; i++) {
+        uint32_t attr = map->attrs[i] = i < n ? left->attrs[i] : right->attrs[i - n];
+        map->u.exprs[i] = i < n && absent ? null_of(b, b->out->attrs[attr].type) : attr_expr(b->out, attr);
+    }
+    rel_seal(map);
+    return map;
+}
+
+struct rel *full_join_with_links(struct bind *b, struct rel *left, struct rel *right,
+                                 struct expr *const on[2], struct sublinks *links)
+{
+    struct sql_pos pos = links[0].items[0].pos;
+    struct rel *found = join_each(b, left, right, on[0], &links[0], pos);
+    struct rel *rest = rel_apply(b->out, REL_ANTI, right, filter_with_links(b, left, on[1], &links[1]), NULL);
+    rest->u.join.pos = pos;
+    struct rel *all = rel_new(b->out, REL_UNION_ALL, 2, left->attr_count + right->attr_count);
+    all->inputs[0] = both_columns(b, found, left, right, false);
+    all->inputs[1] = both_columns(b, rest, left, right, true);
+    memcpy(all->attrs, all->inputs[0]->attrs, all->attr_count * sizeof(*all->attrs));
+    rel_seal(all);
+    return all;
+}
+
 struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel *left, struct rel *right,
                             struct expr *on, struct sublinks *links)
 {
@@ -500,11 +621,7 @@ struct rel *join_with_links(struct bind *b, enum rel_join_kind kind, struct rel 
         return filter_with_links(b, rel_join(b->out, kind, left, right, NULL), on, links);
     struct sql_pos pos = links->items[0].pos;
     struct about about = about_sides(b, sides, links);
-    if (about.both && kind == REL_FULL) {
-        bind_error(b, ERR_UNSUPPORTED, pos, NULL,
-                   "a subquery in the ON of a FULL JOIN that is about both sides is not supported yet");
-        return NULL;
-    }
+    ASSERT(!about.both || kind != REL_FULL);
     if (about.both)
         return join_each(b, sides[kind == REL_RIGHT], sides[kind == REL_LEFT], on, links, pos);
     place_on_sides(b, kind, sides, links, &about);

@@ -87,11 +87,19 @@ struct ast *pgq_any_array(struct pgq *c, A_Expr *e)
     return a;
 }
 
-static const struct ast_query *first_select(const struct ast_query *q)
+/* The SELECT or VALUES that names the columns; NULL after errors. */
+static const struct ast_query *first_leaf(const struct ast_query *q)
 {
-    while (q->kind != AST_SELECT)
+    while (q && q->kind != AST_SELECT && q->kind != AST_VALUES)
         q = q->left;
     return q;
+}
+
+static bool has_one_column(const struct ast_query *q)
+{
+    if (!q || q->kind == AST_VALUES)
+        return q && q->row_count && q->rows[0].count == 1;
+    return q->target_count == 1 && q->targets[0].expr && q->targets[0].expr->kind != AST_STAR;
 }
 
 static struct ast *call(struct pgq *c, enum ast_kind kind, const char *name, uint32_t count, int location)
@@ -103,49 +111,104 @@ static struct ast *call(struct pgq *c, enum ast_kind kind, const char *name, uin
     return a;
 }
 
-/* coalesce(array_agg(x), '{}') */
-static struct ast *collected(struct pgq *c, int location)
+static struct ast *column(struct pgq *c, const char *name, int location)
+{
+    struct ast *a = pgq_new(c, AST_COLUMN, location);
+    a->names = ARENA_ARRAY(c->arena, const char *, 1);
+    a->names[0] = name;
+    a->name_count = 1;
+    return a;
+}
+
+/* coalesce(array_agg(x ORDER BY the other columns), '{}') */
+static struct ast *collected(struct pgq *c, const struct ast_query *q, const char *const *by, int location)
 {
     struct ast *a = call(c, AST_COALESCE, NULL, 2, location),
                *agg = call(c, AST_CALL, "array_agg", 1, location);
-    struct ast *column = pgq_new(c, AST_COLUMN, location), *none = pgq_new(c, AST_STRING, location);
-    column->names = ARENA_ARRAY(c->arena, const char *, 1);
-    column->names[0] = "x";
-    column->name_count = 1;
+    struct ast *none = pgq_new(c, AST_STRING, location);
+    agg->order = ARENA_ARRAY(c->arena, struct ast_sort, q->sort_count + 1);
+    agg->order_count = q->sort_count;
+    for (uint32_t i = 0; i < q->sort_count; i++) {
+        agg->order[i] = q->sorts[i];
+        agg->order[i].expr = column(c, by[i], location);
+    }
     none->name = "{}";
-    agg->args[0] = column;
+    agg->args[0] = column(c, "x", location);
     a->args[0] = agg;
     a->args[1] = none;
     return a;
 }
 
-/* ARRAY(q) is (SELECT coalesce(array_agg(x), '{}') FROM (q) AS "array" (x)). */
+/* The item of ORDER BY is the one column of the select list. */
+static bool sorts_by_result(const struct ast_query *leaf, const struct ast *sort)
+{
+    if (!sort || sort->kind == AST_INTEGER)
+        return sort && strcmp(sort->name, "1") == 0;
+    bool is_name = sort->kind == AST_COLUMN && sort->name_count == 1;
+    if (leaf->kind == AST_VALUES)
+        return is_name && strcmp(sort->names[0], "column1") == 0;
+    const struct ast_target *t = leaf->targets;
+    const char *name = t->alias                      ? t->alias
+                       : t->expr->kind == AST_COLUMN ? t->expr->names[t->expr->name_count - 1]
+                                                     : NULL;
+    return (is_name && name && strcmp(sort->names[0], name) == 0) || ast_equal(sort, t->expr);
+}
+
+/* What the array is ordered by becomes columns behind the result. False: the query's form does not allow it. */
+static bool put_order_columns(struct pgq *c, struct ast_query *q, struct ast_from *from, const char **by)
+{
+    uint32_t n = q->sort_count;
+    from->alias_columns = ARENA_ARRAY(c->arena, const char *, n + 1);
+    from->alias_columns[0] = "x";
+    from->alias_column_count = 1;
+    if (!n)
+        return true;
+    const struct ast_query *leaf = first_leaf(q);
+    struct ast_target *targets = ARENA_ARRAY(c->arena, struct ast_target, n + 1);
+    if (leaf->kind == AST_SELECT)
+        targets[0] = leaf->targets[0];
+    for (uint32_t i = 0; i < n; i++) {
+        struct ast *sort = q->sorts[i].expr;
+        bool same = sorts_by_result(leaf, sort);
+        by[i] = "x";
+        if (same)
+            continue;
+        if (q->kind != AST_SELECT || q->distinct || q->has_distinct_on || !sort || sort->kind == AST_INTEGER)
+            return false;
+        targets[from->alias_column_count] = (struct ast_target){sort->pos, NULL, sort};
+        by[i] = arena_printf(c->arena, "x%u", (unsigned)from->alias_column_count);
+        from->alias_columns[from->alias_column_count++] = by[i];
+    }
+    if (from->alias_column_count > 1) {
+        q->targets = targets;
+        q->target_count = from->alias_column_count;
+    }
+    return true;
+}
+
+/* ARRAY(q) is (SELECT coalesce(array_agg(x), '{}') FROM (q) AS "array" (x)); what q is ordered by is further columns. */
 struct ast *pgq_array_query(struct pgq *c, SubLink *s)
 {
     struct ast_query *inner = pgq_query(c, s->subselect);
     if (!inner)
         return pgq_new(c, AST_BAD, s->location);
-    const struct ast_query *select = first_select(inner);
-    if (select->target_count != 1 || !select->targets[0].expr || select->targets[0].expr->kind == AST_STAR)
+    if (!has_one_column(first_leaf(inner)))
         return bad(c, s->location, "ARRAY(subquery) but of a single named column");
-    if (inner->sort_count)
-        return bad(c, s->location,
-                   "ORDER BY in ARRAY(subquery), for which there is array_agg(... ORDER BY ...),");
     struct ast_from *from = ARENA_NEW(c->arena, struct ast_from);
     from->kind = AST_FROM_QUERY;
     from->pos = pgq_pos(c, s->location);
     from->query = inner;
     from->alias = "array";
-    from->alias_column_count = 1;
-    from->alias_columns = ARENA_ARRAY(c->arena, const char *, 1);
-    from->alias_columns[0] = "x";
+    const char **by = ARENA_ARRAY(c->arena, const char *, inner->sort_count + 1); /* the columns ordered by */
+    if (!put_order_columns(c, inner, from, by))
+        return bad(c, s->location, "this ORDER BY in ARRAY(subquery)");
     struct ast *a = pgq_new(c, AST_SCALAR, s->location);
     a->query = ARENA_NEW(c->arena, struct ast_query);
     a->query->pos = from->pos;
     a->query->target_count = a->query->from_count = 1;
     a->query->targets = ARENA_NEW(c->arena, struct ast_target);
     a->query->targets[0].pos = from->pos;
-    a->query->targets[0].expr = collected(c, s->location);
+    a->query->targets[0].expr = collected(c, inner, by, s->location);
     a->query->from = ARENA_ARRAY(c->arena, struct ast_from *, 1);
     a->query->from[0] = from;
     return a;

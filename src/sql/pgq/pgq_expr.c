@@ -294,8 +294,6 @@ static struct ast *quantified(struct pgq *c, SubLink *s)
     struct ast *a = pgq_new(c, s->subLinkType == ALL_SUBLINK ? AST_ALL : AST_ANY, s->location);
     a->name = s->operName ? operator_name(c, s->operName) : "=";
     bool is_row = IsA(s->testexpr, RowExpr);
-    if (is_row && strcmp(a->name, "=") != 0)
-        return bad(c, s->location, "comparison of row values");
     put_args(c, a, is_row ? ((RowExpr *)s->testexpr)->args : list_make1(s->testexpr), 0);
     return a;
 }

@@ -107,7 +107,7 @@ static struct ast_from *from_join(struct pgq *c, JoinExpr *j)
     default: f->join = AST_JOIN_INNER;
     }
     if (j->join_using_alias)
-        pgq_unsupported(c, from_location(j->rarg), "an alias for JOIN USING");
+        f->using_alias = pgq_str(c, j->join_using_alias->aliasname);
     f->natural = j->isNatural;
     f->left = pgq_from(c, j->larg);
     f->right = pgq_from(c, j->rarg);

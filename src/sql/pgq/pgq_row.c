@@ -140,9 +140,30 @@ static struct ast *between(struct pgq *c, A_Expr *e, const struct fields *a)
                 compare(c, e->location, negated ? ">" : "<=", a, &to));
 }
 
+/* (a, b) = (SELECT ...) */
+static struct ast *with_query(struct pgq *c, A_Expr *e, const struct fields *f)
+{
+    struct ast *a = pgq_new(c, AST_ROW_SCALAR, e->location);
+    a->name = strVal(llast(e->name));
+    a->name = pgq_str(c, strcmp(a->name, "!=") == 0 ? "<>" : a->name);
+    a->arg_count = f->count;
+    a->args = f->items;
+    a->query = pgq_query(c, ((SubLink *)e->rexpr)->subselect);
+    return a;
+}
+
+static bool is_with_query(const A_Expr *e)
+{
+    return e->kind == AEXPR_OP && e->lexpr && IsA(e->lexpr, RowExpr) && e->rexpr && IsA(e->rexpr, SubLink) &&
+           ((SubLink *)e->rexpr)->subLinkType == EXPR_SUBLINK;
+}
+
 static struct ast *expand(struct pgq *c, A_Expr *e)
 {
     struct fields a, b;
+    if (is_with_query(e))
+        return read_fields(c, e->lexpr, &a) ? with_query(c, e, &a)
+                                            : refuse(c, e->location, "cannot compare rows of zero length");
     bool list = e->kind == AEXPR_IN || e->kind == AEXPR_BETWEEN || e->kind == AEXPR_NOT_BETWEEN;
     if (!list && !both_rows(e))
         return refuse(c, e->location, "a row value is compared with what is none");
