@@ -80,8 +80,19 @@ static void put_window_columns(struct planner *p, struct plan_node *n, const str
     }
 }
 
+/* first_value from UNBOUNDED PRECEDING: the partition's first row, wherever the frame ends behind it. */
+static bool looks_at_first(const struct rel_window_call *c)
+{
+    const struct window_frame *f = &c->frame;
+    return c->kind == WINDOW_FIRST_VALUE && f->start == FRAME_UNBOUNDED_PRECEDING &&
+           f->exclude == EXCLUDE_NOTHING && f->end != FRAME_PRECEDING && !frame_has_range_offset(f);
+}
+
 struct port physical_window(struct planner *p, struct rel *r)
 {
+    struct rel *simpler = without_whole_partitions(p, r);
+    if (simpler != r)
+        return physical(p, simpler);
     struct port in = physical(p, r->inputs[0]);
     struct plan_node n = {.kind = PLAN_WINDOW, .input_count = 1};
     uint32_t parts = n.u.window.partition_count = r->u.window.partition_count, calls = r->u.window.call_count;
@@ -100,6 +111,10 @@ struct port physical_window(struct planner *p, struct rel *r)
                                          .has_offset = c->has_offset,
                                          .offset = c->offset,
                                          .place = c->place};
+        if (looks_at_first(c)) {
+            out->frame.mode = FRAME_ROWS;
+            out->frame.end = FRAME_CURRENT;
+        }
         for (uint32_t k = 0; k < c->arg_count; k++)
             out->args[k] = port_column(&in, c->args[k]);
         out->filter = c->filter == REL_NO_ATTR ? PLAN_NO_COLUMN : port_column(&in, c->filter);
