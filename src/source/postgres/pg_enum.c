@@ -3,7 +3,8 @@
  * Nothing in the stream says that a type got a new label or that one was renamed: a value with an unknown label does, and
  * every new session asks. New labels are learned by starting the pipeline anew, so that what was planned with the labels
  * (casts of text, enum_range) and what is served agree; no row is lost by that, the stream goes on from the stored
- * position. Anything else that happened to a type makes another type of it. */
+ * position. A renamed label changes rows that nobody sends again: a start finds that the mirrors were written with other
+ * labels, and takes a new snapshot of the source. Anything else that happened to a type makes another type of it. */
 #include "source/postgres/pg_run.h"
 #include "base/log.h"
 #include <inttypes.h>
@@ -67,7 +68,7 @@ static const struct enum_def *planned(const char *name)
 static struct err *changed(const struct pg_table *t, const char *column, const char *type)
 {
     return err_hint(err_new(ERR_STATE,
-                            "table %s: column %s: labels of type %s were renamed, or it is another type now",
+                            "table %s: column %s: type %s is another type now",
                             t->rel->quoted, column, type),
                     "the views that read it keep their last state; restart Penstock to take a new snapshot");
 }
@@ -79,6 +80,8 @@ static struct err *judge(const struct pg_table *t, const char *column, const cha
     enum enum_change change = def ? enum_compare(&def->desc, now) : ENUM_CHANGED;
     if (change == ENUM_SAME)
         return NULL;
+    if (change == ENUM_CHANGED && def && def->desc.oid == now->oid)
+        return err_new(ERR_RESTART, "labels of type %s were renamed: starting anew with a new snapshot", type);
     if (change == ENUM_CHANGED)
         return changed(t, column, type);
     return err_new(ERR_RESTART, "type %s has new labels: starting anew to know them", type);
