@@ -2,7 +2,9 @@
 """Types of a PostgreSQL source beyond the plain ones: enums whose labels change while everything runs, domains. Snapshot,
 changes, a restart, filters and orders over REST, live queries: PostgreSQL's own answer is the oracle."""
 
+import csv
 import http.client
+import io
 import json
 import threading
 import time
@@ -266,6 +268,12 @@ def enums(report):
     report.equal("enums/order", got, [r[0] for r in pg.rows(bed.c, "SELECT id FROM core.p ORDER BY m DESC NULLS LAST, s, id")])
     report.equal("enums/key", api.get("/api/keyed/Happy").json(), {"m": "Happy", "v": 2})
     report.equal("enums/cast", api.get("/api/plain?select=x:m::text&id=eq.1").json(), [{"x": pg.rows(bed.c, "SELECT m::text FROM core.p WHERE id = 1")[0][0]}])
+    out = io.StringIO()
+    bed.c.cursor().copy_expert("COPY (SELECT id, m, s, ms, m::text AS t FROM core.p ORDER BY m DESC NULLS LAST, id) TO STDOUT (FORMAT csv, HEADER)", out)
+    got = api.get("/api/plain?select=id,m,s,ms,t:m::text&order=m.desc.nullslast,id", {"Accept": "text/csv"}).body.decode()
+    report.equal("enums/csv", list(csv.reader(io.StringIO(got))), list(csv.reader(io.StringIO(out.getvalue()))))
+    items = api.get("/api/").json()["components"]["schemas"]["plain"]["properties"]["ms"]["items"]
+    report.equal("enums/openapi-array", (items["type"], items["enum"]), (["string", "null"], ["sad", "ok", "Happy", 'a "b" \\ c', "é", None]))
     report.equal("enums/unknown-label", api.request("/api/plain?m=eq.never").json()["code"], "22P02")
     schema = api.get("/api/").json()["components"]["schemas"]["plain"]["properties"]
     report.equal("enums/openapi", (schema["s"]["type"], schema["s"].get("enum"), schema["ms"]["type"], schema["m"]["x-sql-type"]),
