@@ -67,10 +67,9 @@ static const struct enum_def *planned(const char *name)
 
 static struct err *changed(const struct pg_table *t, const char *column, const char *type)
 {
-    return err_hint(err_new(ERR_STATE,
-                            "table %s: column %s: type %s is another type now",
-                            t->rel->quoted, column, type),
-                    "the views that read it keep their last state; restart Penstock to take a new snapshot");
+    return err_hint(
+        err_new(ERR_STATE, "table %s: column %s: type %s is another type now", t->rel->quoted, column, type),
+        "the views that read it keep their last state; restart Penstock to take a new snapshot");
 }
 
 static struct err *judge(const struct pg_table *t, const char *column, const char *type,
@@ -81,7 +80,8 @@ static struct err *judge(const struct pg_table *t, const char *column, const cha
     if (change == ENUM_SAME)
         return NULL;
     if (change == ENUM_CHANGED && def && def->desc.oid == now->oid)
-        return err_new(ERR_RESTART, "labels of type %s were renamed: starting anew with a new snapshot", type);
+        return err_new(ERR_RESTART, "labels of type %s were renamed: starting anew with a new snapshot",
+                       type);
     if (change == ENUM_CHANGED)
         return changed(t, column, type);
     return err_new(ERR_RESTART, "type %s has new labels: starting anew to know them", type);

@@ -9,8 +9,10 @@
 #include "base/buf.h"
 #include "plan/plan.h"
 
-#define GOLDEN_TABLES_MAX 16
-#define GOLDEN_APIS_MAX   16
+/* More than these end the test program. */
+#define GOLDEN_TABLES_MAX  16
+#define GOLDEN_APIS_MAX    32
+#define GOLDEN_COLUMNS_MAX 32 /* of a table, of a key; labels of an enum */
 struct golden {
     struct arena arena;
     char *text;

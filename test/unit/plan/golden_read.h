@@ -5,6 +5,12 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+static void golden_room(const char *line, uint32_t count, uint32_t most)
+{
+    if (count >= most)
+        PANIC("golden file: more than %u: %s", (unsigned)most, line);
+}
+
 static char *golden_word(char **at, const char *ends)
 {
     char *s = *at;
@@ -55,44 +61,54 @@ static uint32_t golden_key(const struct table_def *t, const char *name)
 
 static void golden_table(struct golden *g, char *line)
 {
+    golden_room(line, g->table_count, GOLDEN_TABLES_MAX);
     struct table_def *t = &g->tables[g->table_count];
     t->table_index = g->table_count++;
     t->source = golden_word(&line, ".");
     t->name = golden_word(&line, ":");
     char *columns = golden_word(&line, ";");
     char *key = strstr(line, "key ");
-    t->schema.columns = ARENA_ARRAY(&g->arena, struct column, 32);
-    t->key = ARENA_ARRAY(&g->arena, uint32_t, 32);
-    while (*columns)
+    t->schema.columns = ARENA_ARRAY(&g->arena, struct column, GOLDEN_COLUMNS_MAX);
+    t->key = ARENA_ARRAY(&g->arena, uint32_t, GOLDEN_COLUMNS_MAX);
+    while (*columns) {
+        golden_room(columns, t->schema.column_count, GOLDEN_COLUMNS_MAX);
         t->schema.columns[t->schema.column_count++] = golden_column(g, golden_word(&columns, ","));
-    for (key = key ? key + 4 : NULL; key && *key && *key != '\n';)
+    }
+    for (key = key ? key + 4 : NULL; key && *key && *key != '\n';) {
+        golden_room(key, t->key_count, GOLDEN_COLUMNS_MAX);
         t->key[t->key_count++] = golden_key(t, golden_word(&key, ","));
+    }
 }
 
 /* "core.size: small, medium, large" */
 static void golden_enum(struct golden *g, char *line)
 {
-    struct enum_label *labels = ARENA_ARRAY(&g->arena, struct enum_label, 32);
+    struct enum_label *labels = ARENA_ARRAY(&g->arena, struct enum_label, GOLDEN_COLUMNS_MAX);
     struct enum_desc desc = {.labels = labels};
     const char *name = golden_word(&line, ":");
-    for (; *line && *line != '\n'; desc.count++)
+    for (; *line && *line != '\n'; desc.count++) {
+        golden_room(line, desc.count, GOLDEN_COLUMNS_MAX);
         labels[desc.count] = (struct enum_label){golden_word(&line, ","), (float)(desc.count + 1)};
+    }
     enum_type_put(name, &desc, ENUM_FROM_SOURCE);
 }
 
 static void golden_api(struct golden *g, char *line, int number)
 {
+    golden_room(line, g->api_count, GOLDEN_APIS_MAX);
     struct api_request *a = &g->apis[g->api_count++];
     *a = (struct api_request){.file = "penstock.yaml", .line = number, .column = 3};
     a->path = golden_word(&line, " ");
-    a->key = ARENA_ARRAY(&g->arena, const char *, 16);
+    a->key = ARENA_ARRAY(&g->arena, const char *, GOLDEN_COLUMNS_MAX);
     while (*line && *line != '\n') {
         char *word = golden_word(&line, " ");
         if (strcmp(word, "view") == 0)
             a->view = golden_word(&line, " ");
         else if (strcmp(word, "key") == 0)
-            while (*line && *line != '\n')
+            while (*line && *line != '\n') {
+                golden_room(line, a->key_count, GOLDEN_COLUMNS_MAX);
                 a->key[a->key_count++] = golden_word(&line, ",");
+            }
     }
 }
 
@@ -106,11 +122,11 @@ void golden_init(struct golden *g, const char *text)
         number++;
         const char *end = strchr(at, '\n');
         char *line = arena_strndup(&g->arena, at, end ? (size_t)(end - at) : strlen(at));
-        if (strncmp(line, "-- table ", 9) == 0 && g->table_count < GOLDEN_TABLES_MAX)
+        if (strncmp(line, "-- table ", 9) == 0)
             golden_table(g, line + 9);
         else if (strncmp(line, "-- enum ", 8) == 0)
             golden_enum(g, line + 8);
-        else if (strncmp(line, "-- api ", 7) == 0 && g->api_count < GOLDEN_APIS_MAX)
+        else if (strncmp(line, "-- api ", 7) == 0)
             golden_api(g, line + 7, number);
     }
 }
