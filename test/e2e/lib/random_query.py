@@ -505,27 +505,11 @@ class Generator:
             rows = [Node("row", "(", ", ".join(str(self.literal(k)[0]) for k in kinds), ")") for _ in range(r.randint(1, 3))]
             return (Node("relation", "(VALUES ", List("rows", tuple(rows)), ") AS %s(v1, v2)" % alias),
                     [Col("%s.v%d" % (alias, i + 1), k, NO_LOOK.get(k, "one")) for i, k in enumerate(kinds)])
-        if self.chance(0.05, "table_function"):
-            return self.table_function(alias, [])
+        if self.chance(0.05, "function"):
+            return self.function([])
         t = r.choice(self.tables)
         return (Node("relation", "core.%s AS %s" % (t.name, alias)),
                 [Col("%s.%s" % (alias, c.name), c.type, NO_LOOK.get(c.type, "one")) for c in t.columns])
-
-    def table_function(self, alias, scope):
-        """Of columns to its left, if there are any."""
-        r = self.r
-        kind = r.choice(("i4", "i4", "text"))
-        choice = r.randrange(3)
-        if choice == 0 and kind == "i4":
-            call = Node("call", "generate_series(%d, " % r.randint(0, 1), self.leaf("i4", scope)[0], " % 4)")
-        elif choice == 0:
-            call = Node("call", "string_to_table(", self.leaf("text", scope)[0], ", 'a')")
-        else:
-            call = Node("call", "unnest(", self.leaf("a" + kind, scope)[0], ")")
-        columns = [Col("%s.v1" % alias, kind, "one")]
-        if r.random() < 0.3:
-            return Node("relation", call, " WITH ORDINALITY AS %s(v1, v2)" % alias), columns + [Col("%s.v2" % alias, "i8", "one")]
-        return Node("relation", call, " AS %s(v1)" % alias), columns
 
     def lateral(self, scope):
         """A correlated subquery in FROM."""
@@ -538,17 +522,20 @@ class Generator:
                 [Col("%s.a%d" % (alias, i), k, look) for i, (k, (_, look)) in enumerate(zip(kinds, calls))])
 
     def function(self, scope):
-        """A function in FROM of columns that stand left of it: (node, columns, an empty list when none can be made)."""
+        """A function in FROM, of columns that stand left of it if there are any: (node, columns)."""
         r = self.r
         alias, name, place = self.fresh("f"), self.fresh("v"), self.fresh("o")
         choice = r.random()
-        if choice < 0.35:
+        if choice < 0.15:
+            kind, look = r.choice(("i4", "text")), "one"
+            call = Node("function", "unnest(", self.leaf("a" + kind, scope)[0], ")")
+        elif choice < 0.4:
             kind = r.choice(("i4", "i8", "text", "num", "date"))
             items = [self.value(kind, scope, 1) for _ in range(r.choice((1, 2, 3)))]
             looks = {look for _, look in items}
             look = looks.pop() if len(looks) == 1 else None
             call = Node("function", "unnest(ARRAY[", List("elements", tuple(e for e, _ in items)), "])")
-        elif choice < 0.65:
+        elif choice < 0.7:
             kind, look = "i4", "one"
             a, _ = self.value("i4", scope, 1)
             call = Node("function", "generate_series(", r.choice(("0", "1", "-1")), ", ", a, r.choice((" % 4", " % 3 + 1")), r.choice(("", ", 2")), ")")
@@ -588,7 +575,7 @@ class Generator:
         count = r.choices((1, 2, 3, 4), (35, 40, 18, 7))[0]
         node, scope = self.relation(depth, [])
         for n in range(min(count, most) - 1):
-            if self.chance(0.15, "function"):
+            if self.chance(0.18, "function"):
                 other, columns = self.function(scope)
                 kind = r.random()
                 if kind < 0.4:
@@ -600,10 +587,7 @@ class Generator:
                 scope = scope + columns
                 continue
             if self.chance(0.15, "lateral"):
-                if self.chance(0.35, "table_function"):
-                    other, columns = self.table_function(self.fresh("x"), scope)
-                else:
-                    other, columns = self.lateral(scope)
+                other, columns = self.lateral(scope)
                 if r.random() < 0.5:
                     node = Node("relation", node, " CROSS JOIN ", other)
                 else:
@@ -691,13 +675,8 @@ class Generator:
                 limit = self.r.choice((" <= 2", " < 4", " = 1", " BETWEEN 2 AND 3"))
                 query = Node("query", "SELECT * FROM (", query, ") AS ", self.fresh("w"), " WHERE ", name, limit)
             return query, columns
-        if not looks and not want and self.chance(0.05, "table_function"):
-            kind = self.r.choice(tuple(ELEMENTS))
-            name = self.fresh("c")
-            items = List("items", items.parts + (Node("item", "unnest(", self.leaf(kind, scope)[0], ") AS ", name),))
-            columns = columns + [(name, ELEMENTS[kind], "one")]
         word = optional("distinct", "DISTINCT ") if distinct else ""
-        if not looks and not want and self.chance(0.08, "function"):
+        if not looks and not want and self.chance(0.1, "select_function"):
             items, columns = self.sets(scope, items, columns)
         return Node("query", "SELECT ", word, items, " FROM ", source, self.where(scope)), columns
 
@@ -705,9 +684,13 @@ class Generator:
         """One or two set-returning functions more in a select list."""
         for _ in range(self.r.choice((1, 2))):
             kind, name = self.r.choice(("i4", "text")), self.fresh("c")
-            a, b = self.value(kind, scope, 1)[0], self.value("i4", scope, 1)[0]
-            call = expr(kind, "unnest(ARRAY[", a, "])") if kind == "text" or self.r.random() < 0.5 else expr(
-                kind, "generate_series(1, ", b, " % 4)")
+            choice = self.r.random()
+            if choice < 0.3:
+                call = expr(kind, "unnest(", self.leaf("a" + kind, scope)[0], ")")
+            elif choice < 0.7 or kind == "text":
+                call = expr(kind, "unnest(ARRAY[", self.value(kind, scope, 1)[0], "])")
+            else:
+                call = expr(kind, "generate_series(1, ", self.value("i4", scope, 1)[0], " % 4)")
             items = List("items", items.parts + (Node("item", call, " AS ", name),))
             columns = columns + [(name, kind, "one")]
         return items, columns

@@ -6,7 +6,7 @@ CREATE TABLE core.emp (
   name text,
   pay numeric(8,2)
 );
-CREATE TABLE core.task (id integer PRIMARY KEY, emp integer, hours integer)
+CREATE TABLE core.task (id integer PRIMARY KEY, emp integer, hours integer);
 -- rows
 INSERT INTO core.emp VALUES (1, NULL, 'ann', 10), (2, 1, 'ben', 7.5), (3, 1, 'cyd', 7.50), (4, 2, 'dan', 3), (5, 4, 'eli', 1), (6, 9, 'fay', NULL);
 INSERT INTO core.task VALUES (1, 2, 8), (2, 4, 1), (3, 5, 2), (4, NULL, 3);
