@@ -134,7 +134,14 @@ class Site:
                     p.kill()
                     p.wait()
         self.log.close()
+        self.check_sanitizers()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def check_sanitizers(self):
+        """A sanitized build tells what it finds on standard error, leaks at its end."""
+        text = open(self.log.name).read()
+        for sign in ("Sanitizer: ", "runtime error: "):
+            assert sign not in text, text[max(0, text.index(sign) - 200):text.index(sign) + 1500]
 
 
 class Events:
