@@ -95,7 +95,7 @@ static struct err *choose_cores(struct run *r, const struct cli_args *a)
 
 static struct err *open_store(struct run *r, uint32_t shard_count)
 {
-    r->fresh_boot = instance_fresh_boot(r->data);
+    r->fresh_boot = instance_fresh_boot(r->data, r->gate);
     struct store_options o = {.shard_count = shard_count};
     gate_recovery_begin(r->gate, 2000);
     struct err *e = store_open(r->data, r->gate, r->fresh_boot, &o, &r->store);

@@ -166,7 +166,7 @@ static struct err *check_running(struct verification *x)
     return verify_faults(&x->v) ? NULL : check_store(x, &x->look.still);
 }
 
-static struct err *check_still(struct verification *x)
+static struct err *check_still(struct verification *x, bool fresh_boot)
 {
     bool sound;
     int lock_fd = -1;
@@ -179,7 +179,7 @@ static struct err *check_still(struct verification *x)
     if (!x->is_backup)
         TRY(look_lock(&x->look, &lock_fd));
     x->look.what = "pages";
-    TRY(verify_open_still(&x->v, x->dir, lock_fd, instance_fresh_boot(x->dir), &x->look.still, &sound));
+    TRY(verify_open_still(&x->v, x->dir, lock_fd, fresh_boot, &x->look.still, &sound));
     return sound ? check_store(x, &x->look.still) : NULL;
 }
 
@@ -224,10 +224,10 @@ static struct err *check_instance(struct verification *x)
 {
     struct instance i;
     TRY(instance_peek(x->dir, &i));
-    bool lives = instance_lives(&i);
+    bool lives = instance_lives(&i), fresh_boot = instance_fresh_boot(x->dir, i.gate);
     instance_close(&i);
     if (!lives)
-        return check_still(x);
+        return check_still(x, fresh_boot);
     struct err *e = look_open(&x->look);
     return e ? e : check_running(x);
 }
@@ -238,7 +238,7 @@ static struct err *check_once(struct verification *x)
     if (!x->is_backup)
         return check_instance(x);
     struct err *e = check_manifest(x);
-    return e ? e : check_still(x);
+    return e ? e : check_still(x, true);
 }
 
 /* ---- the result ---- */

@@ -155,13 +155,13 @@ static bool read_boot_id(const char *path, char *out)
     return whole;
 }
 
-bool instance_fresh_boot(const char *dir)
+bool instance_fresh_boot(const char *dir, const struct gate *gate)
 {
     char now[BOOT_ID_BYTES], then[BOOT_ID_BYTES], *path = xprintf("%s/boot", dir);
     bool same = read_boot_id("/proc/sys/kernel/random/boot_id", now) && read_boot_id(path, then) &&
                 memcmp(now, then, BOOT_ID_BYTES) == 0;
     free(path);
-    return !same;
+    return !same || (gate && atomic_load(&gate->unrecovered));
 }
 
 struct err *instance_record_boot(const char *dir)

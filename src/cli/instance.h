@@ -22,8 +22,8 @@ NODISCARD struct err *instance_peek(const char *dir, struct instance *out);
 void instance_close(struct instance *i);
 bool instance_lives(const struct instance *i); /* any of its processes runs */
 /* Whether the files may have lost what was not durable: the boot that last recovered this store (DATA/boot) is not this
- * one. */
-bool instance_fresh_boot(const char *dir);
+ * one, or a sync has failed since (the gate remembers it; NULL: there is none). */
+bool instance_fresh_boot(const char *dir, const struct gate *gate);
 /* Notes this boot there, after a recovery: an interrupted one is then done again. */
 NODISCARD struct err *instance_record_boot(const char *dir);
 /* Seconds since the process began; 0 when unknown. */

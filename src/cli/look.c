@@ -67,13 +67,13 @@ struct err *look_lock(struct look *l, int *lock_fd)
     }
 }
 
-static struct err *open_stopped(struct look *l)
+static struct err *open_stopped(struct look *l, const struct instance *i)
 {
     int lock_fd;
     if (access(l->dir, F_OK) != 0)
         return err_errno(ERR_STATE, "there is no store in %s", l->dir);
     TRY(look_lock(l, &lock_fd));
-    return store_still_stopped(l->dir, lock_fd, instance_fresh_boot(l->dir), &l->still);
+    return store_still_stopped(l->dir, lock_fd, instance_fresh_boot(l->dir, i->gate), &l->still);
 }
 
 /* A pipeline that is being started needs a moment before it has anything to show. */
@@ -84,7 +84,7 @@ struct err *look_open(struct look *l)
         struct instance i;
         TRY(instance_peek(l->dir, &i));
         bool lives = instance_lives(&i);
-        struct err *e = lives ? open_running(l, &i) : open_stopped(l);
+        struct err *e = lives ? open_running(l, &i) : open_stopped(l, &i);
         instance_close(&i);
         l->opened_ms = now_ms();
         if (!e || !lives || e->code != ERR_STATE || l->opened_ms >= until || stop_requested)

@@ -2,6 +2,7 @@
 """Stops and starts: the stream goes on where it was without asking the source for its rows again; views are served
 before the source is there; a lost slot or another number of shards is settled without showing half of anything."""
 
+import os
 import time
 
 from lib import bank, canon, pg
@@ -160,6 +161,35 @@ def moved_slot(report, server, c, box):
     wait_visible(box, c, 60, "total")
 
 
+GATE_UNRECOVERED = 64  # struct gate: magic, layout, size, boot id, generation, recovering
+
+
+def failed_sync(report, server, c, box):
+    """After a failed sync nothing that came later counts as written, though the page cache shows it: the next start goes
+    back to the last checkpoint, and the source sends the rest again."""
+    start = pg.lsn_number(pg.lsn(c))
+    clients = bank.Clients(server, count=2).start()
+    wait_for(lambda: pg.lsn_number(pg.value(c, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots")) > start, 30,
+             "a checkpoint of the new changes", 0.05)
+    time.sleep(0.3)
+    box.kill_all()
+    clients.stop()
+    with open(os.path.join(box.data, "gate"), "r+b") as f:  # as the checkpoint leaves it when the disk reports an error
+        f.seek(GATE_UNRECOVERED)
+        was = f.read(4)
+        f.seek(GATE_UNRECOVERED)
+        f.write((1).to_bytes(4, "little"))
+    report.equal("failed-sync/flag", was, bytes(4))
+    box.verify(report, "failed-sync")
+    before, mark = copies(server), box.log_mark()
+    box.start(ready_s=0)
+    wait_visible(box, c, 40, "total")
+    report.check("failed-sync/back", "back at the last checkpoint" in box.log_since(mark), box.log_since(mark)[-1200:])
+    compare_views(report, box, c, bank.NAMES, "failed-sync")
+    again = [line for line in box.log_since(mark).splitlines() if "snapshot" in line]
+    report.check("failed-sync/no-new-snapshot", copies(server) == before, again[:2])
+
+
 def other_shards(report, server, c, box):
     """Another number of shards re-partitions the store at the start; the stream goes on from where it was."""
     before = copies(server)
@@ -239,6 +269,7 @@ def main():
         c = report.section("source-crash", source_crash, report, server, c, box) or server.connect()
         report.section("idle", flush_advances, report, c)
         report.section("lost-slot", lost_slot, report, server, c, box)
+        report.section("failed-sync", failed_sync, report, server, c, box)
         report.section("moved-slot", moved_slot, report, server, c, box)
         report.section("shards", other_shards, report, server, c, box)
         report.section("looks", equal_values_that_look_different, report)
