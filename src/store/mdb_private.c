@@ -348,6 +348,7 @@ struct copier {
     int (*tick)(void *ctx, uint64_t bytes);
     void *ctx;
     uint64_t bytes;
+    int rc; /* of the copy's thread, until it has ended */
 };
 
 static int write_whole(int fd, const char *p, size_t n)
@@ -367,23 +368,32 @@ static void copy_put(struct copier *c, int toggle)
 {
     mdb_copy *my = &c->copy;
     size_t page_bytes = (size_t)my->mc_wlen[toggle], over_bytes = (size_t)my->mc_olen[toggle];
-    int rc = my->mc_error;
-    if (!rc)
-        rc = write_whole(my->mc_fd, my->mc_wbuf[toggle], page_bytes);
-    if (!rc)
-        rc = write_whole(my->mc_fd, my->mc_over[toggle], over_bytes);
+    if (!c->rc)
+        c->rc = write_whole(my->mc_fd, my->mc_wbuf[toggle], page_bytes);
+    if (!c->rc)
+        c->rc = write_whole(my->mc_fd, my->mc_over[toggle], over_bytes);
     c->bytes += page_bytes + over_bytes;
-    if (!rc)
-        rc = c->tick(c->ctx, c->bytes);
-    if (rc)
-        my->mc_error = rc;
+    if (!c->rc)
+        c->rc = c->tick(c->ctx, c->bytes);
     my->mc_wlen[toggle] = my->mc_olen[toggle] = 0;
+}
+
+/* LMDB's walk ends when mc_error is set, and reads it without the lock, right after it had to wait for a buffer: so it is
+ * set while the walk waits. After its last buffer it is not asked for. */
+static void copy_fail(struct copier *c)
+{
+    mdb_copy *my = &c->copy;
+    while (!(my->mc_new & (2 | MDB_EOF)))
+        pthread_cond_wait(&my->mc_cond, &my->mc_mutex);
+    if (!(my->mc_new & MDB_EOF))
+        my->mc_error = c->rc;
 }
 
 static void *copy_thread(void *arg)
 {
     struct copier *c = arg;
     mdb_copy *my = &c->copy;
+    bool failed = false;
     int toggle = 0;
     pthread_mutex_lock(&my->mc_mutex);
     for (;;) {
@@ -392,6 +402,10 @@ static void *copy_thread(void *arg)
         if (my->mc_new == 0 + MDB_EOF)
             break;
         copy_put(c, toggle);
+        if (c->rc && !failed) {
+            copy_fail(c);
+            failed = true;
+        }
         toggle ^= 1;
         my->mc_new--;
         pthread_cond_signal(&my->mc_cond);
@@ -439,11 +453,9 @@ int mdbp_copy(MDB_txn *txn, int fd, int (*tick)(void *ctx, uint64_t bytes), void
     if (pthread_create(&thread, NULL, copy_thread, &c))
         PANIC("cannot start a thread");
     int rc = mdb_env_cwalk(my, &root, 0);
-    if (rc)
-        my->mc_error = rc;
     mdb_env_cthr_toggle(my, 1 | MDB_EOF);
     pthread_join(thread, NULL);
-    rc = my->mc_error;
+    rc = c.rc ? c.rc : rc;
     if (!rc)
         rc = copy_metas(&c, root, out);
     free(my->mc_wbuf[0]);
