@@ -123,7 +123,7 @@ def replay(report, bench, paths):
     ddl, fill, steps, views, names = "", [], [], {}, {}
     for i, path in enumerate(paths):
         one = lab.load(path, "f%d" % i)
-        ddl += one.ddl + "\n"
+        ddl += one.ddl.rstrip().rstrip(";") + ";\n"
         fill += one.fill
         steps += one.steps
         views.update(one.views)

@@ -577,8 +577,6 @@ MAY_BE_REFUSED = {}
 
 # What the product says it does not support yet: it must refuse each by name and position, never ignore it.
 MUST_NOT_BE_IGNORED = [
-    ("search", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SEARCH DEPTH FIRST BY n SET o SELECT n FROM t"),
-    ("cycle", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) CYCLE n SET c USING p SELECT n FROM t"),
     ("now_", "SELECT id, now() AS n FROM core.a"),
     ("random_", "SELECT id, random() AS n FROM core.a"),
     ("tablesample_", "SELECT id FROM core.a TABLESAMPLE SYSTEM (10)"),
