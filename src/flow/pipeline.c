@@ -106,6 +106,7 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     snprintf(s->status->name, sizeof s->status->name, "%s", p->o.sources[i].name);
     atomic_store(&s->status->rows, 0);
     atomic_store(&s->status->lag_bytes, -1);
+    atomic_store(&s->status->retained_bytes, -1);
     for (uint32_t l = 0; l < s->lane_count; l++)
         lane_init(&p->lanes[first_lane + l], s, first_lane + l, l);
 }

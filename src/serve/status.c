@@ -138,6 +138,11 @@ static void source_metrics(struct rest *r, struct buf *b)
     metric_head(b, "penstock_source_lag_bytes", "gauge", "Behind the source's log; -1 unknown.");
     for (uint32_t i = 0; i < n; i++)
         sample(b, "penstock_source_lag_bytes", "source", g->sources[i].name, g->sources[i].lag_bytes);
+    metric_head(b, "penstock_source_retained_bytes", "gauge",
+                "Log that the source keeps for this instance; -1 unknown.");
+    for (uint32_t i = 0; i < n; i++)
+        sample(b, "penstock_source_retained_bytes", "source", g->sources[i].name,
+               g->sources[i].retained_bytes);
     metric_head(b, "penstock_source_contact_age_ms", "gauge", "Time since the source's last message.");
     for (uint32_t i = 0; i < n; i++) {
         int64_t at = g->sources[i].last_contact_us;

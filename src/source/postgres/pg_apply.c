@@ -97,23 +97,39 @@ static struct err *changed(const struct pg_table *t, const char *what, const cha
         "plan with the table as it is now");
 }
 
-/* A changed type modifier means rewritten values (numeric(10,2) to numeric(10,4)), except for text, whose values stay
- * as they are when only the limit moves. */
-static bool typmod_matters(enum type_id id)
-{
-    enum type_id scalar = type_is_array(id) ? type_element(id) : id;
-    return scalar != T_TEXT && scalar != T_VARCHAR;
-}
-
 static struct err *field_judge(const struct pg_table *t, uint32_t column, const struct pgo_column *field)
 {
     const struct pg_column *c = t->columns[column];
     if (field->type_oid != c->type_oid ||
-        (field->typmod != c->typmod && typmod_matters(t->def->schema.columns[column].type.id)))
+        (field->typmod != c->typmod && pg_typmod_matters(t->def->schema.columns[column].type.id)))
         return changed(t, " has another type", c->name);
     if (t->in_key[column] && !field->in_key)
         return changed(t, " is no longer part of the replica identity", c->name);
     return NULL;
+}
+
+/* A column more in the key, and what was one row here may be several. All are marked with a full identity. */
+static struct err *key_judge(const struct pg_table *t, const struct pgo_message *m, const int32_t *columns)
+{
+    for (uint32_t f = 0; f < m->column_count && m->replica_identity != 'f'; f++)
+        if (m->columns[f].in_key && (columns[f] < 0 || !t->in_key[columns[f]]))
+            return changed(t, " has become part of the replica identity", m->columns[f].name);
+    return NULL;
+}
+
+/* Fields come in the order of the columns' numbers: otherwise the names had been swapped when this was written. */
+static struct err *order_judge(const struct pg_table *t, const struct pgo_message *m, const int32_t *columns)
+{
+    uint16_t before = 0;
+    for (uint32_t f = 0; f < m->column_count; f++) {
+        if (columns[f] < 0)
+            continue;
+        const struct pg_column *c = t->columns[columns[f]];
+        if (c->attnum < before)
+            return changed(t, " was renamed, or dropped and added again", c->name);
+        before = c->attnum;
+    }
+    return key_judge(t, m, columns);
 }
 
 static struct err *fields_map(const struct pg_table *t, const struct pgo_message *m, int32_t *columns)
@@ -136,32 +152,18 @@ static struct err *fields_map(const struct pg_table *t, const struct pgo_message
 }
 
 /* The message names columns, not their numbers: a column dropped and added again under its name looks the same. The
- * server sends the message again after any change of the table, which is when its catalogue is asked. */
-static struct err *numbers_check(struct pg_run *run, const struct pg_table *t)
+ * server sends the message again after any change of the table, which is when its catalogue is asked; and so it is when the
+ * message comes for the first time, unless it was written before the session began. */
+static struct err *check(struct pg_run *run, const struct pg_table *t)
 {
     PGconn *conn = NULL;
+    PGresult *answer = NULL;
     TRY(pg_connect(run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &run->stop, &conn));
-    char relid[12];
-    snprintf(relid, sizeof relid, "%" PRIu32, t->rel->relid);
-    const char *params[] = {relid};
-    PGresult *r = NULL;
-    struct err *e =
-        pg_exec(run->conf, conn, &run->stop, "cannot read the catalogue", PGRES_TUPLES_OK,
-                "SELECT attname, attnum FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 "
-                "AND NOT attisdropped",
-                1, params, &r);
-    for (uint32_t c = 0; !e && c < t->def->schema.column_count; c++) {
-        if (!t->columns[c])
-            continue;
-        bool same = false;
-        for (int i = 0; i < PQntuples(r) && !same; i++)
-            same = strcmp(PQgetvalue(r, i, 0), t->columns[c]->name) == 0 &&
-                   strtoul(PQgetvalue(r, i, 1), NULL, 10) == t->columns[c]->attnum;
-        if (!same)
-            e = changed(t, " was dropped or renamed, or dropped and added again", t->columns[c]->name);
-    }
-    PQclear(r);
+    struct err *e = pg_check_ask(run, conn, &run->stop, &answer);
     PQfinish(conn);
+    if (!e)
+        e = pg_check_since(run, answer, t);
+    PQclear(answer);
     return e;
 }
 
@@ -176,8 +178,7 @@ static struct err *table_stop(struct pg_apply *a, struct relation *r, struct err
     return NULL;
 }
 
-static struct err *relation_judge(struct pg_apply *a, struct relation *r, const struct pgo_message *m,
-                                  bool again)
+static struct err *relation_judge(struct relation *r, const struct pgo_message *m)
 {
     const struct pg_table *t = r->table;
     if (strcmp(m->name, t->rel->name) != 0 || strcmp(m->schema, t->rel->schema) != 0)
@@ -187,10 +188,10 @@ static struct err *relation_judge(struct pg_apply *a, struct relation *r, const 
     r->field_count = m->column_count;
     r->columns = xrealloc(r->columns, (m->column_count + 1) * sizeof *r->columns);
     TRY(fields_map(t, m, r->columns));
-    return again ? numbers_check(a->run, t) : NULL;
+    return order_judge(t, m, r->columns);
 }
 
-struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m)
+struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m, pg_lsn at)
 {
     struct relation *r = relation_find(a, m->relid);
     bool again = r != NULL;
@@ -198,7 +199,16 @@ struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m)
         r = relation_add(a, m->relid);
         r->table = pg_table_by_relid(a->run, m->relid);
     }
-    return r->table ? table_stop(a, r, relation_judge(a, r, m, again)) : NULL;
+    if (!r->table)
+        return NULL;
+    TRY(table_stop(a, r, relation_judge(r, m)));
+    if (!r->table || (!again && at < a->run->checked))
+        return NULL;
+    TRY(check(a->run, r->table));
+    a->run->checked = at;
+    if (a->run->stopped[r->table->index])
+        r->table = NULL;
+    return NULL;
 }
 
 /* ---- rows ---- */

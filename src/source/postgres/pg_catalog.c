@@ -82,7 +82,13 @@ static const char relations_sql_head[] =
     "place)"
     "  WHERE i.indrelid = c.oid AND i.indisvalid AND k.place <= i.indnkeyatts AND"
     "  CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END),"
-    " pt.tablename IS NOT NULL";
+    " pt.tablename IS NOT NULL,"
+    /* Only roots are listed where changes are published via them. */
+    " EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a JOIN pg_catalog.pg_class ac ON ac.oid = "
+    "a.relid AND ac.oid <> c.oid"
+    "  JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace"
+    "  JOIN pg_catalog.pg_publication_tables x ON x.pubname = $3 AND x.schemaname = an.nspname AND "
+    "x.tablename = ac.relname)";
 static const char relations_sql_tail[] =
     " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (schema, name, n)"
     " JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.schema"
@@ -115,7 +121,8 @@ static struct pg_relation *relation_from(struct arena *arena, const PGresult *r,
     rel->rows = strtod(cell(r, row, 9), NULL);
     key_read(arena, cell(r, row, 10), rel);
     rel->in_publication = cell_bool(r, row, 11);
-    rel->row_filter = cell_dup(arena, r, row, 12);
+    rel->via_root = cell_bool(r, row, 12);
+    rel->row_filter = cell_dup(arena, r, row, 13);
     return rel;
 }
 

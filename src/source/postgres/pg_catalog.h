@@ -35,6 +35,7 @@ struct pg_relation {
     int64_t bytes;
     double rows; /* estimate, negative unknown */
     bool in_publication;
+    bool via_root;          /* a partition whose changes are published as the partitioned table's */
     const char *row_filter; /* of the publication, an SQL expression; NULL none */
     uint32_t key_count;     /* primary key, or replica identity index; 0: none */
     uint16_t *key;          /* attnums */

@@ -6,6 +6,9 @@
 #define CONNECTIONS_DEFAULT 4
 #define CHUNK_BYTES_DEFAULT (INT64_C(256) << 20)
 #define CHUNK_BYTES_MIN     65536
+#define CHECK_DEFAULT_US    INT64_C(30000000)
+#define CHECK_MIN_US        INT64_C(1000000)
+#define RETAINED_DEFAULT    (INT64_C(1) << 30)
 
 /* ---- table names: accounts, sales.orders, "Odd Name", sales."a.b"; taken literally, without folding case ---- */
 
@@ -213,12 +216,33 @@ static struct err *chunk_read(const struct yaml_node *n, struct pg_conf *conf)
     return NULL;
 }
 
+static struct err *check_read(const struct yaml_node *node, struct pg_conf *conf)
+{
+    const struct yaml_node *interval = yaml_get(node, "check_interval"),
+                           *warning = yaml_get(node, "retained_warning");
+    conf->check_interval_us = CHECK_DEFAULT_US;
+    conf->retained_warning_bytes = RETAINED_DEFAULT;
+    if (interval)
+        TRY(yaml_duration_us(interval, "check_interval", &conf->check_interval_us));
+    if (conf->check_interval_us < CHECK_MIN_US)
+        return yaml_error(interval, "check_interval: expected at least 1s");
+    return warning ? yaml_size_bytes(warning, "retained_warning", &conf->retained_warning_bytes) : NULL;
+}
+
 struct err *pg_conf_read(struct arena *arena, const char *source_name, const struct yaml_node *node,
                          struct pg_conf **out)
 {
-    static const char *const known[] = {
-        "url",         "password", "tables", "publication", "slot", "snapshot_connections", "snapshot_chunk",
-        "unsupported", NULL};
+    static const char *const known[] = {"url",
+                                        "password",
+                                        "tables",
+                                        "publication",
+                                        "slot",
+                                        "snapshot_connections",
+                                        "snapshot_chunk",
+                                        "unsupported",
+                                        "check_interval",
+                                        "retained_warning",
+                                        NULL};
     struct pg_conf *conf = ARENA_NEW(arena, struct pg_conf);
     *out = conf;
     conf->source_name = arena_strdup(arena, source_name);
@@ -233,6 +257,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
     err_append(&errs, slot_read(arena, yaml_get(node, "slot"), conf));
     err_append(&errs, connections_read(yaml_get(node, "snapshot_connections"), conf));
     err_append(&errs, chunk_read(yaml_get(node, "snapshot_chunk"), conf));
+    err_append(&errs, check_read(node, conf));
     err_append(&errs, unsupported_read(yaml_get(node, "unsupported"), &conf->unsupported));
     err_append(&errs, tables_read(arena, yaml_get(node, "tables"), conf));
     return errs;

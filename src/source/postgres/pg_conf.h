@@ -26,7 +26,9 @@ struct pg_conf {
     const char *publication, *slot;
     uint32_t snapshot_connections;
     int64_t snapshot_chunk_bytes; /* a table larger than this is read in several ranges */
-    bool all_tables;              /* no `tables:`: those of the publication */
+    int64_t check_interval_us;    /* how often the server is asked, beside the stream */
+    int64_t retained_warning_bytes;
+    bool all_tables; /* no `tables:`: those of the publication */
     uint32_t table_count;
     struct pg_conf_table *tables;
     enum pg_unsupported unsupported;

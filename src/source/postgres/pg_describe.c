@@ -45,7 +45,8 @@ static struct err *at_table(enum err_code code, const struct pg_conf_table *t, c
 
 /* ---- the relation as a whole ---- */
 
-static struct err *kind_judge(const struct pg_conf_table *t, const struct pg_relation *r)
+static struct err *kind_judge(const struct pg_conf *conf, const struct pg_conf_table *t,
+                              const struct pg_relation *r)
 {
     switch (r->kind) {
     case 'r': break;
@@ -55,6 +56,13 @@ static struct err *kind_judge(const struct pg_conf_table *t, const struct pg_rel
     case 'f': return at_table(ERR_UNSUPPORTED, t, "a foreign table has no changes to follow");
     default: return at_table(ERR_UNSUPPORTED, t, "a view has no changes to follow: name the tables it reads");
     }
+    if (r->via_root)
+        return err_hint(
+            at_table(ERR_CONFIG, t,
+                     "the publication publishes its changes as those of the partitioned table "
+                     "above it"),
+            "run on the server: ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = false)",
+            conf->publication);
     if (r->persistence != 'p')
         return err_hint(
             at_table(ERR_UNSUPPORTED, t, "it is unlogged or temporary, so its changes are not replicated"),
@@ -223,7 +231,7 @@ struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, cons
             at_table(ERR_CONFIG, t, "there is no such table in database %s",
                      conf->database ? conf->database : ""),
             "names are taken as written, without folding case; outside schema public write SCHEMA.NAME");
-    TRY(kind_judge(t, r));
+    TRY(kind_judge(conf, t, r));
     TRY(privilege_judge(conf, t, r));
     struct err *errs = identity_judge(t, r);
     err_append(&errs, columns_judge(arena, conf, t, r, &def->schema));

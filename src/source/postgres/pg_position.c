@@ -3,7 +3,8 @@
 #include "base/hash.h"
 #include <stdlib.h>
 
-#define POSITION_FORMAT 1
+#define POSITION_FORMAT   2
+#define POSITION_FORMAT_1 1 /* of earlier versions, without hashes of listed tables */
 
 static uint8_t *put(uint8_t *p, uint64_t v, int bytes)
 {
@@ -26,11 +27,14 @@ size_t pg_position_encode(const struct pg_position *pos, uint8_t out[SOURCE_POSI
     p = put(p, pos->lsn, 8);
     p = put(p, pos->listed, 1);
     if (!pos->listed) {
-        p = put(p, pos->tables_hash, 8);
+        p = put(put(put(p, pos->tables_hash, 8), pos->columns_hash, 8), pos->file_hash, 8);
     } else {
         p = put(p, pos->table_count, 1);
-        for (uint32_t i = 0; i < pos->table_count; i++)
-            p = put(put(p, pos->tables[i].relid, 4), pos->tables[i].attnum_max, 2);
+        for (uint32_t i = 0; i < pos->table_count; i++) {
+            const struct pg_position_table *t = &pos->tables[i];
+            p = put(put(p, t->relid, 4), t->attnum_max, 2);
+            p = put(put(put(p, t->published, 4), t->columns, 4), t->file, 4);
+        }
     }
     ASSERT(p <= out + SOURCE_POSITION_MAX);
     return (size_t)(p - out);
@@ -52,13 +56,17 @@ static uint64_t take(struct reader *r, int bytes)
     return v;
 }
 
-static void take_tables(struct reader *r, struct pg_position *out)
+static void take_tables(struct reader *r, uint8_t format, struct pg_position *out)
 {
     uint64_t form = take(r, 1);
     r->bad = r->bad || form > 1;
     out->listed = form == 1;
     if (!out->listed) {
         out->tables_hash = take(r, 8);
+        out->columns_hash = take(r, 8);
+        out->file_hash = take(r, 8);
+        /* The hash of format 1 is over less: it cannot be compared. */
+        r->bad = r->bad || format == POSITION_FORMAT_1;
         return;
     }
     out->table_count = (uint32_t)take(r, 1);
@@ -67,6 +75,11 @@ static void take_tables(struct reader *r, struct pg_position *out)
     for (uint32_t i = 0; i < out->table_count && !r->bad; i++) {
         out->tables[i].relid = (uint32_t)take(r, 4);
         out->tables[i].attnum_max = (uint16_t)take(r, 2);
+        if (format == POSITION_FORMAT_1)
+            continue;
+        out->tables[i].published = (uint32_t)take(r, 4);
+        out->tables[i].columns = (uint32_t)take(r, 4);
+        out->tables[i].file = (uint32_t)take(r, 4);
     }
 }
 
@@ -74,7 +87,8 @@ bool pg_position_decode(const void *bytes, size_t len, struct pg_position *out)
 {
     struct reader r = {bytes, (const uint8_t *)bytes + len, false};
     memset(out, 0, sizeof *out);
-    if (take(&r, 1) != POSITION_FORMAT)
+    uint8_t format = (uint8_t)take(&r, 1);
+    if (format != POSITION_FORMAT && format != POSITION_FORMAT_1)
         return false;
     out->phase = (enum pg_phase)take(&r, 1);
     size_t slot_len = take(&r, 1);
@@ -85,7 +99,7 @@ bool pg_position_decode(const void *bytes, size_t len, struct pg_position *out)
     out->system_identifier = take(&r, 8);
     out->timeline = (uint32_t)take(&r, 4);
     out->lsn = take(&r, 8);
-    take_tables(&r, out);
+    take_tables(&r, format, out);
     return !r.bad && r.p == r.end && (out->phase == PG_PHASE_SNAPSHOT || out->phase == PG_PHASE_STREAMING);
 }
 
@@ -96,38 +110,80 @@ static int by_relid(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint64_t tables_hash(const struct pg_position_table *tables, uint32_t count)
+/* What hash_tables is over. */
+enum { OF_TABLES, OF_COLUMNS, OF_FILES };
+static uint64_t hash_tables(const struct pg_position_table *tables, uint32_t count, int what)
 {
     uint64_t h = count;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t words[2] = {h, (uint64_t)tables[i].relid << 16 | tables[i].attnum_used};
+        const struct pg_position_table *t = &tables[i];
+        uint64_t words[3] = {h, (uint64_t)t->relid << 16, 0};
+        if (what == OF_TABLES) {
+            words[1] |= t->attnum_used;
+            words[2] = t->published;
+        } else {
+            words[2] = what == OF_COLUMNS ? t->columns : t->file;
+        }
         h = hash_bytes(words, sizeof words);
     }
     return h;
 }
 
-void pg_position_set_tables(struct pg_position *p, struct pg_position_table *tables, uint32_t count)
+static void sort(struct pg_position_table *tables, uint32_t count)
 {
     if (count)
         qsort(tables, count, sizeof *tables, by_relid);
+}
+
+void pg_position_set_tables(struct pg_position *p, struct pg_position_table *tables, uint32_t count)
+{
+    sort(tables, count);
     p->listed = count <= PG_POSITION_TABLES_MAX;
     p->table_count = p->listed ? count : 0;
     for (uint32_t i = 0; i < p->table_count; i++)
         p->tables[i] = tables[i];
-    p->tables_hash = p->listed ? 0 : tables_hash(tables, count);
+    p->tables_hash = p->listed ? 0 : hash_tables(tables, count, OF_TABLES);
+    p->columns_hash = p->listed ? 0 : hash_tables(tables, count, OF_COLUMNS);
+    p->file_hash = p->listed ? 0 : hash_tables(tables, count, OF_FILES);
 }
 
-bool pg_position_covers(const struct pg_position *p, struct pg_position_table *tables, uint32_t count)
+bool pg_position_rewritten(const struct pg_position_table *then, const struct pg_position_table *now)
 {
-    if (!p->listed) {
-        qsort(tables, count, sizeof *tables, by_relid);
-        return p->tables_hash == tables_hash(tables, count);
-    }
+    return then->columns && then->columns != now->columns && then->file != now->file;
+}
+
+static const char not_held[] = "a table or column is read that the last snapshot did not hold";
+static const char published_anew[] =
+    "the publication was changed, so changes of a table may have been missed";
+static const char rewritten[] =
+    "a table was rewritten with other values (ALTER TABLE), which is not replicated";
+
+/* Which one of the tables it was cannot be told. */
+static const char *unlisted_gap(const struct pg_position *p, const struct pg_position_table *tables,
+                                uint32_t count)
+{
+    if (p->tables_hash != hash_tables(tables, count, OF_TABLES))
+        return "the tables are others than those of the last snapshot, or are published in another way";
+    if (p->columns_hash != hash_tables(tables, count, OF_COLUMNS) &&
+        p->file_hash != hash_tables(tables, count, OF_FILES))
+        return rewritten;
+    return NULL;
+}
+
+const char *pg_position_gap(const struct pg_position *p, struct pg_position_table *tables, uint32_t count)
+{
+    sort(tables, count);
+    if (!p->listed)
+        return unlisted_gap(p, tables, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct pg_position_table *found =
             bsearch(&tables[i], p->tables, p->table_count, sizeof *tables, by_relid);
         if (!found || found->attnum_max < tables[i].attnum_used)
-            return false;
+            return not_held;
+        if (found->published && found->published != tables[i].published)
+            return published_anew;
+        if (pg_position_rewritten(found, &tables[i]))
+            return rewritten;
     }
-    return true;
+    return NULL;
 }

@@ -16,6 +16,7 @@ struct pg_table {
     uint32_t index;                   /* among the source's tables */
     const struct pg_column **columns; /* per column of def; NULL: no view reads it */
     bool *in_key;                     /* per column of def */
+    struct pg_position_table seen;    /* relid and hashes, as pg_check.c saw them last */
 };
 /* A transaction whose first changes were handed over before the connection broke: the server sends it again from its
  * start, and the changes already handed over are passed by. */
@@ -26,7 +27,7 @@ struct pg_partial {
     int64_t cut_us; /* when the connection was lost */
 };
 struct pg_run {
-    const struct pg_conf *conf;
+    const struct pg_conf *conf; /* never changes */
     struct sink *sink;
     struct sink_lane *lane; /* lane 0 */
     struct gate_source *status;
@@ -40,20 +41,25 @@ struct pg_run {
     const char
         *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
     bool *stopped;        /* owned, per def: changed at the server, no longer followed */
+    bool retained_warned; /* used by one thread at a time: before streaming the session's, then the watch */
     bool streamed;        /* this session got as far as streaming */
     /* Of this session: */
     struct arena arena;
     struct pg_catalog *catalog;
     struct pg_table *tables; /* the wanted ones */
     uint32_t table_count;
+    pg_lsn checked; /* tables that are announced for the first time below it were checked before */
 };
 
 /* pg_table.c: finds the wanted tables on the server; an error (ERR_STATE) when they are not what was planned on. */
 NODISCARD struct err *pg_tables_map(struct pg_run *run);
 const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t relid);
-/* Records which tables are held in the position, and whether a position holds them all. */
+/* Whether another type modifier means other values. */
+bool pg_typmod_matters(enum type_id id);
+/* Records in the position which tables are held. */
 void pg_tables_record(struct pg_run *run);
-bool pg_tables_covered(struct pg_run *run);
+/* Why the position does not hold them all, as a constant text; NULL: it does. */
+const char *pg_tables_gap(struct pg_run *run);
 /* A table that is no longer what was planned on, as `e` says: it alone is no longer followed (NULL) where the pipeline
  * can do that and others remain; else e, which stops the source. Takes e. */
 NODISCARD struct err *pg_table_stop(struct pg_run *run, uint32_t index, struct err *e);
@@ -66,6 +72,24 @@ NODISCARD struct err *pg_enum_check(const struct pg_table *t, const struct pg_co
 /* A value of an enum column could not be read, as `e` (taken) says: the same question to the server. */
 NODISCARD struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t,
                                       const struct pg_column *c, struct err *e);
+
+/* pg_check.c: asks what has become of the tables (any thread; the tables must not change meanwhile). */
+NODISCARD struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_stop *stop,
+                                   PGresult **out);
+/* At the beginning of a session: remembers how the tables are. */
+NODISCARD struct err *pg_check_begin(struct pg_run *run, PGconn *sql);
+/* Afterwards: stops the tables that changed (ERR_STATE when none is left), or ends the session (ERR_SOURCE) with
+ * run->snapshot_reason. Within a transaction only the table in question may be stopped: `only`, else NULL. */
+NODISCARD struct err *pg_check_since(struct pg_run *run, const PGresult *answer, const struct pg_table *only);
+
+/* pg_watch.c: a thread that asks the server now and then, beside the stream. */
+struct pg_watch;
+struct pg_watch *pg_watch_start(struct pg_run *run); /* NULL: no thread to be had */
+void pg_watch_stop(struct pg_watch *w);              /* NULL is allowed */
+/* The newest answer of pg_check_ask, if there is a new one; ended with PQclear. */
+PGresult *pg_watch_take(struct pg_watch *w);
+/* How much log the server keeps for the slot: told to the status, and warned of. */
+NODISCARD struct err *pg_retained_look(struct pg_run *run, PGconn *sql, const struct pg_stop *stop);
 
 /* pg_slot.c */
 struct pg_identity {
@@ -80,6 +104,8 @@ struct pg_slot {
 };
 NODISCARD struct err *pg_identify(struct pg_run *run, PGconn *replication, struct pg_identity *out);
 NODISCARD struct err *pg_slot_read(struct pg_run *run, PGconn *sql, struct pg_slot *out);
+/* Both connections must reach one server: an address may stand for several. */
+NODISCARD struct err *pg_same_server(struct pg_run *run, PGconn *sql, PGconn *replication);
 NODISCARD struct err *pg_slot_drop(struct pg_run *run, PGconn *sql, const struct pg_slot *slot);
 /* Makes the slot; *consistent is where streaming will start, *snapshot_name lives while `replication` is idle. */
 NODISCARD struct err *pg_slot_create(struct pg_run *run, PGconn *replication, pg_lsn *consistent,

@@ -86,6 +86,34 @@ struct err *pg_slot_read(struct pg_run *run, PGconn *sql, struct pg_slot *out)
     return e;
 }
 
+static struct err *started_at(struct pg_run *run, PGconn *conn, char out[64])
+{
+    PGresult *r = NULL;
+    TRY(pg_exec(run->conf, conn, &run->stop, "cannot identify the server", PGRES_TUPLES_OK,
+                "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.pg_is_in_recovery()",
+                0, NULL, &r));
+    snprintf(out, 64, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return NULL;
+}
+
+struct err *pg_same_server(struct pg_run *run, PGconn *sql, PGconn *replication)
+{
+    char one[64], other[64];
+    TRY(started_at(run, sql, one));
+    TRY(started_at(run, replication, other));
+    if (strcmp(one, other) != 0)
+        return err_hint(err_new(ERR_SOURCE, "two connections reached different servers"),
+                        "name one server in url: of source %s, or add target_session_attrs=read-write to it",
+                        run->conf->source_name);
+    if (strstr(one, "true"))
+        return err_hint(err_new(ERR_SOURCE, "the server is a standby, which has no changes to follow"),
+                        "name the primary in url: of source %s, or both with "
+                        "target_session_attrs=read-write (postgresql://USER@HOST1,HOST2/DATABASE?...)",
+                        run->conf->source_name);
+    return NULL;
+}
+
 struct err *pg_slot_drop(struct pg_run *run, PGconn *sql, const struct pg_slot *slot)
 {
     const char *name = run->conf->slot;
@@ -193,8 +221,8 @@ struct err *pg_resume_check(struct pg_run *run, PGconn *replication, const struc
         *reason = "the server invalidated the replication slot (max_slot_wal_keep_size)";
     else if (slot->confirmed > p->lsn)
         *reason = "the replication slot was moved on past the position";
-    else if (!pg_tables_covered(run))
-        *reason = "a table or column is read that the last snapshot did not hold";
+    else if ((*reason = pg_tables_gap(run)))
+        return NULL;
     else if (run->snapshot_reason)
         *reason = run->snapshot_reason;
     else if (p->timeline > id->timeline)

@@ -66,19 +66,41 @@ static struct err *snapshot(struct pg_run *run, PGconn *sql, PGconn *replication
     return pg_position_commit(run, 0);
 }
 
+/* Reads the catalogue once more, after pg_check_begin: what the snapshot goes by (row filters, columns) must not be older than
+ * what later changes are told by. */
+static struct err *catalog_again(struct pg_run *run, PGconn *sql)
+{
+    const struct pg_table *before = run->tables;
+    uint32_t count = run->table_count;
+    TRY(catalog_load(run, sql));
+    for (uint32_t i = 0; i < run->table_count; i++) {
+        struct pg_table *t = &run->tables[i];
+        for (uint32_t b = 0; b < count; b++)
+            if (before[b].index == t->index)
+                t->seen = before[b].seen;
+        if (t->seen.relid != t->rel->relid)
+            return err_new(ERR_SOURCE, "table %s was made anew just now", t->rel->quoted);
+    }
+    return NULL;
+}
+
 static struct err *session_run(struct pg_run *run, PGconn *sql, PGconn *replication)
 {
     struct pg_identity id;
     struct pg_slot slot;
     bool published;
     const char *reason;
+    TRY(pg_same_server(run, sql, replication));
     TRY(pg_publication_ensure(run, sql, &published));
     if (published && run->has_position)
         run->snapshot_reason = "the publication lacked a table, so changes of it were missed";
     TRY(pg_identify(run, replication, &id));
     TRY(pg_slot_read(run, sql, &slot));
+    TRY(pg_check_begin(run, sql));
+    run->checked = id.wal_end;
     TRY(pg_resume_check(run, replication, &slot, &id, &reason));
     if (reason) {
+        TRY(catalog_again(run, sql));
         TRY(snapshot(run, sql, replication, &slot, &id, reason));
     } else {
         run->position.timeline = id.timeline;
@@ -94,6 +116,8 @@ static struct err *session(struct pg_run *run)
 {
     PGconn *sql = NULL, *replication = NULL;
     struct err *e = pg_connect(run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &run->stop, &sql);
+    if (!e)
+        e = pg_retained_look(run, sql, &run->stop);
     if (!e)
         e = catalog_load(run, sql);
     if (!e)
@@ -205,6 +229,7 @@ static struct err *postgres_run(void *conf, struct sink *sink, const struct tabl
     }
     sink_set_state(sink, SOURCE_CONNECTING, NULL);
     atomic_store(&run.status->lag_bytes, -1);
+    atomic_store(&run.status->retained_bytes, -1);
     struct err *e = run_sessions(&run);
     arena_fini(&run.arena);
     free(run.stopped);

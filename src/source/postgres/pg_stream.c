@@ -28,6 +28,7 @@ struct stream {
     /* Where things stand: */
     pg_lsn server_end, flushed;
     bool reply_due;
+    struct pg_watch *watch;
     int64_t now_us, status_us, idle_commit_us, heard_us, asked_us;
 };
 
@@ -151,7 +152,7 @@ static struct err *message(struct stream *s, const uint8_t *p, size_t len)
     switch (m->kind) {
     case PGO_BEGIN: return begin(s, m);
     case PGO_COMMIT: return commit(s, m);
-    case PGO_RELATION: return pg_apply_relation(s->apply, m);
+    case PGO_RELATION: return pg_apply_relation(s->apply, m, s->server_end);
     case PGO_INSERT:
     case PGO_UPDATE:
     case PGO_DELETE:
@@ -188,6 +189,19 @@ static struct err *idle_commit(struct stream *s)
     s->idle_commit_us = s->now_us;
     run->position.lsn = s->server_end;
     return pg_position_commit(run, 0);
+}
+
+/* What the watch has found out. Not within a transaction: the tables that a position holds change between them. */
+static struct err *watched_take(struct stream *s)
+{
+    if (s->open || s->run->partial.changes)
+        return NULL;
+    PGresult *answer = pg_watch_take(s->watch);
+    if (!answer)
+        return NULL;
+    struct err *e = pg_check_since(s->run, answer, NULL);
+    PQclear(answer);
+    return e;
 }
 
 /* ---- the loop ---- */
@@ -243,6 +257,7 @@ static struct err *stream_loop(struct stream *s)
         else if (s->now_us - s->heard_us > SILENCE_LOST_US)
             return err_new(ERR_SOURCE, "replication broken off: the server has been silent for %d s",
                            SILENCE_LOST_US / 1000000);
+        TRY(watched_take(s));
         TRY(idle_commit(s));
         TRY(status_maybe_send(s));
         gauges_update(s);
@@ -302,7 +317,9 @@ struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
                        .now_us = pg_now_us()};
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
+    s.watch = pg_watch_start(run);
     struct err *e = stream_loop(&s);
+    pg_watch_stop(s.watch);
     cut_off(&s);
     arena_fini(&s.arena);
     free(s.message);

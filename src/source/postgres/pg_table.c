@@ -10,6 +10,14 @@ static NODISCARD struct err *changed(struct err *e)
            "to plan with the table as it is now");
 }
 
+/* A changed type modifier means rewritten values (numeric(10,2) to numeric(10,4)), except for text, whose values stay
+ * as they are when only the limit moves. */
+bool pg_typmod_matters(enum type_id id)
+{
+    enum type_id scalar = type_is_array(id) ? type_element(id) : id;
+    return scalar != T_TEXT && scalar != T_VARCHAR;
+}
+
 static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t, struct pg_table *table,
                               uint32_t i)
 {
@@ -22,7 +30,7 @@ static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t,
             err_new(ERR_STATE, "table %s: column %s was dropped or renamed", table->rel->quoted, want->name));
     struct type type;
     if (!pg_column_type(c, t->unsupported, &type) || type.id != want->type.id ||
-        type.typmod != want->type.typmod) {
+        (type.typmod != want->type.typmod && pg_typmod_matters(type.id))) {
         char was[TYPE_NAME_MAX + 1];
         return changed(err_new(ERR_STATE, "table %s: column %s was %s and is now %s", table->rel->quoted,
                                want->name, type_format(want->type, was, sizeof was), c->type_name));
@@ -33,6 +41,9 @@ static struct err *column_map(struct pg_run *run, const struct pg_conf_table *t,
 
 static bool same_key(const struct table_def *def, const struct pg_relation *rel)
 {
+    /* A bag of rows stays one when it gets a key. */
+    if (def->key_count == 0)
+        return rel->replica_identity == 'f';
     if (rel->key_count != def->key_count)
         return false;
     for (uint32_t k = 0; k < rel->key_count; k++) {
@@ -127,7 +138,9 @@ static uint32_t identities(struct pg_run *run, struct pg_position_table **out)
         if (run->stopped[t->index])
             continue;
         struct pg_position_table *id = &list[count++];
-        *id = (struct pg_position_table){t->rel->relid, t->rel->attnum_max, 0};
+        *id = t->seen;
+        id->relid = t->rel->relid;
+        id->attnum_max = t->rel->attnum_max;
         for (uint32_t c = 0; c < t->def->schema.column_count; c++)
             if (t->columns[c] && t->columns[c]->attnum > id->attnum_used)
                 id->attnum_used = t->columns[c]->attnum;
@@ -143,11 +156,11 @@ void pg_tables_record(struct pg_run *run)
     pg_position_set_tables(&run->position, list, count);
 }
 
-bool pg_tables_covered(struct pg_run *run)
+const char *pg_tables_gap(struct pg_run *run)
 {
     struct pg_position_table *list;
     uint32_t count = identities(run, &list);
-    return pg_position_covers(&run->position, list, count);
+    return pg_position_gap(&run->position, list, count);
 }
 
 struct err *pg_table_value(const struct pg_run *run, const struct pg_table *t, struct fn_ctx *ctx,

@@ -225,7 +225,7 @@ static void positions(void)
     uint8_t bytes[SOURCE_POSITION_MAX];
     memset(p.slot, 's', PG_NAME_MAX);
     for (uint32_t i = 0; i <= PG_POSITION_TABLES_MAX; i++)
-        tables[i] = (struct pg_position_table){60000 - i, 9, 4};
+        tables[i] = (struct pg_position_table){60000 - i, 9, 4, 0, 0, 0};
     pg_position_set_tables(&p, tables, PG_POSITION_TABLES_MAX);
     size_t len = pg_position_encode(&p, bytes);
     CHECK(len <= SOURCE_POSITION_MAX && pg_position_decode(bytes, len, &q));
@@ -236,31 +236,68 @@ static void positions(void)
         CHECK(!pg_position_decode(bytes, cut, &q));
     bytes[1] = 9; /* an unknown phase */
     CHECK(!pg_position_decode(bytes, len, &q));
-    bytes[0] = 2; /* another format */
+    bytes[0] = 3; /* another format */
     CHECK(!pg_position_decode(bytes, len, &q));
 }
 
 static void positions_cover(void)
 {
     struct pg_position p = {.phase = PG_PHASE_STREAMING}, q;
-    struct pg_position_table taken[] = {{30, 5, 2}, {10, 3, 3}, {20, 1, 1}};
-    struct pg_position_table fewer[] = {{10, 8, 3}}, newer[] = {{30, 6, 6}},
-                             more[] = {{10, 3, 3}, {40, 1, 1}};
+    struct pg_position_table taken[] = {{30, 5, 2, 0, 0, 0}, {10, 3, 3, 0, 0, 0}, {20, 1, 1, 0, 0, 0}};
+    struct pg_position_table fewer[] = {{10, 8, 3, 0, 0, 0}}, newer[] = {{30, 6, 6, 0, 0, 0}},
+                             more[] = {{10, 3, 3, 0, 0, 0}, {40, 1, 1, 0, 0, 0}};
     uint8_t bytes[SOURCE_POSITION_MAX];
     pg_position_set_tables(&p, taken, 3);
     CHECK(pg_position_decode(bytes, pg_position_encode(&p, bytes), &q));
-    CHECK(pg_position_covers(&q, taken, 3) && pg_position_covers(&q, fewer, 1));
-    CHECK(!pg_position_covers(&q, newer, 1) && !pg_position_covers(&q, more, 2));
-    CHECK(pg_position_covers(&q, NULL, 0));
+    CHECK(!pg_position_gap(&q, taken, 3) && !pg_position_gap(&q, fewer, 1));
+    CHECK(pg_position_gap(&q, newer, 1) && pg_position_gap(&q, more, 2));
+    CHECK(!pg_position_gap(&q, NULL, 0));
     struct pg_position_table many[PG_POSITION_TABLES_MAX + 5];
     for (uint32_t i = 0; i < ARRAY_COUNT(many); i++)
-        many[i] = (struct pg_position_table){i, 4, 4};
+        many[i] = (struct pg_position_table){i, 4, 4, 0, 0, 0};
     pg_position_set_tables(&p, many, ARRAY_COUNT(many));
     CHECK(!p.listed && pg_position_decode(bytes, pg_position_encode(&p, bytes), &q));
     many[3].attnum_max = 5; /* a column more, not read */
-    CHECK(pg_position_covers(&q, many, ARRAY_COUNT(many)));
+    CHECK(!pg_position_gap(&q, many, ARRAY_COUNT(many)));
     many[3].attnum_used = 5;
-    CHECK(!pg_position_covers(&q, many, ARRAY_COUNT(many)));
+    CHECK(pg_position_gap(&q, many, ARRAY_COUNT(many)));
+}
+
+static void positions_tell_changes(void)
+{
+    struct pg_position p = {.phase = PG_PHASE_STREAMING}, q;
+    const struct pg_position_table as_taken = {10, 3, 3, 7, 8, 9};
+    struct pg_position_table now = as_taken;
+    uint8_t bytes[SOURCE_POSITION_MAX];
+    pg_position_set_tables(&p, &now, 1);
+    CHECK(pg_position_decode(bytes, pg_position_encode(&p, bytes), &q));
+    CHECK(!pg_position_gap(&q, &now, 1));
+    now.published = 1;
+    CHECK(strstr(pg_position_gap(&q, &now, 1), "publication"));
+    now = as_taken;
+    now.columns = 1; /* NOT NULL, a default: the values stayed */
+    CHECK(!pg_position_gap(&q, &now, 1));
+    now.file = 1;
+    CHECK(strstr(pg_position_gap(&q, &now, 1), "rewritten"));
+    now.columns = as_taken.columns; /* TRUNCATE, VACUUM FULL */
+    CHECK(!pg_position_gap(&q, &now, 1));
+    /* A position of format 1 knows nothing of it: slot "s", nothing else, one table. */
+    static const uint8_t former[] = {1, 2, 1, 's', 0, 0, 0, 0, 0, 0, 0, 5, 0, 0,  0, 1,
+                                     0, 0, 0, 0,   0, 0, 0, 4, 1, 1, 0, 0, 0, 10, 0, 3};
+    CHECK(pg_position_decode(former, sizeof former, &q));
+    CHECK(q.table_count == 1 && q.tables[0].attnum_max == 3 && !pg_position_gap(&q, &now, 1));
+    struct pg_position_table many[PG_POSITION_TABLES_MAX + 1];
+    for (uint32_t i = 0; i < ARRAY_COUNT(many); i++)
+        many[i] = (struct pg_position_table){i, 4, 4, 1, 1, 1};
+    pg_position_set_tables(&p, many, ARRAY_COUNT(many));
+    many[2].columns = many[3].columns = 2;
+    CHECK(!pg_position_gap(&p, many, ARRAY_COUNT(many)));
+    many[3].file = 2;
+    CHECK(pg_position_gap(&p, many, ARRAY_COUNT(many)));
+    many[2].columns = many[3].columns = 1;
+    CHECK(!pg_position_gap(&p, many, ARRAY_COUNT(many)));
+    many[2].published = 2;
+    CHECK(pg_position_gap(&p, many, ARRAY_COUNT(many)));
 }
 
 static void copy_rows(void)
@@ -288,6 +325,7 @@ int main(void)
     RUN(lsn_text);
     RUN(positions);
     RUN(positions_cover);
+    RUN(positions_tell_changes);
     RUN(copy_rows);
     buf_fini(&b);
     TEST_END();

@@ -1,0 +1,167 @@
+/* What the stream does not tell: once per check_interval another thread, with a connection of its own for that moment, asks
+ * what has become of the tables and how much log the server keeps for the slot. The stream never waits for it. */
+#include "source/postgres/pg_run.h"
+#include "base/log.h"
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STACK_BYTES (512u << 10) /* musl's default is too small for libpq with TLS */
+
+struct pg_watch {
+    struct pg_run *run;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool ending;      /* guarded by lock */
+    PGresult *answer; /* owned, guarded by lock */
+    atomic_bool quit; /* the same as ending, for waits for the server */
+};
+
+/* ---- retained log ---- */
+
+static const char retained_sql[] =
+    "SELECT pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN"
+    " pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)::bigint"
+    " FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
+
+static void retained_warn(struct pg_run *run, int64_t bytes)
+{
+    bool much = bytes > run->conf->retained_warning_bytes;
+    if (much && !run->retained_warned)
+        log_warn("source", "the server keeps much log for the replication slot",
+                 "source=%s slot=%s bytes=%" PRId64
+                 " hint=\"a transaction that is open for long holds it (SELECT pid, xact_start, query FROM "
+                 "pg_stat_activity ORDER BY xact_start), or this instance does not keep up; "
+                 "max_slot_wal_keep_size on the server is the limit\"",
+                 run->conf->source_name, run->conf->slot, bytes);
+    run->retained_warned = much;
+}
+
+struct err *pg_retained_look(struct pg_run *run, PGconn *sql, const struct pg_stop *stop)
+{
+    PGresult *r = NULL;
+    TRY(pg_exec(run->conf, sql, stop, "cannot read the slot", PGRES_TUPLES_OK, retained_sql, 1,
+                &run->conf->slot, &r));
+    int64_t bytes = PQntuples(r) == 1 && !PQgetisnull(r, 0, 0) ? strtoll(PQgetvalue(r, 0, 0), NULL, 10) : -1;
+    PQclear(r);
+    atomic_store_explicit(&run->status->retained_bytes, bytes, memory_order_relaxed);
+    retained_warn(run, bytes);
+    return NULL;
+}
+
+/* ---- the thread ---- */
+
+static bool quit_wanted(void *arg)
+{
+    return atomic_load(&((struct pg_watch *)arg)->quit);
+}
+
+static struct err *look(struct pg_watch *w)
+{
+    struct pg_stop stop = {quit_wanted, w};
+    PGconn *sql = NULL;
+    PGresult *answer = NULL;
+    TRY(pg_connect(w->run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &stop, &sql));
+    struct err *e = pg_retained_look(w->run, sql, &stop);
+    if (!e)
+        e = pg_check_ask(w->run, sql, &stop, &answer);
+    PQfinish(sql);
+    if (e)
+        return e;
+    pthread_mutex_lock(&w->lock);
+    PQclear(w->answer);
+    w->answer = answer;
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static bool pause_ended(struct pg_watch *w)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t us = until.tv_nsec / 1000 + w->run->conf->check_interval_us;
+    until.tv_sec += us / 1000000;
+    until.tv_nsec = us % 1000000 * 1000;
+    pthread_mutex_lock(&w->lock);
+    int rc = 0;
+    while (!w->ending && rc == 0)
+        rc = pthread_cond_timedwait(&w->wake, &w->lock, &until);
+    bool go_on = !w->ending;
+    pthread_mutex_unlock(&w->lock);
+    return go_on;
+}
+
+static void *watch_main(void *arg)
+{
+    struct pg_watch *w = arg;
+    while (pause_ended(w)) {
+        struct err *e = look(w);
+        if (e && !atomic_load(&w->quit)) {
+            char *text = err_text(e);
+            log_warn("source",
+                     "the server cannot be asked about its tables; changes are followed all the same",
+                     "source=%s error=\"%s\"", w->run->conf->source_name, text);
+            free(text);
+        }
+        err_free(e);
+    }
+    return NULL;
+}
+
+static bool thread_start(struct pg_watch *w)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int rc = pthread_create(&w->thread, &attr, watch_main, w);
+    pthread_attr_destroy(&attr);
+    return rc == 0;
+}
+
+struct pg_watch *pg_watch_start(struct pg_run *run)
+{
+    struct pg_watch *w = xcalloc(1, sizeof *w);
+    pthread_condattr_t steady;
+    w->run = run;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->wake, &steady);
+    pthread_condattr_destroy(&steady);
+    if (thread_start(w))
+        return w;
+    log_warn("source", "no thread to be had to watch the tables with", "source=%s", run->conf->source_name);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+    return NULL;
+}
+
+void pg_watch_stop(struct pg_watch *w)
+{
+    if (!w)
+        return;
+    atomic_store(&w->quit, true);
+    pthread_mutex_lock(&w->lock);
+    w->ending = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    PQclear(w->answer);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+PGresult *pg_watch_take(struct pg_watch *w)
+{
+    if (!w)
+        return NULL;
+    pthread_mutex_lock(&w->lock);
+    PGresult *answer = w->answer;
+    w->answer = NULL;
+    pthread_mutex_unlock(&w->lock);
+    return answer;
+}
