@@ -166,27 +166,36 @@ static bool has_node(const uint64_t *set, uint32_t node)
     return set[node / 64] >> (node % 64) & 1;
 }
 
-/* The sink whose stopped table the view reads; NULL if none. */
-static struct sink *stopped_sink(const struct pipeline *p, uint32_t v)
+/* The sink whose stopped table the view reads, and the table; NULL if none. */
+static struct sink *stopped_sink(const struct pipeline *p, uint32_t v, uint32_t *table)
 {
     if (!atomic_load_explicit(&p->any_stopped, memory_order_acquire) || !p->view_nodes[v])
         return NULL;
     for (uint32_t i = 0; i < p->o.source_count; i++)
         for (uint32_t t = 0; t < p->o.sources[i].table_count; t++)
             if (p->table_node[i][t] != UINT32_MAX && atomic_load(&p->sinks[i].stopped[t]) &&
-                has_node(p->view_nodes[v], p->table_node[i][t]))
+                has_node(p->view_nodes[v], p->table_node[i][t])) {
+                *table = t;
                 return &p->sinks[i];
+            }
     return NULL;
 }
 
-static void publish_stopped(struct pipeline *p, uint32_t v, struct sink *s)
+static void publish_stopped(struct pipeline *p, uint32_t v, struct sink *s, uint32_t table)
 {
     struct gate_view *view = gate_view_of(p, v);
     if (atomic_exchange(&view->state, VIEW_STOPPED) == VIEW_STOPPED)
         return;
     pthread_mutex_lock(&s->lock);
-    gate_text_set(view->error, sizeof view->error, &view->error_seq, s->stop_reason);
+    gate_text_set(view->error, sizeof view->error, &view->error_seq, s->stop_reasons[table]);
     pthread_mutex_unlock(&s->lock);
+}
+
+/* A view that was stopped is so no longer: neither is the reason. */
+static void forget_stopped(struct gate_view *view)
+{
+    if (atomic_load(&view->state) == VIEW_STOPPED)
+        gate_text_set(view->error, sizeof view->error, &view->error_seq, "");
 }
 
 static void publish_views(struct pipeline *p, bool complete)
@@ -194,10 +203,14 @@ static void publish_views(struct pipeline *p, bool complete)
     for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++) {
         if (view_complete(p, v) != complete)
             continue;
-        struct sink *stopped = complete ? stopped_sink(p, v) : NULL;
-        if (stopped)
-            publish_stopped(p, v, stopped);
-        else if (complete)
+        uint32_t table;
+        struct sink *stopped = complete ? stopped_sink(p, v, &table) : NULL;
+        if (stopped) {
+            publish_stopped(p, v, stopped, table);
+            continue;
+        }
+        forget_stopped(gate_view_of(p, v));
+        if (complete)
             atomic_store(&gate_view_of(p, v)->state, VIEW_READY);
         else
             gate_view_hide(p->o.gate, p->o.catalog->views[v].slot);

@@ -75,7 +75,7 @@ struct sink {
     bool *wanted;
     atomic_bool
         *stopped; /* per table: can no longer be followed; set by the source's threads, never taken back */
-    char *stop_reason; /* owned, of the first stopped table; guarded by lock */
+    char **stop_reasons; /* owned, per table, NULL: not stopped; guarded by lock */
 };
 
 /* ---- shards ---- */

@@ -547,8 +547,8 @@ bool sink_table_stop(struct sink *s, uint32_t table_index, const char *reason)
 {
     const struct table_def *t = &s->pipeline->o.sources[s->source].tables[table_index];
     pthread_mutex_lock(&s->lock);
-    if (!s->stop_reason)
-        s->stop_reason = xstrdup(reason);
+    if (!s->stop_reasons[table_index])
+        s->stop_reasons[table_index] = xstrdup(reason);
     pthread_mutex_unlock(&s->lock);
     if (!atomic_exchange(&s->stopped[table_index], true))
         log_warn("source", "a table can no longer be followed; its views stop, the others go on",

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+import psycopg2
+
 from lib import pg, procs
 from lib.report import Report
 from lib.source_dump import Dump, describe, fresh, same
@@ -252,7 +254,65 @@ def retained(report, server, c):
     d.stop()
 
 
-TESTS = [changes, harmless, publications, partitions, large_transactions, retained]
+def slot_lost(report, server, c):
+    """Dropped under a running stream, and invalidated because it kept too much log: taken anew each time."""
+    fresh(c, DDL)
+    d = Dump(config(server)).streaming()
+    for i in range(100):  # the stream comes back fast: drop it in the instant between
+        pg.script(c, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active_pid IS NOT NULL")
+        try:
+            pg.script(c, "SELECT pg_drop_replication_slot('penstock_core')")
+            break
+        except psycopg2.Error:
+            pass
+    pg.script(c, "INSERT INTO t (id) VALUES (2)")
+    d.wait("snapshot", lambda x: x.seen("snapshot_begin") == 2 and x.states[-1][0] == "streaming")
+    d.until(pg.lsn(c))
+    same(report, "slot-dropped-running", c, d, "t")
+    d.stop()
+    pg.script(c, "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    pg.script(c, "SELECT pg_reload_conf()")
+    for i in range(3):
+        pg.script(c, "INSERT INTO t (id) SELECT i FROM generate_series(%d, %d) i" % (100 + 1000 * i, 1099 + 1000 * i))
+        pg.script(c, "SELECT pg_switch_wal()")
+    pg.script(c, "DELETE FROM t WHERE id = 1")
+    pg.script(c, "CHECKPOINT")
+    report.equal("slot-invalidated/set-up", pg.value(c, "SELECT wal_status FROM pg_replication_slots"), "lost")
+    d = Dump(config(server), before=d).streaming()
+    d.until(pg.lsn(c))
+    same(report, "slot-invalidated", c, d, "t")
+    report.check("slot-invalidated/said", "invalidated" in open(d.log).read() and d.seen("snapshot_begin") == 1, d.tail())
+    d.stop()
+    pg.script(c, "ALTER SYSTEM RESET max_slot_wal_keep_size")
+    pg.script(c, "SELECT pg_reload_conf()")
+
+
+def snapshot_cut(report, server, c):
+    """The snapshot's connections are ended in the midst of it, and tables change meanwhile."""
+    fresh(c, DDL + "; CREATE TABLE big (id int PRIMARY KEY, pad text); INSERT INTO big SELECT i, repeat('p', 300) FROM generate_series(1, 80000) i")
+    d = Dump(config(server, "[t, u, big]", snapshot_connections="2", snapshot_chunk="1MiB"))
+    d.wait("rows", lambda x: x.seen("insert") > 3000)
+    pg.script(c, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'penstock_core' AND query LIKE 'COPY%'")
+    pg.script(c, "UPDATE big SET pad = 'new' WHERE id % 3 = 0; DELETE FROM big WHERE id % 7 = 0")
+    d.wait("streaming", lambda x: x.seen("snapshot_end") >= 1, 40)
+    d.until(pg.lsn(c))
+    same(report, "snapshot-cut", c, d, "big")
+    report.check("snapshot-cut/again", d.seen("snapshot_begin") == 2 and any(s == "retrying" for s, _ in d.states), repr(d.states))
+    d.stop()
+
+
+def wide(report, server, c):
+    """As many columns as PostgreSQL can have."""
+    fresh(c, "CREATE TABLE wide (id int PRIMARY KEY, %s)" % ", ".join("c%d int" % i for i in range(1, 1600)))
+    pg.script(c, "INSERT INTO wide VALUES (1, %s)" % ", ".join(map(str, range(1, 1600))))
+    d = Dump(config(server, "[wide]")).streaming()
+    pg.script(c, "INSERT INTO wide VALUES (2); UPDATE wide SET c1599 = 0, c1 = NULL")
+    d.until(pg.lsn(c))
+    report.equal("wide", d.rows("wide"), sorted(((str(r[0]),) + tuple(None if v is None else str(v) for v in r[1:]) for r in pg.rows(c, "SELECT * FROM wide")), key=repr))
+    d.stop()
+
+
+TESTS = [changes, harmless, publications, partitions, large_transactions, retained, slot_lost, snapshot_cut, wide]
 
 if __name__ == "__main__":
     with Report("test_pg_drift", 170) as report:

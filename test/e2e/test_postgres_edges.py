@@ -160,11 +160,12 @@ def schema_changes(report):
     """Unaffected views go on; renamed, dropped and added-again columns never mix with the old ones."""
     server = pg.Postgres().start()
     c = server.connect()
-    pg.script(c, "CREATE SCHEMA core; CREATE TABLE core.t (id int PRIMARY KEY, a int, b text); CREATE TABLE core.u (id int PRIMARY KEY, v int);"
+    pg.script(c, "CREATE SCHEMA core; CREATE TABLE core.t (id int PRIMARY KEY, a int, b text); CREATE TABLE core.u (id int PRIMARY KEY, v int); CREATE TABLE core.w (id int PRIMARY KEY, v int);"
                  "INSERT INTO core.t SELECT i, i, 'b' || i FROM generate_series(1, 10) i; INSERT INTO core.u SELECT i, i FROM generate_series(1, 10) i;"
                  "CREATE PUBLICATION penstock FOR ALL TABLES")
-    views = {"only_u": "SELECT id, v FROM core.u", "t_a": "SELECT id, a FROM core.t", "t_b": "SELECT id, b FROM core.t"}
-    box = Penstock(postgres_config(server, ["{ table: core.t, as: t }", "{ table: core.u, as: u }"], ["views.sql"], list(views)),
+    views = {"only_u": "SELECT id, v FROM core.u", "t_a": "SELECT id, a FROM core.t", "t_b": "SELECT id, b FROM core.t", "only_w": "SELECT id, v FROM core.w"}
+    settings = postgres_config(server, ["{ table: core.t, as: t }", "{ table: core.u, as: u }", "{ table: core.w, as: w }"], ["views.sql"], list(views))
+    box = Penstock(settings.replace("      slot:", "      check_interval: 1s\n      slot:"),
                    "".join("CREATE VIEW %s AS %s;\n" % v for v in views.items()), shards=2, name="schema").start()
     http = box.client()
     reader = Reader(box, {"only_u": lambda rows: None if sum(rows.values()) >= 10 else "%d rows" % sum(rows.values())}, pause_s=0.01).start()
@@ -204,6 +205,35 @@ def schema_changes(report):
     reader.stop()
     reader.report(report, "schema/reader")
     wait_for(lambda: box.pids().get("pipeline"), 10, "the pipeline lives")
+
+    def heal(step, *answering):
+        """The reason is in the status; the configuration applied again plans with the tables as they are."""
+        code, out, err = box.command("status", "--data", box.data)
+        report.check("schema/%s/said" % step, out.count("stopped") == 2 and "dropped" in out, (out + err)[-1500:])
+        mark = box.log_mark()
+        code, out, err = box.command("apply", "-c", box.config, "--data", box.data, timeout_s=60)
+        report.check("schema/%s/applied" % step, code == 0, (out + err)[-800:])
+        # Until the server is asked the last state is shown, then nothing, then the new snapshot.
+        wait_for(lambda: http.request("/api/t_b?limit=1").status == 200 and "taking a snapshot" in box.log_since(mark) and "snapshot read" in box.log_since(mark),
+                 30, "a snapshot after " + step, 0.02)
+        wait_for(lambda: all(http.request("/api/%s?limit=1" % v).status == 200 for v in views), 30, "views after " + step)
+        for view, query in views.items():
+            expect(step + "/healed", view, query)
+
+    heal("readded")
+    pg.script(c, "DROP TABLE core.t; CREATE TABLE core.t (id int PRIMARY KEY, a int, b text); INSERT INTO core.t VALUES (1, 2, 'anew')")
+    pg.script(c, "INSERT INTO core.u VALUES (501, 1)")
+    expect("dropped", "only_u", "SELECT id, v FROM core.u")
+    wait_for(lambda: "was dropped" in box.command("status", "--data", box.data)[1], 15, "the dropped table is noticed")
+    heal("dropped")
+    code, out, err = box.command("status", "--data", box.data)
+    report.check("schema/healed/no-reason-left", code == 0 and "stopped" not in out and "dropped" not in out, out[-1500:])
+    # Each view says why its own table stopped.
+    pg.script(c, "ALTER TABLE core.t ALTER a TYPE bigint; ALTER TABLE core.w RENAME v TO vv")
+    wait_for(lambda: box.command("status", "--data", box.data)[1].count("stopped") == 3, 15, "three views stopped")
+    lines = box.command("status", "--data", box.data)[1].splitlines()
+    for view, text in (("t_a", "column a has another type"), ("only_w", "column v was dropped or renamed")):
+        report.check("schema/own-reason/" + view, any(x.startswith(view) and text in x for x in lines), "\n".join(lines)[-1500:])
     box.stop()
     server.stop()
 

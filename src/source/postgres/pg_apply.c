@@ -93,8 +93,8 @@ static struct err *changed(const struct pg_table *t, const char *what, const cha
     return err_hint(
         err_new(ERR_STATE, "table %s changed: %s%s%s", t->rel->quoted, column ? "column " : "",
                 column ? column : "", what),
-        "the views that read it keep their last state; put the table back as it was, or restart Penstock to "
-        "plan with the table as it is now");
+        "the views that read it keep their last state; put the table back as it was, or apply the "
+        "configuration again (penstock apply, SIGHUP, or a restart) to plan with the table as it is now");
 }
 
 static struct err *field_judge(const struct pg_table *t, uint32_t column, const struct pgo_column *field)

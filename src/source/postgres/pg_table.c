@@ -6,8 +6,9 @@
 static NODISCARD struct err *changed(struct err *e)
 {
     return err_hint(
-        e, "the views that read it keep their last state; put the table back as it was, or restart Penstock "
-           "to plan with the table as it is now");
+        e,
+        "the views that read it keep their last state; put the table back as it was, or apply "
+        "the configuration again (penstock apply, SIGHUP, or a restart) to plan with the table as it is now");
 }
 
 /* A changed type modifier means rewritten values (numeric(10,2) to numeric(10,4)), except for text, whose values stay
