@@ -162,8 +162,9 @@ static const char columns_sql_head[] =
     "below (attrelid, attnum, oid, typmod) AS ("
     " SELECT a.attrelid, a.attnum, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a"
     "  WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped"
-    " UNION ALL SELECT b.attrelid, b.attnum, s.oid, s.typmod FROM below b JOIN step s ON s.of = b.oid)"
-    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, "
+    " UNION ALL SELECT b.attrelid, b.attnum, s.oid, s.typmod FROM below b JOIN step s ON s.of = b.oid)";
+static const char columns_sql_list[] =
+    " SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, "
     "a.atttypmod),"
     " b.oid, b.typmod, a.attnotnull, a.attgenerated <> '', pg_catalog.has_column_privilege(a.attrelid, "
     "a.attnum,"
@@ -177,13 +178,16 @@ static const char columns_sql_tail[] =
     "ELSE t.oid END"
     " JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace"
     " JOIN pg_catalog.pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum"
-    " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
-    " ORDER BY a.attrelid, a.attnum";
-/* Published unless a column list leaves it out. */
-static const char column_published_sql[] =
-    ", coalesce((SELECT a.attname = ANY (pt.attnames) FROM pg_catalog.pg_publication_tables pt"
-    " JOIN pg_catalog.pg_namespace s ON s.nspname = pt.schemaname"
-    " WHERE pt.pubname = $2 AND s.oid = c.relnamespace AND pt.tablename = c.relname), true)";
+    " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid";
+static const char columns_sql_order[] = " ORDER BY a.attrelid, a.attnum";
+/* Published unless a column list leaves it out. The view is costly: it is read once, not for each column. */
+static const char columns_sql_lists[] =
+    ", lists AS MATERIALIZED (SELECT s.oid AS schema, pt.tablename, pt.attnames"
+    " FROM pg_catalog.pg_publication_tables pt JOIN pg_catalog.pg_namespace s ON s.nspname = pt.schemaname"
+    " WHERE pt.pubname = $2)";
+static const char column_published_sql[] = ", coalesce(a.attname = ANY (lists.attnames), true)";
+static const char columns_sql_lists_join[] =
+    " LEFT JOIN lists ON lists.schema = c.relnamespace AND lists.tablename = c.relname";
 
 static void column_from(struct arena *arena, const PGresult *r, int row, struct pg_column *c)
 {
@@ -264,8 +268,10 @@ static struct err *columns_read(struct arena *arena, const struct pg_conf *conf,
         if (cat->relations[i])
             relids[count++] = arena_printf(arena, "%" PRIu32, cat->relations[i]->relid);
     bool has_lists = PQserverVersion(conn) >= 150000;
-    const char *sql = arena_printf(arena, "%s%s%s", columns_sql_head,
-                                   has_lists ? column_published_sql : ", true", columns_sql_tail);
+    const char *sql =
+        arena_printf(arena, "%s%s%s%s%s%s%s", columns_sql_head, has_lists ? columns_sql_lists : "",
+                     columns_sql_list, has_lists ? column_published_sql : ", true", columns_sql_tail,
+                     has_lists ? columns_sql_lists_join : "", columns_sql_order);
     const char *params[] = {pg_text_array(arena, relids, count), conf->publication};
     PGresult *r = NULL;
     TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, has_lists ? 2 : 1,
