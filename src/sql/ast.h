@@ -38,7 +38,7 @@ enum ast_kind {
     AST_OR,
     AST_NOT,
     AST_IS_NULL,
-    AST_IS_NOT_NULL,
+    AST_IS_NOT_NULL, /* flag, of both: of a field of ROW(...), where a row within is there or not */
     AST_IS_TRUE,
     AST_IS_NOT_TRUE,
     AST_IS_FALSE,

@@ -113,7 +113,7 @@ static struct expr *null_test(struct expr_env *env, const struct ast *a)
     if (!e->args[0])
         return NULL;
     e->args[0] = coerce_unknown_to_text(env->b, e->args[0]);
-    if (e->args[0]->type.id == T_RECORD) { /* it is about the fields */
+    if (e->args[0]->type.id == T_RECORD && !a->flag) { /* it is about the fields */
         bind_error(env->b, ERR_UNSUPPORTED, a->pos, NULL, "IS NULL of a record is not supported yet");
         return NULL;
     }

@@ -142,18 +142,38 @@ struct expr *bind_row(struct expr_env *env, const struct ast *a)
     return read_row(env, a, &r) ? record_of(env->b, &r, a->pos) : NULL;
 }
 
+/* Something that is NULL where the row is. */
+static struct expr *row_mark(struct expr_env *env, const struct ast *a)
+{
+    struct row_value r;
+    struct expr *present;
+    if (!read_row(env, a, &r) || !presence(env->b, &r, a->pos, &present))
+        return NULL;
+    struct expr *e = expr_new(env->b->arena, EX_IS_NULL, boolean, 1); /* never NULL, and of the row's query */
+    if (!r.count)
+        return expr_true(env->b->arena);
+    e->args[0] = r.fields[0];
+    return null_unless(env->b, present, e);
+}
+
 bool bind_row_null_test(struct expr_env *env, const struct ast *a, struct expr **out)
 {
     struct row_value r;
+    enum expr_kind kind = a->kind == AST_IS_NULL ? EX_IS_NULL : EX_IS_NOT_NULL;
     if (!is_row(env, a->args[0]))
         return false;
     *out = NULL;
+    if (a->flag) { /* a field of a row: whether it is there, not what is in it */
+        struct expr *mark = row_mark(env, a->args[0]), *e = expr_new(env->b->arena, kind, boolean, 1);
+        e->args[0] = mark;
+        *out = mark ? e : NULL;
+        return true;
+    }
     if (!read_row(env, a->args[0], &r))
         return true;
     struct expr *all = expr_new(env->b->arena, EX_AND, boolean, r.count);
     for (uint32_t i = 0; i < r.count; i++) {
-        all->args[i] =
-            expr_new(env->b->arena, a->kind == AST_IS_NULL ? EX_IS_NULL : EX_IS_NOT_NULL, boolean, 1);
+        all->args[i] = expr_new(env->b->arena, kind, boolean, 1);
         all->args[i]->args[0] = r.fields[i];
     }
     *out = r.count == 1 ? all->args[0] : r.count ? all : expr_true(env->b->arena);
@@ -214,20 +234,6 @@ static struct expr *row_json(struct expr_env *env, const struct ast *a, enum typ
     else if (e)
         e->type.id = as;
     return e ? null_unless(b, present, e) : NULL;
-}
-
-/* Something that is NULL where the row is. */
-static struct expr *row_mark(struct expr_env *env, const struct ast *a)
-{
-    struct row_value r;
-    struct expr *present;
-    if (!read_row(env, a, &r) || !presence(env->b, &r, a->pos, &present))
-        return NULL;
-    struct expr *e = expr_new(env->b->arena, EX_IS_NULL, boolean, 1); /* never NULL, and of the row's query */
-    if (!r.count)
-        return expr_true(env->b->arena);
-    e->args[0] = r.fields[0];
-    return null_unless(env->b, present, e);
 }
 
 bool bind_row_argument(struct expr_env *env, const struct ast *call, const struct ast *a, struct expr **out)

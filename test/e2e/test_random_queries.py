@@ -24,10 +24,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REGRESS = os.path.join(HERE, "regress")
 
 # Features of lib/random_query.py. What must not be refused any more, and what may be for now.
-MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral", "ordered_aggregate", "except", "topk", "distinct_on", "window", "values", "grouping_sets", "series", "function", "array", "select_function"}
+MUST_WORK = {"scalar_subquery", "exists", "in_subquery", "correlated", "any_all", "lateral", "ordered_aggregate", "except", "topk", "distinct_on", "window", "values", "grouping_sets", "series", "function", "array", "select_function", "whole_row"}
 MAY_BE_REFUSED = set()
 # Refusals of a combination, whatever it is made of; docs/sql.md has each.
-LIMITS = ("a subquery in the ON of a FULL JOIN that is about both sides is not supported yet",)
+LIMITS = ()
 SHARES_NEW = 0.25  # share of queries that may use what may still be refused
 
 

@@ -214,6 +214,7 @@ struct ast *pgq_row_null_test(struct pgq *c, NullTest *t)
         test->args = ARENA_ARRAY(c->arena, struct ast *, 1);
         test->args[0] = f.items[i];
         test->arg_count = 1;
+        test->flag = true;
         f.items[i] = test;
     }
     return some ? joined(c, AST_AND, t->location, &f)

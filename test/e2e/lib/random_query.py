@@ -4,6 +4,8 @@ open (which of 1.0 and 1.00 stands for a group, which of two equal rows comes fi
 A column's `look` says whether equal values are written alike: the scale of a numeric, "one" for other types, None when
 they may differ. Only values of one look are grouped, made distinct, merged by set operations or ordered by."""
 
+import random
+
 from .tree import List, Node, expr, optional
 
 LITERALS = {
@@ -61,6 +63,7 @@ class Generator:
         self.used = set()
         self.names = 0
         self.ctes = []
+        self.side = random.Random(str(r.getstate()[1][:8]))  # its own dice, so that other features' queries stay what they are
 
     def fresh(self, prefix):
         self.names += 1
@@ -432,7 +435,7 @@ class Generator:
                 return expr(kind, "count(*)", f), "one"
             if choice == 1:
                 arg = self.value(r.choice([c.kind for c in scope] or ["i4"]), scope, 1)[0]
-                return expr(kind, "count(", d, arg, ")", f), "one"
+                return expr(kind, "count(", d, self.row(scope, 0.25) or arg, ")", f), "one"
             if choice == 2:
                 return expr(kind, "sum(", d, self.value("i4", scope, 1)[0], ")", f), "one"
             if r.random() < 0.5:
@@ -638,9 +641,21 @@ class Generator:
             return self.distinct_on(depth, want)
         return self.plain(depth, want, looks, distinct=False)
 
+    def row(self, scope, share):
+        """The name of a relation in scope, for its whole row; None mostly."""
+        names = sorted({str(c.ref).split(".")[0] for c in scope if c.table and "." in str(c.ref)})
+        if "whole_row" not in self.features or not names or self.side.random() >= share:
+            return None
+        self.used.add("whole_row")
+        return self.side.choice(names)
+
     def where(self, scope, share=0.5):
         if self.r.random() < share:
-            return optional("where", " WHERE ", self.condition(scope, 2))
+            condition, row = self.condition(scope, 2), self.row(scope, 0.08)
+            if row:
+                test = self.side.choice(("%s IS NULL", "%s IS NOT NULL", "NOT (%s IS NULL)", "%s = %s", "ROW(%s, 1) IS NOT NULL"))
+                condition = expr("bool", "(", condition, self.side.choice((" AND ", " OR ")), test.replace("%s", row), ")", simple="true")
+            return optional("where", " WHERE ", condition)
         return ""
 
     def items(self, scope, want, looks, depth=2):

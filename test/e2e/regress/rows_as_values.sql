@@ -70,3 +70,5 @@ SELECT row_to_json(ROW(id, name, NULL, 1.50))::text AS j FROM core.owner
 SELECT (o).name AS n, (o).id + 1 AS i FROM core.owner o
 -- view with_json
 SELECT o.id, count(d) AS n, json_agg(d ORDER BY d.id)::text AS j FROM core.owner o LEFT JOIN core.doc d ON d.owner = o.id GROUP BY o.id
+-- view within_rows
+SELECT o.id, i.id AS item, ROW(o, i) IS NOT NULL AS a, ROW(i, NULL) IS NULL AS b, ROW(i) IS NULL AS c, ROW(o.name, ROW(i.id)) IS NOT NULL AS d FROM core.owner o LEFT JOIN core.item i ON i.owner = o.id
