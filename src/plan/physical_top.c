@@ -93,6 +93,7 @@ struct port physical_window(struct planner *p, struct rel *r)
     struct rel *simpler = without_whole_partitions(p, r);
     if (simpler != r)
         return physical(p, simpler);
+    r = turned_round(p, r);
     struct port in = physical(p, r->inputs[0]);
     struct plan_node n = {.kind = PLAN_WINDOW, .input_count = 1};
     uint32_t parts = n.u.window.partition_count = r->u.window.partition_count, calls = r->u.window.call_count;

@@ -94,6 +94,8 @@ struct port physical_loop(struct rel *r);
 struct port physical_window(struct planner *p, struct rel *r); /* physical_top.c */
 /* whole_partition.c: a REL_WINDOW without the calls that have one result for a whole partition; r if it has none. */
 struct rel *without_whole_partitions(struct planner *p, struct rel *r);
+/* A REL_WINDOW whose frames end at UNBOUNDED FOLLOWING as one whose frames begin at UNBOUNDED PRECEDING; else r. */
+struct rel *turned_round(struct planner *p, struct rel *r);
 struct port physical_top(struct planner *p, struct rel *r); /* physical_top.c */
 /* Rows that agree on these columns are on one shard. */
 bool is_partitioned_within(struct planner *p, const struct plan_node *in, uint32_t count,

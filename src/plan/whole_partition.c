@@ -1,7 +1,10 @@
 /* Window functions whose result is the same for all rows of a partition: aggregates over the whole of it, and last_value up
  * to UNBOUNDED FOLLOWING. They are no window at all but an aggregate (or the last row) of each partition, joined back to the
  * rows: a change then costs what it changes, where the window would be computed anew from end to end, and without
- * PARTITION BY the rows stay on their shards. */
+ * PARTITION BY the rows stay on their shards.
+ *
+ * Aggregates over a frame up to UNBOUNDED FOLLOWING are those up from UNBOUNDED PRECEDING in the order turned round, which
+ * the operator follows from a checkpoint on (ops/window.h). */
 #include "plan/planner.h"
 
 struct split {
@@ -90,24 +93,33 @@ static bool is_ordered_by(const struct rel *r, uint32_t attr)
     return false;
 }
 
-/* The last row of each partition, as the window orders it: peers by all columns. */
+/* The window's order from its end on; with_ties: peers, which stand by all columns, too. */
+static struct rel_order *reversed_order(struct planner *p, const struct rel *r, bool with_ties,
+                                        uint32_t *count)
+{
+    const struct rel *in = r->inputs[0];
+    struct rel_order *out =
+        ARENA_ARRAY(p->arena, struct rel_order, r->u.window.order_count + in->attr_count + 1);
+    uint32_t n = 0;
+    for (; n < r->u.window.order_count; n++) {
+        const struct rel_order *o = &r->u.window.order[n];
+        out[n] = (struct rel_order){o->attr, !o->desc, !o->nulls_first};
+    }
+    for (uint32_t i = 0; with_ties && i < in->attr_count; i++)
+        if (!is_ordered_by(r, in->attrs[i]) && type_info(p->s->attrs[in->attrs[i]].type.id)->comparable)
+            out[n++] = (struct rel_order){in->attrs[i], true, true};
+    *count = n;
+    return out;
+}
+
+/* The last row of each partition, as the window orders it. */
 static struct rel *last_rows(const struct split *s)
 {
     const struct rel *r = s->window;
-    struct rel *in = r->inputs[0], *top = rel_top(s->p->s, in);
-    uint32_t n = 0;
+    struct rel *top = rel_top(s->p->s, r->inputs[0]);
     top->u.top.partition_count = r->u.window.partition_count;
     top->u.top.partition = r->u.window.partition;
-    top->u.top.order =
-        ARENA_ARRAY(s->p->arena, struct rel_order, r->u.window.order_count + in->attr_count + 1);
-    for (; n < r->u.window.order_count; n++) {
-        const struct rel_order *o = &r->u.window.order[n];
-        top->u.top.order[n] = (struct rel_order){o->attr, !o->desc, !o->nulls_first};
-    }
-    for (uint32_t i = 0; i < in->attr_count; i++)
-        if (!is_ordered_by(r, in->attrs[i]) && type_info(s->p->s->attrs[in->attrs[i]].type.id)->comparable)
-            top->u.top.order[n++] = (struct rel_order){in->attrs[i], true, true};
-    top->u.top.order_count = n;
+    top->u.top.order = reversed_order(s->p, r, true, &top->u.top.order_count);
     top->u.top.limit = 1;
     return top;
 }
@@ -204,4 +216,54 @@ struct rel *without_whole_partitions(struct planner *p, struct rel *r)
     }
     rel_seal(map);
     return map;
+}
+
+/* ---- frames up to UNBOUNDED FOLLOWING ---- */
+
+static enum frame_bound mirrored(enum frame_bound b)
+{
+    static const enum frame_bound to[] = {[FRAME_UNBOUNDED_PRECEDING] = FRAME_UNBOUNDED_FOLLOWING,
+                                          [FRAME_PRECEDING] = FRAME_FOLLOWING,
+                                          [FRAME_CURRENT] = FRAME_CURRENT,
+                                          [FRAME_FOLLOWING] = FRAME_PRECEDING,
+                                          [FRAME_UNBOUNDED_FOLLOWING] = FRAME_UNBOUNDED_PRECEDING};
+    return to[b];
+}
+
+/* All calls are such aggregates, and all by rows or none: peers keep their order for the first, and need none for the others. */
+static bool can_turn(const struct rel *r)
+{
+    bool fits = true;
+    for (uint32_t i = 0; i < r->u.window.call_count && fits; i++) {
+        const struct rel_window_call *c = &r->u.window.calls[i];
+        const struct window_frame *f = &c->frame, *first = &r->u.window.calls[0].frame;
+        fits = c->kind == WINDOW_AGGREGATE && !agg_is_walked(c->agg) && f->end == FRAME_UNBOUNDED_FOLLOWING &&
+               f->start != FRAME_UNBOUNDED_PRECEDING && f->exclude == EXCLUDE_NOTHING &&
+               !frame_has_range_offset(f) && (f->mode == FRAME_ROWS) == (first->mode == FRAME_ROWS);
+    }
+    return fits;
+}
+
+struct rel *turned_round(struct planner *p, struct rel *r)
+{
+    if (!can_turn(r))
+        return r;
+    uint32_t n = r->u.window.call_count;
+    struct rel *out = rel_new(p->s, REL_WINDOW, 1, r->attr_count);
+    out->inputs[0] = r->inputs[0];
+    out->u.window = r->u.window;
+    out->u.window.calls = ARENA_ARRAY(p->arena, struct rel_window_call, n + 1);
+    memcpy(out->attrs, r->attrs, r->attr_count * sizeof(*r->attrs));
+    for (uint32_t i = 0; i < n; i++) {
+        struct rel_window_call *c = &out->u.window.calls[i];
+        *c = r->u.window.calls[i];
+        c->frame.start = FRAME_UNBOUNDED_PRECEDING;
+        c->frame.end = mirrored(r->u.window.calls[i].frame.start);
+        c->frame.end_offset = r->u.window.calls[i].frame.start_offset;
+        c->frame.start_offset = 0;
+    }
+    bool by_rows = r->u.window.calls[0].frame.mode == FRAME_ROWS;
+    out->u.window.order = reversed_order(p, r, by_rows, &out->u.window.order_count);
+    rel_seal(out);
+    return out;
 }
