@@ -7,6 +7,7 @@
 #include "types/inet.h"
 #include "types/json.h"
 #include "types/numeric.h"
+#include "types/range.h"
 
 #define MARK_NULL_FIRST 0x01
 #define MARK_VALUE      0x02
@@ -94,8 +95,45 @@ static void put_array(struct buf *b, enum type_id element, struct str bytes)
         put_be32(b, r.shape.lower[d]);
 }
 
+/* As range_cmp_bounds orders bounds: of equal values an exclusive upper one is below an inclusive one, a lower one above. */
+static void put_bound(struct buf *b, enum type_id t, const struct range_bound *x)
+{
+    buf_put_u8(b, x->infinite ? (x->lower ? 0 : 2) : 1);
+    if (x->infinite)
+        return;
+    put_value(b, t, &x->v);
+    buf_put_u8(b, x->lower != x->inclusive);
+}
+
+static void put_range(struct buf *b, enum type_id t, const struct range *r)
+{
+    buf_put_u8(b, 1);
+    put_bound(b, t, &r->lower);
+    put_bound(b, t, &r->upper);
+}
+
+/* A multirange is its ranges, none of which is empty, and an end below all of them. */
+static void put_ranges(struct buf *b, enum type_id t, const struct str *s)
+{
+    struct arena scratch;
+    struct ranges list;
+    arena_init(&scratch);
+    ranges_read(&scratch, t, s, &list);
+    if (type_is_range(t) && !list.count)
+        buf_put_u8(b, 0);
+    for (uint32_t i = 0; i < list.count; i++)
+        put_range(b, type_bound(t), &list.items[i]);
+    if (type_is_multirange(t))
+        buf_put_u8(b, 0);
+    arena_fini(&scratch);
+}
+
 static void put_value(struct buf *b, enum type_id t, const union val *v)
 {
+    if (type_is_range(t) || type_is_multirange(t)) {
+        put_ranges(b, t, &v->s);
+        return;
+    }
     if (type_is_array(t)) {
         put_array(b, type_element(t), v->s);
         return;

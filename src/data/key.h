@@ -4,7 +4,8 @@
  * are not inverted for DESC). Then int types as 8 bytes big-endian with flipped sign, floats as ordered bits
  * (-0 as 0, NaN above all), text/bytea with 0x00 escaped as 00 FF and ended by 00 00, bpchar without trailing blanks,
  * numeric as num_key_encode, interval as its span in 16 bytes, uuid 16 bytes, jsonb as
- * jsonb_key does. Arrays: each element as 0x02 and its value or 0x03 for NULL, then 0x01,
+ * jsonb_key does. Ranges: 0 when empty, else 1, and each bound: 0 and 2 for infinite ones, else 1, its value, and a byte
+ * for how it lies beside it; a multirange is its ranges and 0. Arrays: each element as 0x02 and its value or 0x03 for NULL, then 0x01,
  * the number of dimensions, their lengths and their lower bounds. For DESC every byte of the value (not the marker) is inverted.
  * Grouping, join and primary keys use ASC NULLS LAST on every column.
  *

@@ -29,7 +29,7 @@ static const struct fn *operator_fn(const char *name, enum type_id first, const 
     const struct fn *f = __atomic_load_n(cache, __ATOMIC_RELAXED);
     if (LIKELY(f != NULL))
         return f;
-    const struct fn *rows[16];
+    const struct fn *rows[64];
     uint32_t n = fn_find(name, true, rows, ARRAY_COUNT(rows));
     for (uint32_t i = 0; i < n && i < ARRAY_COUNT(rows); i++)
         if (rows[i]->arg_count == 2 && rows[i]->args[0] == first && rows[i]->args[1] == first)
@@ -45,14 +45,17 @@ static const struct fn *like_fn(bool fold)
     return operator_fn(fold ? "~~*" : "~~", T_TEXT, &found[fold]);
 }
 
-/* @>, <@ and && of arrays; the first two of jsonb too. */
+/* @>, <@ and && of arrays, ranges and multiranges; the first two of jsonb too. */
 static enum truth eval_contains(struct fn_ctx *fn, const struct cond *c, const union val *v)
 {
     static const char *const names[] = {"@>", "<@", "&&"};
-    static const struct fn *found[2][ARRAY_COUNT(names)];
-    bool is_array = type_is_array(c->type);
-    uint32_t i = (uint32_t)(c->op - OP_CS);
-    const struct fn *f = operator_fn(names[i], is_array ? T_ANYARRAY : T_JSONB, &found[is_array][i]);
+    static const enum type_id declared[] = {T_JSONB, T_ANYARRAY, T_ANYRANGE, T_ANYMULTIRANGE};
+    static const struct fn *found[ARRAY_COUNT(declared)][ARRAY_COUNT(names)];
+    uint32_t i = (uint32_t)(c->op - OP_CS), of = type_is_array(c->type)        ? 1
+                                                 : type_is_range(c->type)      ? 2
+                                                 : type_is_multirange(c->type) ? 3
+                                                                               : 0;
+    const struct fn *f = operator_fn(names[i], declared[of], &found[of][i]);
     const uint8_t types[] = {T_BOOL, (uint8_t)c->type, (uint8_t)c->type};
     const bool null[2] = {false, false};
     union val args[2] = {*v, c->vals[0]}, out;

@@ -152,7 +152,8 @@ static bool bind_test(struct binder *b, struct cond *c)
     if (!type_info(c->type)->comparable)
         return no_operator(b, c);
     bool contains = c->op == OP_CS || c->op == OP_CD;
-    if ((contains || c->op == OP_OV) && !type_is_array(c->type) && !(contains && c->type == T_JSONB))
+    bool is_set = type_is_array(c->type) || type_is_range(c->type) || type_is_multirange(c->type);
+    if ((contains || c->op == OP_OV) && !is_set && !(contains && c->type == T_JSONB))
         return no_operator(b, c);
     return bind_values(b, c);
 }

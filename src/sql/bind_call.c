@@ -12,8 +12,6 @@ static const char *const changing[] = {
 };
 static const char *const other_aggregates[] = {
     "xmlagg",
-    "range_agg",
-    "range_intersect_agg",
     "any_value",
 };
 static const char *const of_composites[] = {"jsonb_populate_record", "jsonb_populate_recordset",

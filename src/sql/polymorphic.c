@@ -1,7 +1,8 @@
 /* Polymorphic signatures: which types anyarray, anyelement and their like stand for in one call.
  *
  * As PostgreSQL's enforce_generic_type_consistency (parse_coerce.c): anyelement and anyarray are one type and its
- * array, exactly as they come; anycompatible and anycompatiblearray are the type that all of them meet in, to
+ * array, exactly as they come; anyrange and anymultirange go by
+ * the type of their bounds, which anyelement then is; anycompatible and anycompatiblearray are the type that all of them meet in, to
  * which they are then coerced. A literal without a type fits everywhere and decides nothing. */
 #include "sql/bind.h"
 
@@ -12,6 +13,7 @@ bool is_polymorphic(enum type_id id)
 
 struct solution {
     enum type_id element, array; /* of anyelement and anyarray; T_UNKNOWN: not known */
+    enum type_id range, multirange;
     enum type_id compatible;
     bool has_compatible, has_compatible_array;
 };
@@ -34,6 +36,8 @@ static bool take_argument(struct solution *s, enum type_id declared, enum type_i
     if (wants_array && !type_is_array(actual))
         return false;
     switch (declared) {
+    case T_ANYRANGE: return type_is_range(actual) && agree(&s->range, actual);
+    case T_ANYMULTIRANGE: return type_is_multirange(actual) && agree(&s->multirange, actual);
     case T_ANYENUM: return type_is_enum(actual) && agree(&s->element, actual);
     case T_ANYELEMENT: return agree(&s->element, actual);
     case T_ANYARRAY: return agree(&s->array, actual);
@@ -43,8 +47,20 @@ static bool take_argument(struct solution *s, enum type_id declared, enum type_i
     }
 }
 
+static bool complete_ranges(struct solution *s)
+{
+    if (s->multirange != T_UNKNOWN && !agree(&s->range, type_range(s->multirange)))
+        return false;
+    if (s->range == T_UNKNOWN)
+        return true;
+    s->multirange = type_multirange(s->range);
+    return agree(&s->element, type_bound(s->range));
+}
+
 static bool complete(struct solution *s)
 {
+    if (!complete_ranges(s))
+        return false;
     if (s->array != T_UNKNOWN)
         return agree(&s->element, type_element(s->array));
     if (s->element != T_UNKNOWN && !type_is_array(s->element))
@@ -61,6 +77,8 @@ static enum type_id concrete(const struct solution *s, enum type_id declared)
     case T_ANYENUM:
     case T_ANYELEMENT: return s->element;
     case T_ANYARRAY: return s->array;
+    case T_ANYRANGE: return s->range;
+    case T_ANYMULTIRANGE: return s->multirange;
     case T_ANYCOMPATIBLE: return s->compatible;
     case T_ANYCOMPATIBLEARRAY: return type_is_array(s->compatible) ? T_UNKNOWN : type_array(s->compatible);
     default: return declared;
@@ -75,7 +93,7 @@ static enum type_id declared_type(const uint8_t *declared, uint32_t declared_cou
 bool polymorphic_fits(const uint8_t *declared, uint32_t declared_count, uint32_t count,
                       const enum type_id *actual, enum type_id *out)
 {
-    struct solution s = {T_UNKNOWN, T_UNKNOWN, T_UNKNOWN, false, false};
+    struct solution s = {0}; /* T_UNKNOWN is 0 */
     for (uint32_t i = 0; i < count; i++)
         if (!take_argument(&s, declared_type(declared, declared_count, i), actual[i]))
             return false;
@@ -94,7 +112,7 @@ bool polymorphic_fits(const uint8_t *declared, uint32_t declared_count, uint32_t
 enum type_id polymorphic_result(const uint8_t *declared, uint32_t declared_count, uint32_t count,
                                 const enum type_id *actual, enum type_id result)
 {
-    struct solution s = {T_UNKNOWN, T_UNKNOWN, T_UNKNOWN, false, false};
+    struct solution s = {0}; /* T_UNKNOWN is 0 */
     for (uint32_t i = 0; i < count; i++)
         take_argument(&s, declared_type(declared, declared_count, i), actual[i]);
     return complete(&s) ? concrete(&s, result) : T_UNKNOWN;

@@ -13,6 +13,14 @@
     {                                                                          \
         "max", AGG_MAX, 1, type_id, type_id, true, "Greatest " what, T_UNKNOWN \
     }
+#define RANGES(range, multirange)                                                                             \
+    {"range_agg", AGG_RANGE_AGG, 1, range, multirange, true, union_doc, T_UNKNOWN},                           \
+        {"range_agg", AGG_RANGE_AGG, 1, multirange, multirange, true, union_doc, T_UNKNOWN},                  \
+        {"range_intersect_agg", AGG_RANGE_INTERSECT_AGG, 1, range, range, true, intersection_doc, T_UNKNOWN}, \
+    {                                                                                                         \
+        "range_intersect_agg", AGG_RANGE_INTERSECT_AGG, 1, multirange, multirange, true, intersection_doc,    \
+            T_UNKNOWN                                                                                         \
+    }
 #define BITS(type_id)                                                                                        \
     {"bit_and", AGG_BIT_AND, 1, type_id, type_id, false, "Bits set in every value", T_UNKNOWN},              \
         {"bit_or", AGG_BIT_OR, 1, type_id, type_id, false, "Bits set in any value", T_UNKNOWN},              \
@@ -34,6 +42,8 @@
     {                                                         \
         name, kind, 2, T_FLOAT8, result, false, doc, T_FLOAT8 \
     }
+static const char union_doc[] = "All that any of them holds, as a multirange";
+static const char intersection_doc[] = "What all of them hold";
 static const struct agg aggs[] = {
     {"count", AGG_COUNT_STAR, 0, T_UNKNOWN, T_INT8, false, "Number of rows", T_UNKNOWN},
     {"count", AGG_COUNT, 1, T_UNKNOWN, T_INT8, false, "Number of values that are not NULL", T_UNKNOWN},
@@ -112,6 +122,12 @@ static const struct agg aggs[] = {
     MINMAX(T_TIMESTAMP, "value"),
     MINMAX(T_TIMESTAMPTZ, "value"),
     MINMAX(T_INTERVAL, "value, a month taken as 30 days"),
+    RANGES(T_INT4RANGE, T_INT4MULTIRANGE),
+    RANGES(T_INT8RANGE, T_INT8MULTIRANGE),
+    RANGES(T_NUMRANGE, T_NUMMULTIRANGE),
+    RANGES(T_TSRANGE, T_TSMULTIRANGE),
+    RANGES(T_TSTZRANGE, T_TSTZMULTIRANGE),
+    RANGES(T_DATERANGE, T_DATEMULTIRANGE),
     {"min", AGG_MIN, 1, T_ANYENUM, T_UNKNOWN, true, "First value in the enum's order", T_UNKNOWN},
     {"max", AGG_MAX, 1, T_ANYENUM, T_UNKNOWN, true, "Last value in the enum's order", T_UNKNOWN},
     {"min", AGG_MIN, 1, T_ANYARRAY, T_UNKNOWN, true, "Least array, by elements", T_UNKNOWN},

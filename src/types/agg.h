@@ -47,7 +47,9 @@ enum agg_kind {
     AGG_DENSE_RANK, /* number of different values of its order */
     AGG_MODE,       /* these WITHIN GROUP (ORDER BY ...) */
     AGG_PERCENTILE_CONT,
-    AGG_PERCENTILE_DISC
+    AGG_PERCENTILE_DISC, /* the last one of these */
+    AGG_RANGE_AGG,
+    AGG_RANGE_INTERSECT_AGG
 };
 #define AGG_ARGS_MAX 2
 struct agg {
@@ -66,7 +68,7 @@ static inline bool agg_is_walked(const struct agg *a)
 }
 static inline bool agg_is_ordered_set(const struct agg *a)
 {
-    return a->kind >= AGG_MODE;
+    return a->kind >= AGG_MODE && a->kind <= AGG_PERCENTILE_DISC;
 }
 static inline bool agg_sees_nulls(const struct agg *a)
 {

@@ -284,11 +284,44 @@ static void add_to_percentile(struct agg_walk *w, const union val *v, int64_t co
     w->seen += count;
 }
 
+/* ---- ranges ---- */
+
+static bool add_ranges(struct agg_walk *w, const union val *v)
+{
+    enum type_id t = w->types[0];
+    struct ranges more, both;
+    ranges_read(w->ctx->arena, t, &v->s, &more);
+    if (w->agg->kind == AGG_RANGE_INTERSECT_AGG && w->seen) {
+        ranges_intersect(w->ctx->arena, type_bound(t), &w->ranges, &more, &both);
+        w->ranges = both;
+    } else {
+        for (uint32_t i = 0; i < more.count; i++)
+            ranges_add(w->ctx->arena, &w->ranges, &more.items[i]);
+        w->ranges_bytes += v->s.len;
+    }
+    w->seen++;
+    return w->ranges_bytes <= AGG_RESULT_BYTES_MAX ||
+           fn_fail(w->ctx, FN_TOO_LARGE, "result of %s is longer than %u bytes", w->agg->name,
+                   AGG_RESULT_BYTES_MAX);
+}
+
+static void ranges_result(struct agg_walk *w, union val *out)
+{
+    enum type_id t = w->types[0];
+    if (w->agg->kind == AGG_RANGE_AGG) {
+        ranges_normalise(w->ctx, type_bound(t), &w->ranges);
+        t = type_is_range(t) ? type_multirange(t) : t;
+    }
+    out->s = ranges_write(w->ctx->arena, t, &w->ranges);
+}
+
 bool agg_walk_add(struct agg_walk *w, const union val *v, const uint8_t *states, int64_t count, bool same)
 {
     ASSERT(count > 0);
     switch (w->agg->kind) {
     case AGG_MODE: add_to_mode(w, v, count, same); return true;
+    case AGG_RANGE_AGG:
+    case AGG_RANGE_INTERSECT_AGG: return add_ranges(w, v);
     case AGG_DENSE_RANK: w->seen += !same; return true;
     case AGG_PERCENTILE_CONT:
     case AGG_PERCENTILE_DISC: add_to_percentile(w, v, count); return true;
@@ -343,6 +376,8 @@ bool agg_walk_end(struct agg_walk *w, union val *out, bool *out_null)
     case AGG_MODE:
     case AGG_PERCENTILE_DISC: *out = w->value[1]; return true;
     case AGG_PERCENTILE_CONT: return interpolate(w, out);
+    case AGG_RANGE_AGG:
+    case AGG_RANGE_INTERSECT_AGG: ranges_result(w, out); return true;
     case AGG_ARRAY_AGG:
         if (type_is_array(w->types[0])) {
             out->s = array_encode(w->ctx->arena, type_element(w->types[0]), &w->array);

@@ -54,6 +54,8 @@ static const struct {
     [T_MACADDR] = {input_macaddr, output_macaddr},
     [T_CITEXT] = {input_text, output_text},
     [T_JSONPATH] = {input_jsonpath, output_jsonpath},
+    [T_INT4RANGE... T_DATERANGE] = {input_range, NULL},
+    [T_INT4MULTIRANGE... T_DATEMULTIRANGE] = {input_multirange, NULL},
 };
 
 bool type_input(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out)
@@ -74,6 +76,8 @@ struct str type_output(struct fn_ctx *ctx, enum type_id t, const union val *v)
         return output_enum(ctx, v);
     if (t == T_RECORD) /* in messages about a row alone: what its fields are is not known */
         return (struct str)STR_LIT("ROW(...)");
+    if (type_is_range(t) || type_is_multirange(t))
+        return output_range(ctx, t, v);
     ASSERT((unsigned)t < T_SCALAR_COUNT);
     return text_forms[t].output(ctx, v);
 }
@@ -109,6 +113,17 @@ IO_KERNELS(uuid, T_UUID)
 IO_KERNELS(json, T_JSON)
 IO_KERNELS(jsonb, T_JSONB)
 IO_KERNELS(jsonpath, T_JSONPATH)
+/* The types are in ctx->types. */
+KERNEL(in_range)
+{
+    struct type t = {(enum type_id)ctx->types[0], -1};
+    return type_input(ctx, t, (const char *)args[0].s.p, args[0].s.len, out);
+}
+KERNEL(out_range)
+{
+    out->s = output_range(ctx, (enum type_id)ctx->types[1], &args[0]);
+    return true;
+}
 
 KERNEL(in_inet)
 {
@@ -388,6 +403,12 @@ static const struct cast casts[] = {
     {T_VARCHAR, T_BPCHAR, IMP, NULL},
     {T_BPCHAR, T_TEXT, IMP, unpad},
     {T_BPCHAR, T_VARCHAR, IMP, unpad},
+    {T_INT4RANGE, T_INT4MULTIRANGE, EXP, cast_range_multirange},
+    {T_INT8RANGE, T_INT8MULTIRANGE, EXP, cast_range_multirange},
+    {T_NUMRANGE, T_NUMMULTIRANGE, EXP, cast_range_multirange},
+    {T_TSRANGE, T_TSMULTIRANGE, EXP, cast_range_multirange},
+    {T_TSTZRANGE, T_TSTZMULTIRANGE, EXP, cast_range_multirange},
+    {T_DATERANGE, T_DATEMULTIRANGE, EXP, cast_range_multirange},
     {T_CIDR, T_INET, IMP, NULL},
     {T_INET, T_CIDR, ASG, cast_inet_cidr},
     {T_CITEXT, T_TEXT, IMP, same_text},
@@ -447,6 +468,18 @@ static const struct cast casts[] = {
     TEXT_FORMS(T_JSON, json),
     TEXT_FORMS(T_JSONB, jsonb),
     TEXT_FORMS(T_JSONPATH, jsonpath),
+    TEXT_FORMS(T_INT4RANGE, range),
+    TEXT_FORMS(T_INT8RANGE, range),
+    TEXT_FORMS(T_NUMRANGE, range),
+    TEXT_FORMS(T_TSRANGE, range),
+    TEXT_FORMS(T_TSTZRANGE, range),
+    TEXT_FORMS(T_DATERANGE, range),
+    TEXT_FORMS(T_INT4MULTIRANGE, range),
+    TEXT_FORMS(T_INT8MULTIRANGE, range),
+    TEXT_FORMS(T_NUMMULTIRANGE, range),
+    TEXT_FORMS(T_TSMULTIRANGE, range),
+    TEXT_FORMS(T_TSTZMULTIRANGE, range),
+    TEXT_FORMS(T_DATEMULTIRANGE, range),
 };
 
 static const struct cast *cast_matrix[T_COUNT][T_COUNT];

@@ -10,6 +10,7 @@ static const struct fn *row_for(const char *name, bool is_operator, enum type_id
     const struct fn *rows[64];
     uint32_t n = fn_find(name, is_operator, rows, ARRAY_COUNT(rows));
     t = t == T_VARCHAR ? T_TEXT : type_is_enum(t) ? T_ANYENUM : t;
+    t = type_is_range(t) ? T_ANYRANGE : type_is_multirange(t) ? T_ANYMULTIRANGE : t;
     for (uint32_t i = 0; i < n; i++)
         if (rows[i]->args[0] == t && (rows[i]->arg_count < 2 || rows[i]->args[1] == second))
             return rows[i];

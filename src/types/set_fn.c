@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 static const struct set_fn_list *const sections[] = {
-    &set_fn_series, &set_fn_regex,  &set_fn_parts,  &set_fn_citext,
-    &set_fn_json,   &set_fn_record, &set_fn_window, &set_fn_jsonpath,
+    &set_fn_series, &set_fn_regex,  &set_fn_parts,    &set_fn_citext, &set_fn_json,
+    &set_fn_record, &set_fn_window, &set_fn_jsonpath, &set_fn_range,
 };
 
 uint32_t set_fn_section_count(void)

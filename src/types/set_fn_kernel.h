@@ -44,6 +44,7 @@ extern const struct set_fn_list set_fn_parts; /* func_array_edit.c: string_to_ta
 extern const struct set_fn_list set_fn_citext;   /* func_citext.c: regular expressions whatever the case */
 extern const struct set_fn_list set_fn_json;     /* set_json.c: elements and members */
 extern const struct set_fn_list set_fn_record;   /* set_record.c: json as rows of stated columns */
+extern const struct set_fn_list set_fn_range;    /* func_range.c: unnest of a multirange */
 extern const struct set_fn_list set_fn_window;   /* set_window.c: tumble and hop */
 extern const struct set_fn_list set_fn_jsonpath; /* func_jsonpath.c: jsonb_path_query */
 

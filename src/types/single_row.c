@@ -30,11 +30,16 @@ const struct fn *fn_at_most_one_row(void)
 const struct agg *agg_single_value(enum type_id type)
 {
     static const struct agg rows[T_COUNT] = {
-        SINGLE(T_BOOL),     SINGLE(T_INT2),    SINGLE(T_INT4), SINGLE(T_INT8),      SINGLE(T_FLOAT4),
-        SINGLE(T_FLOAT8),   SINGLE(T_NUMERIC), SINGLE(T_TEXT), SINGLE(T_VARCHAR),   SINGLE(T_BPCHAR),
-        SINGLE(T_BYTEA),    SINGLE(T_DATE),    SINGLE(T_TIME), SINGLE(T_TIMESTAMP), SINGLE(T_TIMESTAMPTZ),
-        SINGLE(T_INTERVAL), SINGLE(T_UUID),    SINGLE(T_JSON), SINGLE(T_JSONB),     SINGLE(T_JSONPATH),
-        SINGLE(T_CITEXT),   SINGLE(T_TIMETZ),  SINGLE(T_INET), SINGLE(T_CIDR),      SINGLE(T_MACADDR),
+        SINGLE(T_BOOL),           SINGLE(T_INT2),          SINGLE(T_INT4),         SINGLE(T_INT8),
+        SINGLE(T_FLOAT4),         SINGLE(T_FLOAT8),        SINGLE(T_NUMERIC),      SINGLE(T_TEXT),
+        SINGLE(T_VARCHAR),        SINGLE(T_BPCHAR),        SINGLE(T_BYTEA),        SINGLE(T_DATE),
+        SINGLE(T_TIME),           SINGLE(T_TIMESTAMP),     SINGLE(T_TIMESTAMPTZ),  SINGLE(T_INTERVAL),
+        SINGLE(T_UUID),           SINGLE(T_JSON),          SINGLE(T_JSONB),        SINGLE(T_JSONPATH),
+        SINGLE(T_CITEXT),         SINGLE(T_TIMETZ),        SINGLE(T_INET),         SINGLE(T_CIDR),
+        SINGLE(T_MACADDR),        SINGLE(T_INT4RANGE),     SINGLE(T_INT8RANGE),    SINGLE(T_NUMRANGE),
+        SINGLE(T_TSRANGE),        SINGLE(T_TSTZRANGE),     SINGLE(T_DATERANGE),    SINGLE(T_INT4MULTIRANGE),
+        SINGLE(T_INT8MULTIRANGE), SINGLE(T_NUMMULTIRANGE), SINGLE(T_TSMULTIRANGE), SINGLE(T_TSTZMULTIRANGE),
+        SINGLE(T_DATEMULTIRANGE),
     };
     static const struct agg of_other = {.name = "single_value",
                                         .kind = AGG_SINGLE_VALUE,

@@ -59,6 +59,11 @@ struct str output_jsonb(struct fn_ctx *ctx, const union val *v);
 bool input_jsonpath(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
 struct str output_jsonpath(struct fn_ctx *ctx, const union val *v);
 
+/* range_text.c */
+bool input_range(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+bool input_multirange(struct fn_ctx *ctx, struct type t, const char *text, size_t len, union val *out);
+struct str output_range(struct fn_ctx *ctx, enum type_id t, const union val *v); /* also of multiranges */
+
 /* Casts with their own kernels rather than text input and output; cast.c holds the rows. */
 /* datetime.c */
 bool cast_date_timestamp(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
@@ -91,6 +96,9 @@ bool cast_timestamptz_timetz(struct fn_ctx *ctx, const union val *args, const bo
 /* func_inet.c */
 bool cast_inet_cidr(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                     union val *out, bool *out_null);
+/* func_range.c */
+bool cast_range_multirange(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
+                           union val *out, bool *out_null);
 /* json.c */
 bool cast_json_jsonb(struct fn_ctx *ctx, const union val *args, const bool *null, uint32_t arg_count,
                      union val *out, bool *out_null);

@@ -39,7 +39,19 @@ enum type_id {
     T_INET,
     T_CIDR,
     T_MACADDR,
-    T_CITEXT, /* the extension's: compares by its lower case */
+    T_CITEXT,    /* the extension's: compares by its lower case */
+    T_INT4RANGE, /* ranges, then multiranges in the same order, as types/range.h encodes them */
+    T_INT8RANGE,
+    T_NUMRANGE,
+    T_TSRANGE,
+    T_TSTZRANGE,
+    T_DATERANGE,
+    T_INT4MULTIRANGE,
+    T_INT8MULTIRANGE,
+    T_NUMMULTIRANGE,
+    T_TSMULTIRANGE,
+    T_TSTZMULTIRANGE,
+    T_DATEMULTIRANGE,
     T_SCALAR_COUNT,
     T_ARRAYS = T_SCALAR_COUNT, /* the array of type t is T_ARRAYS + t: see type_array */
     T_COUNT = 2 * T_SCALAR_COUNT,
@@ -49,6 +61,8 @@ enum type_id {
     T_ANYCOMPATIBLE,
     T_ANYCOMPATIBLEARRAY,
     T_ANYENUM,
+    T_ANYRANGE,
+    T_ANYMULTIRANGE,
     T_ANY_END,
     /* Rows as values (data/record.h), which no column of a source or of a published view has, and arrays of them. */
     T_RECORD = T_ANY_END,
@@ -96,7 +110,7 @@ union val {
                            infinities of date: INT32_MIN/MAX, of timestamps: INT64_MIN/MAX, as in PostgreSQL */
     double f; /* float4 (already rounded to float), float8 */
     struct str
-        s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; inet and cidr, see types/inet.h; arrays, as types/array.h encodes them; enums, as
+        s; /* T_TEXT .. T_BYTEA, T_JSON, T_JSONB; inet and cidr, see types/inet.h; arrays, as types/array.h encodes them; ranges, see types/range.h; enums, as
                            types/enum_type.h says; records, as data/record.h */
     struct num n;       /* T_NUMERIC */
     struct interval iv; /* T_INTERVAL; T_TIMETZ, see types/func_timetz.c */
@@ -136,14 +150,28 @@ const char *type_format(struct type t, char *buf, size_t size_bytes);
 /* As type_info(id)->phys says, without a call: codecs ask for every value. */
 static inline enum phys type_phys(enum type_id id)
 {
-    static const uint8_t of_type[T_ID_END] = {
-        [T_UNKNOWN] = PHYS_STR,     [T_FLOAT4] = PHYS_F64,       [T_FLOAT8] = PHYS_F64,
-        [T_NUMERIC] = PHYS_NUM,     [T_TEXT] = PHYS_STR,         [T_VARCHAR] = PHYS_STR,
-        [T_BPCHAR] = PHYS_STR,      [T_BYTEA] = PHYS_STR,        [T_JSON] = PHYS_STR,
-        [T_JSONB] = PHYS_STR,       [T_JSONPATH] = PHYS_STR,     [T_CITEXT] = PHYS_STR,
-        [T_INET] = PHYS_STR,        [T_CIDR] = PHYS_STR,         [T_INTERVAL] = PHYS_INTERVAL,
-        [T_TIMETZ] = PHYS_INTERVAL, [T_UUID] = PHYS_UUID,        [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
-        [T_RECORD] = PHYS_STR,      [T_RECORD_ARRAY] = PHYS_STR, [T_ENUMS... T_ID_END - 1] = PHYS_STR};
+    static const uint8_t of_type[T_ID_END] = {[T_UNKNOWN] = PHYS_STR,
+                                              [T_FLOAT4] = PHYS_F64,
+                                              [T_FLOAT8] = PHYS_F64,
+                                              [T_NUMERIC] = PHYS_NUM,
+                                              [T_TEXT] = PHYS_STR,
+                                              [T_VARCHAR] = PHYS_STR,
+                                              [T_BPCHAR] = PHYS_STR,
+                                              [T_BYTEA] = PHYS_STR,
+                                              [T_JSON] = PHYS_STR,
+                                              [T_JSONB] = PHYS_STR,
+                                              [T_JSONPATH] = PHYS_STR,
+                                              [T_CITEXT] = PHYS_STR,
+                                              [T_INT4RANGE... T_DATEMULTIRANGE] = PHYS_STR,
+                                              [T_INET] = PHYS_STR,
+                                              [T_CIDR] = PHYS_STR,
+                                              [T_INTERVAL] = PHYS_INTERVAL,
+                                              [T_TIMETZ] = PHYS_INTERVAL,
+                                              [T_UUID] = PHYS_UUID,
+                                              [T_ARRAYS... T_COUNT - 1] = PHYS_STR,
+                                              [T_RECORD] = PHYS_STR,
+                                              [T_RECORD_ARRAY] = PHYS_STR,
+                                              [T_ENUMS... T_ID_END - 1] = PHYS_STR};
     return (enum phys)of_type[id];
 }
 static inline bool type_is_array(enum type_id id)
@@ -153,6 +181,31 @@ static inline bool type_is_array(enum type_id id)
 static inline bool type_is_enum(enum type_id id)
 {
     return id >= T_ENUMS && id < T_ENUM_ARRAYS;
+}
+static inline bool type_is_range(enum type_id id)
+{
+    return id >= T_INT4RANGE && id <= T_DATERANGE;
+}
+static inline bool type_is_multirange(enum type_id id)
+{
+    return id >= T_INT4MULTIRANGE && id <= T_DATEMULTIRANGE;
+}
+/* The multirange type of a range type, and back. */
+static inline enum type_id type_multirange(enum type_id range)
+{
+    ASSERT(type_is_range(range));
+    return (enum type_id)(range - T_INT4RANGE + T_INT4MULTIRANGE);
+}
+static inline enum type_id type_range(enum type_id multirange)
+{
+    ASSERT(type_is_multirange(multirange));
+    return (enum type_id)(multirange - T_INT4MULTIRANGE + T_INT4RANGE);
+}
+/* The type of the bounds of a range or multirange. */
+static inline enum type_id type_bound(enum type_id id)
+{
+    static const uint8_t bounds[] = {T_INT4, T_INT8, T_NUMERIC, T_TIMESTAMP, T_TIMESTAMPTZ, T_DATE};
+    return (enum type_id)bounds[(type_is_range(id) ? id : type_range(id)) - T_INT4RANGE];
 }
 /* The array type of a scalar type, and back. */
 static inline enum type_id type_array(enum type_id element)
@@ -175,7 +228,7 @@ static inline bool type_has_looks(enum type_id t)
     if (type_is_array(t))
         t = type_element(t);
     return t == T_NUMERIC || t == T_FLOAT4 || t == T_FLOAT8 || t == T_BPCHAR || t == T_INTERVAL ||
-           t == T_JSONB || t == T_CITEXT;
+           t == T_JSONB || t == T_CITEXT || t == T_NUMRANGE || t == T_NUMMULTIRANGE;
 }
 #define STR_LIT(lit) ((struct str){(const uint8_t *)(lit), sizeof(lit) - 1, 0})
 

@@ -4,6 +4,7 @@
 #include "types/inet.h"
 #include "types/json.h"
 #include "types/numeric.h"
+#include "types/range.h"
 #include <math.h>
 #include <string.h>
 
@@ -38,6 +39,8 @@ int val_cmp(enum type_id t, const union val *a, const union val *b)
         return array_cmp(type_element(t), &a->s, &b->s);
     if (type_is_enum(t))
         return cmp_bytes(&a->s, &b->s, true);
+    if (type_is_range(t) || type_is_multirange(t))
+        return range_val_cmp(t, &a->s, &b->s);
     switch (t) {
     case T_BOOL:
     case T_INT2:

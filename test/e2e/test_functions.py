@@ -98,7 +98,11 @@ def combinations(rng, lists, count):
     return found
 
 
-ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood", "citext", "inet")  # what polymorphic rows are tried with
+ELEMENTS = ("int4", "text", "numeric", "bpchar", "float8", "bool", "mood", "citext", "inet", "numrange")  # what polymorphic rows are tried with
+
+
+RANGES = ("int4", "int8", "num", "ts", "tstz", "date")
+BOUNDS = {"num": "numeric", "ts": "timestamp", "tstz": "timestamptz"}
 
 
 def array_cases(rng, row):
@@ -107,10 +111,12 @@ def array_cases(rng, row):
     out = []
 
     def actual(t, element):
+        if "range" in args:
+            return {"anyrange": element + "range", "anymultirange": element + "multirange", "anyelement": BOUNDS.get(element, element)}.get(t, t)
         return {"anyarray": "_" + element, "anycompatiblearray": "_" + element, "anyelement": element,
                 "anycompatible": element, "anyenum": element}.get(t, t)
 
-    for element in ("mood",) if "anyenum" in args else ELEMENTS:
+    for element in ("mood",) if "anyenum" in args else RANGES if "range" in args else ELEMENTS:
         declared = args.split(",")
         types = [actual(t, element) for t in declared]
         lists = [ARRAY_ARGUMENTS.get((name, t)) or ARRAYS.get(t) or VALUES[t] for t in types]
@@ -128,12 +134,12 @@ def set_cases(rng, row):
     """A set-returning function: its rows in order, a line each."""
     _, name, columns, args, result = row
     declared, out = args.split(","), []
-    for element in ELEMENTS if "anyarray" in args else ("",):
-        types = ["_" + element if t == "anyarray" else t for t in declared]
+    for element in ELEMENTS if "anyarray" in args else RANGES if "range" in args else ("",):
+        types = ["_" + element if t == "anyarray" else element + "multirange" if t == "anymultirange" else t for t in declared]
         lists = [SPECIAL.get("set %s(%s)" % (name, args), {}).get(i) or ARRAYS.get(t) or VALUES[t] for i, t in enumerate(types)]
         line_types = ",".join(t if t == a else "%s:%s" % (t, a) for t, a in zip(declared, types))
         if result.startswith("any"):
-            line_types += ",>" + element
+            line_types += ",>" + element + ("range" if "range" in args else "")
         names = ["c%d" % i for i in range(int(columns))]
         shown = " || '|' || ".join("CASE WHEN %s IS NULL THEN '<null>' ELSE format('%%s', %s) END" % (c, c) for c in names)
         for values in combinations(rng, lists, CASES):
@@ -198,7 +204,7 @@ def type_cases():
             out.append(("input %s" % t, "\t".join(["in", t, "-1", field(v)]), literal(v, t)))
     for to in ARRAYS:
         for t, values in ARRAYS.items():
-            if "_mood" in (t, to) and not {t, to} <= {"_mood", "_text", "_bpchar", "_citext"} or "_inet" in (t, to) and not {t, to} <= {"_inet", "_text", "_bpchar", "_citext"}:
+            if any(s in (t, to) and not {t, to} <= {s, "_text", "_bpchar", "_citext"} for s in ("_mood", "_inet", "_numrange")):
                 continue
             if t == to or {t, to} <= {"_text", "_bpchar"} or "_bool" in (t, to) and {t, to} <= {"_bool", "_float8", "_numeric"}:
                 continue

@@ -108,6 +108,10 @@ TYPES = [
     ("af", "double precision[]", ["{NaN,-0,0.1,Infinity}"]), ("aiv", "interval[]", ["{1 year,-00:00:01}"]),
     ("au", "uuid[]", ["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"]),
     ("aj", "json[]", ['{"{\\"b\\": 1,  \\"b\\": 2}",NULL}']), ("ajb", "jsonb[]", ['{"{\\"b\\": 1,  \\"a\\": 1.50}"}']),
+    ("r4", "int4range", ["[1,5)", "empty", "(,)"]), ("r8", "int8range", ["[1,5]"]), ("rn", "numrange", ["[1.50,2)", "(,NaN]"]), ("rd", "daterange", ["[2020-01-01,infinity]"]),
+    ("rts", "tsrange", ["[2020-01-01 10:00,]", "empty"]), ("rtz", "tstzrange", ["(2020-01-01 10:00+02,infinity)"]), ("m4", "int4multirange", ["{[1,5),[7,9)}", "{}"]),
+    ("m8", "int8multirange", ["{(,1)}"]), ("mn", "nummultirange", ["{[1.50,2]}"]), ("md", "datemultirange", ["{[2020-01-01,2020-01-03)}"]),
+    ("mts", "tsmultirange", ["{[2020-01-01 10:00,)}"]), ("mtz", "tstzmultirange", ["{[2020-01-01 10:00+02,infinity)}"]), ("ar", "int4range[]", ['{"[1,5)",NULL,empty}']),
     ("ad", "date[]", ["{2000-01-01,infinity}"]), ("a8", "bigint[]", ["{-9223372036854775808}"]), ("a2", "smallint[]", ["{1}"]),
 ]
 
@@ -142,7 +146,7 @@ def types(report, server, c):
 
 
 # What no column can be but as its text: type, as the server calls it, a value.
-UNSUPPORTED = [("pair", "public.pair", "(1,x)"), ("pair[]", "public.pair[]", '{"(1,x)",NULL}'), ("int4range", "int4range", "[1,5)"), ("int4multirange", "int4multirange", "{[1,5)}"),
+UNSUPPORTED = [("pair", "public.pair", "(1,x)"), ("pair[]", "public.pair[]", '{"(1,x)",NULL}'), ("span[]", "public.span[]", '{"[1.5,2)"}'),
                ("span", "public.span", "[1.5,2)"), ("hstore", "public.hstore", '"a"=>"1"'), ("point", "point", "(1,2)"), ("box", "box", "(3,4),(1,2)"), ("polygon", "polygon", "((0,0),(1,1))"),
                ("circle", "circle", "<(1,2),3>"), ("path", "path", "((0,0),(1,1))"), ("lseg", "lseg", "[(0,0),(1,1)]"), ("line", "line", "{1,2,3}"), ("tsvector", "tsvector", "'a' 'b':1"),
                ("tsquery", "tsquery", "'a' & 'b'"), ("bit(3)", "bit(3)", "101"), ("bit varying(5)", "bit varying(5)", "10"), ("money", "money", "$1.50"), ("xml", "xml", "<a/>"),

@@ -163,6 +163,32 @@ INET_FILTERS = [("a=eq.10.0.0.0/8", "a = '10.0.0.0/8'"), ("a=gt.10.1.2.3", "a > 
                 ("l=cs.{10.0.0.1}", "l @> '{10.0.0.1}'"), ("n=in.(10.0.0.0/8,::/0)", "n IN ('10.0.0.0/8', '::/0')")]
 
 
+RANGE_DDL = """
+CREATE TABLE core.x (id int PRIMARY KEY, r int4range, n numrange, p tstzrange, m datemultirange, l int8range[]);
+CREATE TABLE core.room (during tsrange PRIMARY KEY, v int);
+INSERT INTO core.x SELECT i, (ARRAY['[1,5)', 'empty', '(,)', '[2,3]', '[5,9)', NULL])[i % 6 + 1]::int4range, numrange(i % 4, i % 4 + 1.50, (ARRAY['[]', '()', '[)'])[i % 3 + 1]),
+  tstzrange('2020-01-01 00:00Z'::timestamptz + i * interval '6 hours', NULLIF('2020-01-20 00:00Z'::timestamptz, '2020-01-20 00:00Z'::timestamptz + (i % 3) * interval '1 day')),
+  ('{[2020-01-0' || i % 4 + 1 || ',2020-01-05),[2020-02-01,2020-02-1' || i % 5 || ']}')::datemultirange, ARRAY[int8range(i, i + 5), NULL, 'empty'] FROM generate_series(1, 40) i;
+INSERT INTO core.room VALUES ('[2020-01-01,2020-01-02)', 1), ('[2020-01-02,2020-01-03]', 2), ('(,2019-01-01)', 3), ('empty', 4);
+"""
+RANGE_VIEWS = {
+    "plain": "SELECT id, r, n, p, m, l FROM core.x",
+    "by_range": "SELECT r, count(*) AS c, range_agg(r) AS u, range_intersect_agg(n) AS i, range_agg(m) AS a FROM core.x GROUP BY r",
+    "parts": "SELECT id, lower(r) AS lo, upper(n) AS hi, lower_inc(n) AS li, upper_inf(p) AS ui, isempty(r) AS e, range_merge(m) AS mg, r * '[2,4)' AS x, m - '{[2020-01-03,2020-02-03)}' AS d, n::text AS t, to_json(m) AS j FROM core.x",
+    "tests": "SELECT id, r @> 3 AS c, r && '[4,6)' AS o, r << '[9,)' AS b, n -|- '[3,4]' AS a, m @> date '2020-01-03' AS mc, p @> '2020-01-05 00:00Z'::timestamptz AS pc, l[1] @> '7'::bigint AS f, r IN ('[1,5)', 'empty') AS inn FROM core.x",
+    "inside": "SELECT x.id, w.v FROM core.x x JOIN core.room w ON lower(x.p)::timestamp <@ w.during",
+    "joined": "SELECT x.id, y.id AS other FROM core.x x JOIN core.x y ON x.n = y.n",
+    "top": "SELECT id, r FROM core.x ORDER BY r DESC NULLS LAST, id LIMIT 9",
+    "unnested": "SELECT x.id, u.e, upper(u.e) AS hi FROM core.x CROSS JOIN LATERAL unnest(x.m) AS u (e)",
+    "collected": "SELECT isempty(r) AS k, array_agg(r ORDER BY r, id) AS aa, mode() WITHIN GROUP (ORDER BY m) AS mo FROM core.x GROUP BY 1",
+    "keyed": "SELECT during, v FROM core.room",
+}
+RANGE_SCRIPTS = ["UPDATE core.x SET r = r + '[4,6)', n = '[1.0,2]' WHERE id % 6 = 4; DELETE FROM core.x WHERE isempty(r); UPDATE core.room SET during = '[2020-01-04,)' WHERE v = 4",
+                 "INSERT INTO core.x VALUES (100, '(,1)', '[NaN,]', 'empty', '{}', '{}'), (101, NULL, NULL, NULL, NULL, NULL); DELETE FROM core.room WHERE v = 1; UPDATE core.x SET m = m + '{[2021-01-01,2021-01-01]}' WHERE id < 9"]
+RANGE_FILTERS = [("r=eq.[1,5)", "r = '[1,5)'"), ("r=gt.[1,5)", "r > '[1,5)'"), ("n=lte.[1.00,2.5]", "n <= '[1.00,2.5]'"), ("r=cs.[2,3)", "r @> '[2,3)'"), ("r=cd.[1,6]", "r <@ '[1,6]'"),
+                 ("r=ov.[4,)", "r && '[4,)'"), ("m=cs.{[2020-01-03,2020-01-04)}", "m @> '{[2020-01-03,2020-01-04)}'"), ("m=ov.{(,2020-01-02)}", "m && '{(,2020-01-02)}'"), ("r=in.(\"[1,5)\",empty)", "r IN ('[1,5)', 'empty')")]
+
+
 class Follower:
     """A live query's rows by id, as its events say; it comes back when the connection ends."""
 
@@ -356,6 +382,7 @@ def main():
         report.section("timetz", columns_of, report, "timetz", TIMETZ_DDL, TIMETZ_VIEWS, TIMETZ_SCRIPTS, TIMETZ_FILTERS, "t")
         report.section("jsonpath", columns_of, report, "jsonpath", PATH_DDL, PATH_VIEWS, PATH_SCRIPTS, [], "id")
         report.section("inet", columns_of, report, "inet", INET_DDL, INET_VIEWS, INET_SCRIPTS, INET_FILTERS, "a")
+        report.section("ranges", columns_of, report, "ranges", RANGE_DDL, RANGE_VIEWS, RANGE_SCRIPTS, RANGE_FILTERS, "r")
 
 
 if __name__ == "__main__":

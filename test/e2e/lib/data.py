@@ -86,6 +86,12 @@ KINDS = {
     "inet": ("inet", _mix(("0.0.0.0/0", "255.255.255.255", "::1", "::/0", "2001:db8::1/32"),
                           lambda r: "10.%d.0.%d/%d" % (r.randint(0, 2), r.randint(0, 3), r.choice((8, 16, 32))))),
     "cidr": ("cidr", _mix(("0.0.0.0/0", "::/0", "2001:db8::/32"), lambda r: "10.%d.0.0/%d" % (r.randint(0, 4), r.choice((16, 20, 32))))),
+    "range4": ("int4range", _mix(("empty", "(,)", "[2147483646,)"), lambda r: "%s%s,%s%s" % (
+        r.choice("[("), r.choice(("", "1", "3", "5")), r.choice(("", "5", "6", "9")), r.choice(")]")))),
+    "rangen": ("numrange", _pick("empty", "[1,2)", "[1.0,2.00)", "[1.5,2]", "(1,2)", "[2,3)", "(,1]", "[NaN,]", '["-7",0)')),
+    "ranges": ("datemultirange", _mix(("{}", "{(,)}", "{[2020-01-01,infinity]}"), lambda r: "{[2020-01-0%d,2020-01-0%d),[2020-01-1%d,2020-02-1%d]}" % (
+        r.randint(1, 4), r.randint(5, 9), r.randint(0, 4), r.randint(5, 9)))),
+    "rangets": ("tstzrange", _mix(("empty", "(,)"), lambda r: '["2020-01-01 0%d:00+00","2020-01-02 0%d:30+00"]' % (r.randint(0, 9), r.randint(0, 9)))),
     "macaddr": ("macaddr", _mix(("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"), lambda r: "08:00:2b:00:00:%02x" % r.randint(0, 20))),
     "mood": ("core.mood", _pick("sad", "ok", "Happy", "a b", "é", "zen")),
     "moods": ("core.mood[]", _pick("{}", "{sad}", "{zen,ok}", "{ok,NULL}", "{{sad},{ok}}")),
@@ -148,7 +154,7 @@ ALTER TYPE core.mood ADD VALUE 'a b' AFTER 'ok';
 ALTER TYPE core.mood ADD VALUE 'é' BEFORE 'zen';
 """
 ALL_KINDS = ("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "char", "bytea", "date",
-             "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "ints", "words", "looks", "timetz", "inet", "cidr", "macaddr", "mood", "moods", "citext")
+             "time", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "ints", "words", "looks", "timetz", "inet", "cidr", "macaddr", "mood", "moods", "citext", "range4", "rangen", "ranges", "rangets")
 # kinds with one look per value, and ordered: fit for grouping, joining, min and max
 PLAIN_KINDS = ("bool", "int2", "int4", "int8", "small4", "quarter8", "decimal", "text", "varchar", "char", "bytea", "date",
                "time", "timestamp", "timestamptz", "interval", "uuid", "ints", "words", "decs", "timetz", "inet", "cidr", "mood", "moods")
@@ -165,7 +171,8 @@ def core_tables(seed):
          Column("tz", "timestamptz"), Column("wd", "workday"), Column("mo", "moment"), Column("mz", "momenttz"),
          Column("iv", "interval"), Column("u", "uuid"), Column("j", "json"), Column("jb", "jsonb"),
          Column("g", "group"), Column("r", "ref"), Column("ai", "ints"), Column("aw", "words"),
-         Column("an", "decs"), Column("al", "looks")]
+         Column("an", "decs"), Column("al", "looks"), Column("r4", "range4"), Column("rn", "rangen"), Column("rm", "ranges"),
+         Column("rt", "rangets")]
     b = [_key("x", "group"), _key("y", "char"), Column("v", "decimal"), Column("flag", "bool"), Column("name", "text"),
          Column("a_id", "ref")]
     c = [_key("id", "small8"), Column("a_id", "ref"), Column("qty", "small4"), Column("price", "decimal"),

@@ -363,6 +363,22 @@ RECURSIVE = [
 ]
 FIXED += RECURSIVE
 
+RANGES = [
+    ("range_text", "SELECT id, r4::text AS a, rn::text AS b, rm::text AS c, to_jsonb(rt) AS d, '[1,5]'::int4range AS e, r4, rn, rm, rt, ARRAY[r4, NULL] AS f, r4::int4multirange AS g, row_number() OVER (ORDER BY rn, id) AS h FROM core.a"),
+    ("range_tests", "SELECT id, r4 @> 4 AS a, 4 <@ r4 AS b, r4 @> '[4,5)' AS c, r4 && int4range(2, 7) AS d, r4 << '[9,10)' AS e, r4 >> int4range(NULL, 2) AS f, r4 &< '[1,7)' AS g, r4 &> '[2,3)' AS h, r4 -|- int4range(5, 6, '[]') AS i, rm @> '2020-01-05'::date AS j, rm && daterange('2020-01-05', NULL) AS k, rn = '[1,2)' AS l, rn < '[1.5,2]' AS m, isempty(r4) AS n, rt @> '2020-01-01 12:00+00'::timestamptz AS o FROM core.a"),
+    ("range_made", "SELECT id, r4 * '[2,6)' AS a, rm + '{[2020-01-01,2020-01-03)}' AS b, rm - '{[2020-01-03,2020-01-12)}' AS c, rm * datemultirange(daterange('2020-01-02', '2020-02-12')) AS d, lower(r4) AS e, upper(rn) AS f, lower_inc(rn) AS g, upper_inf(r4) AS h, range_merge(rm) AS i, range_merge(r4, '[3,4)') AS j, int8range(LEAST(n4, g), GREATEST(n4, g), '[]') AS k, lower(rm) AS l, multirange(rn) AS m, numrange(NULL, dec, '()') AS n FROM core.a"),
+    ("range_groups", "SELECT r4, count(*) AS n, min(id) AS i FROM core.a GROUP BY r4"),
+    ("range_distinct", "SELECT DISTINCT rm, rt FROM core.a"),
+    ("range_looks", "SELECT g, count(DISTINCT rn) AS n, array_agg(r4 ORDER BY r4, id) AS a, array_agg(id ORDER BY rm DESC, rn, id) AS b FROM core.a GROUP BY g"),
+    ("range_aggregates", "SELECT g, range_agg(r4) AS a, range_agg(r4) FILTER (WHERE id % 3 = 0) AS b, range_intersect_agg(r4) AS c, range_agg(rm) AS d, range_intersect_agg(rm) AS e, range_agg(DISTINCT rt) AS f, range_intersect_agg(rt) FILTER (WHERE NOT isempty(rt)) AS h FROM core.a GROUP BY g"),
+    ("range_joined", "SELECT a.id, c.id AS other FROM core.a a JOIN core.c c ON a.r4 @> c.qty"),
+    ("range_equal", "SELECT a.id, b.id AS other FROM core.a a JOIN core.a b ON a.rn = b.rn AND a.id < b.id"),
+    ("range_unnest", "SELECT a.id, u.p, lower(u.p) AS l FROM core.a a, unnest(a.rm) AS u (p)"),
+    ("range_top", "SELECT id, r4 FROM core.a ORDER BY r4 DESC NULLS LAST, id LIMIT 15"),
+    ("range_union", "SELECT r4 AS x FROM core.a UNION SELECT '[1,3)' FROM core.a"),
+    ("range_running", "SELECT id, range_agg(r4) OVER (PARTITION BY g ORDER BY id ROWS 2 PRECEDING) AS a FROM core.a"),
+]
+
 ARRAYS = [
     ("array_casts", "SELECT id, ai::text AS t, ai::bigint[] AS b, an::numeric(10,1)[] AS n, aw::varchar(2)[] AS w, '{1,NULL}'::int[] AS k, coalesce(ai, '{}') AS c FROM core.a"),
     ("array_agg_", "SELECT g, array_agg(t ORDER BY id) AS t, array_agg(num ORDER BY id DESC) AS n, array_agg(DISTINCT n4 ORDER BY n4 DESC NULLS LAST) FILTER (WHERE b) AS d, array_agg(by ORDER BY id) AS by, array_agg(tz ORDER BY id) AS tz FROM core.a GROUP BY g"),
@@ -398,6 +414,7 @@ ARRAYS = [
 ]
 
 FIXED += ARRAYS
+FIXED += RANGES
 
 # PostgreSQL's choice among rows that the ORDER BY leaves equal is anyone's: the orders here are total, or tell ties.
 TOP = [

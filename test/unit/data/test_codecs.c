@@ -9,6 +9,7 @@
 #include "data/row.h"
 #include "types/datetime.h"
 #include "types/inet.h"
+#include "types/range.h"
 #include "types/array.h"
 
 static uint64_t random_state = 42;
@@ -159,6 +160,27 @@ static union val random_inet(bool is_cidr)
     return (union val){.s = inet_encode(&arena, &a)};
 }
 
+/* Of few bounds, so that many are equal or touch. */
+static union val random_ranges(enum type_id t)
+{
+    struct ranges list = {0};
+    enum type_id bound = type_bound(t);
+    for (uint32_t n = rnd(type_is_range(t) ? 2 : 4); n; n--) {
+        struct range_bound b[2];
+        struct range r;
+        for (int i = 0; i < 2; i++) {
+            b[i] = (struct range_bound){.infinite = rnd(6) == 0, .inclusive = rnd(2)};
+            CHECK(bound != T_NUMERIC || input(T_NUMERIC, rnd(2) ? "1.5" : rnd(2) ? "1.50" : "-2", &b[i].v));
+            if (bound != T_NUMERIC)
+                b[i].v.i = (int64_t)rnd(5) - 2;
+        }
+        if (range_make(&ctx, bound, b[0], b[1], &r))
+            ranges_add(&arena, &list, &r);
+    }
+    ranges_normalise(&ctx, bound, &list);
+    return (union val){.s = ranges_write(&arena, t, &list)};
+}
+
 static union val in_upper_case(union val v)
 {
     uint8_t *p = arena_memdup(&arena, v.s.p, v.s.len);
@@ -221,6 +243,8 @@ static union val random_value(enum type_id t)
     case T_CITEXT: v = random_bytes(false); return rnd(2) ? v : in_upper_case(v);
     case T_BYTEA: return random_bytes(true);
     default:
+        if (type_is_range(t) || type_is_multirange(t))
+            return random_ranges(t);
         if (rnd(2))
             return random_bytes(false);
         const char *s = PICK(texts);
