@@ -123,6 +123,10 @@ KERNEL(bytea_like_escape)
 
 static const struct fn rows[] = {
     OP2("~~", T_TEXT, T_TEXT, T_BOOL, text_like, NULL),
+    FN2("like", T_TEXT, T_TEXT, T_BOOL, text_like, "LIKE as a function"),
+    FN2("like", T_BYTEA, T_BYTEA, T_BOOL, bytea_like, "LIKE as a function"),
+    FN2("notlike", T_TEXT, T_TEXT, T_BOOL, text_not_like, "NOT LIKE as a function"),
+    FN2("notlike", T_BYTEA, T_BYTEA, T_BOOL, bytea_not_like, "NOT LIKE as a function"),
     OP2("~~", T_BPCHAR, T_TEXT, T_BOOL, text_like, NULL),
     OP2("~~", T_BYTEA, T_BYTEA, T_BOOL, bytea_like, NULL),
     OP2("!~~", T_TEXT, T_TEXT, T_BOOL, text_not_like, NULL),

@@ -464,6 +464,29 @@ KERNEL(quote_literal)
 {
     return text_quote_literal(ctx, &args[0].s, out);
 }
+/* Of the text that a cast gives. */
+static bool value_as_text(struct fn_ctx *ctx, const union val *v, union val *out)
+{
+    enum type_id t = (enum type_id)ctx->types[1];
+    const uint8_t *saved = ctx->types, types[] = {T_TEXT, (uint8_t)t};
+    const struct cast *c = cast_find(t, T_TEXT);
+    const bool null[1] = {false};
+    bool is_null = false;
+    *out = *v;
+    ctx->types = types;
+    bool ok = !c || !c->eval || c->eval(ctx, v, null, 1, out, &is_null);
+    ctx->types = saved;
+    return ok;
+}
+KERNEL(quote_literal_any)
+{
+    union val text;
+    return value_as_text(ctx, &args[0], &text) && text_quote_literal(ctx, &text.s, out);
+}
+KERNEL(quote_nullable_any)
+{
+    return null[0] ? ret_str(out, "NULL", 4) : quote_literal_any(ctx, args, null, arg_count, out, out_null);
+}
 KERNEL(text_quote_nullable)
 {
     if (null[0]) {
@@ -735,6 +758,8 @@ static const struct fn rows[] = {
     FN3("overlay", T, T, I, T, text_overlay, "Second text put over the first from a position on"),
     FN4("overlay", T, T, I, I, T, text_overlay, "Second text in place of so many characters of the first"),
     FN1("quote_literal", T, T, quote_literal, "As an SQL string literal"),
+    FN1("quote_literal", T_ANYELEMENT, T, quote_literal_any, "The value's text as an SQL string literal"),
+    {"quote_nullable", 0, 1, {T_ANYELEMENT}, T, quote_nullable_any, NULL, "The same, or NULL"},
     {"quote_nullable", 0, 1, {T}, T, text_quote_nullable, NULL, "As an SQL string literal, or NULL"},
     FN1("quote_ident", T, T, quote_ident, "As an SQL identifier"),
 };

@@ -12,6 +12,8 @@ CREATE VIEW grouped AS SELECT tags, count(*) AS n, count(DISTINCT nums) AS d FRO
 CREATE INDEX ON grouped (tags DESC);
 CREATE VIEW joined AS SELECT x.id, y.id AS other, array_length(x.nums, 1) AS l, array_append(y.tags, x.t) AS s FROM core.a x JOIN core.a y ON x.tags = y.tags;
 -- api collected
+-- api sorted
 CREATE VIEW collected AS SELECT x.id, ARRAY(SELECT y.n FROM core.a y WHERE y.t = x.t) AS a FROM core.a x;
 CREATE VIEW most AS SELECT t, max(nums) AS m FROM core.a GROUP BY t;
 CREATE VIEW nullable AS SELECT id, id = ANY (nums) AS one, id <> ALL ('{1,NULL}') AS all_, id = ANY ('{1,2}') AS known FROM core.a;
+CREATE VIEW sorted AS SELECT id, ARRAY(SELECT y.n FROM core.a y WHERE y.n = x.n ORDER BY y.t DESC, n, y.id LIMIT 3) AS a FROM core.a x;

@@ -410,6 +410,8 @@ ARRAYS = [
     ("array_join_left", "SELECT x.id, x.aw, count(y.id) AS n FROM core.a x LEFT JOIN core.a y ON x.aw = y.aw AND y.n4 > 0 GROUP BY x.id, x.aw"),
     ("array_extremes", "SELECT g, min(ai) AS a, max(ai) AS b, max(aw) AS c, min(an) AS d, max(aw) FILTER (WHERE b) AS e FROM core.a GROUP BY g"),
     ("array_subquery", "SELECT id, cardinality(ARRAY(SELECT c.qty FROM core.c c WHERE c.a_id = a.id)) AS n, ARRAY(SELECT max(c.qty) FROM core.c c WHERE c.a_id = a.id) AS m, ARRAY(SELECT x.n4 FROM core.a x WHERE x.id = a.id AND x.b) AS s, a.n4 = ANY (ARRAY(SELECT c.qty FROM core.c c WHERE c.a_id = a.id)) AS y FROM core.a a"),
+    ("array_sorted", "SELECT id, ARRAY(SELECT c.qty FROM core.c c WHERE c.a_id = a.id ORDER BY c.qty DESC NULLS LAST) AS a, ARRAY(SELECT c.id FROM core.c c WHERE c.a_id = a.id ORDER BY c.price DESC, c.qty, c.id) AS b, ARRAY(SELECT c.id AS q FROM core.c c WHERE c.a_id = a.id ORDER BY q DESC LIMIT 3) AS d FROM core.a a"),
+    ("array_sorted_more", "SELECT ARRAY(SELECT DISTINCT n4 FROM core.a ORDER BY n4 DESC) AS a, ARRAY(SELECT t FROM core.a WHERE t IS NOT NULL ORDER BY lower(t) DESC, t, 1) AS b, ARRAY(SELECT g FROM core.a GROUP BY g ORDER BY count(*), g) AS c, ARRAY(SELECT g FROM core.a UNION SELECT r FROM core.a ORDER BY 1 DESC) AS d, ARRAY(VALUES (3), (1)) @> '{1}' AS e"),
     ("array_union", "SELECT ai AS x FROM core.a UNION SELECT ai::bigint[] FROM core.a"),
 ]
 
