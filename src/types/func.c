@@ -105,6 +105,7 @@ const char *fn_error_sqlstate(enum fn_error e)
         [FN_BAD_DATA] = "22000",
         [FN_BAD_PATH] = "42601",
         [FN_UNDEFINED_OBJECT] = "42704",
+        [FN_JSON_DATETIME] = "22031",
         [FN_JSON_SUBSCRIPT] = "22033",
         [FN_JSON_NON_NUMERIC] = "22036",
         [FN_JSON_SINGLETON] = "22038",

@@ -40,6 +40,7 @@ enum fn_error { /* why an expression failed for a row; texts are PostgreSQL's */
                 FN_BAD_STATE,        /* 55000: enum contains no values */
                 FN_BAD_PATH,         /* 42601: syntax error in a jsonpath, invalid Unicode escape */
                 FN_UNDEFINED_OBJECT, /* 42704: could not find jsonpath variable */
+                FN_JSON_DATETIME,    /* 22031: what jsonpath's datetime() is applied to */
                 FN_JSON_SUBSCRIPT,   /* 22033: jsonpath array subscript is out of bounds, ... */
                 FN_JSON_NON_NUMERIC, /* 22036: a method of jsonpath applied to what is no number */
                 FN_JSON_SINGLETON,   /* 22038: single boolean result is expected, ... */

@@ -55,6 +55,17 @@ DT_KERNEL(fn_to_char_interval);
 DT_KERNEL(fn_to_date);
 DT_KERNEL(fn_to_timestamp_text);
 
+/* SQL/JSON's datetime: a text that the template matches to its end, separators and quoted text as they stand. What
+ * fields the template has tells the type: date, time, timestamp, and with a zone timetz and timestamptz. */
+struct std_moment {
+    enum type_id type;
+    union val v;
+    int offset; /* seconds east of UTC, of the two with a zone */
+};
+/* False after fn_fail; *bad_template: whatever the text. */
+bool std_moment_read(struct fn_ctx *ctx, const struct str *text, const struct str *template,
+                     struct std_moment *out, bool *bad_template);
+
 /* Whole days out of the microseconds, as timestamp - timestamp gives them. */
 bool interval_justify_hours(struct fn_ctx *ctx, struct interval *iv);
 /* ts + iv; months first, then days, then the rest. With a zone, months and days are added to the local time. */

@@ -92,72 +92,60 @@ struct str output_jsonpath(struct fn_ctx *ctx, const union val *v)
 
 /* ---- functions ---- */
 
+enum how { AS_FUNCTION, AS_OPERATOR, WITH_ZONE }; /* WITH_ZONE: the functions called ..._tz */
+
 /* args: the jsonb, the path, variables, whether to be silent; the last two may be missing. */
-static bool run(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, bool is_operator,
+static bool run(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, enum how how,
                 struct jp_list *found, enum jp_result *result)
 {
     static const struct str no_vars = STR_LIT("{}");
     const unsigned flags = JSON_DECODE | JSON_BUILD;
     struct json_node *root, *vars = NULL;
-    bool silent = is_operator || (arg_count > 3 && args[3].i);
+    bool silent = how == AS_OPERATOR || (arg_count > 3 && args[3].i);
     const struct jsonpath *path = jsonpath_get(ctx, &args[1].s);
     if (!path || !json_parse(ctx, &args[0].s, flags, &root))
         return false;
-    if (!is_operator && !json_parse(ctx, arg_count > 2 ? &args[2].s : &no_vars, flags, &vars))
+    if (how != AS_OPERATOR && !json_parse(ctx, arg_count > 2 ? &args[2].s : &no_vars, flags, &vars))
         return false;
     if (vars && vars->kind != JSON_OBJECT)
         return fn_fail(ctx, FN_BAD_ARGUMENT, "\"vars\" argument is not an object");
-    *result = jsonpath_run(ctx, path, root, vars, silent, found);
+    *result = jsonpath_run(ctx, path, root, vars, silent, how == WITH_ZONE, found);
     return ctx->error == FN_OK;
 }
 
-static bool path_exists(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, bool is_operator,
+static bool path_exists(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, enum how how,
                         union val *out, bool *out_null)
 {
     enum jp_result result;
-    if (!run(ctx, args, arg_count, is_operator, NULL, &result))
+    if (!run(ctx, args, arg_count, how, NULL, &result))
         return false;
     *out_null = result == JP_FAILED;
     return ret_int(out, result == JP_OK);
 }
-KERNEL(jsonb_path_exists)
-{
-    return path_exists(ctx, args, arg_count, false, out, out_null);
-}
-KERNEL(jsonb_path_exists_operator)
-{
-    return path_exists(ctx, args, arg_count, true, out, out_null);
-}
 
-static bool path_match(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, bool is_operator,
+static bool path_match(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, enum how how,
                        union val *out, bool *out_null)
 {
     enum jp_result result;
     struct jp_list found = {0};
-    if (!run(ctx, args, arg_count, is_operator, &found, &result))
+    if (!run(ctx, args, arg_count, how, &found, &result))
         return false;
     const struct json_node *n = found.count == 1 ? found.v[0] : NULL;
     bool is_bool = n && n->kind == JSON_BOOL;
     *out_null = !is_bool;
-    if (is_bool || (n && n->kind == JSON_NULL) || is_operator || (arg_count > 3 && args[3].i))
+    if (is_bool || (n && n->kind == JSON_NULL) || how == AS_OPERATOR || (arg_count > 3 && args[3].i))
         return ret_int(out, is_bool && n->source.p[0] == 't');
     return fn_fail(ctx, FN_JSON_SINGLETON, "single boolean result is expected");
 }
-KERNEL(jsonb_path_match)
-{
-    return path_match(ctx, args, arg_count, false, out, out_null);
-}
-KERNEL(jsonb_path_match_operator)
-{
-    return path_match(ctx, args, arg_count, true, out, out_null);
-}
 
-KERNEL(jsonb_path_query_array)
+static bool path_array(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, enum how how,
+                       union val *out, bool *out_null)
 {
     enum jp_result result;
     struct jp_list found = {0};
     struct json_out o = {.arena = ctx->arena};
-    if (!run(ctx, args, arg_count, false, &found, &result))
+    (void)out_null;
+    if (!run(ctx, args, arg_count, how, &found, &result))
         return false;
     json_put(&o, "[", 1);
     for (uint32_t i = 0; i < found.count; i++) {
@@ -169,11 +157,12 @@ KERNEL(jsonb_path_query_array)
     return json_check(ctx, o.p, o.len); /* it may be one level too deep now */
 }
 
-KERNEL(jsonb_path_query_first)
+static bool path_first(struct fn_ctx *ctx, const union val *args, uint32_t arg_count, enum how how,
+                       union val *out, bool *out_null)
 {
     enum jp_result result;
     struct jp_list found = {0};
-    if (!run(ctx, args, arg_count, false, &found, &result))
+    if (!run(ctx, args, arg_count, how, &found, &result))
         return false;
     *out_null = found.count == 0;
     if (found.count > 0) {
@@ -183,11 +172,27 @@ KERNEL(jsonb_path_query_first)
     return true;
 }
 
-SET_KERNEL(jsonb_path_query)
+#define PATH_KERNEL(name, of, how)                           \
+    KERNEL(name)                                             \
+    {                                                        \
+        return of(ctx, args, arg_count, how, out, out_null); \
+    }
+PATH_KERNEL(jsonb_path_exists, path_exists, AS_FUNCTION)
+PATH_KERNEL(jsonb_path_exists_tz, path_exists, WITH_ZONE)
+PATH_KERNEL(jsonb_path_exists_operator, path_exists, AS_OPERATOR)
+PATH_KERNEL(jsonb_path_match, path_match, AS_FUNCTION)
+PATH_KERNEL(jsonb_path_match_tz, path_match, WITH_ZONE)
+PATH_KERNEL(jsonb_path_match_operator, path_match, AS_OPERATOR)
+PATH_KERNEL(jsonb_path_query_array, path_array, AS_FUNCTION)
+PATH_KERNEL(jsonb_path_query_array_tz, path_array, WITH_ZONE)
+PATH_KERNEL(jsonb_path_query_first, path_first, AS_FUNCTION)
+PATH_KERNEL(jsonb_path_query_first_tz, path_first, WITH_ZONE)
+
+static bool path_query(struct set_rows *rows, const union val *args, uint32_t arg_count, enum how how)
 {
     enum jp_result result;
     struct jp_list found = {0};
-    if (!run(rows->ctx, args, arg_count, false, &found, &result))
+    if (!run(rows->ctx, args, arg_count, how, &found, &result))
         return false;
     for (uint32_t i = 0; i < found.count; i++) {
         const struct str *s = &found.v[i]->source; /* may lie in the path, which does not stay */
@@ -196,6 +201,14 @@ SET_KERNEL(jsonb_path_query)
             return false;
     }
     return true;
+}
+SET_KERNEL(jsonb_path_query)
+{
+    return path_query(rows, args, arg_count, AS_FUNCTION);
+}
+SET_KERNEL(jsonb_path_query_tz)
+{
+    return path_query(rows, args, arg_count, WITH_ZONE);
 }
 
 KERNEL(jsonpath_to_json)
@@ -221,6 +234,10 @@ static const struct fn rows[] = {
     PATH_ROWS("jsonb_path_match", T_BOOL, jsonb_path_match, match_doc),
     PATH_ROWS("jsonb_path_query_array", T_JSONB, jsonb_path_query_array, array_doc),
     PATH_ROWS("jsonb_path_query_first", T_JSONB, jsonb_path_query_first, first_doc),
+    PATH_ROWS("jsonb_path_exists_tz", T_BOOL, jsonb_path_exists_tz, exists_doc),
+    PATH_ROWS("jsonb_path_match_tz", T_BOOL, jsonb_path_match_tz, match_doc),
+    PATH_ROWS("jsonb_path_query_array_tz", T_JSONB, jsonb_path_query_array_tz, array_doc),
+    PATH_ROWS("jsonb_path_query_first_tz", T_JSONB, jsonb_path_query_first_tz, first_doc),
     OP2("@?", T_JSONB, T_JSONPATH, T_BOOL, jsonb_path_exists_operator, NULL),
     OP2("@@", T_JSONB, T_JSONPATH, T_BOOL, jsonb_path_match_operator, NULL),
     FN1("to_json", T_JSONPATH, T_JSON, jsonpath_to_json, json_doc),
@@ -229,12 +246,12 @@ static const struct fn rows[] = {
 const struct fn_list fn_jsonpath = {rows, ARRAY_COUNT(rows)};
 
 static const char query_doc[] = "a row for each value that the path finds; variables, silent";
+#define QUERY_ROWS(fname, k)                                                                          \
+    SET_NAMED(fname, 2, k, SET_NOT_NULL, query_doc, NULL, T_JSONB, T_JSONB, T_JSONPATH),              \
+        SET_NAMED(fname, 3, k, SET_NOT_NULL, query_doc, NULL, T_JSONB, T_JSONB, T_JSONPATH, T_JSONB), \
+        SET_NAMED(fname, 4, k, SET_NOT_NULL, query_doc, NULL, T_JSONB, T_JSONB, T_JSONPATH, T_JSONB, T_BOOL)
 static const struct set_fn set_rows_of[] = {
-    SET_NAMED("jsonb_path_query", 2, jsonb_path_query, SET_NOT_NULL, query_doc, NULL, T_JSONB, T_JSONB,
-              T_JSONPATH),
-    SET_NAMED("jsonb_path_query", 3, jsonb_path_query, SET_NOT_NULL, query_doc, NULL, T_JSONB, T_JSONB,
-              T_JSONPATH, T_JSONB),
-    SET_NAMED("jsonb_path_query", 4, jsonb_path_query, SET_NOT_NULL, query_doc, NULL, T_JSONB, T_JSONB,
-              T_JSONPATH, T_JSONB, T_BOOL),
+    QUERY_ROWS("jsonb_path_query", jsonb_path_query),
+    QUERY_ROWS("jsonb_path_query_tz", jsonb_path_query_tz),
 };
 const struct set_fn_list set_fn_jsonpath = {set_rows_of, ARRAY_COUNT(set_rows_of)};

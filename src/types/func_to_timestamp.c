@@ -17,7 +17,8 @@ struct item {
     enum item_kind kind;
     const struct dt_keyword *keyword;
     struct dt_affixes a;
-    bool is_digit; /* of ITEM_TEXT */
+    bool is_digit;   /* of ITEM_TEXT */
+    struct str text; /* of what is no keyword: a character */
 };
 
 static bool is_separator(uint8_t c)
@@ -28,8 +29,10 @@ static bool is_separator(uint8_t c)
 static struct item *text_item(struct pattern *t, struct item *to)
 {
     to->kind = ITEM_TEXT;
+    uint32_t len = utf8_len((const uint8_t *)t->p, (const uint8_t *)t->end);
     to->is_digit = ascii_digit(*t->p);
-    t->p += utf8_len((const uint8_t *)t->p, (const uint8_t *)t->end);
+    to->text = (struct str){(const uint8_t *)t->p, len, 0};
+    t->p += len;
     return to + 1;
 }
 
@@ -58,7 +61,23 @@ static struct item *literal_items(struct pattern *t, struct item *to)
     return to;
 }
 
-static const struct item *items_read(struct fn_ctx *ctx, const struct str *format)
+/* Of SQL/JSON's templates: these separators and quoted text. NULL after fn_fail. */
+static struct item *std_items(struct fn_ctx *ctx, struct pattern *t, struct item *to)
+{
+    if (*t->p == '"')
+        return quoted_items(t, to);
+    if (!*t->p || !strchr("-./,':; ", *t->p)) {
+        fn_fail(ctx, FN_BAD_DATETIME, "invalid datetime format separator: \"%.*s\"",
+                (int)utf8_len((const uint8_t *)t->p, (const uint8_t *)t->end), t->p);
+        return NULL;
+    }
+    to = text_item(t, to);
+    to[-1].kind = *to[-1].text.p == ' ' ? ITEM_SPACE : ITEM_SEPARATOR;
+    return to;
+}
+
+/* NULL after fn_fail, which only SQL/JSON's (`std`) may come to. */
+static const struct item *items_read(struct fn_ctx *ctx, const struct str *format, bool std)
 {
     struct item *items = arena_alloc(ctx->arena, ((size_t)format->len + 1) * sizeof *items), *to = items;
     struct pattern t = {(const char *)format->p, (const char *)format->p + format->len};
@@ -68,7 +87,9 @@ static const struct item *items_read(struct fn_ctx *ctx, const struct str *forma
         if (to->keyword)
             (to++)->kind = ITEM_KEYWORD;
         else if (t.p < t.end)
-            to = literal_items(&t, to);
+            to = std ? std_items(ctx, &t, to) : literal_items(&t, to);
+        if (!to)
+            return NULL;
     }
     *to = (struct item){.kind = ITEM_END};
     return items;
@@ -96,6 +117,7 @@ struct reader {
     struct fn_ctx *ctx;
     const char *p, *end;
     bool exact; /* FX */
+    bool std;   /* SQL/JSON's */
     int skipped;
     const struct item *item;
     struct fields f;
@@ -406,9 +428,13 @@ static void skip_blanks(struct reader *r)
         r->skipped++;
 }
 
-static void read_literal(struct reader *r)
+static bool read_literal(struct reader *r)
 {
     bool is_text = r->item->kind == ITEM_TEXT;
+    const struct str *want = &r->item->text;
+    if (r->std && ((size_t)(r->end - r->p) < want->len || memcmp(r->p, want->p, want->len) != 0))
+        return fn_fail(r->ctx, FN_BAD_DATETIME, "unmatched format %s \"%.*s\"",
+                       is_text ? "character" : "separator", (int)want->len, (const char *)want->p);
     if (r->exact) {
         skip_char(r);
     } else if (!is_text) {
@@ -422,6 +448,7 @@ static void read_literal(struct reader *r)
     } else {
         skip_char(r);
     }
+    return true;
 }
 
 static bool takes_suffix(enum keyword_id id)
@@ -450,7 +477,8 @@ static bool read_items(struct reader *r, const struct item *items)
         if (!r->exact && (keyword ? r->item->keyword->id != K_FX : r->item == items))
             skip_blanks(r);
         if (!keyword) {
-            read_literal(r);
+            if (!read_literal(r))
+                return false;
             continue;
         }
         if (!read_keyword(r))
@@ -464,7 +492,13 @@ static bool read_items(struct reader *r, const struct item *items)
             skip_blanks(r);
         }
     }
-    return true;
+    if (!r->std)
+        return true;
+    if (r->item->kind != ITEM_END)
+        return fn_fail(r->ctx, FN_BAD_DATETIME, "input string is too short for datetime format");
+    r->p = skip_spaces(r->p, r->end);
+    return r->p == r->end || fn_fail(r->ctx, FN_BAD_DATETIME,
+                                     "trailing characters remain in input string after datetime format");
 }
 
 /* ---- fields to a moment ---- */
@@ -581,24 +615,25 @@ static bool date_valid(const struct civil *c, unsigned has)
     return has != HAS_DATE || c->day <= days_in_month(c->year, c->month);
 }
 
-static bool read_moment(struct fn_ctx *ctx, const union val *args, struct civil *c, struct fields *f)
+static bool read_moment(struct fn_ctx *ctx, const struct str *from, const struct item *items, bool std,
+                        struct civil *c, struct fields *f)
 {
-    const char *text = (const char *)args[0].s.p;
-    struct reader r = {.ctx = ctx, .p = text, .end = text + args[0].s.len};
+    const char *text = (const char *)from->p;
+    struct reader r = {.ctx = ctx, .p = text, .end = text + from->len, .exact = std, .std = std};
     unsigned has;
     int64_t usecs;
     *c = (struct civil){.month = 1, .day = 1};
-    if (!read_items(&r, items_read(ctx, &args[1].s)))
+    if (!read_items(&r, items))
         return false;
     if (!set_time(ctx, &r.f, c, &usecs) || !set_date(ctx, &r.f, c, &has))
         return false;
     if (!date_valid(c, has) || c->hour < 0 || c->hour > 23 || c->minute < 0 || c->minute > 59 ||
         c->second < 0 || c->second > 59 || usecs < 0 || usecs >= USECS_PER_SEC)
-        return dt_fail(ctx, DT_FIELD_OVERFLOW, "timestamp", text, args[0].s.len);
+        return dt_fail(ctx, DT_FIELD_OVERFLOW, "timestamp", text, from->len);
     c->usec = (int)usecs;
     if (r.f.zone_sign &&
         (r.f.zone_hour < 0 || r.f.zone_hour > ZONE_HOUR_MAX || r.f.zone_minute < 0 || r.f.zone_minute > 59))
-        return dt_fail(ctx, DT_ZONE_OVERFLOW, "timestamp", text, args[0].s.len);
+        return dt_fail(ctx, DT_ZONE_OVERFLOW, "timestamp", text, from->len);
     c->offset = r.f.zone_sign * (r.f.zone_hour * 3600 + r.f.zone_minute * 60);
     *f = r.f;
     return true;
@@ -608,7 +643,7 @@ DT_KERNEL(fn_to_date)
 {
     struct civil c;
     struct fields f;
-    if (!read_moment(ctx, args, &c, &f))
+    if (!read_moment(ctx, &args[0].s, items_read(ctx, &args[1].s, false), false, &c, &f))
         return false;
     out->i = civil_date_valid(c.year, c.month) ? date_from_civil(c.year, c.month, c.day) : DATE_END;
     return date_in_range(out->i) || dt_fail(ctx, DT_RANGE, "date", (const char *)args[0].s.p, args[0].s.len);
@@ -618,7 +653,7 @@ DT_KERNEL(fn_to_timestamp_text)
 {
     struct civil c;
     struct fields f;
-    if (!read_moment(ctx, args, &c, &f))
+    if (!read_moment(ctx, &args[0].s, items_read(ctx, &args[1].s, false), false, &c, &f))
         return false;
     bool ok = f.zone_sign ? civil_to_tstz_offset(&c, &out->i) : civil_to_tstz(&c, ctx->zone, &out->i);
     if (!ok)
@@ -626,4 +661,87 @@ DT_KERNEL(fn_to_timestamp_text)
     if (f.ff)
         out->i = round_usecs(out->i, f.ff);
     return true;
+}
+
+/* ---- SQL/JSON ---- */
+
+enum { IS_DATED = 1, IS_TIMED = 2, IS_ZONED = 4 };
+
+static unsigned keyword_part(enum keyword_id id)
+{
+    switch (id) {
+    case K_FX: return 0;
+    case K_AM:
+    case K_AM_DOTS:
+    case K_HH12:
+    case K_HH24:
+    case K_MI:
+    case K_SS:
+    case K_SSSS:
+    case K_MS:
+    case K_US:
+    case K_FF1:
+    case K_FF2:
+    case K_FF3:
+    case K_FF4:
+    case K_FF5:
+    case K_FF6: return IS_TIMED;
+    case K_TZ:
+    case K_OF:
+    case K_TZH:
+    case K_TZM: return IS_ZONED;
+    default: return IS_DATED;
+    }
+}
+
+static bool make_date(struct fn_ctx *ctx, const struct str *text, const struct civil *c,
+                      struct std_moment *out)
+{
+    out->type = T_DATE;
+    out->v.i = civil_date_valid(c->year, c->month) ? date_from_civil(c->year, c->month, c->day) : DATE_END;
+    return date_in_range(out->v.i) || dt_fail(ctx, DT_RANGE, "date", (const char *)text->p, text->len);
+}
+
+static bool make_moment(struct fn_ctx *ctx, const struct str *text, const struct civil *c, unsigned parts,
+                        int digits, struct std_moment *out)
+{
+    bool zoned = parts & IS_ZONED;
+    out->offset = c->offset;
+    if (!(parts & IS_TIMED) && zoned)
+        return fn_fail(ctx, FN_BAD_DATETIME, "datetime format is zoned but not timed");
+    if (!(parts & (IS_TIMED | IS_DATED)))
+        return fn_fail(ctx, FN_BAD_DATETIME, "datetime format is not dated and not timed");
+    if (!(parts & IS_TIMED))
+        return make_date(ctx, text, c, out);
+    if (!(parts & IS_DATED)) {
+        int64_t usecs = civil_time_of_day(c);
+        usecs = digits ? round_usecs(usecs, digits) : usecs;
+        out->type = zoned ? T_TIMETZ : T_TIME;
+        if (zoned)
+            out->v.iv = (struct interval){usecs, c->offset, 0};
+        else
+            out->v.i = usecs;
+        return true;
+    }
+    out->type = zoned ? T_TIMESTAMPTZ : T_TIMESTAMP;
+    if (!(zoned ? civil_to_tstz_offset : civil_to_ts)(c, &out->v.i))
+        return fn_fail(ctx, FN_DATETIME_RANGE, "%s out of range", zoned ? "timestamptz" : "timestamp");
+    if (digits)
+        out->v.i = round_usecs(out->v.i, digits);
+    return true;
+}
+
+bool std_moment_read(struct fn_ctx *ctx, const struct str *text, const struct str *template,
+                     struct std_moment *out, bool *bad_template)
+{
+    struct civil c;
+    struct fields f;
+    unsigned parts = 0;
+    const struct item *items = items_read(ctx, template, true);
+    *bad_template = !items;
+    if (!items || !read_moment(ctx, text, items, true, &c, &f))
+        return false;
+    for (const struct item *i = items; i->kind != ITEM_END; i++)
+        parts |= i->kind == ITEM_KEYWORD ? keyword_part(i->keyword->id) : 0;
+    return make_moment(ctx, text, &c, parts, f.ff, out);
 }

@@ -9,6 +9,7 @@
 
 #define JSON_DEPTH_MAX 1000
 
+struct std_moment;
 enum json_kind {
     JSON_NULL,
     JSON_STRING,
@@ -22,6 +23,7 @@ struct json_node {
     uint32_t count;                                 /* of elements or members */
     struct str source;                              /* as written */
     struct str text;                                /* JSON_STRING: decoded (when asked for) */
+    const struct std_moment *moment;                /* of a JSON_STRING that jsonpath's datetime() made */
     struct str key;                                 /* of a member of an object: decoded (when asked for) */
     struct json_node *parent, *first, *last, *next; /* members in the order written, or of jsonb */
 };

@@ -3,7 +3,7 @@
  *
  * jsonpath_lex.c cuts a text into tokens, jsonpath_parse.c makes a tree of them (jsonpath_gram.y is the description),
  * jsonpath_text.c prints one, jsonpath_run.c evaluates one (jsonpath_exec.c). Everything recurses; the limits below
- * bound how deep and how long. Not supported: the method datetime(), which is refused when a path is read. */
+ * bound how deep and how long. */
 #ifndef PENSTOCK_TYPES_JSONPATH_H
 #define PENSTOCK_TYPES_JSONPATH_H
 
@@ -35,6 +35,7 @@ enum jp_kind {
     JP_FLOOR,
     JP_CEILING,
     JP_DOUBLE,
+    JP_DATETIME,
     JP_KEYVALUE,
     JP_ADD,
     JP_SUB,
@@ -65,7 +66,8 @@ struct jp_item {
     enum jp_kind kind;
     struct jp_item *next;         /* the accessor that is applied to what this one finds */
     struct jp_item *left, *right; /* operands; of one it is the left */
-    struct str text;              /* key, name of a variable, pattern of like_regex */
+    struct str text;              /* key, name of a variable, pattern of like_regex, template */
+    bool has_text;                /* JP_DATETIME: has a template */
     struct str flags;             /* of like_regex, in the order that they are printed in */
     unsigned regex_flags;
     uint32_t first, last; /* JP_ANY: levels; UINT32_MAX is the last */
@@ -98,9 +100,10 @@ struct jp_list { /* of nodes in ctx->arena or in the path */
 };
 enum jp_result { JP_FAILED, JP_OK, JP_NOT_FOUND };
 /* Applies a path to `root`, a decoded node. vars: an object, NULL for none. found: NULL when only JP_OK or JP_NOT_FOUND
- * is asked. Structural errors fail ctx unless `silent`, and are JP_FAILED either way; ctx->error tells which. */
+ * is asked. Structural errors fail ctx unless `silent`, and are JP_FAILED either way; ctx->error tells which. use_zone:
+ * moments with and without a zone may be compared, by the session's. */
 enum jp_result jsonpath_run(struct fn_ctx *ctx, const struct jsonpath *path, struct json_node *root,
-                            struct json_node *vars, bool silent, struct jp_list *found);
+                            struct json_node *vars, bool silent, bool use_zone, struct jp_list *found);
 
 /* ---- reading: what the lexer gives the parser ---- */
 

@@ -181,6 +181,7 @@ static enum jp_kind method_kind(enum jp_token token)
     case TOK_DOUBLE: return JP_DOUBLE;
     case TOK_CEILING: return JP_CEILING;
     case TOK_TYPE: return JP_TYPE;
+    case TOK_DATETIME: return JP_DATETIME;
     case TOK_KEYVALUE: return JP_KEYVALUE;
     default: return JP_KEY;
     }
@@ -192,14 +193,18 @@ static struct jp_item *key_or_method(struct parser *p)
     if (token != TOK_IDENT && token != TOK_STRING && token < TOK_FIRST_KEYWORD)
         return syntax_error(p);
     struct jp_item *it = text_item(p, JP_KEY);
-    if (!it || !at_char(p, '(') || (method_kind(token) == JP_KEY && token != TOK_DATETIME))
+    if (!it || !at_char(p, '(') || method_kind(token) == JP_KEY)
         return it;
-    if (token == TOK_DATETIME) {
-        fn_fail(p->l.ctx, FN_UNSUPPORTED, "jsonpath item method .datetime() is not supported yet");
-        return NULL;
-    }
     it->kind = method_kind(token);
-    return next(p) && expect_char(p, ')') ? it : NULL;
+    if (!next(p))
+        return NULL;
+    if (token == TOK_DATETIME && at_token(p, TOK_STRING)) {
+        it->text = p->l.text;
+        it->has_text = true;
+        if (!next(p))
+            return NULL;
+    }
+    return expect_char(p, ')') ? it : NULL;
 }
 
 /* Behind a point. */

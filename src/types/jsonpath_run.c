@@ -87,6 +87,11 @@ static bool is_container(const struct json_node *n)
     return n->kind >= JSON_ARRAY;
 }
 
+static bool is_string(const struct json_node *n)
+{
+    return n->kind == JSON_STRING && !n->moment;
+}
+
 /* ---- going on ---- */
 
 /* Hands a found value to `next`, or to the list when that was the last. */
@@ -196,7 +201,15 @@ static enum jp_truth compare(struct jp_run *r, enum jp_kind kind, const struct j
         return truth(kind == JP_NE);
     if (a->kind != b->kind || is_container(a))
         return JP_UNKNOWN;
-    int c = compare_scalars(r, a, b);
+    int c;
+    if (!a->moment != !b->moment)
+        return JP_UNKNOWN; /* of two kinds */
+    if (a->moment) {
+        if (!jp_datetime_cmp(r, a, b, &c))
+            return JP_UNKNOWN;
+    } else {
+        c = compare_scalars(r, a, b);
+    }
     switch (kind) {
     case JP_EQ: return truth(c == 0);
     case JP_NE: return truth(c != 0);
@@ -210,7 +223,7 @@ static enum jp_truth compare(struct jp_run *r, enum jp_kind kind, const struct j
 static enum jp_truth matches(struct jp_run *r, const struct jp_item *it, const struct json_node *n)
 {
     struct regex_text text;
-    if (n->kind != JSON_STRING)
+    if (!is_string(n))
         return JP_UNKNOWN;
     const struct regex *re = regex_get(r->ctx, &it->text, it->regex_flags);
     if (re) {
@@ -229,7 +242,7 @@ static enum jp_truth test_pair(struct jp_run *r, const struct jp_item *it, const
         return matches(r, it, a);
     if (it->kind != JP_STARTS_WITH)
         return compare(r, it->kind, a, b);
-    if (a->kind != JSON_STRING || b->kind != JSON_STRING)
+    if (!is_string(a) || !is_string(b))
         return JP_UNKNOWN;
     return truth(a->text.len >= b->text.len &&
                  (b->text.len == 0 || memcmp(a->text.p, b->text.p, b->text.len) == 0));
@@ -437,7 +450,7 @@ static enum jp_result run_double(struct jp_run *r, const struct jp_item *it, str
     union val v, number;
     bool is_null = false;
     const bool null[1] = {false};
-    if (n->kind != JSON_STRING && n->kind != JSON_NUMBER)
+    if (!is_string(n) && n->kind != JSON_NUMBER)
         return jp_error(r, FN_JSON_NON_NUMERIC,
                         "jsonpath item method .%s() can only be applied to a string or numeric value",
                         jp_operator_name(it->kind));
@@ -458,6 +471,18 @@ static enum jp_result run_double(struct jp_run *r, const struct jp_item *it, str
     return go_on(r, it->next, n, found);
 }
 
+static enum jp_result run_datetime(struct jp_run *r, const struct jp_item *it, const struct json_node *n,
+                                   struct jp_list *found)
+{
+    if (!is_string(n))
+        return jp_error(r, FN_JSON_DATETIME, "jsonpath item method .%s() can only be applied to a string",
+                        jp_operator_name(it->kind));
+    struct json_node *moment = jp_datetime(r, it, n);
+    if (!moment)
+        return JP_FAILED;
+    return !it->next && !found ? JP_OK : go_on(r, it->next, moment, found);
+}
+
 static enum jp_result run_size(struct jp_run *r, const struct jp_item *it, struct json_node *n,
                                struct jp_list *found)
 {
@@ -476,7 +501,7 @@ static enum jp_result run_type(struct jp_run *r, const struct jp_item *it, const
 {
     static const char *const names[] = {"\"null\"",    "\"string\"", "\"number\"",
                                         "\"boolean\"", "\"array\"",  "\"object\""};
-    struct json_node *name = word_node(r, JSON_STRING, names[n->kind]);
+    struct json_node *name = word_node(r, JSON_STRING, n->moment ? jp_datetime_type(n) : names[n->kind]);
     name->text = (struct str){name->source.p + 1, name->source.len - 2, 0};
     return go_on(r, it->next, name, found);
 }
@@ -682,6 +707,7 @@ static bool unwraps(enum jp_kind kind)
     case JP_FLOOR:
     case JP_CEILING:
     case JP_DOUBLE:
+    case JP_DATETIME:
     case JP_KEYVALUE: return true;
     default: return false;
     }
@@ -700,6 +726,7 @@ static enum jp_result apply_accessor(struct jp_run *r, const struct jp_item *it,
     case JP_TYPE: return run_type(r, it, n, found);
     case JP_SIZE: return run_size(r, it, n, found);
     case JP_DOUBLE: return run_double(r, it, n, found);
+    case JP_DATETIME: return run_datetime(r, it, n, found);
     case JP_KEYVALUE: return run_keyvalue(r, it, n, found);
     default: return run_rounding(r, it, n, found);
     }
@@ -752,9 +779,10 @@ static enum jp_result run_item(struct jp_run *r, const struct jp_item *it, struc
 }
 
 enum jp_result jsonpath_run(struct fn_ctx *ctx, const struct jsonpath *path, struct json_node *root,
-                            struct json_node *vars, bool silent, struct jp_list *found)
+                            struct json_node *vars, bool silent, bool use_zone, struct jp_list *found)
 {
-    struct jp_run r = {.ctx = ctx, .root = root, .current = root, .vars = vars, .throws = !silent};
+    struct jp_run r = {
+        .ctx = ctx, .root = root, .current = root, .vars = vars, .throws = !silent, .use_zone = use_zone};
     struct jp_list all = {0};
     r.lax = r.ignore_structure = !path->is_strict;
     r.next_base_id = vars ? 2 : 1;

@@ -18,6 +18,7 @@ struct jp_run {
     int64_t next_base_id;
     int64_t array_size; /* of the innermost array with subscripts, for `last` */
     bool lax, ignore_structure;
+    bool use_zone;
     bool throws; /* structural errors fail ctx */
     bool failed; /* ctx has failed: nothing goes on */
     uint32_t depth;
@@ -26,6 +27,12 @@ struct jp_run {
 };
 enum jp_result jp_hard_error(struct jp_run *r, enum fn_error error, const char *text);
 enum jp_result jp_error(struct jp_run *r, enum fn_error error, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* jsonpath_datetime.c: what datetime() makes of a node; NULL after an error. */
+struct json_node *jp_datetime(struct jp_run *r, const struct jp_item *it, const struct json_node *n);
+/* The order of two nodes that it made; false when they have none, or after a hard error. */
+bool jp_datetime_cmp(struct jp_run *r, const struct json_node *a, const struct json_node *b, int *order);
+const char *jp_datetime_type(const struct json_node *n); /* a word in quotes */
 
 /* PostgreSQL's number of an object: how far into its document it lies in PostgreSQL's binary form. */
 int64_t jp_object_id(const struct jp_run *r, const struct json_node *object);

@@ -27,6 +27,7 @@ const char *jp_operator_name(enum jp_kind kind)
     case JP_FLOOR: return "floor";
     case JP_CEILING: return "ceiling";
     case JP_DOUBLE: return "double";
+    case JP_DATETIME: return "datetime";
     case JP_KEYVALUE: return "keyvalue";
     default: return "";
     }
@@ -183,6 +184,12 @@ static void put_one(struct json_out *o, const struct jp_item *it, bool in_key, b
     case JP_NOT: put_around(o, "!(", it->left, ")"); break;
     case JP_EXISTS: put_around(o, "exists (", it->left, ")"); break;
     case JP_IS_UNKNOWN: put_around(o, "(", it->left, ") is unknown"); break;
+    case JP_DATETIME:
+        put(o, ".datetime(");
+        if (it->has_text)
+            json_put_string(o, &it->text);
+        put(o, ")");
+        break;
     case JP_TYPE:
     case JP_SIZE:
     case JP_ABS:

@@ -6,7 +6,7 @@ CREATE VIEW v4 AS SELECT raw['a'] FROM core.docs;
 CREATE VIEW v5 AS SELECT jsonb_set(raw, '{a}', '1') FROM core.docs;
 CREATE VIEW v6 AS SELECT body['a'][1.5] FROM core.docs;
 CREATE VIEW v7 AS SELECT body @? '$.', raw @? '$', body @@ 'exists($)' || '' FROM core.docs;
-CREATE VIEW v8 AS SELECT jsonb_path_exists(body, '@'), jsonb_path_match(body, '$.a.datetime()') FROM core.docs;
+CREATE VIEW v8 AS SELECT jsonb_path_exists(body, '@'), jsonb_path_match(body, '$.a.datetime(1)') FROM core.docs;
 CREATE VIEW v9 AS SELECT '$'::jsonpath = '$'::jsonpath FROM core.docs;
 CREATE VIEW v10 AS SELECT '$'::jsonpath AS p, count(*) FROM core.docs GROUP BY 1;
 CREATE VIEW v11 AS SELECT id FROM core.docs ORDER BY body::text::jsonpath LIMIT 1;

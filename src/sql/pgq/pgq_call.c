@@ -21,10 +21,15 @@ static const struct {
      {NULL, NULL, NULL, "true", "use_json_null"}},
     {"jsonb_insert", {"jsonb_in", "path", "replacement", "insert_after"}, {NULL, NULL, NULL, "false"}},
     {"jsonb_path_exists", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
+    {"jsonb_path_exists_tz", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
     {"jsonb_path_match", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
+    {"jsonb_path_match_tz", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
     {"jsonb_path_query", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
+    {"jsonb_path_query_tz", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
     {"jsonb_path_query_array", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
+    {"jsonb_path_query_array_tz", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
     {"jsonb_path_query_first", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
+    {"jsonb_path_query_first_tz", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}},
     {"parse_ident", {"str", "strict"}, {NULL, "true"}},
 };
 

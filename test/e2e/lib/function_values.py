@@ -393,6 +393,29 @@ for _t in ("json", "jsonb"):
     SPECIAL["%s_object(_text)" % _t] = [_PAIRS]
     SPECIAL["%s_object(_text,_text)" % _t] = [_PAIRS, _PAIRS]
 _VARS = ['{"x": 1}', '{"x": {"a": "b"}}', "{}", "[]"]
+_MOMENTS = ['"%s"' % m for m in (
+    "2020-01-02", "12:34:56", "12:34:56.789", "12:34:56+02", "12:34:56.5-05:30", "2020-01-02 12:34:56", "2020-01-02T12:34:56.123456", "2020-01-02 12:34:56+02:00", "2020-01-02T10:34:56.7Z",
+    "2020-01-02T12:34:56-00:30", "2020-01-02 00:00:00", "2020-01-02 00:00:00+00", "2020-13-02", "2020-02-30", "24:00:00", "12:60:00", "2020-01-02 ", " 2020-01-02", "2020-1-2", "20-01-02", "2020-01-02x",
+    "2020/01/02", "", "x", "12:34", "2020-01-02 12:34:56 +02", "0001-01-01", "9999-12-31", "12345-01-01", "2020-01-02 12:34:56+15:59", "2020-01-02 12:34:56+16", "12:34:56+15:59", "02.01.2020", "2020 T 5",
+    "10:20:30.1234567", "02 Jan 2020", "2020-01-02 12 pm", "-0044-03-15", "0044-03-15 BC", "2020-W05")] + [
+    '["2020-01-02", "2020-01-02 00:00:00", "2020-01-02 00:00:00+01", "2020-01-01 23:00:00+00", "2020-01-03"]', '["12:00:00", "12:00:00+00", "11:00:00-01:00", "13:00:00.5"]', "1", "null",
+    '["2020-01-02", "x"]', '{"a": "2020-01-02"}', "[]", "true"]
+_MOMENT_PATHS = ["$.datetime()", "strict $.datetime()", "$[*].datetime()", "strict $[*].datetime()", "$.datetime().type()", "$[*].datetime().type()", '$.datetime("yyyy-mm-dd")', '$.datetime("YYYY-MM-DD HH24:MI:SS")',
+    '$.datetime("HH24:MI:SS")', '$.datetime("HH24:MI:SS.FF3")', '$.datetime("HH24:MI:SSTZH:TZM")', '$.datetime("HH24:MI:SS.USTZH")', '$.datetime("yyyy-mm-dd\\"T\\"HH24:MI:SS.FF1")', '$.datetime("yyyy-mm-dd TZH")',
+    '$.datetime("TZH")', '$.datetime("")', '$.datetime("yyyy/mm/dd")', '$.datetime("dd.mm.yyyy")', '$.datetime("yyyy_mm")', '$.datetime("x")', '$.datetime("yyyy \\"T\\" d")', '$.datetime("dd Mon yyyy")',
+    '$.datetime("yyyy-mm-dd hh12 am")', '$.datetime("yyyy-mm-dd BC")', '$.datetime("FXyyyy-mm-dd")', '$.datetime("IYYY-\\"W\\"IW")', '$.datetime("OF")', '$.datetime("yyyymmdd")', '$.datetime().size()', "$.datetime().double()",
+    "$.datetime().datetime()", '$.datetime() starts with "2"', '$.datetime() like_regex "2"', '$[*].datetime() ? (@ == "2020-01-02".datetime())', '$[*].datetime() ? (@ > "2020-01-02 00:00:00".datetime())',
+    '$[*].datetime() ? (@ <= "2020-01-02 00:00:00+00".datetime())', '$[*].datetime() ? (@ >= "12:00:00".datetime())', '$[*].datetime() ? (@ < "12:00:00+01".datetime())', '$[*] ? (@.datetime() == "2020-01-02".datetime())',
+    '$[*].datetime() ? (@ == "2020-01-02")', "$[*].datetime() ? (@ != null)", '$.a.datetime() == "2020-01-02".datetime()', '$[*].datetime() ? (@ == "5874897-12-31".datetime("yyyyyy-mm-dd"))', 'exists($.datetime())',
+    '$[*] ? (@.datetime("yyyy_mm") == 1)', "$.datetime() + 1", "-$.datetime()"]
+for _n in ("jsonb_path_exists", "jsonb_path_match", "jsonb_path_query_array", "jsonb_path_query_first"):
+    SPECIAL["%s_tz(jsonb,jsonpath)" % _n] = [_MOMENTS, _MOMENT_PATHS]
+    SPECIAL["%s(jsonb,jsonpath)" % _n] = [VALUES["jsonb"] + _MOMENTS, VALUES["jsonpath"] + _MOMENT_PATHS]
+    SPECIAL["%s_tz(jsonb,jsonpath,jsonb)" % _n] = [_MOMENTS, _MOMENT_PATHS, _VARS]
+    SPECIAL["%s_tz(jsonb,jsonpath,jsonb,bool)" % _n] = [_MOMENTS, _MOMENT_PATHS, ["{}"], VALUES["bool"]]
+SPECIAL["set jsonb_path_query_tz(jsonb,jsonpath)"] = {0: _MOMENTS, 1: _MOMENT_PATHS}
+VALUES["jsonpath"] = VALUES["jsonpath"] + _MOMENT_PATHS[:30]
+MALFORMED["jsonpath"] = MALFORMED["jsonpath"] + ["$.datetime(1)", "$.datetime(", '$.datetime("a", "b")', "$.datetime($x)", "$.datetime"]
 for _n in ("jsonb_path_exists", "jsonb_path_match", "jsonb_path_query_array", "jsonb_path_query_first"):
     SPECIAL["%s(jsonb,jsonpath,jsonb)" % _n] = [VALUES["jsonb"], VALUES["jsonpath"], _VARS]
     SPECIAL["%s(jsonb,jsonpath,jsonb,bool)" % _n] = [VALUES["jsonb"], VALUES["jsonpath"], _VARS, VALUES["bool"]]

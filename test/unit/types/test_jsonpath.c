@@ -36,7 +36,7 @@ static const char *find(const char *path, const char *json)
     if (!jp || !json_parse(&ctx, &j, JSON_DECODE | JSON_BUILD, &root) ||
         !json_parse(&ctx, &vars, JSON_DECODE | JSON_BUILD, &v))
         return failure();
-    if (jsonpath_run(&ctx, jp, root, v, false, &found) == JP_FAILED)
+    if (jsonpath_run(&ctx, jp, root, v, false, false, &found) == JP_FAILED)
         return failure();
     for (uint32_t i = 0; i < found.count; i++) {
         json_put(&o, " ", i > 0);
@@ -67,7 +67,15 @@ static void finding(void)
     CHECK_STR(find("$y", "1"), "42704");
     CHECK_STR(find("1 / 0", "1"), "22012");
     CHECK_STR(find("strict $[5]", "[1]"), "22033");
-    CHECK_STR(find("$.datetime()", "\"2024-01-01\""), "0A000");
+    CHECK_STR(find("$.datetime()", "\"2024-01-01 10:00:00+02\""), "\"2024-01-01T10:00:00+02:00\"");
+    CHECK_STR(find("$.datetime().type()", "\"10:00:00\""), "\"time without time zone\"");
+    CHECK_STR(find("$.datetime(\"dd.mm.yyyy\")", "\"02.01.2024\""), "\"2024-01-02\"");
+    CHECK_STR(find("$.datetime(\"dd_mm\")", "\"02_01\""), "22007");
+    CHECK_STR(find("$ ? (@.datetime(\"dd_mm\") == 1)", "\"02_01\""), "22007"); /* no predicate hides that */
+    CHECK_STR(find("$.datetime()", "\"x\""), "22031");
+    CHECK_STR(find("$ ? (@.datetime() == \"2024-01-01\".datetime())", "\"2024-01-01T00:00:00\""),
+              "\"2024-01-01T00:00:00\"");
+    CHECK_STR(find("$.datetime() < \"2024-01-01 00:00:00+00\".datetime()", "\"2024-01-01\""), "0A000");
 }
 
 /* Offsets in PostgreSQL's binary form: a header, two words for each member, keys, strings, numbers on words. */
