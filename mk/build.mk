@@ -1,9 +1,9 @@
 # The program: every src/**/*.c (but libpq's TLS backend, which is compiled into libpq), the assets of the web console,
-# the time zones, and midl.c of LMDB.
+# the time zones, Unicode's tables, and midl.c of LMDB.
 
 SOURCES := $(shell find src -name '*.c' -not -path 'src/source/pgtls/*' | sort)
 ASSETS := $(shell find src/serve/www -type f 2>/dev/null | sort)
-OBJECTS := $(SOURCES:src/%.c=$(B)/obj/%.o) $(B)/obj/lmdb/midl.o $(B)/obj/assets.o $(B)/obj/zones.o
+OBJECTS := $(SOURCES:src/%.c=$(B)/obj/%.o) $(B)/obj/lmdb/midl.o $(B)/obj/assets.o $(B)/obj/zones.o $(B)/obj/unicode.o
 MAIN_OBJ := $(B)/obj/main.o
 LIB := $(B)/libpenstock.a
 
@@ -46,6 +46,15 @@ $(B)/gen/zones.c: scripts/embed-zones $(wildcard /usr/share/zoneinfo/tzdata.zi) 
 	@scripts/embed-zones $(B)/gen
 
 $(B)/obj/zones.o: $(B)/gen/zones.c src/types/zone_impl.h
+	@mkdir -p $(@D)
+	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -c $< -o $@
+
+# Unicode's normalization, of the build machine's Python.
+$(B)/gen/unicode.c: scripts/embed-unicode $(DEPS_MK)
+	@mkdir -p $(@D)
+	@scripts/embed-unicode $(B)/gen
+
+$(B)/obj/unicode.o: $(B)/gen/unicode.c src/types/unicode_impl.h
 	@mkdir -p $(@D)
 	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -c $< -o $@
 

@@ -7,11 +7,11 @@
 #include <string.h>
 
 static const struct fn_list *const sections[] = {
-    &fn_compare,    &fn_encoding,   &fn_jsonpath,   &fn_int,      &fn_float,    &fn_numeric,
-    &fn_text,       &fn_like,       &fn_regex,      &fn_bytea,    &fn_datetime, &fn_json,
-    &fn_json_build, &fn_overlaps,   &fn_format,     &fn_degrees,  &fn_misc,     &fn_to_char_number,
-    &fn_array,      &fn_array_edit, &fn_array_json, &fn_json_set, &fn_enum,     &fn_citext,
-    &fn_timetz,     &fn_inet,       &fn_range,
+    &fn_compare,    &fn_encoding,   &fn_jsonpath,   &fn_int,       &fn_float,    &fn_numeric,
+    &fn_text,       &fn_like,       &fn_regex,      &fn_bytea,     &fn_datetime, &fn_json,
+    &fn_json_build, &fn_overlaps,   &fn_format,     &fn_degrees,   &fn_misc,     &fn_to_char_number,
+    &fn_array,      &fn_array_edit, &fn_array_json, &fn_json_set,  &fn_enum,     &fn_citext,
+    &fn_timetz,     &fn_inet,       &fn_range,      &fn_normalize,
 };
 
 uint32_t fn_section_count(void)

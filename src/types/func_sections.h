@@ -28,6 +28,7 @@ extern const struct fn_list fn_misc;           /* func_misc.c: uuid and the rest
 extern const struct fn_list fn_citext;         /* func_citext.c: text that compares by its lower case */
 extern const struct fn_list fn_timetz;         /* func_timetz.c: time with time zone */
 extern const struct fn_list fn_inet;           /* func_inet.c: inet, cidr and macaddr */
+extern const struct fn_list fn_normalize;      /* func_normalize.c: Unicode's normalization forms */
 extern const struct fn_list fn_range;          /* func_range.c: ranges and multiranges */
 extern const struct fn_list fn_enum;           /* func_enum.c: enums' comparisons, enum_range and its like */
 extern const struct fn_list fn_array;          /* func_array.c: arrays' comparisons, containment and bounds */

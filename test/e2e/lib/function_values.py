@@ -309,6 +309,9 @@ SPECIAL["set string_to_table(text,text,text)"] = {0: _LISTS, 1: ["", ",", "--", 
 # PostgreSQL 15 never ends counting down from the lowest subscript.
 SPECIAL["set generate_subscripts(anyarray,int4)"] = {1: ["1", "2", "0", "-1", "7"]}
 SPECIAL["set generate_subscripts(anyarray,int4,bool)"] = {1: ["1", "2", "0", "-1", "7"], 2: ["true", "false"]}
+_ACCENTED = ["", "a", "\u00e9", "e\u0301", "a\u0323\u0307", "a\u0307\u0323", "\u1e69\u0323", "\ufb01", "\u00b2\u00bd", "\u212b", "\uac01", "\u1100\u1161\u11a8", "\uac00\u11a7", "\u0344",
+             "\u0301e", "\u0958", "\u2126\u03a9", "\uf900", "\ufdfa", "\U0001d15e", "\u3000x", "q\u0307\u0323\u0327\u0301", "\u0f73\u0f71", "\U0001e030"]
+_FORMS = ["NFC", "nfd", "NFKC", "NFKD", "NFX", ""]
 SKIP_SET_VALUES = {"generate_subscripts": "-2147483648"}
 
 # Rows whose result is not a function of the arguments alone.
@@ -438,3 +441,6 @@ _SPLIT_FLAGS = ["", "i", "g", "n", "z"]
 for _f in ("regexp_match", "regexp_split_to_array"):
     SPECIAL["%s(text,text)" % _f] = [_SPLIT_TEXTS, _SPLIT_BY]
     SPECIAL["%s(text,text,text)" % _f] = [_SPLIT_TEXTS, _SPLIT_BY, _SPLIT_FLAGS]
+for _n in ("normalize", "is_normalized"):
+    SPECIAL["%s(text)" % _n] = [_ACCENTED]
+    SPECIAL["%s(text,text)" % _n] = [_ACCENTED, _FORMS]
