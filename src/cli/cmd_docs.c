@@ -16,6 +16,8 @@
 #include "serve/serve.h"
 #include "serve/url.h"
 #include "serve/world.h"
+#include "source/ingest/ingest.h"
+#include "source/ingest/ingest_server.h"
 #include "source/postgres/pg_position.h"
 #include "sql/expr.h"
 #include "store/gate.h"
@@ -100,6 +102,15 @@ static const struct limit pipeline_limits[] = {
     LIMIT(SOURCE_POSITION_MAX, BYTES, "a source's position as stored"),
     LIMIT(PG_POSITION_TABLES_MAX, COUNT,
           "PostgreSQL tables that one snapshot can be interrupted and gone on with"),
+    LIMIT(INGEST_TABLES_MAX, COUNT, "tables of an ingest source; more are refused"),
+    LIMIT(INGEST_THREADS, COUNT, "requests that push rows at a time; further ones wait"),
+    LIMIT(
+        INGEST_LOG_BYTES, BYTES,
+        "of an ingest source's log that wait to be applied and made durable (its `log_bytes`); past it 503"),
+    LIMIT(INGEST_SEGMENT_BYTES, BYTES, "of a segment of that log, about; then the next one is begun"),
+    LIMIT(INGEST_RECORD_BYTES_MAX, BYTES, "that the rows of one request take in it; 413 past it"),
+    LIMIT(INGEST_KEYS_MAX, COUNT, "Idempotency-Keys that an ingest source remembers, the newest ones"),
+    LIMIT(INGEST_KEY_BYTES_MAX, BYTES, "of an Idempotency-Key; 400 past it"),
     LIMIT(BATCH_ROWS, COUNT, "rows of a batch"),
     LIMIT(LANE_RING_MSGS, COUNT, "batches between a source's thread and a shard; then the source waits"),
     LIMIT(SHARD_RING_MSGS, COUNT, "batches between two shards; then the sender takes no new input"),

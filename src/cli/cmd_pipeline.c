@@ -13,6 +13,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "flow/topology.h"
+#include "source/ingest/ingest_server.h"
 #include "store/error_store.h"
 #include "types/enum_type.h"
 
@@ -59,6 +60,8 @@ struct run {
     bool *start_over; /* by source: its mirrors are not of this plan */
     struct op_stats *op_stats;
     struct pipeline *pipeline;
+    struct ingest_server *ingest; /* NULL: no source of that kind */
+    void **ingest_confs;
     struct {
         uint64_t fingerprint;
         bool stored, taken;
@@ -323,17 +326,31 @@ static struct err *record_enums(struct store_shard *sh, store_db meta, const str
     return e;
 }
 
+static NODISCARD struct err *refuse_shape(const struct table_def *t)
+{
+    return err_hint(
+        err_new(ERR_CONFIG,
+                "table %s.%s has other columns than its stored rows, which no source can send again",
+                t->source, t->name),
+        "give it back the columns and key that it had; or name the new one otherwise and bring both "
+        "together in a view");
+}
+
 /* A source whose mirrored tables changed their shape, or that has a wanted table never mirrored, starts over. */
-static void compare_tables(struct run *r, struct store_shard *sh, store_db meta)
+static struct err *compare_tables(struct run *r, struct store_shard *sh, store_db meta)
 {
     for (uint32_t i = 0; i < r->app->plan->table_count; i++) {
         const struct table_def *t = r->app->plan->tables[i];
-        uint64_t stored, now = table_fingerprint(t);
+        uint64_t stored = 0, now = table_fingerprint(t);
         char *key = xprintf("mirror:%s.%s", t->source, t->name);
-        if (!stored_u64(sh, meta, key, &stored) || stored != now || enums_changed(sh, meta, t))
+        bool has = stored_u64(sh, meta, key, &stored);
+        if (!t->only_copy && (!has || stored != now || enums_changed(sh, meta, t)))
             r->start_over[t->source_index] = true;
         free(key);
+        if (t->only_copy && has && stored != now)
+            return refuse_shape(t);
     }
+    return NULL;
 }
 
 /* ---- the set-up epoch: what of the store is not this plan's goes ---- */
@@ -475,7 +492,7 @@ static struct err *compare_store(struct run *r)
     if (!e)
         compare_views(r, sh, meta);
     if (!e)
-        compare_tables(r, sh, meta);
+        e = compare_tables(r, sh, meta);
     store_abort(sh);
     for (uint32_t i = 0; !e && i < r->app->source_count; i++) {
         if (!r->start_over[i])
@@ -579,6 +596,23 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
 
 /* ---- running ---- */
 
+static struct err *start_ingest(struct run *r)
+{
+    struct ingest_server_options o = {.data_dir = r->data,
+                                      .anonymous = r->app->config->ingest,
+                                      .body_bytes = r->app->config->limits.body_bytes};
+    r->ingest_confs = xcalloc(r->app->source_count + 1, sizeof *r->ingest_confs);
+    for (uint32_t i = 0; i < r->app->source_count; i++) {
+        const struct pipeline_source *s = &r->app->sources[i];
+        if (s->kind->data_dir)
+            s->kind->data_dir(s->conf, r->data);
+        if (s->kind == &source_kind_ingest)
+            r->ingest_confs[o.source_count++] = s->conf;
+    }
+    o.confs = r->ingest_confs;
+    return o.source_count ? ingest_server_start(&o, &r->ingest) : NULL;
+}
+
 static struct err *run(struct run *r)
 {
     const struct config *c = r->app->config;
@@ -604,6 +638,7 @@ static struct err *run(struct run *r)
     o.op_stats = r->op_stats;
     r->pipeline = pipeline_new(&o);
     TRY(pipeline_open(r->pipeline));
+    TRY(start_ingest(r));
     pipeline_start(r->pipeline);
     const struct err *failure = NULL;
     unsigned stuck_looks = (unsigned)((c->limits.stuck_us + 999999) / 1000000);
@@ -614,6 +649,8 @@ static struct err *run(struct run *r)
     }
     char *text = failure ? err_text(failure) : NULL;
     pipeline_stop(r->pipeline);
+    ingest_server_stop(r->ingest);
+    r->ingest = NULL;
     struct err *e = text ? err_new(ERR_INTERNAL, "%s", text) : NULL;
     free(text);
     return e;
@@ -621,6 +658,8 @@ static struct err *run(struct run *r)
 
 static void finish(struct run *r)
 {
+    ingest_server_stop(r->ingest);
+    free(r->ingest_confs);
     if (r->pipeline)
         pipeline_free(r->pipeline);
     op_stats_close(r->op_stats);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "flow/topology.h"
 #include "store/backup.h"
+#include "serve/serve.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -162,6 +163,14 @@ static void serve_cores(struct child *c, const struct placement *p)
     buf_fini(&list);
 }
 
+static enum serve_ingest ingest_access(const struct config *f)
+{
+    for (uint32_t i = 0; i < f->source_count; i++)
+        if (strcmp(f->sources[i].kind, "ingest") == 0)
+            return f->ingest ? SERVE_INGEST_ALL : SERVE_INGEST_TOKEN;
+    return SERVE_INGEST_NONE;
+}
+
 static void serve_args(struct child *c, const struct cli_args *a, const struct config *f, const char *data,
                        const struct placement *p)
 {
@@ -179,6 +188,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_text(c, "key", f->key);
     add_set(c, "anonymous", f->anonymous == ACCESS_READ);
     add_set(c, "errors", f->errors == ACCESS_READ);
+    add_set(c, "ingest", ingest_access(f));
     add_set(c, "scan_rows", f->limits.scan_rows);
     add_set(c, "page_rows", f->limits.page_rows);
     add_set(c, "connections", f->limits.connections);

@@ -54,11 +54,13 @@ static uint32_t parse_cpus(const char *list, uint32_t *out)
 /* The supervisor passes NAME=VALUE pairs; both sides are this program, so an unknown one is a broken invariant. */
 static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
 {
-    int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, loops = o->loop_count;
+    int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, loops = o->loop_count,
+            ingest = o->ingest;
     const struct setting settings[] = {
         {"port", &port},
         {"anonymous", &anonymous},
         {"errors", &errors},
+        {"ingest", &ingest},
         {"loops", &loops},
         {"scan_rows", &o->limits.scan_rows},
         {"page_rows", &o->limits.page_rows},
@@ -92,6 +94,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
     o->port = (int)port;
     o->anonymous_read = anonymous != 0;
     o->errors_read = errors != 0;
+    o->ingest = (enum serve_ingest)ingest;
     o->loop_count = (uint32_t)loops;
 }
 

@@ -342,6 +342,9 @@ static void json_sources(const struct instance *i, yyjson_mut_doc *d, yyjson_mut
         yyjson_mut_obj_add_uint(d, o, "snapshot_total", atomic_load(&src->snapshot_total));
         yyjson_mut_obj_add_int(d, o, "lag_bytes", atomic_load(&src->lag_bytes));
         yyjson_mut_obj_add_int(d, o, "retained_bytes", atomic_load(&src->retained_bytes));
+        yyjson_mut_obj_add_int(d, o, "log_bytes", atomic_load(&src->log_bytes));
+        yyjson_mut_obj_add_uint(d, o, "accepted", atomic_load(&src->accepted));
+        yyjson_mut_obj_add_uint(d, o, "refused", atomic_load(&src->refused));
         yyjson_mut_obj_add_int(d, o, "change_age_ms", age_ms(atomic_load(&src->last_change_us), now));
         yyjson_mut_obj_add_int(d, o, "contact_age_ms", age_ms(atomic_load(&src->last_contact_us), now));
         json_seq_text(d, o, "position", src->position, sizeof src->position, &src->position_seq);

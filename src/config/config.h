@@ -43,6 +43,7 @@ struct config {
     struct config_api *apis;
     enum access_anonymous anonymous; /* default ACCESS_NONE */
     enum access_anonymous errors;    /* of lists of error rows, without a token; default ACCESS_NONE */
+    bool ingest;                     /* access.ingest: rows may be pushed without a token; default false */
     const char *listen_host;         /* server.listen, default 0.0.0.0 */
     int listen_port;                 /* default 8443 */
     const char *certificate, *key;   /* absolute paths or NULL: self-signed, kept in the store */

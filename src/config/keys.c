@@ -16,12 +16,14 @@ const struct config_key config_keys[] = {
     {"apis", KEY_APIS, NULL, 0, 0, 0,
      "What is published: PATH: with nothing, or { view: NAME, key: [columns] }. Nothing is published unless "
      "named here."},
-    {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read."},
+    {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read and push."},
     {"access.anonymous", KEY_ANONYMOUS, "none", 0, 0, AT(anonymous),
      "What a request without a token may do: none or read."},
     {"access.errors", KEY_ANONYMOUS, "none", 0, 0, AT(errors),
      "Whether a request without a token may read the error rows of views, none or read. They show columns "
      "that the view itself may not."},
+    {"access.ingest", KEY_PUSH, "none", 0, 0, AT(ingest),
+     "Whether a request without a token may push rows into ingest sources, none or write."},
     {"access.jwt", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Tokens of an identity provider (not built yet)."},
     {"access.roles", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Rows and columns by role (not built yet)."},
     {"server", KEY_SECTION, NULL, 0, 0, 0, "The API server."},
@@ -94,13 +96,21 @@ const uint32_t config_key_count = ARRAY_COUNT(config_keys);
 static const char *type_text(enum key_type t)
 {
     static const char *const texts[] = {
-        [KEY_SECTION] = "section",   [KEY_FORMAT] = "1",
-        [KEY_SOURCES] = "mapping",   [KEY_SQL] = "files or SQL",
-        [KEY_APIS] = "mapping",      [KEY_ANONYMOUS] = "none, read",
-        [KEY_LISTEN] = "host:port",  [KEY_PATH] = "path",
-        [KEY_STORE_PATH] = "path",   [KEY_CORES] = "auto, count, list",
-        [KEY_DURATION] = "duration", [KEY_SIZE] = "size",
-        [KEY_COUNT] = "count",       [KEY_UNSUPPORTED] = "not supported yet",
+        [KEY_SECTION] = "section",
+        [KEY_FORMAT] = "1",
+        [KEY_SOURCES] = "mapping",
+        [KEY_SQL] = "files or SQL",
+        [KEY_APIS] = "mapping",
+        [KEY_ANONYMOUS] = "none, read",
+        [KEY_PUSH] = "none, write",
+        [KEY_LISTEN] = "host:port",
+        [KEY_PATH] = "path",
+        [KEY_STORE_PATH] = "path",
+        [KEY_CORES] = "auto, count, list",
+        [KEY_DURATION] = "duration",
+        [KEY_SIZE] = "size",
+        [KEY_COUNT] = "count",
+        [KEY_UNSUPPORTED] = "not supported yet",
     };
     return texts[t];
 }

@@ -11,6 +11,7 @@ enum key_type {
     KEY_SQL,
     KEY_APIS,
     KEY_ANONYMOUS, /* none | read */
+    KEY_PUSH,      /* none | write: bool */
     KEY_LISTEN,    /* host:port */
     KEY_PATH,      /* resolved against the file's folder */
     KEY_STORE_PATH,

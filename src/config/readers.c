@@ -49,6 +49,17 @@ static struct err *read_anonymous(struct config *c, const struct config_key *k, 
     return NULL;
 }
 
+static struct err *read_push(struct config *c, const struct config_key *k, const struct yaml_node *n)
+{
+    const char *text;
+    TRY(yaml_string(n, k->path, &text));
+    if (strcmp(text, "none") != 0 && strcmp(text, "write") != 0)
+        return yaml_error(n, "%s: expected none or write, found \"%s\"", k->path,
+                          n->secret ? "(a variable)" : text);
+    *(bool *)field(c, k) = strcmp(text, "write") == 0;
+    return NULL;
+}
+
 /* ---- addresses ---- */
 
 static bool read_port(const char *s, int *out)
@@ -186,6 +197,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_SQL: return config_read_sql(c, n);
     case KEY_APIS: return config_read_apis(c, n);
     case KEY_ANONYMOUS: return read_anonymous(c, k, n);
+    case KEY_PUSH: return read_push(c, k, n);
     case KEY_LISTEN: return read_listen(c, k, n);
     case KEY_PATH:
     case KEY_STORE_PATH: return read_path(c, k, n);

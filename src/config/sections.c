@@ -32,9 +32,6 @@ static struct err *read_source(struct config *c, const struct yaml_pair *p)
         return yaml_error(n->count ? n : p->key,
                           "sources.%s: expected exactly one kind of source, such as postgres: {...}", name);
     const struct yaml_pair *kind = &n->pairs[0];
-    if (strcmp(kind->key->text, "ingest") == 0)
-        return err_at(ERR_UNSUPPORTED, n->file, kind->key->line, kind->key->column,
-                      "sources.%s.ingest is not supported yet", name);
     c->sources[c->source_count++] =
         (struct config_source){name, kind->key->text, kind->value, p->key, kind->key};
     return NULL;

@@ -12,6 +12,7 @@ struct table_def {
     uint32_t *key;         /* columns of the primary key (or replica identity index) */
     uint32_t source_index; /* position of the source in the configuration */
     uint32_t table_index;  /* position among the source's tables */
+    bool only_copy; /* the source cannot send rows again: its mirror is kept whole, read by a view or not */
 };
 
 /* What a source says about one row. */

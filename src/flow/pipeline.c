@@ -108,6 +108,9 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     atomic_store(&s->status->rows, 0);
     atomic_store(&s->status->lag_bytes, -1);
     atomic_store(&s->status->retained_bytes, -1);
+    atomic_store(&s->status->log_bytes, 0);
+    atomic_store(&s->status->accepted, 0);
+    atomic_store(&s->status->refused, 0);
     for (uint32_t l = 0; l < s->lane_count; l++)
         lane_init(&p->lanes[first_lane + l], s, first_lane + l, l);
 }

@@ -42,6 +42,7 @@ static void mark_live(const struct plan *plan, bool *live)
             live[plan->views[i]->sink->id] = true;
     for (uint32_t i = plan->node_count; i-- > 0;) { /* inputs have smaller ids */
         const struct plan_node *n = plan->nodes[i];
+        live[i] |= n->kind == PLAN_TABLE && n->u.table->only_copy;
         for (uint32_t k = 0; live[i] && k < n->input_count; k++)
             live[n->inputs[k]->id] = true;
         if (live[i] && n->kind == PLAN_RECURSE)
@@ -95,6 +96,17 @@ static void list_tables(struct planner *p)
             plan->tables[plan->table_count++] = plan->nodes[i]->u.table;
 }
 
+/* Tables that only the mirror holds are mirrored though no view reads them: a later view finds them there. */
+static void keep_tables(struct planner *p, const struct table_def *tables, uint32_t count)
+{
+    for (uint32_t t = 0; t < count; t++) {
+        struct plan_node n = {.kind = PLAN_TABLE, .schema = tables[t].schema};
+        n.u.table = &tables[t];
+        if (tables[t].only_copy)
+            (void)node_get(p, n);
+    }
+}
+
 /* ---- building ---- */
 
 struct job {
@@ -125,6 +137,7 @@ static void build(struct job *j)
                         .apis = j->apis,
                         .api_count = j->api_count,
                         .errs = &j->errs};
+    keep_tables(&p, j->tables, j->table_count);
     plan_views(&p);
     drop_dead(&p);
     link_readers(&p);

@@ -66,17 +66,18 @@ static void put_api(const struct answer *a, struct buf *out)
         put_number(out, "Penstock-Incomplete: ", (int64_t)a->incomplete);
 }
 
-static void put_cors(const struct http_request *req, struct buf *out)
+static void put_cors(const struct answer *a, const struct http_request *req, struct buf *out)
 {
     OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n"
                  "Access-Control-Expose-Headers: Content-Range, ETag, Penstock-Epoch, Penstock-Lag-Ms, "
                  "Penstock-Stale, Penstock-Incomplete\r\n");
-    if (req->method == HTTP_M_OPTIONS)
-        OUT_LIT(out,
-                "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
-                "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, If-None-Match, "
-                "Last-Event-ID, Penstock-Wait, Prefer, Range, Range-Unit, X-Client-Info, Accept-Profile\r\n"
-                "Access-Control-Max-Age: 86400\r\n");
+    if (req->method != HTTP_M_OPTIONS)
+        return;
+    put_text(out, "Access-Control-Allow-Methods: ", a->allow ? a->allow : "GET, HEAD, OPTIONS");
+    OUT_LIT(out, "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, "
+                 "Idempotency-Key, If-None-Match, "
+                 "Last-Event-ID, Penstock-Wait, Prefer, Range, Range-Unit, X-Client-Info, Accept-Profile\r\n"
+                 "Access-Control-Max-Age: 86400\r\n");
 }
 
 static void put_status(int status, struct buf *out)
@@ -119,7 +120,7 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
     if (UNLIKELY(a->status == 401))
         OUT_LIT(out, "WWW-Authenticate: Bearer\r\n");
     if (UNLIKELY(req && req->origin.p))
-        put_cors(req, out);
+        put_cors(a, req, out);
     if (UNLIKELY(close))
         OUT_LIT(out, "Connection: close\r\n");
     OUT_LIT(out, "\r\n");

@@ -296,11 +296,14 @@ static bool is_api(const struct http_request *req)
     return req->target.len >= 4 && memcmp(req->target.p, "/api", 4) == 0;
 }
 
-static void to_back(struct conn *c, const struct http_request *req)
+static void to_back(struct conn *c, const struct http_request *req, enum proxy_to to)
 {
-    if (proxy_start(c, req)) {
+    if (proxy_start(c, req, to)) {
         c->mode = CONN_PROXY;
         timer_set(c, TIMER_PROXY);
+    } else if (to == PROXY_TO_INGEST) {
+        conn_answer_problem(c, 503, "PENSTOCK_INGEST_AWAY",
+                            "the pipeline does not take rows at this moment: nothing was stored", c->in_body);
     } else {
         conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console does not answer", c->in_body);
     }
@@ -333,8 +336,8 @@ static void run_request(struct conn *c, const struct http_request *req)
         put_off(c);
         return;
     }
-    if (next == REST_BACK) {
-        to_back(c, req);
+    if (next == REST_BACK || next == REST_INGEST) {
+        to_back(c, req, next == REST_INGEST ? PROXY_TO_INGEST : PROXY_TO_BACK);
         return;
     }
     put_answer(c, &a, req, close);

@@ -286,6 +286,7 @@ struct err *loop_open(struct loop *l)
     timers_init(l);
     rest_init(&l->rest, &l->options->limits, l->gate, l->options->anonymous_read);
     l->rest.errors_read = l->options->errors_read;
+    l->rest.ingest = l->options->ingest;
     l->live = live_new(l);
     loop_clock(l);
     if (l->epoll_fd < 0 || l->wake_fd < 0)

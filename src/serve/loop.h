@@ -71,7 +71,8 @@ struct loop {
     uint32_t index;
     const struct serve_options *options;
     const struct tls_server *tls;
-    const char *back_path; /* civetweb's socket */
+    const char *back_path;   /* civetweb's socket */
+    const char *ingest_path; /* the pipeline's, for pushed rows */
     struct gate *gate;
     int epoll_fd, wake_fd, spare_fd;
     struct event_source listener, waker;
@@ -153,8 +154,10 @@ bool live_behind(const struct live *v); /* stopped in the middle: call live_epoc
 void live_heartbeat(struct conn *c);
 
 /* ---- proxy.c ---- */
-bool proxy_start(struct conn *c, const struct http_request *req); /* false: not reachable */
-void proxy_body(struct conn *c, const uint8_t *p, size_t n);      /* decoded request body */
+enum proxy_to { PROXY_TO_BACK, PROXY_TO_INGEST };
+/* False: not reachable, and nothing was sent. */
+bool proxy_start(struct conn *c, const struct http_request *req, enum proxy_to to);
+void proxy_body(struct conn *c, const uint8_t *p, size_t n); /* decoded request body */
 void proxy_body_end(struct conn *c);
 bool proxy_full(const struct conn *c);      /* stop reading from the client */
 void proxy_drained(struct conn *c);         /* the client took what there was */

@@ -1,4 +1,5 @@
-/* Requests that are not reads, handed to civetweb over its unix socket and streamed both ways within bounds.
+/* Requests that are not reads, handed to civetweb over its unix socket (this process's, or the pipeline's for pushed rows) and
+ * streamed both ways within bounds.
  *
  * One connection per request ("Connection: close"), so that there is no state to share. The request is written anew from
  * what our parser understood, never copied blindly: civetweb sees one reading of it, ours. */
@@ -25,7 +26,8 @@ struct proxy {
     bool chunked;   /* the request body is sent on in chunks */
     bool head_done; /* of the answer */
     bool head_only; /* the request was HEAD */
-    bool close;     /* the answer ends with the connection */
+    enum proxy_to where;
+    bool close; /* the answer ends with the connection */
     bool request_done;
     bool said_close; /* the client was told that the connection ends */
     uint64_t left;   /* of the answer's body, unless close */
@@ -95,7 +97,13 @@ static void finish(struct proxy *p, bool ok)
 {
     struct conn *c = p->conn;
     bool reusable = ok && !p->close && !p->said_close && p->request_done && !c->in_body;
-    if (!ok && !p->head_done)
+    if (!ok && !p->head_done && p->where == PROXY_TO_INGEST)
+        conn_answer_problem(
+            c, 503, "PENSTOCK_INGEST_UNKNOWN",
+            "the pipeline broke off: whether the rows are stored is not known; send them again, "
+            "with the same Idempotency-Key",
+            true);
+    else if (!ok && !p->head_done)
         conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
     proxy_close(c);
     c->mode = CONN_HTTP;
@@ -298,11 +306,12 @@ void proxy_drained(struct conn *c)
         proxy_watch(c->proxy);
 }
 
-bool proxy_start(struct conn *c, const struct http_request *req)
+bool proxy_start(struct conn *c, const struct http_request *req, enum proxy_to where)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", c->loop->back_path ? c->loop->back_path : "");
+    const char *path = where == PROXY_TO_INGEST ? c->loop->ingest_path : c->loop->back_path;
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path ? path : "");
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
         if (fd >= 0)
             close(fd);
@@ -313,6 +322,7 @@ bool proxy_start(struct conn *c, const struct http_request *req)
     p->ev.on_event = on_proxy;
     p->conn = c;
     p->fd = fd;
+    p->where = where;
     p->chunked = req->chunked;
     p->head_only = req->method == HTTP_M_HEAD;
     p->watched = ev.events;

@@ -301,6 +301,28 @@ static enum rest_next errors_route(struct rest *r, const struct http_request *re
     return REST_DONE;
 }
 
+/* Rows go on to the pipeline, which knows the sources and their tokens. */
+static enum rest_next ingest_route(struct rest *r, const struct http_request *req, struct answer *a)
+{
+    bool pushes = req->method == HTTP_M_POST || req->method == HTTP_M_DELETE;
+    if (req->method == HTTP_M_OPTIONS) {
+        a->allow = "POST, DELETE, OPTIONS";
+        a->content_type = NULL;
+    } else if (!pushes) {
+        a->allow = "POST, DELETE, OPTIONS";
+        problem_set(&a->problem, 405, "PENSTOCK_METHOD",
+                    "rows are pushed with POST, and taken back with DELETE");
+    } else if (r->ingest == SERVE_INGEST_TOKEN && !req->authorization.p) {
+        problem_set(&a->problem, 401, "PENSTOCK_INGEST_ACCESS",
+                    "pushing rows without a token is not allowed");
+        problem_hint(&a->problem, "Send the source's token: Authorization: Bearer TOKEN; or set access: { "
+                                  "ingest: write } to let everyone push.");
+    } else {
+        return REST_INGEST;
+    }
+    return REST_DONE;
+}
+
 static enum rest_next route(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
 {
     if (slice_is(req->target, "*") && req->method == HTTP_M_OPTIONS) {
@@ -317,6 +339,8 @@ static enum rest_next route(struct rest *r, const struct http_request *req, bool
     if (r->url.segment_count == 4 && slice_is(r->url.segments[0], "admin") &&
         slice_is(r->url.segments[1], "views") && slice_is(r->url.segments[3], "errors"))
         return errors_route(r, req, a);
+    if (r->ingest != SERVE_INGEST_NONE && r->url.segment_count && slice_is(r->url.segments[0], "ingest"))
+        return ingest_route(r, req, a);
     if (is_status(r, "health"))
         return status_route(r, req, status_health, a);
     if (is_status(r, "ready"))

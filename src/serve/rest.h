@@ -13,6 +13,7 @@
 struct rest {
     const struct serve_limits *limits;
     bool anonymous_read, errors_read; /* of apis; of lists of error rows */
+    enum serve_ingest ingest;
     struct gate *gate;
     struct world *world;             /* borrowed; NULL: nothing to serve yet */
     struct store_snapshot *snapshot; /* of this loop in world->reader; NULL with world */
@@ -34,7 +35,7 @@ void rest_fini(struct rest *r);
 /* Take up a world (or NULL: let go). Fails when no reader slot is free. */
 NODISCARD struct err *rest_use(struct rest *r, struct world *w);
 
-enum rest_next { REST_DONE, REST_WAIT, REST_LIVE, REST_BACK };
+enum rest_next { REST_DONE, REST_WAIT, REST_LIVE, REST_BACK, REST_INGEST };
 struct answer {
     int status;
     const char *content_type; /* NULL: no body */

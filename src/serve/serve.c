@@ -7,6 +7,7 @@
 #include "serve/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@ struct serve {
     struct gate *gate;
     struct tls_server *tls;
     struct back *back;
+    int run_dir;          /* DATA/run, where the pipeline's socket comes and goes; -1 none */
+    char ingest_path[64]; /* through it, as DATA's own path may be too long for an address */
     struct world *world;
     bool has_generation; /* `generation` was looked at, whether it had a catalog or not */
     unsigned generation;
@@ -87,6 +90,7 @@ static void loop_init(struct serve *s, uint32_t i)
     l->options = s->options;
     l->tls = s->tls;
     l->back_path = back_path(s->back);
+    l->ingest_path = s->ingest_path;
     l->gate = s->gate;
     l->stats = s->stats.loops[i];
     l->conn_max = share > 0 && share < UINT32_MAX ? (uint32_t)share : 1;
@@ -123,6 +127,15 @@ static void loops_stop(struct serve *s)
         pthread_join(s->threads[i], NULL);
     for (uint32_t i = 0; i < s->started; i++)
         loop_close(&s->loops[i]);
+}
+
+static void find_ingest(struct serve *s)
+{
+    char *dir = xprintf("%s/run", s->options->data_dir);
+    (void)mkdir(dir, 0700);
+    s->run_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    snprintf(s->ingest_path, sizeof s->ingest_path, "/proc/self/fd/%d/ingest.sock", s->run_dir);
+    free(dir);
 }
 
 /* ---- worlds ---- */
@@ -225,12 +238,15 @@ static struct err *prepare(struct serve *s)
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
     s->stats.tls = s->tls;
-    return back_start(o->data_dir, &s->back);
+    TRY(back_start(o->data_dir, &s->back));
+    find_ingest(s);
+    return NULL;
 }
 
 static void serve_init(struct serve *s, const struct serve_options *o)
 {
     s->options = o;
+    s->run_dir = -1;
     s->loop_count = o->loop_count ? o->loop_count : 1;
     s->loops = aligned_alloc(CACHE_LINE_BYTES, s->loop_count * sizeof *s->loops);
     ASSERT(s->loops);
@@ -249,6 +265,8 @@ static void serve_init(struct serve *s, const struct serve_options *o)
 static void serve_fini(struct serve *s)
 {
     back_stop(s->back);
+    if (s->run_dir >= 0)
+        close(s->run_dir);
     world_close(s->world);
     tls_server_free(s->tls);
     if (s->gate)

@@ -30,6 +30,13 @@ struct serve_limits {
 };
 void serve_limits_default(struct serve_limits *l);
 
+/* Who may push rows into ingest sources, as far as this process knows: the pipeline has the tokens. */
+enum serve_ingest {
+    SERVE_INGEST_NONE,  /* there is no such source */
+    SERVE_INGEST_TOKEN, /* with a token, which the pipeline judges */
+    SERVE_INGEST_ALL
+};
+
 struct serve_options {
     const char *data_dir;
     const char *host;              /* address to bind */
@@ -37,6 +44,7 @@ struct serve_options {
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
     bool anonymous_read;           /* false: reads of views answer 401 */
     bool errors_read;              /* false: reads of lists of error rows answer 401 */
+    enum serve_ingest ingest;
     struct serve_limits limits;
     uint32_t loop_count;  /* 0: one */
     uint32_t cpu_count;   /* 0: not pinned; else loop i runs on cpus[i % cpu_count] */

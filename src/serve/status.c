@@ -143,6 +143,17 @@ static void source_metrics(struct rest *r, struct buf *b)
     for (uint32_t i = 0; i < n; i++)
         sample(b, "penstock_source_retained_bytes", "source", g->sources[i].name,
                g->sources[i].retained_bytes);
+    metric_head(b, "penstock_source_log_bytes", "gauge", "Of the append log of an ingest source; else 0.");
+    for (uint32_t i = 0; i < n; i++)
+        sample(b, "penstock_source_log_bytes", "source", g->sources[i].name, g->sources[i].log_bytes);
+    metric_head(b, "penstock_source_accepted_total", "counter", "Rows that clients pushed.");
+    for (uint32_t i = 0; i < n; i++)
+        sample(b, "penstock_source_accepted_total", "source", g->sources[i].name,
+               (long long)g->sources[i].accepted);
+    metric_head(b, "penstock_source_refused_total", "counter", "Requests to push rows that were refused.");
+    for (uint32_t i = 0; i < n; i++)
+        sample(b, "penstock_source_refused_total", "source", g->sources[i].name,
+               (long long)g->sources[i].refused);
     metric_head(b, "penstock_source_contact_age_ms", "gauge", "Time since the source's last message.");
     for (uint32_t i = 0; i < n; i++) {
         int64_t at = g->sources[i].last_contact_us;

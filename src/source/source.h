@@ -81,6 +81,8 @@ struct source_kind {
      * table_def.source_index is set by the caller. Tables live in arena. */
     struct err *(*describe)(struct arena *arena, void *conf, int timeout_ms, struct table_def **tables,
                             uint32_t *table_count);
+    /* Where the source may keep files of its own, told before run(); borrowed. NULL: it keeps none. */
+    void (*data_dir)(void *conf, const char *dir);
     /* How many lanes run() will use (1 + snapshot workers). */
     uint32_t (*lane_count)(const void *conf);
     /* Runs on its own thread until sink_stopping or an error that retrying cannot mend. Reconnects with backoff by
@@ -92,6 +94,7 @@ struct source_kind {
 /* The explicit table of kinds (source_table.c). */
 extern const struct source_kind source_kind_postgres;
 extern const struct source_kind source_kind_generator;
+extern const struct source_kind source_kind_ingest;
 const struct source_kind *source_kind_find(const char *name); /* NULL if unknown */
 uint32_t source_kind_count(void);
 const struct source_kind *source_kind_at(uint32_t i);

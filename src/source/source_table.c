@@ -4,6 +4,7 @@
 static const struct source_kind *const kinds[] = {
     &source_kind_postgres,
     &source_kind_generator,
+    &source_kind_ingest,
 };
 
 const struct source_kind *source_kind_find(const char *name)

@@ -51,6 +51,9 @@ struct gate_source {
     atomic_ullong snapshot_done, snapshot_total; /* rows (estimate) */
     atomic_llong lag_bytes;                      /* behind the source's log, -1 unknown */
     atomic_llong retained_bytes;                 /* of its log, kept by the source for us; -1 unknown */
+    atomic_llong log_bytes;                      /* of its own log on this machine; 0: it has none */
+    atomic_ullong accepted;                      /* rows that clients pushed, since start */
+    atomic_ullong refused;                       /* requests that were refused, since start */
     atomic_llong last_change_us;  /* commit time at the source of the newest visible transaction, Unix us */
     atomic_llong last_contact_us; /* Unix us of the last message from the source */
     char position[64];            /* newest visible position as text (an LSN); guarded by position_seq */

@@ -168,13 +168,12 @@ static void all_errors_at_once(void)
 static void not_built_yet(void)
 {
     check_errors("penstock: 1\n"
-                 "sources: { e: { ingest: {} } }\n"
-                 "access: { jwt: {}, roles: {} }\n"
+                 "access: { jwt: {}, roles: {}, ingest: read }\n"
                  "server: { grpc: \"0.0.0.0:9443\" }\n",
-                 "penstock.yaml:2:17: sources.e.ingest is not supported yet\n"
-                 "penstock.yaml:3:16: access.jwt is not supported yet\n"
-                 "penstock.yaml:3:27: access.roles is not supported yet\n"
-                 "penstock.yaml:4:17: server.grpc is not supported yet");
+                 "penstock.yaml:2:16: access.jwt is not supported yet\n"
+                 "penstock.yaml:2:27: access.roles is not supported yet\n"
+                 "penstock.yaml:2:39: access.ingest: expected none or write, found \"read\"\n"
+                 "penstock.yaml:3:17: server.grpc is not supported yet");
 }
 
 static void bad_references(void)

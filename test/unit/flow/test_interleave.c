@@ -31,8 +31,8 @@ static struct column entry_columns[] = {{"id", {T_INT8, -1}, true, NULL},
                                         {"account", {T_INT8, -1}, false, NULL},
                                         {"amount", {T_INT8, -1}, false, NULL}};
 static uint32_t key0[] = {0};
-static struct table_def tables[] = {{"t", "accounts", {3, account_columns}, 1, key0, 0, 0},
-                                    {"t", "entries", {3, entry_columns}, 1, key0, 0, 1}};
+static struct table_def tables[] = {{"t", "accounts", {3, account_columns}, 1, key0, 0, .table_index = 0},
+                                    {"t", "entries", {3, entry_columns}, 1, key0, 0, .table_index = 1}};
 static const char sql[] =
     "CREATE VIEW balances AS SELECT a.id, a.branch, sum(e.amount) AS balance, count(*) AS n"
     "  FROM t.accounts a JOIN t.entries e ON e.account = a.id GROUP BY a.id;\n"

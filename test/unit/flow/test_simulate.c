@@ -30,9 +30,9 @@ static struct column b_columns[] = {{"id", {T_INT8, -1}, true, NULL},
                                     {"w", {T_INT4, -1}, false, NULL}};
 static struct column bag_columns[] = {{"k", {T_INT4, -1}, false, NULL}, {"t", {T_TEXT, -1}, false, NULL}};
 static uint32_t key0[] = {0};
-static const struct table_def tables[] = {{"t", "a", {5, a_columns}, 1, key0, 0, 0},
-                                          {"t", "b", {4, b_columns}, 1, key0, 0, 1},
-                                          {"t", "bag", {2, bag_columns}, 0, NULL, 0, 2}};
+static const struct table_def tables[] = {{"t", "a", {5, a_columns}, 1, key0, 0, .table_index = 0},
+                                          {"t", "b", {4, b_columns}, 1, key0, 0, .table_index = 1},
+                                          {"t", "bag", {2, bag_columns}, 0, NULL, 0, .table_index = 2}};
 
 static const char *const pool[] = {
     "SELECT id, x + 1 AS y, s FROM t.a WHERE g < 3",

@@ -14,8 +14,8 @@ static struct column item_columns[] = {{"id", {T_INT8, -1}, true, NULL},
                                        {"note", {T_TEXT, -1}, false, NULL}};
 static struct column bag_columns[] = {{"k", {T_INT4, -1}, false, NULL}, {"s", {T_TEXT, -1}, false, NULL}};
 static uint32_t key0[] = {0};
-static const struct table_def tables[] = {{"t", "items", {4, item_columns}, 1, key0, 0, 0},
-                                          {"t", "bag", {2, bag_columns}, 0, NULL, 0, 1}};
+static const struct table_def tables[] = {{"t", "items", {4, item_columns}, 1, key0, 0, .table_index = 0},
+                                          {"t", "bag", {2, bag_columns}, 0, NULL, 0, .table_index = 1}};
 static const char sql[] =
     "CREATE VIEW total AS SELECT count(*) AS n, sum(v) AS v FROM t.items;\n"
     "CREATE VIEW groups AS SELECT grp, count(*) AS n, sum(v) AS v, max(note) AS note FROM t.items GROUP BY "

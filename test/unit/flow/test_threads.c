@@ -20,8 +20,9 @@ static struct column transfer_columns[] = {{"id", {T_INT8, -1}, true, NULL},
                                            {"amount", {T_NUMERIC, -1}, true, NULL},
                                            {"note", {T_TEXT, -1}, false, NULL}};
 static uint32_t key0[] = {0};
-static const struct table_def tables[] = {{"a", "transfers", {5, transfer_columns}, 1, key0, 0, 0},
-                                          {"b", "transfers", {5, transfer_columns}, 1, key0, 1, 0}};
+static const struct table_def tables[] = {
+    {"a", "transfers", {5, transfer_columns}, 1, key0, 0, .table_index = 0},
+    {"b", "transfers", {5, transfer_columns}, 1, key0, 1, .table_index = 0}};
 static const char bank_sql[] =
     "CREATE VIEW transfers AS SELECT * FROM a.transfers UNION ALL SELECT * FROM b.transfers;\n"
     "CREATE VIEW credits AS SELECT to_account AS account, sum(amount) AS credit FROM transfers GROUP BY "

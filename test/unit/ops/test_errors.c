@@ -9,8 +9,8 @@
 static struct column l_columns[] = {
     {"k", {T_INT4, -1}, false, NULL}, {"x", {T_INT4, -1}, false, NULL}, {"s", {T_TEXT, -1}, false, NULL}};
 static struct column r_columns[] = {{"k", {T_INT4, -1}, false, NULL}, {"y", {T_INT4, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {3, l_columns}, 0, NULL, 0, 0},
-                                          {"t", "r", {2, r_columns}, 0, NULL, 0, 1}};
+static const struct table_def tables[] = {{"t", "l", {3, l_columns}, 0, NULL, 0, .table_index = 0},
+                                          {"t", "r", {2, r_columns}, 0, NULL, 0, .table_index = 1}};
 
 static void open_rig(struct rig *rig, const char *query)
 {

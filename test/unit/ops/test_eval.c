@@ -12,7 +12,7 @@ static struct column columns[] = {{"a", {T_INT4, -1}, false, NULL},
                                   {"s", {T_TEXT, -1}, false, NULL},
                                   {"p", {T_BOOL, -1}, false, NULL},
                                   {"q", {T_BOOL, -1}, false, NULL}};
-static const struct table_def table = {"t", "x", {5, columns}, 0, NULL, 0, 0};
+static const struct table_def table = {"t", "x", {5, columns}, 0, NULL, 0, .table_index = 0};
 
 /* The expression over rows "a|b|s|p|q" separated by ';': values separated by blanks, "!" for an error, "-" for NULL. */
 static const char *eval(const char *expression, const char *rows)

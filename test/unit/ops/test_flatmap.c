@@ -13,7 +13,7 @@ static struct column columns[] = {{"k", {T_INT4, -1}, false, NULL},
                                   {"a", {T_ARRAYS + T_INT4, -1}, false, NULL},
                                   {"at", {T_TIMESTAMP, -1}, false, NULL},
                                   {"d", {T_DATE, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {5, columns}, 0, NULL, 0, 0}};
+static const struct table_def tables[] = {{"t", "l", {5, columns}, 0, NULL, 0, .table_index = 0}};
 
 static void open_rig(struct rig *rig, const char *query)
 {

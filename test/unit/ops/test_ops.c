@@ -12,9 +12,9 @@ static struct column n_columns[] = {{"g", {T_INT4, -1}, false, NULL},
                                     {"f", {T_FLOAT8, -1}, false, NULL},
                                     {"big", {T_INT8, -1}, false, NULL},
                                     {"j", {T_JSONB, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {3, l_columns}, 0, NULL, 0, 0},
-                                          {"t", "r", {2, r_columns}, 0, NULL, 0, 1},
-                                          {"t", "n", {5, n_columns}, 0, NULL, 0, 2}};
+static const struct table_def tables[] = {{"t", "l", {3, l_columns}, 0, NULL, 0, .table_index = 0},
+                                          {"t", "r", {2, r_columns}, 0, NULL, 0, .table_index = 1},
+                                          {"t", "n", {5, n_columns}, 0, NULL, 0, .table_index = 2}};
 
 static void open_rig(struct rig *rig, const char *query)
 {

@@ -7,8 +7,8 @@
 
 static struct column l_columns[] = {{"k", {T_INT4, -1}, false, NULL}, {"x", {T_INT4, -1}, false, NULL}};
 static struct column r_columns[] = {{"k", {T_INT4, -1}, false, NULL}, {"y", {T_INT4, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {2, l_columns}, 0, NULL, 0, 0},
-                                          {"t", "r", {2, r_columns}, 0, NULL, 0, 1}};
+static const struct table_def tables[] = {{"t", "l", {2, l_columns}, 0, NULL, 0, .table_index = 0},
+                                          {"t", "r", {2, r_columns}, 0, NULL, 0, .table_index = 1}};
 
 #define KEYS   4 /* KEYS - 1 stands for NULL */
 #define VALUES 5 /* likewise */

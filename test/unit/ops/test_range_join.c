@@ -9,8 +9,8 @@ static struct column columns[] = {{"k", {T_INT4, -1}, false, NULL},
                                   {"x", {T_INT4, -1}, false, NULL},
                                   {"n", {T_NUMERIC, -1}, false, NULL},
                                   {"t", {T_TEXT, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "a", {4, columns}, 0, NULL, 0, 0},
-                                          {"t", "b", {4, columns}, 0, NULL, 0, 1}};
+static const struct table_def tables[] = {{"t", "a", {4, columns}, 0, NULL, 0, .table_index = 0},
+                                          {"t", "b", {4, columns}, 0, NULL, 0, .table_index = 1}};
 
 static uint64_t random_state;
 static uint32_t rnd(uint32_t below)

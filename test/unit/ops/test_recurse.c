@@ -8,9 +8,10 @@ static struct column edge_columns[] = {{"a", {T_INT4, -1}, false, NULL}, {"b", {
 static struct column root_columns[] = {{"a", {T_INT4, -1}, false, NULL}};
 static struct column number_columns[] = {{"x", {T_NUMERIC, -1}, false, NULL},
                                          {"y", {T_NUMERIC, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "edges", {2, edge_columns}, 0, NULL, 0, 0},
-                                          {"t", "roots", {1, root_columns}, 0, NULL, 0, 1},
-                                          {"t", "numbers", {2, number_columns}, 0, NULL, 0, 2}};
+static const struct table_def tables[] = {
+    {"t", "edges", {2, edge_columns}, 0, NULL, 0, .table_index = 0},
+    {"t", "roots", {1, root_columns}, 0, NULL, 0, .table_index = 1},
+    {"t", "numbers", {2, number_columns}, 0, NULL, 0, .table_index = 2}};
 
 #define REACH                                                                   \
     "CREATE VIEW reach AS WITH RECURSIVE r(a) AS (SELECT a FROM t.roots UNION " \

@@ -54,8 +54,8 @@ static struct column l_columns[] = {
     {"s", {T_TEXT, -1}, false, NULL},   {"n", {T_NUMERIC, -1}, false, NULL},
     {"f", {T_FLOAT8, -1}, false, NULL}, {"t", {T_TIMESTAMPTZ, -1}, false, NULL}};
 static struct column r_columns[] = {{"k", {T_INT4, -1}, false, NULL}, {"y", {T_INT4, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {6, l_columns}, 0, NULL, 0, 0},
-                                          {"t", "r", {2, r_columns}, 0, NULL, 0, 1}};
+static const struct table_def tables[] = {{"t", "l", {6, l_columns}, 0, NULL, 0, .table_index = 0},
+                                          {"t", "r", {2, r_columns}, 0, NULL, 0, .table_index = 1}};
 
 /* Without the rig's own record of what came out. */
 static void ignore(void *ctx, const struct plan_view *view, const struct batch *b)

@@ -11,7 +11,7 @@ static struct column columns[] = {{"k", {T_INT4, -1}, false, NULL},
                                   {"at", {T_TIMESTAMPTZ, -1}, false, NULL},
                                   {"ts", {T_TIMESTAMP, -1}, false, NULL},
                                   {"d", {T_DATE, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {4, columns}, 0, NULL, 0, 0}};
+static const struct table_def tables[] = {{"t", "l", {4, columns}, 0, NULL, 0, .table_index = 0}};
 
 #define SECOND INT64_C(1000000)
 #define DAY    (86400 * SECOND)

@@ -7,7 +7,7 @@
 
 static struct column columns[] = {
     {"k", {T_INT4, -1}, false, NULL}, {"x", {T_INT4, -1}, false, NULL}, {"y", {T_INT4, -1}, false, NULL}};
-static const struct table_def tables[] = {{"t", "l", {3, columns}, 0, NULL, 0, 0}};
+static const struct table_def tables[] = {{"t", "l", {3, columns}, 0, NULL, 0, .table_index = 0}};
 
 static const char *const queries[] = {
     "row_number() OVER (PARTITION BY k ORDER BY x DESC) AS a, rank() OVER (PARTITION BY k ORDER BY x) AS b",
