@@ -255,7 +255,7 @@ void ingest_log_stop(struct ingest_log *l)
 void ingest_log_wait(struct ingest_log *l, uint64_t offset, int timeout_ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += timeout_ms % 1000 * 1000000L;
     if (until.tv_nsec >= 1000000000)
@@ -491,7 +491,11 @@ struct err *ingest_log_open(const struct log_options *o, struct ingest_log **out
     l->fd = l->read_fd = -1;
     l->last = &l->first;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->changed, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* the host's clock may be set */
+    pthread_cond_init(&l->changed, &attr);
+    pthread_condattr_destroy(&attr);
     *cut_bytes = 0;
     struct err *e = open_files(l, cut_bytes);
     if (e) {
