@@ -13,6 +13,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "flow/topology.h"
+#include "ops/retention.h"
 #include "source/ingest/ingest_server.h"
 #include "store/error_store.h"
 #include "types/enum_type.h"
@@ -364,6 +365,10 @@ static struct err *forget_source(struct run *r, uint32_t shard, struct store_sha
         char *name = xprintf("m:%s.%s", s->name, s->tables[t].name);
         e = store_db_drop(sh, name);
         free(name);
+        name = s->tables[t].retention_us ? retention_db_name(&s->tables[t]) : NULL;
+        if (!e && name)
+            e = store_db_drop(sh, name);
+        free(name);
     }
     if (e || shard != 0)
         return e;
@@ -440,6 +445,20 @@ static bool is_slot_of_plan(const struct app *a, unsigned long slot)
     return false;
 }
 
+static bool is_order_of_plan(const struct plan *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->table_count; i++) {
+        if (!p->tables[i]->retention_us)
+            continue;
+        char *order = retention_db_name(p->tables[i]);
+        bool same = strcmp(order, name) == 0;
+        free(order);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
 /* Databases of views or tables that the plan does not have. */
 static void collect_stale(void *ctx, const char *name)
 {
@@ -447,7 +466,8 @@ static void collect_stale(void *ctx, const char *name)
     const struct plan *p = n->run->app->plan;
     bool of_view = strchr("vil", name[0]) && name[1] == ':';
     bool stale = of_view ? !is_slot_of_plan(n->run->app, strtoul(name + 2, NULL, 10))
-                         : strncmp(name, "m:", 2) == 0 && !is_mirror_of_plan(p, name);
+                         : (strncmp(name, "m:", 2) == 0 && !is_mirror_of_plan(p, name)) ||
+                               (strncmp(name, "t:", 2) == 0 && !is_order_of_plan(p, name));
     if (stale && n->count < ARRAY_COUNT(n->list))
         n->list[n->count++] = xstrdup(name);
 }

@@ -345,6 +345,8 @@ static void json_sources(const struct instance *i, yyjson_mut_doc *d, yyjson_mut
         yyjson_mut_obj_add_int(d, o, "log_bytes", atomic_load(&src->log_bytes));
         yyjson_mut_obj_add_uint(d, o, "accepted", atomic_load(&src->accepted));
         yyjson_mut_obj_add_uint(d, o, "refused", atomic_load(&src->refused));
+        yyjson_mut_obj_add_uint(d, o, "expired", atomic_load(&src->expired));
+        yyjson_mut_obj_add_uint(d, o, "late", atomic_load(&src->late));
         yyjson_mut_obj_add_int(d, o, "change_age_ms", age_ms(atomic_load(&src->last_change_us), now));
         yyjson_mut_obj_add_int(d, o, "contact_age_ms", age_ms(atomic_load(&src->last_contact_us), now));
         json_seq_text(d, o, "position", src->position, sizeof src->position, &src->position_seq);

@@ -12,6 +12,9 @@ struct table_def {
     uint32_t *key;         /* columns of the primary key (or replica identity index) */
     uint32_t source_index; /* position of the source in the configuration */
     uint32_t table_index;  /* position among the source's tables */
+    int64_t
+        retention_us; /* a row goes when the clock has reached the column's value and so much more; 0: stays */
+    uint32_t retention_column; /* date, timestamp (as UTC) or timestamptz */
     bool only_copy; /* the source cannot send rows again: its mirror is kept whole, read by a view or not */
 };
 

@@ -106,6 +106,7 @@ struct shard {
     struct moved_row *moved;
     uint32_t moved_count, moved_capacity;
     uint32_t replay_node; /* next table node to replay while rebuilding */
+    uint32_t expire_node; /* next table node whose rows may be over by the clock */
     uint64_t rows_in;
     int64_t began_us;     /* the epoch at hand, and */
     int64_t stats_us;     /* when sizes were last written; both steady */

@@ -111,6 +111,8 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     atomic_store(&s->status->log_bytes, 0);
     atomic_store(&s->status->accepted, 0);
     atomic_store(&s->status->refused, 0);
+    atomic_store(&s->status->expired, 0);
+    atomic_store(&s->status->late, 0);
     for (uint32_t l = 0; l < s->lane_count; l++)
         lane_init(&p->lanes[first_lane + l], s, first_lane + l, l);
 }
@@ -165,7 +167,8 @@ struct pipeline *pipeline_new(const struct pipeline_options *o)
     map_views(p);
     p->due_us = INT64_MAX;
     for (uint32_t n = 0; n < o->plan->node_count; n++)
-        p->has_clock |= o->plan->nodes[n]->kind == PLAN_TEMPORAL;
+        p->has_clock |= o->plan->nodes[n]->kind == PLAN_TEMPORAL ||
+                        (o->plan->nodes[n]->kind == PLAN_TABLE && o->plan->nodes[n]->u.table->retention_us);
     make_shards(p);
     atomic_store(&o->gate->shard_count, o->shard_count);
     if (o->catalog)

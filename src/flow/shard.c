@@ -309,6 +309,24 @@ static bool replay_some(struct shard *s)
     return true;
 }
 
+/* ---- retention: rows go by the clock before the epoch's changes come ---- */
+
+static bool expire_done(const struct shard *s)
+{
+    return s->expire_node == s->graph->op_count;
+}
+
+static bool expire_some(struct shard *s)
+{
+    while (!expire_done(s) && !s->out_waiting) {
+        struct op *op = &s->graph->ops[s->expire_node];
+        if (op->node->kind == PLAN_TABLE && !op_table_expire(op, REPLAY_ROWS))
+            return true; /* more of it in the next step */
+        s->expire_node++;
+    }
+    return false;
+}
+
 /* ---- closing and committing ---- */
 
 static bool node_ready(void *ctx, const struct plan_node *n)
@@ -421,6 +439,7 @@ static bool begin(struct shard *s)
     memset(s->markers, 0, s->graph->op_count * sizeof *s->markers);
     memset(s->marker_sent, 0, s->graph->op_count * sizeof *s->marker_sent);
     s->replay_node = p->rebuilding ? 0 : s->graph->op_count;
+    s->expire_node = p->rebuilding || !p->has_clock ? s->graph->op_count : 0;
     struct err *e = s->store ? store_begin(s->store) : NULL;
     if (e) {
         pipeline_fail(p, err_wrap(e, "shard %u", s->index));
@@ -440,12 +459,14 @@ static bool work(struct shard *s)
     bool any = drain_shards(s);
     any |= flush_out(s);
     any |= replay_some(s);
-    any |= drain_lanes(s);
+    any |= expire_some(s);
+    if (expire_done(s))
+        any |= drain_lanes(s);
     if (s->graph->failure) {
         commit(s); /* reports the failure */
         return false;
     }
-    if (s->out_waiting || !replay_done(s) || !input_done(s))
+    if (s->out_waiting || !replay_done(s) || !expire_done(s) || !input_done(s))
         return any;
     if (graph_close(s->graph, node_ready, send_markers, s) && !s->out_waiting) {
         commit(s);

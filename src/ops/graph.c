@@ -134,9 +134,10 @@ int64_t graph_due(const struct graph *g)
 {
     int64_t due = INT64_MAX;
     for (uint32_t i = 0; i < g->op_count; i++) {
-        if (g->ops[i].node->kind != PLAN_TEMPORAL)
+        enum plan_kind kind = g->ops[i].node->kind;
+        if (kind != PLAN_TEMPORAL && kind != PLAN_TABLE)
             continue;
-        int64_t at = op_temporal_due(&g->ops[i]);
+        int64_t at = kind == PLAN_TABLE ? op_table_due(&g->ops[i]) : op_temporal_due(&g->ops[i]);
         due = at < due ? at : due;
     }
     return due;

@@ -52,10 +52,10 @@ struct op {
 /* How a graph reaches the world. The flow layer fills it in. */
 struct graph_env {
     uint32_t shard, shard_count;
-    uint32_t recursion_rounds;     /* 0: RECURSION_ROUNDS_MAX */
-    uint64_t recursion_bytes;      /* 0: RECURSION_BYTES_MAX */
-    struct store_shard *store;     /* NULL: operators in memory only (benchmarks, unit tests) */
-    const struct gate *gate;       /* tells which views are being built; may be NULL */
+    uint32_t recursion_rounds; /* 0: RECURSION_ROUNDS_MAX */
+    uint64_t recursion_bytes;  /* 0: RECURSION_BYTES_MAX */
+    struct store_shard *store; /* NULL: operators in memory only (benchmarks, unit tests) */
+    struct gate *gate; /* tells which views are being built, is told what retention did; may be NULL */
     const struct catalog *catalog; /* of the published views, by view_index; NULL without store */
     bool *view_fill;               /* by view_index: rebuild writes its rows (new or changed view) */
     int64_t log_rows, log_us;      /* change log retention */
@@ -123,6 +123,10 @@ bool op_table_truncate(struct op *op, uint64_t rows);
 void op_table_move_out(struct op *op, const struct batch *old, struct batch *row);
 /* Emits the next `rows` rows of the mirror; true once every row was emitted. The mirror must not change meanwhile. */
 bool op_table_replay(struct op *op, uint64_t rows);
+/* Rows whose retention is over at the epoch's time go, about `rows` of them now; true once none is left. Before any change of
+ * the epoch; not while rebuilding. */
+bool op_table_expire(struct op *op, uint64_t rows);
+int64_t op_table_due(const struct op *op); /* when the next one does */
 /* Entries of the mirror. */
 uint64_t op_table_rows(const struct op *op);
 /* Leaves off an unfinished replay; before its transaction ends. */

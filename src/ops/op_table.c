@@ -4,6 +4,7 @@
  * values, duplicate deliveries and upserts are settled here once, for every kind of source. Database "m:SOURCE.TABLE":
  * keyed tables: key encoding (shortened) -> row; keyless tables: row bytes (shortened) -> varint copies, row. */
 #include "ops/op_errors.h"
+#include "ops/retention.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,55 @@ struct table_state {
     store_db db;
     struct key_column *key;
     struct buf key_bytes, new_row, old_row, value;
-    struct batch *old;         /* one row: the old row decoded, borrowing from old_row */
+    struct batch *old; /* one row: the old row decoded, borrowing from old_row */
+    struct retention retention;
+    struct buf over;           /* keys of rows whose retention is over */
     struct store_scan *replay; /* open while the mirror is being replayed */
 };
+
+static bool failed(struct op *op, struct err *e)
+{
+    if (e)
+        graph_fail(op->graph, e);
+    return e != NULL;
+}
+
+static int64_t row_end(const struct table_state *s, const struct batch *b, uint32_t r)
+{
+    if (!s->retention.on)
+        return INT64_MAX;
+    const struct vec *v = &b->cols[s->table->retention_column];
+    return retention_end(&s->retention, v->v[r], v->state[r]);
+}
+
+/* The row in s->value, and its mirror key, as the current ones. */
+static void take_stored(struct table_state *s, struct slice key)
+{
+    buf_reset(&s->key_bytes);
+    buf_put(&s->key_bytes, key.p, key.len);
+    batch_reset(s->old, s->table->schema.column_count);
+    ASSERT(row_decode_append(s->old, &s->table->schema, s->value.p, s->value.len, 1, false));
+}
+
+static bool stored_row(struct table_state *s, struct slice value, int64_t *copies);
+
+/* A mirror that was stored without retention, or with one by another column: its rows are put in order once. */
+static void order_mirror(struct op *op, struct table_state *s)
+{
+    struct store_shard *sh = op->graph->env.store;
+    struct store_scan *scan;
+    struct slice key, value;
+    int64_t copies;
+    if (store_entries(sh, s->retention.db) || !store_entries(sh, s->db) ||
+        failed(op, store_scan_open(sh, s->db, &scan)))
+        return;
+    while (!op->graph->failure && store_scan_next(scan, &key, &value)) {
+        ASSERT(stored_row(s, value, &copies));
+        take_stored(s, key);
+        (void)failed(op, retention_add(&s->retention, sh, row_end(s, s->old, 0), &s->key_bytes));
+    }
+    store_scan_close(scan);
+}
 
 static void table_open(struct op *op)
 {
@@ -33,8 +80,12 @@ static void table_open(struct op *op)
     char *name = xprintf("m:%s.%s", s->table->source, s->table->name);
     struct err *e = store_db_open(op->graph->env.store, name, &s->db);
     free(name);
-    if (e)
-        graph_fail(op->graph, e);
+    if (!e)
+        e = retention_open(&s->retention, s->table, op->graph->env.store);
+    if (failed(op, e) || !s->retention.on)
+        return;
+    order_mirror(op, s);
+    (void)failed(op, retention_find_due(&s->retention, op->graph->env.store));
 }
 
 static void table_fini(struct op *op)
@@ -45,6 +96,8 @@ static void table_fini(struct op *op)
     buf_fini(&s->new_row);
     buf_fini(&s->old_row);
     buf_fini(&s->value);
+    buf_fini(&s->over);
+    retention_fini(&s->retention);
     batch_free(s->old);
     free(s);
 }
@@ -57,19 +110,15 @@ static void table_push(struct op *op, uint32_t input, const struct batch *b)
 
 static void table_close(struct op *op)
 {
+    struct table_state *s = op->state;
     op_flush(op);
+    if (s->retention.on)
+        (void)failed(op, retention_find_due(&s->retention, op->graph->env.store));
 }
 
 static struct slice slice_of(const struct buf *b)
 {
     return (struct slice){b->p, b->len};
-}
-
-static bool failed(struct op *op, struct err *e)
-{
-    if (e)
-        graph_fail(op->graph, e);
-    return e != NULL;
 }
 
 static void emit_copy(struct op *op, const struct batch *b, uint32_t r, int64_t weight)
@@ -84,6 +133,32 @@ static void emit_bytes(struct op *op, const struct buf *row, int64_t weight)
     if (batch_full(op->out))
         op_flush(op);
     ASSERT(row_decode_append(op->out, &op->node->schema, row->p, row->len, weight, true));
+}
+
+/* ---- retention ---- */
+
+static void count_row(atomic_ullong *counter, int64_t rows)
+{
+    atomic_fetch_add_explicit(counter, (unsigned long long)rows, memory_order_relaxed);
+}
+
+/* A row that is over when it comes is never seen, but it is counted. */
+static bool is_over(struct op *op, const struct table_state *s, int64_t end)
+{
+    if (!s->retention.on || end > op->graph->clock_us)
+        return false;
+    if (op->graph->env.gate)
+        count_row(&op->graph->env.gate->sources[s->table->source_index].late, 1);
+    return true;
+}
+
+/* The mirror's entry of the current key has another end now; INT64_MAX: none. */
+static bool end_changes(struct op *op, struct table_state *s, int64_t from, int64_t to)
+{
+    struct store_shard *sh = op->graph->env.store;
+    return from == to || !s->retention.on ||
+           (!failed(op, retention_remove(&s->retention, sh, from, &s->key_bytes)) &&
+            !failed(op, retention_add(&s->retention, sh, to, &s->key_bytes)));
 }
 
 /* ---- keyed tables ---- */
@@ -144,11 +219,25 @@ static void row_without_old(struct op *op, struct table_state *s, const struct b
     free(cols);
 }
 
+static void delete_keyed(struct op *op, struct table_state *s)
+{
+    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
+    if (!load_old(op, s) || !end_changes(op, s, row_end(s, s->old, 0), INT64_MAX) ||
+        failed(op, store_del(op->graph->env.store, s->db, slice_of(&s->key_bytes))))
+        return;
+    emit_copy(op, s->old, 0, -1);
+}
+
 static void upsert(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
 {
     bool has_old = load_old(op, s);
     if (!complete_row(s, b, r, has_old)) {
         row_without_old(op, s, b, r);
+        return;
+    }
+    int64_t end = row_end(s, b, r);
+    if (is_over(op, s, end)) {
+        delete_keyed(op, s);
         return;
     }
     op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
@@ -157,19 +246,12 @@ static void upsert(struct op *op, struct table_state *s, const struct batch *b, 
     if (has_old && s->new_row.len == s->old_row.len &&
         memcmp(s->new_row.p, s->old_row.p, s->old_row.len) == 0)
         return; /* delivered twice, or an update that changes nothing */
-    if (failed(op, store_put(op->graph->env.store, s->db, slice_of(&s->key_bytes), slice_of(&s->new_row))))
+    if (failed(op, store_put(op->graph->env.store, s->db, slice_of(&s->key_bytes), slice_of(&s->new_row))) ||
+        !end_changes(op, s, has_old ? row_end(s, s->old, 0) : INT64_MAX, end))
         return;
     if (has_old)
         emit_copy(op, s->old, 0, -1);
     emit_copy(op, b, r, 1);
-}
-
-static void delete_keyed(struct op *op, struct table_state *s)
-{
-    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
-    if (!load_old(op, s) || failed(op, store_del(op->graph->env.store, s->db, slice_of(&s->key_bytes))))
-        return;
-    emit_copy(op, s->old, 0, -1);
 }
 
 /* ---- keyless tables: a bag of rows ---- */
@@ -189,13 +271,17 @@ static void change_bag(struct op *op, struct table_state *s, const struct batch 
     }
     if (delta < 0 && copies == 0)
         return; /* unknown row: nothing to take away */
+    int64_t end = row_end(s, b, r), had_end = copies ? end : INT64_MAX;
+    if (delta > 0 && is_over(op, s, end))
+        return;
     copies = (uint64_t)((int64_t)copies + delta);
     buf_reset(&s->value);
     buf_put_varint(&s->value, copies);
     buf_put(&s->value, s->new_row.p, s->new_row.len);
     struct store_shard *store = op->graph->env.store;
     if (failed(op, copies ? store_put(store, s->db, slice_of(&s->key_bytes), slice_of(&s->value))
-                          : store_del(store, s->db, slice_of(&s->key_bytes))))
+                          : store_del(store, s->db, slice_of(&s->key_bytes))) ||
+        !end_changes(op, s, had_end, copies ? end : INT64_MAX))
         return;
     emit_copy(op, b, r, delta);
 }
@@ -245,6 +331,52 @@ void op_table_move_out(struct op *op, const struct batch *old, struct batch *row
     if (has_old)
         delete_keyed(op, s);
     op_flush(op);
+}
+
+/* ---- the clock ---- */
+
+static void expire_row(struct op *op, struct table_state *s)
+{
+    struct store_shard *sh = op->graph->env.store;
+    struct slice found;
+    int64_t copies;
+    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
+    if (!store_get(sh, s->db, slice_of(&s->key_bytes), &found))
+        return;
+    ASSERT(stored_row(s, found, &copies));
+    if (failed(op, store_del(sh, s->db, slice_of(&s->key_bytes))))
+        return;
+    emit_bytes(op, &s->value, -copies);
+    if (op->graph->env.gate)
+        count_row(&op->graph->env.gate->sources[s->table->source_index].expired, copies);
+}
+
+bool op_table_expire(struct op *op, uint64_t rows)
+{
+    struct table_state *s = op->state;
+    uint64_t taken = 0, len;
+    if (!s->retention.on || op->graph->rebuilding || s->retention.due > op->graph->clock_us)
+        return true;
+    buf_reset(&s->over);
+    if (failed(op, retention_take(&s->retention, op->graph->env.store, op->graph->clock_us, rows, &s->over,
+                                  &taken)))
+        return true;
+    const uint8_t *p = s->over.p, *end = p + s->over.len;
+    while (p < end && !op->graph->failure) {
+        ASSERT(varint_get(&p, end, &len));
+        buf_reset(&s->key_bytes);
+        buf_put(&s->key_bytes, p, (size_t)len);
+        p += len;
+        expire_row(op, s);
+    }
+    op_flush(op);
+    return taken < rows || op->graph->failure;
+}
+
+int64_t op_table_due(const struct op *op)
+{
+    const struct table_state *s = op->state;
+    return s->retention.on ? s->retention.due : INT64_MAX;
 }
 
 /* ---- the whole mirror ---- */
@@ -315,13 +447,15 @@ static void emit_all(struct op *op, int64_t sign)
 
 static bool drop_row(void *ctx, struct slice key, struct slice value)
 {
-    (void)key;
     struct op *op = ctx;
     struct table_state *s = op->state;
     int64_t copies;
     ASSERT(stored_row(s, value, &copies));
     emit_bytes(op, &s->value, -copies);
-    return true;
+    if (!s->retention.on)
+        return true;
+    take_stored(s, key);
+    return end_changes(op, s, row_end(s, s->old, 0), INT64_MAX);
 }
 
 /* A small table goes in one stroke; a large one bit by bit, so that what waits to be sent stays bounded. Whatever lies
@@ -335,6 +469,8 @@ bool op_table_truncate(struct op *op, uint64_t rows)
         emit_all(op, -1);
         if (!op->graph->failure)
             (void)failed(op, store_clear(store, s->db));
+        if (s->retention.on && !op->graph->failure)
+            (void)failed(op, store_clear(store, s->retention.db));
         return true;
     }
     bool stop = failed(op, store_trim(store, s->db, rows, drop_row, op));
@@ -351,7 +487,8 @@ static uint64_t table_rows(const struct op *op)
 static uint64_t table_stored(const struct op *op)
 {
     const struct table_state *s = op->state;
-    return s->stored ? store_db_bytes(op->graph->env.store, s->db) : 0;
+    uint64_t order = s->retention.on ? store_db_bytes(op->graph->env.store, s->retention.db) : 0;
+    return s->stored ? store_db_bytes(op->graph->env.store, s->db) + order : 0;
 }
 
 const struct op_class op_class_table = {"table",    table_open, table_push, table_close,

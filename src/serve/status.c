@@ -154,6 +154,13 @@ static void source_metrics(struct rest *r, struct buf *b)
     for (uint32_t i = 0; i < n; i++)
         sample(b, "penstock_source_refused_total", "source", g->sources[i].name,
                (long long)g->sources[i].refused);
+    metric_head(b, "penstock_source_expired_total", "counter", "Rows that went by retention.");
+    for (uint32_t i = 0; i < n; i++)
+        sample(b, "penstock_source_expired_total", "source", g->sources[i].name,
+               (long long)g->sources[i].expired);
+    metric_head(b, "penstock_source_late_total", "counter", "Rows whose retention was over when they came.");
+    for (uint32_t i = 0; i < n; i++)
+        sample(b, "penstock_source_late_total", "source", g->sources[i].name, (long long)g->sources[i].late);
     metric_head(b, "penstock_source_contact_age_ms", "gauge", "Time since the source's last message.");
     for (uint32_t i = 0; i < n; i++) {
         int64_t at = g->sources[i].last_contact_us;

@@ -54,6 +54,8 @@ struct gate_source {
     atomic_llong log_bytes;                      /* of its own log on this machine; 0: it has none */
     atomic_ullong accepted;                      /* rows that clients pushed, since start */
     atomic_ullong refused;                       /* requests that were refused, since start */
+    atomic_ullong expired;                       /* rows that went by retention, since start */
+    atomic_ullong late;                          /* rows that were over when they came, likewise */
     atomic_llong last_change_us;  /* commit time at the source of the newest visible transaction, Unix us */
     atomic_llong last_contact_us; /* Unix us of the last message from the source */
     char position[64];            /* newest visible position as text (an LSN); guarded by position_seq */

@@ -5,6 +5,7 @@ killed; retries with an Idempotency-Key; reading one's own writes; another numbe
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -288,6 +289,134 @@ def other_columns(report, box):
     report.equal("shape/back", Pusher(box).rows("kept", query="b=eq.kept"), [{"b": "kept", "n": 10}])
 
 
+KEEP_S = 4
+RETENTION = """penstock: 1
+sources:
+  events:
+    ingest:
+      log_bytes: 1MiB
+      tables:
+        hits: { columns: { id: bigint, at: timestamptz }, key: [id], retention: { column: at, keep: %ds } }
+        log: { columns: { what: text, at: timestamp }, retention: { column: at, keep: %ds } }
+sql:
+  - |
+    CREATE VIEW hits AS SELECT id, at FROM events.hits;
+    CREATE VIEW log AS SELECT what, count(*) AS n FROM events.log GROUP BY what;
+apis: { hits: , log: }
+access: { anonymous: read, ingest: write }
+server: { listen: "127.0.0.1:{port}" }
+""" % (KEEP_S, KEEP_S)
+
+
+def at(offset_s):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + offset_s)) + "Z"
+
+
+def retention(report, box):
+    """Rows go by the clock, from the views and from the mirror, also when nothing ran as their time came."""
+    p = Pusher(box)
+
+    def push(table, rows):
+        return p.must(table, rows, token=None)
+
+    def ids():
+        return {r["id"] for r in p.rows("hits")}
+    a = push("hits", [{"id": 1, "at": at(-60)}, {"id": 2, "at": at(0)}, {"id": 3}, {"id": 4, "at": at(3600)}, {"id": 5, "at": "infinity"}])
+    report.equal("retention/late-is-accepted", a.json()["rows"], 5)
+    report.equal("retention/late-is-not-seen", {r["id"] for r in p.rows("hits", a)} - {2}, {3, 4, 5})
+    push("log", [{"what": "a", "at": at(0)}, {"what": "a", "at": at(0)}, {"what": "b", "at": at(3600)}])
+    wait_for(lambda: ids() == {3, 4, 5}, 20, "the row is over")
+    wait_for(lambda: [(r["what"], r["n"]) for r in p.rows("log")] == [("b", 1)], 20, "the bag's rows are over")
+    report.ok("retention/goes-by-the-clock")
+    a = push("hits", [{"id": 4, "at": at(-60)}])
+    report.equal("retention/late-upsert", {r["id"] for r in p.rows("hits", a)}, {3, 5})
+    push("hits", [{"id": i, "at": at(0)} for i in range(100, 2100)])
+    box.kill_all()
+    time.sleep(KEEP_S + 1)
+    box.start()
+    p.http.close()
+    wait_for(lambda: ids() == {3, 5}, 30, "rows that were over while nothing ran")
+    report.ok("retention/over-while-away")
+    push("hits", [{"id": i, "at": at(0)} for i in range(100, 2100)])
+    box.stop()
+    box.shards = 3
+    box.start()
+    p.http.close()
+    wait_for(lambda: ids() == {3, 5}, 30, "rows that are over in another number of shards")
+    report.ok("retention/repartitioned")
+    s = [s for s in box.status()["sources"] if s["name"] == "events"][0]
+    report.check("retention/counted", s["expired"] >= 2000 and s["late"] == 0, s)
+    first = p.http.get("/api/hits").epoch
+    time.sleep(1)
+    report.equal("retention/no-idle-epochs", p.http.get("/api/hits").epoch, first)
+
+
+def full_disk(report, box):
+    """The log's disk fills up: refused with nothing half done, and taken again once there is space."""
+    logs = os.path.join(box.data, "ingest")
+    box.stop()
+    for name in os.listdir(os.path.join(logs, "events")):
+        os.remove(os.path.join(logs, "events", name))  # all was applied: a new log begins where it was
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", logs], check=True)
+    try:
+        box.start()
+        p = Pusher(box)
+        filler = os.path.join(logs, "filler")
+        p.must("hits", [{"id": 1, "at": at(3600)}], token=None)
+        fd = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        try:
+            while os.write(fd, b"x" * 4096):
+                pass
+        except OSError:
+            os.close(fd)
+        taken, a = [], None
+        for i in range(10, 2000):
+            a = p.push("hits", [{"id": i, "at": at(3600)}], token=None)
+            if a.status != 201:
+                break
+            taken.append(i)
+        report.equal("full/refused", (a.status, a.json()["code"]), (507, "PENSTOCK_INGEST_FULL"))
+        report.check("full/reads", len(p.rows("hits")) > 0)
+        os.remove(filler)
+        a = p.must("hits", [{"id": 5000, "at": at(3600)}], token=None)
+        report.equal("full/goes-on", {r["id"] for r in p.rows("hits", a)}, {1, 3, 5, 5000} | set(taken))
+        box.kill_all()
+        box.start()
+        a = Pusher(box).must("hits", [{"id": 5001, "at": at(3600)}], token=None)
+        report.equal("full/after-a-kill", {r["id"] for r in Pusher(box).rows("hits", a)}, {1, 3, 5, 5000, 5001} | set(taken))
+        box.stop()
+    finally:
+        box.kill_all()
+        subprocess.run(["umount", logs], check=True)
+
+
+def damaged(report, box):
+    """A record that was acknowledged is damaged: the source stops and says so, what is stored is served."""
+    folder = os.path.join(box.data, "ingest", "events")
+    box.start()
+    p = Pusher(box)
+    for i in range(3):
+        p.must("hits", [{"id": 7000 + i, "at": at(3600)}], token=None)
+    box.stop()
+    path = os.path.join(folder, sorted(os.listdir(folder))[-1])
+    with open(path, "r+b") as f:
+        data = f.read()
+        f.seek(len(data) // 2)
+        f.write(bytes([data[len(data) // 2] ^ 255]))
+    box.start()
+    s = wait_for(lambda: [s for s in box.status()["sources"] if s["state"] == "failed"], 30, "the source to fail")[0]
+    report.check("damaged/said", ".log: the record at byte" in s["error"] and "damaged" in s["error"], s)
+    p = Pusher(box)
+    report.equal("damaged/refused", p.push("hits", [{"id": 1}], token=None).status, 503)
+    report.check("damaged/reads", 7002 in {r["id"] for r in p.rows("hits")})
+    box.stop()
+    with open(path, "wb") as f:
+        f.write(data)
+    box.start()
+    Pusher(box).must("hits", [{"id": 7003, "at": at(3600)}], token=None)
+    report.ok("damaged/put-back")
+
+
 def told(report, box, p):
     s = [s for s in box.status()["sources"] if s["name"] == "events"][0]
     report.check("told/status", s["state"] == "streaming" and s["accepted"] > 0 and s["refused"] > 0 and s["log_bytes"] > 0, s)
@@ -327,6 +456,11 @@ def main():
         report.section("later", later_view, report, box, p)
         report.section("shape", other_columns, report, box)
         report.equal("stop", box.stop(), 0)
+        box = Penstock(RETENTION, shards=2, name="retention").start()
+        report.section("retention", retention, report, box)
+        report.section("full", full_disk, report, box)
+        report.section("damaged", damaged, report, box)
+        report.equal("stop/retention", box.stop(), 0)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,15 @@
 #define INGEST_KEY_BYTES_MAX   255                /* of an Idempotency-Key */
 #define INGEST_LOG_BYTES       (INT64_C(1) << 30) /* default of log_bytes */
 #define INGEST_TOKEN_BYTES_MIN 16
+#define INGEST_KEEP_US_MAX     (INT64_C(36500) * 86400 * 1000000)
 
 struct ingest_table {
     const char *name;
     struct schema schema;
     uint32_t key_count;
     uint32_t *key;
+    int64_t retention_us; /* see data/table.h */
+    uint32_t retention_column;
 };
 struct ingest; /* of a running source */
 struct ingest_conf {

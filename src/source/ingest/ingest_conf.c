@@ -167,9 +167,38 @@ static struct err *key_read(struct arena *arena, const struct yaml_node *n, stru
     return errs;
 }
 
+static bool is_time(enum type_id id)
+{
+    return id == T_DATE || id == T_TIMESTAMP || id == T_TIMESTAMPTZ;
+}
+
+static struct err *retention_read(const struct yaml_node *n, struct ingest_table *t)
+{
+    static const char *const known[] = {"column", "keep", NULL};
+    const char *name;
+    if (!n)
+        return NULL;
+    const struct yaml_node *column = n->kind == YAML_MAPPING ? yaml_get(n, "column") : NULL;
+    const struct yaml_node *keep = column ? yaml_get(n, "keep") : NULL;
+    if (!keep)
+        return yaml_error(n, "tables.%s.retention: expected { column: NAME, keep: 7d }", t->name);
+    TRY(yaml_known_keys(n, "retention", known));
+    TRY(yaml_string(column, "column", &name));
+    int64_t c = column_find(t, name);
+    if (c < 0)
+        return yaml_error(column, "tables.%s.retention: there is no column %.63s", t->name, name);
+    if (!is_time(t->schema.columns[c].type.id))
+        return yaml_error(column, "tables.%s.retention: column %s is no date or timestamp", t->name, name);
+    t->retention_column = (uint32_t)c;
+    TRY(yaml_duration_us(keep, "keep", &t->retention_us));
+    if (t->retention_us < 1 || t->retention_us > INGEST_KEEP_US_MAX)
+        return yaml_error(keep, "tables.%s.retention: expected more than 0 and at most 36500d", t->name);
+    return NULL;
+}
+
 static struct err *table_read(struct arena *arena, const struct yaml_pair *p, struct ingest_table *t)
 {
-    static const char *const known[] = {"columns", "key", NULL};
+    static const char *const known[] = {"columns", "key", "retention", NULL};
     *t = (struct ingest_table){.name = arena_strdup(arena, p->key->text)};
     if (!is_name(t->name))
         return yaml_error(p->key,
@@ -183,6 +212,8 @@ static struct err *table_read(struct arena *arena, const struct yaml_pair *p, st
     struct err *wrong = columns_read(arena, columns, t);
     if (!wrong)
         wrong = key_read(arena, yaml_get(p->value, "key"), t);
+    if (!wrong)
+        wrong = retention_read(yaml_get(p->value, "retention"), t);
     err_append(&errs, wrong);
     return errs;
 }
@@ -262,6 +293,8 @@ struct err *ingest_describe(struct arena *arena, void *conf_, int timeout_ms, st
                                      .key_count = t->key_count,
                                      .key = t->key ? t->key : ARENA_ARRAY(arena, uint32_t, 1),
                                      .table_index = i,
+                                     .retention_us = t->retention_us,
+                                     .retention_column = t->retention_column,
                                      .only_copy = true};
     }
     *tables = defs;

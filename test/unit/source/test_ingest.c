@@ -73,6 +73,15 @@ static void test_section(void)
         {"{ tables: { a: { columns: { a: json }, key: [a] } } }", "cannot be compared"},
         {"{ tables: { a: { columns: { a: int }, keys: [a] } } }", "did you mean key"},
         {"{ tables: { a: { columns: { a: int } } }, token: short }", "shorter than"},
+        {"{ tables: { a: { columns: { a: int }, retention: 7d } } }", "expected { column"},
+        {"{ tables: { a: { columns: { a: int }, retention: { column: b, keep: 7d } } } }", "no column b"},
+        {"{ tables: { a: { columns: { a: int }, retention: { column: a, keep: 7d } } } }",
+         "no date or timestamp"},
+        {"{ tables: { a: { columns: { a: date }, retention: { column: a, keep: 7x } } } }",
+         "expected a duration"},
+        {"{ tables: { a: { columns: { a: date }, retention: { column: a, keep: 0s } } } }", "more than 0"},
+        {"{ tables: { a: { columns: { a: date }, retention: { column: a, keep: 36501d } } } }",
+         "at most 36500d"},
         {"{ tables: { a: { columns: { a: int } } }, log_bytes: 1KiB }", "at least 1MiB"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
