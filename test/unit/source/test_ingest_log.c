@@ -1,4 +1,7 @@
 /* The append log: torn tails at every byte, damage, segments, group commit, disks that fail. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "source/ingest/ingest_log.h"
 #include "test/unit/remove_dir.h"
 #include "test/unit/test.h"
