@@ -33,7 +33,7 @@ static void body(enum ingest_form form, bool deletes, const uint8_t *p, size_t l
     uint32_t count;
     uint8_t *copy = malloc(len ? len : 1); /* exact, so that reading past it shows */
     memcpy(copy, p, len);
-    if (ingest_parse(&table, form, deletes, copy, len, &out, &count, &r))
+    if (ingest_parse(&table, form, deletes, copy, len, &out, &count, &r) && out.len)
         rows(out.p, out.p + out.len);
     free(copy);
     buf_fini(&out);
