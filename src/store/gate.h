@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      4
+#define GATE_LAYOUT      5
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
