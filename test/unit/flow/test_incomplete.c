@@ -10,7 +10,7 @@
 
 static struct column columns[] = {{"id", {T_INT8, -1}, true, NULL}, {"v", {T_INT8, -1}, false, NULL}};
 static uint32_t key0[] = {0};
-static const struct table_def tables[] = {{"t", "items", {2, columns}, 1, key0, 0, 0}};
+static const struct table_def tables[] = {{"t", "items", {2, columns}, 1, key0, 0, .table_index = 0}};
 static const char sql[] = "CREATE VIEW ratio AS SELECT id, 100 / v AS r FROM t.items;\n";
 
 static uint64_t run;
