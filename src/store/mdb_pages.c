@@ -193,18 +193,19 @@ static void check_order(struct walk *w, uint64_t number, int i, struct bytes key
 static void check_overflow(struct walk *w, uint64_t number, int i, const struct node *n)
 {
     uint64_t first = u64_at(n->data);
-    uint64_t pages = (PAGE_HEAD - 1 + (uint64_t)n->data_bytes) / w->page_bytes + 1;
+    uint64_t needed = (PAGE_HEAD - 1 + (uint64_t)n->data_bytes) / w->page_bytes + 1;
     const uint8_t *page = page_take(w, first);
     if (!page)
         return;
-    uint32_t said;
-    memcpy(&said, page + 12, sizeof said);
-    if ((u16_at(page + 10) & KIND_MASK) != IS_OVERFLOW || said != pages || first + pages - 1 > w->last_page) {
+    uint32_t pages; /* more than needed where a transaction wrote a shorter value over one of its own */
+    memcpy(&pages, page + 12, sizeof pages);
+    if ((u16_at(page + 10) & KIND_MASK) != IS_OVERFLOW || pages < needed ||
+        first + pages - 1 > w->last_page) {
         fault(w, "page %llu, node %d: its value on page %llu has not the pages that it needs",
               (unsigned long long)number, i, (unsigned long long)first);
         return;
     }
-    for (uint64_t p = first + 1; p < first + pages; p++) {
+    for (uint64_t p = first + 1; p < first + pages && !ended(w); p++) {
         if (take_bit(w->used, p))
             fault(w, "page %llu is used twice", (unsigned long long)p);
         count_page(w);

@@ -90,6 +90,8 @@ static char *make_store(const char *name)
             OK(store_db_open(sh, db_name, &db));
             for (uint64_t k = 0; k < d * 40; k++)
                 put(sh, db, epoch * 1000 + k, k % 37 == 0 ? 3000 * (1 + k % 20) : 20 + k % 300);
+            put(sh, db, epoch, 30000); /* and shorter again in the same transaction: it keeps its pages */
+            put(sh, db, epoch, d * 900);
         }
         if (epoch == 6)
             OK(store_db_drop(sh, "v:3"));
