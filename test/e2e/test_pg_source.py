@@ -736,6 +736,7 @@ def configuration(report):
              ("bad-slot", {"url": "postgresql://h/d", "slot": "Bad-Slot"}, "small letters"),
              ("twice", {"url": "postgresql://h/d", "tables": "[a, b.a]"}, "as: ..."),
              ("empty-tables", {"url": "postgresql://h/d", "tables": "[]"}, "leave the key out"),
+             ("check-interval", {"url": "postgresql://h/d", "check_interval": "999ms"}, "at least 1s"),
              ("connections", {"url": "postgresql://h/d", "snapshot_connections": "99"}, "snapshot_connections")]
     for name, config, expected in cases:
         d, text = describe(config)
