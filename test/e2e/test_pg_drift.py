@@ -289,14 +289,16 @@ def slot_lost(report, server, c):
 
 def snapshot_cut(report, server, c):
     """The snapshot's connections are ended in the midst of it, and tables change meanwhile."""
-    fresh(c, DDL + "; CREATE TABLE big (id int PRIMARY KEY, pad text); INSERT INTO big SELECT i, repeat('p', 300) FROM generate_series(1, 80000) i")
-    d = Dump(config(server, "[t, u, big]", snapshot_connections="2", snapshot_chunk="1MiB"))
-    d.wait("rows", lambda x: x.seen("insert") > 3000)
+    fresh(c, DDL + "; CREATE TABLE big (id int PRIMARY KEY, pad text); INSERT INTO big SELECT i, repeat('p', 300) FROM generate_series(1, 30000) i;"
+                 "CREATE TABLE bag (v int, pad text); ALTER TABLE bag REPLICA IDENTITY FULL; INSERT INTO bag SELECT i % 9, repeat('q', 300) FROM generate_series(1, 80000) i")
+    d = Dump(config(server, "[t, u, big, bag]", snapshot_connections="2", snapshot_chunk="1MiB"))
+    d.wait("rows", lambda x: x.seen("insert") > 100)
     pg.script(c, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'penstock_core' AND query LIKE 'COPY%'")
-    pg.script(c, "UPDATE big SET pad = 'new' WHERE id % 3 = 0; DELETE FROM big WHERE id % 7 = 0")
+    pg.script(c, "UPDATE big SET pad = 'new' WHERE id % 3 = 0; DELETE FROM big WHERE id % 7 = 0; DELETE FROM bag WHERE v = 3")
     d.wait("streaming", lambda x: x.seen("snapshot_end") >= 1, 40)
     d.until(pg.lsn(c))
-    same(report, "snapshot-cut", c, d, "big")
+    same(report, "snapshot-cut/keyed", c, d, "big")
+    same(report, "snapshot-cut/keyless", c, d, "bag")
     report.check("snapshot-cut/again", d.seen("snapshot_begin") == 2 and any(s == "retrying" for s, _ in d.states), repr(d.states))
     d.stop()
 

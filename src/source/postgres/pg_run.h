@@ -42,6 +42,7 @@ struct pg_run {
         *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
     bool *stopped;        /* owned, per def: changed at the server, no longer followed */
     bool retained_warned; /* used by one thread at a time: before streaming the session's, then the watch */
+    bool stuck;           /* rows of a cut-off snapshot cannot be taken back: the pipeline must start over */
     bool streamed;        /* this session got as far as streaming */
     /* Of this session: */
     struct arena arena;

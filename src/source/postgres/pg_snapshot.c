@@ -26,6 +26,7 @@ struct snapshot {
     uint32_t chunk_count;
     atomic_uint next;
     atomic_bool failed;
+    atomic_bool stuck; /* a worker's rows could not be taken back */
     pthread_mutex_t lock;
     struct err *error; /* owned, guarded by lock: the first one */
 };
@@ -242,8 +243,12 @@ static void *worker_main(void *arg)
         e = chunks_copy(w, conn);
         PQfinish(conn);
     }
-    if (e)
+    if (e) {
+        /* What it has of a chunk must not be committed with the rows of the next snapshot. */
+        if (!sink_rollback(w->lane))
+            atomic_store(&w->snapshot->stuck, true);
         snapshot_fail(w->snapshot, e);
+    }
     atomic_fetch_add_explicit(&w->snapshot->run->status->snapshot_done, w->rows % PROGRESS_ROWS,
                               memory_order_relaxed);
     arena_fini(&w->arena);
@@ -284,8 +289,14 @@ struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name)
         rows += workers[i].rows;
     }
     pthread_mutex_destroy(&s.lock);
-    if (s.error)
-        return s.error;
+    if (s.error) {
+        run->stuck = atomic_load(&s.stuck);
+        /* All that was committed comes before the next snapshot empties the tables, whatever the lane. */
+        if (sink_barrier(run->sink))
+            return s.error;
+        err_free(s.error);
+        return pg_stopping();
+    }
     log_info("source", "snapshot read", "source=%s rows=%" PRIu64 " seconds=%.1f", run->conf->source_name,
              rows, (double)(pg_now_us() - began_us) / 1e6);
     return NULL;

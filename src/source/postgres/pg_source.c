@@ -196,7 +196,7 @@ static struct err *run_sessions(struct pg_run *run)
         }
         if (run->streamed)
             backoff_ms = BACKOFF_FIRST_MS;
-        if (stuck_in_transaction(run))
+        if (run->stuck || stuck_in_transaction(run))
             return e;
         report(run, SOURCE_RETRYING, e);
         err_free(e);

@@ -183,7 +183,7 @@ def same(report, name, c, dump, table, columns=None):
     got = dump.rows(table)
     if got == expected:
         return report.ok(name)
-    extra = [r for r in got if r not in expected][:3]
-    missing = [r for r in expected if r not in got][:3]
+    many, few = collections.Counter(got), collections.Counter(expected)
+    extra, missing = list((many - few).elements())[:3], list((few - many).elements())[:3]
     return report.fail(name, "%d rows, expected %d; too many: %.300r; missing: %.300r" % (
         len(got), len(expected), extra, missing))
