@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#define FLOAT_DIGITS_PRINTED 350
+
 #define ROMAN_WIDTH 15
 
 struct number {       /* to be shown */
@@ -445,6 +447,17 @@ static const char *print_float(struct fn_ctx *ctx, const char *format, int digit
 #pragma GCC diagnostic pop
 }
 
+/* PostgreSQL prints no more than 350 digits after a float's point, and zeros behind them. */
+static const char *print_exponent(struct fn_ctx *ctx, int digits, double v)
+{
+    int printed = digits < FLOAT_DIGITS_PRINTED ? digits : FLOAT_DIGITS_PRINTED;
+    const char *text = print_float(ctx, "% .*e", printed, v);
+    if (printed == digits)
+        return text;
+    const char *e = strchr(text, 'e');
+    return arena_printf(ctx->arena, "%.*s%0*d%s", (int)(e - text), text, digits - printed, 0, e);
+}
+
 static bool float_to_char(struct fn_ctx *ctx, const union val *args, int max_digits, union val *out)
 {
     struct number_format f;
@@ -458,7 +471,7 @@ static bool float_to_char(struct fn_ctx *ctx, const union val *args, int max_dig
         return lay_out(ctx, &f, &n, out);
     }
     if (f.flags & NF_EXPONENT) {
-        n.text = isfinite(v) ? print_float(ctx, "% .*e", f.after, v) : exponent_hashes(ctx, &f);
+        n.text = isfinite(v) ? print_exponent(ctx, f.after, v) : exponent_hashes(ctx, &f);
         return lay_out(ctx, &f, &n, out);
     }
     if (f.flags & NF_MULTI) {
