@@ -5,6 +5,7 @@
 #endif
 #include "cli/cli.h"
 #include "cli/check.h"
+#include "cli/look.h"
 #include "cli/world.h"
 
 #include "flow/topology.h"
@@ -91,6 +92,50 @@ static struct err *print_changes(const struct catalog *now, const char *data, en
     return NULL;
 }
 
+/* A table whose rows no source can send again must keep its shape: otherwise the pipeline would not start with it. */
+static struct err *check_shape(const struct store_still *s, const struct table_def *t)
+{
+    store_db meta;
+    struct slice stored;
+    uint64_t now = table_fingerprint(t);
+    char *key = xprintf("mirror:%s.%s", t->source, t->name);
+    bool differs = store_snapshot_db(s->snapshot, 0, "meta", &meta) &&
+                   store_snapshot_get(s->snapshot, 0, meta, (struct slice){(const uint8_t *)key, strlen(key)},
+                                      &stored) &&
+                   (stored.len != sizeof now || memcmp(stored.p, &now, sizeof now) != 0);
+    free(key);
+    return differs ? table_refuse_shape(t) : NULL;
+}
+
+/* Where the store cannot be looked at now, it is said, and the start will tell. */
+static struct err *check_shapes(const struct app *a, const char *data)
+{
+    struct look l = {.dir = data, .component = "check"};
+    struct err *errors = NULL;
+    bool any = false;
+    for (uint32_t i = 0; i < a->plan->table_count; i++)
+        any |= a->plan->tables[i]->only_copy;
+    char *shard = xprintf("%s/shard-000", data);
+    any = any && access(shard, F_OK) == 0;
+    free(shard);
+    if (!any)
+        return NULL;
+    look_start(&l);
+    struct err *e = look_open(&l);
+    if (e) {
+        printf("\nthe rows stored in %s cannot be compared with: ", data);
+        err_print(stdout, e);
+        err_free(e);
+        look_close(&l);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < a->plan->table_count; i++)
+        if (a->plan->tables[i]->only_copy)
+            err_append(&errors, check_shape(&l.still, a->plan->tables[i]));
+    look_close(&l);
+    return errors;
+}
+
 struct err *check_app(struct app *a, const char *data, enum contract_change *change)
 {
     *change = CONTRACT_SAME;
@@ -101,6 +146,7 @@ struct err *check_app(struct app *a, const char *data, enum contract_change *cha
     TRY(app_plan(a));
     if (a->plan->view_count > GATE_VIEWS_MAX)
         return err_new(ERR_CONFIG, "%u views; at most %u are possible", a->plan->view_count, GATE_VIEWS_MAX);
+    TRY(check_shapes(a, data));
     const struct catalog *c = app_catalog(a, 1);
     print_sources(a);
     for (uint32_t i = 0; i < c->api_count; i++)

@@ -327,16 +327,6 @@ static struct err *record_enums(struct store_shard *sh, store_db meta, const str
     return e;
 }
 
-static NODISCARD struct err *refuse_shape(const struct table_def *t)
-{
-    return err_hint(
-        err_new(ERR_CONFIG,
-                "table %s.%s has other columns than its stored rows, which no source can send again",
-                t->source, t->name),
-        "give it back the columns and key that it had; or name the new one otherwise and bring both "
-        "together in a view");
-}
-
 /* A source whose mirrored tables changed their shape, or that has a wanted table never mirrored, starts over. */
 static struct err *compare_tables(struct run *r, struct store_shard *sh, store_db meta)
 {
@@ -349,7 +339,7 @@ static struct err *compare_tables(struct run *r, struct store_shard *sh, store_d
             r->start_over[t->source_index] = true;
         free(key);
         if (t->only_copy && has && stored != now)
-            return refuse_shape(t);
+            return table_refuse_shape(t);
     }
     return NULL;
 }

@@ -215,3 +215,13 @@ struct err *table_cache_load(const char *dir, struct arena *arena, const char *s
         *count = 0;
     return e;
 }
+
+struct err *table_refuse_shape(const struct table_def *t)
+{
+    return err_hint(
+        err_new(ERR_CONFIG,
+                "table %s.%s has other columns than its stored rows, which no source can send again",
+                t->source, t->name),
+        "give it back the columns and key that it had; or name the new one otherwise and bring both "
+        "together in a view");
+}

@@ -43,5 +43,7 @@ NODISCARD struct err *table_cache_load(const char *dir, struct arena *arena, con
                                        struct table_def **tables, uint32_t *count);
 /* Stable hash of what a mirror's rows depend on. */
 uint64_t table_fingerprint(const struct table_def *t);
+/* For a table with table_def.only_copy whose stored rows have another shape. */
+NODISCARD struct err *table_refuse_shape(const struct table_def *t);
 
 #endif

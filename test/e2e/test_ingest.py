@@ -278,15 +278,48 @@ def other_columns(report, box):
     with open(box.config) as f:
         text = f.read()
     changed = text.replace("unread: { columns: { a: int, b: text }", "unread: { columns: { a: int, b: int }")
-    box.stop()
+    pid = box.pid("pipeline")
     with open(box.config, "w") as f:
         f.write(changed)
+    for command in ("check", "apply"):
+        code, out, err = box.command(command, "-c", box.config, "--data", box.data)
+        report.check("shape/%s" % command, code != 0 and "events.unread" in out + err and "other columns" in out + err, "%d %s %s" % (code, out, err))
+    report.equal("shape/goes-on", box.pid("pipeline"), pid)
+    box.stop()
+    code, out, err = box.command("check", "-c", box.config, "--data", box.data)
+    report.check("shape/check-stopped", code == 2 and "events.unread" in err, "%d %s %s" % (code, out, err))
     code, out, err = box.command("pipeline-process", "-c", box.config, "--data", box.data)
     report.check("shape/refused", code == 2 and "events.unread" in err, "%d %s" % (code, err))
     with open(box.config, "w") as f:
         f.write(text)
     box.start()
     report.equal("shape/back", Pusher(box).rows("kept", query="b=eq.kept"), [{"b": "kept", "n": 10}])
+
+
+def backed_up(report, box):
+    """A backup has what the views had; an instance restored from it takes rows and goes on."""
+    p = Pusher(box)
+    p.rows("who", p.must("lines", [{"who": "before", "n": 1}]))
+    copy = os.path.join(box.dir, "copy")
+    code, out, err = box.command("backup", "-c", box.config, "--data", box.data, copy)
+    report.check("backup/made", code == 0, out + err)
+    p.rows("who", p.must("lines", [{"who": "after", "n": 1}]))
+    with open(box.config) as f:
+        other = Penstock(f.read().replace(":%d" % box.port, ":{port}"), shards=box.shards, name="restored")
+    code, out, err = other.command("restore", "-c", other.config, "--data", other.data, copy)
+    report.check("backup/restored", code == 0, out + err)
+    other.start()
+    q = Pusher(other)
+    who = {r["who"]: r for r in q.rows("who")}
+    report.check("backup/rows", "before" in who and "after" not in who, sorted(who))
+    report.equal("backup/clicks", len(q.rows("all_clicks", query="select=id")), len(p.rows("all_clicks", query="select=id")))
+    for n in (1, 2):
+        rows = q.rows("who", q.must("lines", [{"who": "anew", "n": 1}]), query="who=eq.anew")
+        report.equal("backup/goes-on-%d" % n, rows[0]["n"], n)
+        report.equal("backup/stop-%d" % n, other.stop(), 0)
+        if n == 1:
+            other.start()
+            q = Pusher(other)
 
 
 KEEP_S = 4
@@ -455,6 +488,7 @@ def main():
         report.equal("key/after-restarts", (b.status, b.json().get("repeated")), (200, True))
         report.section("later", later_view, report, box, p)
         report.section("shape", other_columns, report, box)
+        report.section("backup", backed_up, report, box)
         report.equal("stop", box.stop(), 0)
         box = Penstock(RETENTION, shards=2, name="retention").start()
         report.section("retention", retention, report, box)
