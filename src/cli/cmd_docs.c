@@ -20,6 +20,7 @@
 #include "source/ingest/ingest_server.h"
 #include "source/postgres/pg_position.h"
 #include "sql/expr.h"
+#include "sql/refused.h"
 #include "store/gate.h"
 #include "store/manifest.h"
 #include "store/mdb_pages.h"
@@ -198,10 +199,16 @@ static void limits_doc_write(FILE *to)
 
 /* ---- the command ---- */
 
+static void sql_write(FILE *to)
+{
+    sql_doc_write(to);
+    refused_doc_write(to);
+}
+
 static const struct {
     const char *name;
     void (*write)(FILE *to);
-} sections[] = {{"configuration", config_doc_write}, {"sql", sql_doc_write}, {"limits", limits_doc_write}};
+} sections[] = {{"configuration", config_doc_write}, {"sql", sql_write}, {"limits", limits_doc_write}};
 
 int cmd_docs(const struct cli_args *a)
 {

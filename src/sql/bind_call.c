@@ -1,21 +1,8 @@
 /* Function and aggregate calls, and the functions that are refused for what they are. */
 #include "sql/bind.h"
+#include "sql/refused.h"
 
 #include <string.h>
-
-/* Functions whose value changes without any change of the tables: a view could not follow. */
-static const char *const changing[] = {
-    "clock_timestamp",  "timeofday",       "random",           "setseed",          "gen_random_uuid",
-    "uuid_generate_v4", "nextval",         "currval",          "lastval",          "setval",
-    "pg_sleep",         "current_setting", "set_config",       "txid_current",     "pg_current_xact_id",
-    "version",          "pg_backend_pid",  "current_database", "inet_client_addr",
-};
-static const char *const other_aggregates[] = {
-    "xmlagg",
-    "any_value",
-};
-static const char *const of_composites[] = {"jsonb_populate_record", "jsonb_populate_recordset",
-                                            "json_populate_record", "json_populate_recordset"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {
@@ -29,13 +16,9 @@ static bool is_in(const char *name, const char *const *list, size_t count)
 /* NULL: nothing against it */
 static const char *refusal(const struct ast *a)
 {
-    if (IS_IN(a->name, changing) || (strcmp(a->name, "age") == 0 && a->arg_count == 1))
+    if (strcmp(a->name, "age") == 0 && a->arg_count == 1)
         return "its value changes without a change of any table";
-    if (IS_IN(a->name, other_aggregates))
-        return "the documentation lists the aggregates that are";
-    if (IS_IN(a->name, of_composites))
-        return "it needs a composite type; json_to_record and its like take a list of columns";
-    return NULL;
+    return refused_why(a->name);
 }
 
 bool bind_arguments(struct expr_env *env, const struct ast *a, struct expr **out)

@@ -7,6 +7,7 @@ PENSTOCK_FNEVAL names a built driver; FUNCTION_CASES the combinations per row (d
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -311,6 +312,35 @@ def agree(ours, theirs):
     return ours == theirs
 
 
+# What the documentation says in words: window functions, and types that are called like functions.
+IN_WORDS = set("cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number now transaction_timestamp "
+               "statement_timestamp bool bpchar char cidr date float4 float8 int2 int4 int8 interval macaddr numeric text time timestamp timestamptz "
+               "timetz varchar grouping json_to_record json_to_recordset jsonb_to_record jsonb_to_recordset row_to_json".split())
+# All that could be called, but for what PostgreSQL itself calls: for operators, indexes, aggregates, input and output.
+CALLABLE = """SELECT DISTINCT proname FROM pg_proc p
+WHERE pronamespace = 'pg_catalog'::regnamespace AND NOT (proargtypes::oid[] && ARRAY['internal', 'cstring']::regtype[]::oid[])
+  AND prorettype <> ALL (ARRAY['internal', 'cstring', 'trigger', 'event_trigger', 'index_am_handler', 'table_am_handler', 'tsm_handler', 'fdw_handler', 'language_handler']::regtype[])
+  AND NOT EXISTS (SELECT FROM pg_operator WHERE p.oid IN (oprcode, oprrest, oprjoin)) AND NOT EXISTS (SELECT FROM pg_amproc WHERE amproc = p.oid)
+  AND NOT EXISTS (SELECT FROM pg_type WHERE p.oid IN (typinput, typoutput, typsend, typreceive))
+  AND NOT EXISTS (SELECT FROM pg_aggregate WHERE p.oid IN (aggtransfn, aggfinalfn, aggcombinefn, aggmtransfn, aggminvtransfn, aggmfinalfn))"""
+
+
+def every_name(connection, listing):
+    """Each function of PostgreSQL is one that is compared here, or stands among the refused in docs/sql.md; none is both."""
+    docs = open(os.path.join(ROOT, "docs", "sql.md")).read()
+    section = docs[docs.index("## Functions that are refused by name"):docs.index("<!-- end -->", docs.index("## Functions that are refused by name"))]
+    refused = [re.compile(n.replace("*", ".*")) for n in re.findall(r"`([^`]+)`", section)]
+    section = re.sub(r"\(not `[^`]+`\)", "", section)
+    ours = {row[1] for row in (line.split("\t") for line in listing.splitlines()) if row[0] in ("fn", "agg", "set")}
+    every = [r[0] for r in pg.rows(connection, CALLABLE)]
+    missing = [n for n in every if n not in ours and n not in IN_WORDS and not any(r.fullmatch(n) for r in refused)]
+    both = [n for n in sorted(ours | IN_WORDS) if any(r.fullmatch(n) for r in refused) and "(not `%s`)" % n not in docs]
+    good = not missing and not both and len(every) > 800
+    print("%s every name of PostgreSQL # %d functions%s" % ("ok" if good else "not ok", len(every), "" if good else
+          "; neither compared nor refused: %s; both: %s" % (" ".join(sorted(missing)), " ".join(both))))
+    return good
+
+
 def main():
     began = time.monotonic()
     only = set(sys.argv[1:])
@@ -330,7 +360,10 @@ def main():
         with open(os.environ["FUNCTION_LINES"], "w") as f:
             f.write("\n".join("\t".join((c[1], c[2])) if os.environ.get("FUNCTION_SQL") else c[1] for c in cases) + "\n")
     server = pg.Postgres().start()
+    named = True
     try:
+        if not only:
+            named = every_name(server.connect(), listing)
         theirs = ask_postgres(server.connect(), [c[2] for c in cases])
     finally:
         server.stop()
@@ -350,7 +383,7 @@ def main():
         else:
             print("ok %s # %d" % (label, count))
     print("# %d combinations, %d rows differ, %.1f s" % (len(cases), len(wrong), time.monotonic() - began))
-    return 1 if wrong or len(ours) < len(cases) else 0
+    return 1 if wrong or not named or len(ours) < len(cases) else 0
 
 
 if __name__ == "__main__":
