@@ -17,6 +17,13 @@ int64_t pg_now_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+int64_t pg_steady_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* ---- a session ---- */
 
 static struct err *catalog_load(struct pg_run *run, PGconn *sql)
@@ -160,9 +167,9 @@ static bool run_stopped(void *arg)
 /* Between half and all of the time, so that many boxes do not come back to one server in step. */
 static void back_off(struct pg_run *run, int ms)
 {
-    int64_t until_us = pg_now_us() + (int64_t)ms * 1000 / 2 + pg_now_us() % 1009 * ms * 1000 / 1009 / 2;
+    int64_t until_us = pg_steady_us() + (int64_t)ms * 1000 / 2 + pg_steady_us() % 1009 * ms * 1000 / 1009 / 2;
     for (int64_t left = 1; left > 0 && !sink_stopping(run->sink);) {
-        left = until_us - pg_now_us();
+        left = until_us - pg_steady_us();
         if (left > 0)
             sink_wait(run->sink, left < 200000 ? (int)(left / 1000) + 1 : 200);
     }
@@ -175,8 +182,8 @@ static bool stuck_in_transaction(struct pg_run *run)
     if (run->partial.changes == 0)
         return false;
     if (run->partial.cut_us == 0)
-        run->partial.cut_us = pg_now_us();
-    return pg_now_us() - run->partial.cut_us > PARTIAL_MOST_US;
+        run->partial.cut_us = pg_steady_us();
+    return pg_steady_us() - run->partial.cut_us > PARTIAL_MOST_US;
 }
 
 static struct err *run_sessions(struct pg_run *run)
