@@ -489,12 +489,16 @@ def main():
         report.section("later", later_view, report, box, p)
         report.section("shape", other_columns, report, box)
         report.section("backup", backed_up, report, box)
+        box.verify(report, "running")
         report.equal("stop", box.stop(), 0)
+        box.verify(report, "stopped")
         box = Penstock(RETENTION, shards=2, name="retention").start()
         report.section("retention", retention, report, box)
         report.section("full", full_disk, report, box)
         report.section("damaged", damaged, report, box)
+        box.verify(report, "retention-running")
         report.equal("stop/retention", box.stop(), 0)
+        box.verify(report, "retention-stopped")
 
 
 if __name__ == "__main__":
