@@ -10,7 +10,8 @@ static struct column columns[] = {
     {"at", {T_TIMESTAMPTZ, -1}, false, NULL}, {"n", {T_NUMERIC, -1}, false, NULL},
     {"j", {T_JSONB, -1}, false, NULL},        {"a", {T_ARRAYS + T_TEXT, -1}, false, NULL}};
 static uint32_t key[] = {0};
-static const struct ingest_table table = {"t", {ARRAY_COUNT(columns), columns}, 1, key};
+static const struct ingest_table table = {
+    .name = "t", .schema = {ARRAY_COUNT(columns), columns}, .key_count = 1, .key = key};
 
 static void rows(const uint8_t *p, const uint8_t *end)
 {
@@ -68,7 +69,8 @@ static void payload(const uint8_t *p, size_t len)
 
 static void schema(const uint8_t *p, size_t len)
 {
-    static struct ingest_table tables[] = {{"t", {ARRAY_COUNT(columns), columns}, 1, key}};
+    static struct ingest_table tables[] = {
+        {.name = "t", .schema = {ARRAY_COUNT(columns), columns}, .key_count = 1, .key = key}};
     struct ingest_conf conf = {.source_name = "s", .table_count = 1, .tables = tables};
     struct ingest_map map;
     struct arena arena;

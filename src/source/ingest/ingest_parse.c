@@ -178,8 +178,8 @@ static bool is_key(const struct ingest_table *t, uint32_t column)
 static bool member(struct parser *p, uint32_t column, yyjson_val *v)
 {
     const struct column *c = &p->table->schema.columns[column];
-    const char *text;
-    size_t len;
+    const char *text = NULL;
+    size_t len = 0;
     if (p->deletes && p->table->key_count && !is_key(p->table, column))
         return refuse_row(p, c->name, "it is not of the key, which alone says what to delete");
     p->given[column] = true;
