@@ -28,13 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (jsonb_normalise(&ctx, (const char *)json.p, json.len, &json) &&
         json_parse(&ctx, &json, JSON_DECODE | JSON_BUILD, &root)) {
         struct jp_list found = {0};
-        enum jp_result all =
-            jsonpath_run(&ctx, path, root, root->kind == JSON_OBJECT ? root : NULL, size & 1, &found);
+        enum jp_result all = jsonpath_run(&ctx, path, root, root->kind == JSON_OBJECT ? root : NULL, size & 1,
+                                          size & 2, &found);
         ASSERT(ctx.error == FN_OK || all == JP_FAILED);
         for (uint32_t i = 0; i < found.count && ctx.error == FN_OK; i++)
             ASSERT(json_check(&ctx, (const char *)found.v[i]->source.p, found.v[i]->source.len));
         ctx.error = FN_OK;
-        jsonpath_run(&ctx, path, root, NULL, true, NULL);
+        jsonpath_run(&ctx, path, root, NULL, true, false, NULL);
     }
     jsonpath_free(path);
     return 0;
