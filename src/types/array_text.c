@@ -16,6 +16,7 @@ struct parser {
     bool has_dims; /* written in front: [1:2]= */
     struct array_shape dims;
     uint32_t leaf; /* number of dimensions; 0: not known yet */
+    char *room;    /* for the elements' texts, which together are no longer than the array's */
 };
 
 static bool is_space(char c)
@@ -141,7 +142,7 @@ static bool plain(struct parser *s, char *to, size_t *n, bool *escaped)
 
 static bool element(struct parser *s)
 {
-    char *to = arena_alloc(s->ctx->arena, (size_t)(s->end - s->p) < 64 ? 64 : (size_t)(s->end - s->p));
+    char *to = s->room;
     size_t n = 0;
     bool exact = take(s, '"');
     if (exact ? !quoted(s, to, &n) : !plain(s, to, &n, &exact))
@@ -149,6 +150,7 @@ static bool element(struct parser *s)
     bool is_null = !exact && n == 4 && strncasecmp(to, "null", 4) == 0;
     union val v = {.s = {(const uint8_t *)to, (uint32_t)n, 0}};
     array_add(s->ctx->arena, s->a, v, is_null);
+    s->room += n;
     skip_space(s);
     return true;
 }
@@ -219,6 +221,7 @@ bool input_array(struct fn_ctx *ctx, struct type t, const char *text, size_t len
     struct parser s = {.ctx = ctx, .text = text, .p = text, .end = text + len, .len = len, .a = &a};
     struct type element_type = {type_element(t.id), t.typmod};
     ctx->error = FN_OK;
+    s.room = arena_alloc(ctx->arena, len + 1);
     if (!parse(&s))
         return false;
     for (uint32_t i = 0; i < a.count; i++) {

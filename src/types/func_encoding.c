@@ -258,6 +258,7 @@ struct ident_reader {
     struct fn_ctx *ctx;
     const struct str *all;
     const uint8_t *p, *end;
+    uint8_t *room; /* for the parts' texts, which together are no longer than the whole */
     struct array parts;
 };
 
@@ -278,11 +279,12 @@ static void add_part(struct ident_reader *r, const uint8_t *text, size_t len)
 {
     union val v = {.s = {text, (uint32_t)len, 0}};
     array_add(r->ctx->arena, &r->parts, v, false);
+    r->room += len;
 }
 
 static bool read_quoted(struct ident_reader *r)
 {
-    uint8_t *text = arena_alloc(r->ctx->arena, (size_t)(r->end - r->p)), *w = text;
+    uint8_t *text = r->room, *w = text;
     for (r->p++; r->p < r->end; *w++ = *r->p++) {
         if (*r->p != '"')
             continue;
@@ -306,7 +308,7 @@ static bool starts_ident(uint8_t c)
 
 static bool read_plain(struct ident_reader *r)
 {
-    uint8_t *text = arena_alloc(r->ctx->arena, (size_t)(r->end - r->p)), *w = text;
+    uint8_t *text = r->room, *w = text;
     while (r->p < r->end && (starts_ident(*r->p) || (w > text && (is_digit(*r->p) || *r->p == '$'))))
         *w++ = (uint8_t)lower(*r->p++);
     if (w == text)
@@ -319,6 +321,7 @@ KERNEL(parse_ident)
 {
     struct ident_reader r = {
         .ctx = ctx, .all = &args[0].s, .p = args[0].s.p, .end = args[0].s.p + args[0].s.len};
+    r.room = arena_alloc(ctx->arena, args[0].s.len + 1);
     skip_blanks(&r);
     for (;;) {
         if (r.p < r.end && *r.p == '"' ? !read_quoted(&r) : !read_plain(&r))
