@@ -166,7 +166,7 @@ static void compare_with_fresh(struct rig *rig, const char *sql)
 static void random_changes(void)
 {
     for (size_t q = 0; q < ARRAY_COUNT(queries); q++)
-        for (uint64_t seed = 1; seed <= 4; seed++) {
+        for (uint64_t seed = 1; seed <= (uint64_t)test_rounds(2); seed++) {
             struct rig rig;
             char *sql = NULL;
             random_state = seed * 31 + q;

@@ -204,7 +204,7 @@ static void test_random(void)
     uint64_t state = 99, found = 0;
     uint8_t *whole = xmalloc(im.len);
     memcpy(whole, im.bytes, im.len);
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < 300; round++) {
         struct found f = {.faults = 0};
         uint64_t count = round % 3 == 0 ? 1 : 1 + hash_u64(state++) % 40;
         for (uint64_t k = 0; k < count; k++) {
@@ -216,8 +216,8 @@ static void test_random(void)
         CHECK(f.faults <= MDB_PAGES_FAULTS_MAX);
         memcpy(im.bytes, whole, im.len);
     }
-    printf("# %llu of 1500 were found\n", (unsigned long long)found);
-    CHECK(found > 300);
+    printf("# %llu of 300 were found\n", (unsigned long long)found);
+    CHECK(found > 60);
     free(whole);
     free(im.bytes);
     drop_dir(dir);
