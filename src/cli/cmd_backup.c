@@ -10,6 +10,7 @@
 #include "flow/pipeline.h"
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "store/backup.h"
 
 #include <fcntl.h>
@@ -64,13 +65,6 @@ static void add_positions(struct store_still *s, struct manifest *m)
         pipeline_position_text(value, text);
         manifest_add_source(m, name, text);
     }
-}
-
-static int64_t unix_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 /* ---- backup ---- */

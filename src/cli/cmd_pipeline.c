@@ -12,6 +12,7 @@
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/clock.h"
 #include "flow/topology.h"
 #include "ops/retention.h"
 #include "source/ingest/ingest_server.h"
@@ -131,9 +132,7 @@ struct progress {
 static bool tell_progress(void *ctx, uint64_t rows, uint64_t total)
 {
     struct progress *p = ctx;
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    int64_t now = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    int64_t now = unix_us();
     atomic_store(&p->run->gate->heartbeat_us, now);
     if (now - p->told_us >= 1000000 || rows == total) {
         log_info("repartition", "copying", "rows=%llu total=%llu percent=%llu", (unsigned long long)rows,
@@ -519,9 +518,7 @@ static struct err *compare_store(struct run *r)
 /* Rows that were kept by a time that has not come yet are not this time's. */
 static struct err *compare_clock(struct run *r)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    TRY(pipeline_clock_lost(r->store, (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000, &r->clock_anew));
+    TRY(pipeline_clock_lost(r->store, unix_us(), &r->clock_anew));
     if (!r->clock_anew)
         return NULL;
     bool *uses = xcalloc(r->app->catalog->view_count, sizeof *uses);

@@ -15,6 +15,7 @@
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/clock.h"
 #include "flow/topology.h"
 #include "store/backup.h"
 #include "serve/serve.h"
@@ -78,9 +79,7 @@ static void on_signal(int sig)
 
 static int64_t now_ms(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return steady_us() / 1000;
 }
 
 /* ---- command lines of the children ---- */

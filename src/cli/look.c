@@ -5,6 +5,7 @@
 #include "cli/look.h"
 
 #include "base/log.h"
+#include "base/clock.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -24,9 +25,7 @@ static void on_signal(int sig)
 
 static int64_t now_ms(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return steady_us() / 1000;
 }
 
 void look_start(struct look *l)

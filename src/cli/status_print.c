@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/status_print.h"
+#include "base/clock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,13 +16,6 @@ static const char *const source_names[] = {"off",       "connecting", "snapshot"
                                            "streaming", "retrying",   "failed"};
 static const char *const view_names[] = {"building", "ready", "stopped"};
 #define NAME_OF(names, i) ((i) < ARRAY_COUNT(names) ? (names)[i] : "unknown")
-
-static int64_t unix_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static const char *state_name(const struct instance *i)
 {

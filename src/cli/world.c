@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/clock.h"
 #include "types/datetime.h"
 
 #include <stdlib.h>
@@ -250,9 +251,7 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
 /* Which pipeline wrote a catalog: no two start within a microsecond. */
 static uint64_t new_run(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return (uint64_t)unix_us();
 }
 
 /* Views stand in the order of the plan, so that operators and catalog agree; unpublished ones stay in as blanks. Their

@@ -296,7 +296,7 @@ static void heartbeat(struct pipeline *p, int64_t now)
     if (now - p->heartbeat_us < HEARTBEAT_US)
         return;
     p->heartbeat_us = now;
-    atomic_store(&p->o.gate->heartbeat_us, now_us());
+    atomic_store(&p->o.gate->heartbeat_us, unix_us());
 }
 
 /* ---- epochs ---- */
@@ -311,7 +311,7 @@ static bool all_committed(const struct pipeline *p, uint64_t epoch)
 
 static int64_t clock_now(const struct pipeline *p)
 {
-    return p->o.clock ? p->o.clock(p->o.clock_ctx) : now_us();
+    return p->o.clock ? p->o.clock(p->o.clock_ctx) : unix_us();
 }
 
 bool coordinator_clock_due(const struct pipeline *p)

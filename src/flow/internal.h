@@ -3,6 +3,7 @@
 #define PENSTOCK_FLOW_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "flow/pipeline.h"
 #include "flow/pool.h"
 #include "flow/ring.h"
@@ -166,8 +167,6 @@ struct pipeline {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong epoch_done; /* newest epoch committed everywhere */
 };
 
-int64_t now_us(void);    /* CLOCK_REALTIME, Unix microseconds: only to be shown, and for now() */
-int64_t steady_us(void); /* CLOCK_MONOTONIC: whatever is waited for or measured */
 /* `timeout_ms` from now for a condition made by condition_init, which waits by the steady clock. */
 struct timespec steady_after(int timeout_ms);
 void condition_init(pthread_cond_t *c);

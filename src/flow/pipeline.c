@@ -234,7 +234,7 @@ static pthread_t start_thread(void *(*fn)(void *), void *arg, size_t stack_bytes
 
 void pipeline_start(struct pipeline *p)
 {
-    atomic_store(&p->o.gate->heartbeat_us, now_us());
+    atomic_store(&p->o.gate->heartbeat_us, unix_us());
     if (p->o.store)
         checkpointer_start(p);
     for (uint32_t i = 0; i < p->o.shard_count; i++) {

@@ -10,6 +10,7 @@
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/clock.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -19,20 +20,6 @@
 #define SPIN_STEPS     64    /* empty steps before sleeping */
 #define SLEEP_US       50000 /* bound of a sleep; every wake-up is explicit */
 #define STATS_US       100000
-
-int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t steady_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 struct timespec steady_after(int timeout_ms)
 {
@@ -446,7 +433,7 @@ static bool begin(struct shard *s)
         return false;
     }
     s->began_us = steady_us();
-    graph_begin(s->graph, open, now_us(), p->rebuilding);
+    graph_begin(s->graph, open, unix_us(), p->rebuilding);
     s->graph->clock_us = p->clock_us;
     if (p->rebuilding)
         rebuild_begins(s);
@@ -516,7 +503,7 @@ static int sleep_us(const struct shard *s)
     const struct pipeline *p = s->pipeline;
     if (s->index != 0 || p->due_us == INT64_MAX)
         return SLEEP_US;
-    int64_t left = p->due_us - now_us();
+    int64_t left = p->due_us - unix_us();
     return left < 1 ? 1 : left < SLEEP_US ? (int)left : SLEEP_US;
 }
 

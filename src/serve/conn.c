@@ -1,5 +1,6 @@
 /* One connection: handshake, requests in, answers out; see loop.h for its modes. */
 #include "serve/loop.h"
+#include "base/clock.h"
 #include "serve/out.h"
 
 #include <arpa/inet.h>
@@ -271,13 +272,6 @@ void conn_answer_problem(struct conn *c, int status, const char *code, const cha
     stats_request(l->stats, API_STATS_MAX, status, 0);
 }
 
-static int64_t monotonic_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 static bool overloaded(const struct loop *l)
 {
     return l->pending_bytes > (size_t)l->options->limits.pending_bytes;
@@ -313,7 +307,7 @@ static void run_request(struct conn *c, const struct http_request *req)
 {
     struct loop *l = c->loop;
     struct answer a;
-    int64_t started = monotonic_us();
+    int64_t started = steady_us();
     /* A body that was not asked for with 100-continue may or may not come: only closing is safe then. */
     bool close = !req->keep_alive || l->stopping || (c->in_body && req->expect_continue);
     answer_init(&a, &l->rest.arena, &l->body);
@@ -341,7 +335,7 @@ static void run_request(struct conn *c, const struct http_request *req)
         return;
     }
     put_answer(c, &a, req, close);
-    stats_request(l->stats, a.stat, a.status, monotonic_us() - started);
+    stats_request(l->stats, a.stat, a.status, steady_us() - started);
 }
 
 /* ---- bodies ---- */

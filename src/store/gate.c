@@ -6,6 +6,7 @@
 #include "store/gate.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/clock.h"
 #include "store/store_impl.h"
 
 #include <errno.h>
@@ -24,20 +25,6 @@
 
 #define COMPONENT "gate"
 static const char gate_magic[8] = {'P', 'E', 'N', 'S', 'T', 'O', 'C', 'K'};
-
-static int64_t unix_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static int64_t steady_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static size_t file_read(const char *path, char *out, size_t size_bytes)
 {

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/hash.h"
+#include "base/clock.h"
 #include "store/store_impl.h"
 
 #include <errno.h>
@@ -81,13 +82,6 @@ struct store_snapshot {
     uint32_t cursor_count, cursor_room;
     struct name_slot *names; /* owned: this thread's copy of the names it has used */
 };
-
-static int64_t steady_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ---- reader ---- */
 

@@ -1,16 +1,10 @@
 /* A request to push rows: parsed, appended, answered once on disk; see ingest.h. Any thread. */
 #include "source/ingest/ingest.h"
+#include "base/clock.h"
 
 #include "types/digest.h"
 
 #include <time.h>
-
-static int64_t now_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static bool refuse(struct ingest_result *out, int status, const char *code, const char *message,
                    const char *hint)
@@ -164,7 +158,7 @@ static bool room_ok(struct ingest *g, struct ingest_result *out)
 static bool push(struct ingest *g, const struct ingest_request *q, struct buf *rows,
                  struct ingest_result *out)
 {
-    struct ingest_payload head = {.received_us = now_us(), .has_key = q->key != NULL};
+    struct ingest_payload head = {.received_us = unix_us(), .has_key = q->key != NULL};
     const struct ingest_table *t = table_find(g->conf, q->table, &head.table);
     if (!t) {
         ingest_refuse(&out->refusal, 404, "PENSTOCK_NOT_FOUND", "source %s has no table %.63s",

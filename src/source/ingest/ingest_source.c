@@ -4,6 +4,7 @@
 #include "source/ingest/ingest.h"
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "data/row.h"
 
 #include <inttypes.h>
@@ -254,11 +255,8 @@ static void tell(struct apply *a)
         atomic_store(&g->released, p.offset);
         ingest_log_release(g->log, p.offset);
     }
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
     uint64_t end = ingest_log_end(g->log);
-    atomic_store_explicit(&g->status->last_contact_us, (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000,
-                          memory_order_relaxed);
+    atomic_store_explicit(&g->status->last_contact_us, unix_us(), memory_order_relaxed);
     atomic_store_explicit(&g->status->lag_bytes, (int64_t)(end - a->at.offset), memory_order_relaxed);
     atomic_store_explicit(&g->status->log_bytes, (int64_t)(end - ingest_log_start(g->log)),
                           memory_order_relaxed);

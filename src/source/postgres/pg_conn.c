@@ -1,5 +1,6 @@
 /* Connecting, and running statements, without blocking past a stop request. */
 #include "source/postgres/pg_conn.h"
+#include "base/clock.h"
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
@@ -26,9 +27,7 @@ bool pg_stop_wanted(const struct pg_stop *stop)
 
 static int64_t now_ms(void)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return steady_us() / 1000;
 }
 
 bool pg_wait(const PGconn *conn, bool for_write, int timeout_ms)

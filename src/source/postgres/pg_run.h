@@ -7,6 +7,7 @@
 #define PENSTOCK_SOURCE_POSTGRES_PG_RUN_H
 
 #include "source/postgres/pg_catalog.h"
+#include "base/clock.h"
 #include "types/func.h"
 
 /* One table of the pipeline, as it stands on the server now. */
@@ -129,8 +130,6 @@ NODISCARD struct err *pg_position_commit(struct pg_run *run, int64_t commit_us);
 
 struct err *pg_stopping(void); /* what ends a session when the pipeline stops; never shown */
 /* pg_source.c: Unix microseconds. */
-int64_t pg_now_us(void);                               /* Unix: for what is told */
-int64_t pg_steady_us(void);                            /* for waits and ages: nobody sets it back */
 #define PG_EPOCH_US           INT64_C(946684800000000) /* 2000-01-01 in Unix microseconds */
 #define PG_CONNECT_TIMEOUT_MS 15000
 

@@ -277,7 +277,7 @@ struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name)
     uint32_t count =
         run->conf->snapshot_connections < s.chunk_count ? run->conf->snapshot_connections : s.chunk_count;
     struct worker *workers = ARENA_ARRAY(&run->arena, struct worker, count + 1);
-    int64_t began_us = pg_steady_us();
+    int64_t began_us = steady_us();
     log_info("source", "snapshot begins", "source=%s tables=%" PRIu32 " connections=%" PRIu32,
              run->conf->source_name, run->table_count, count);
     for (uint32_t i = 0; i < count; i++)
@@ -298,6 +298,6 @@ struct err *pg_snapshot_take(struct pg_run *run, const char *snapshot_name)
         return pg_stopping();
     }
     log_info("source", "snapshot read", "source=%s rows=%" PRIu64 " seconds=%.1f", run->conf->source_name,
-             rows, (double)(pg_steady_us() - began_us) / 1e6);
+             rows, (double)(steady_us() - began_us) / 1e6);
     return NULL;
 }

@@ -2,6 +2,7 @@
  * table of kinds and the loop of sessions. */
 #include "source/postgres/pg_run.h"
 #include "base/log.h"
+#include "base/clock.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,20 +10,6 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
 #define PARTIAL_MOST_US  10000000
-
-int64_t pg_now_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-int64_t pg_steady_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* ---- a session ---- */
 
@@ -167,9 +154,9 @@ static bool run_stopped(void *arg)
 /* Between half and all of the time, so that many boxes do not come back to one server in step. */
 static void back_off(struct pg_run *run, int ms)
 {
-    int64_t until_us = pg_steady_us() + (int64_t)ms * 1000 / 2 + pg_steady_us() % 1009 * ms * 1000 / 1009 / 2;
+    int64_t until_us = steady_us() + (int64_t)ms * 1000 / 2 + steady_us() % 1009 * ms * 1000 / 1009 / 2;
     for (int64_t left = 1; left > 0 && !sink_stopping(run->sink);) {
-        left = until_us - pg_steady_us();
+        left = until_us - steady_us();
         if (left > 0)
             sink_wait(run->sink, left < 200000 ? (int)(left / 1000) + 1 : 200);
     }
@@ -182,8 +169,8 @@ static bool stuck_in_transaction(struct pg_run *run)
     if (run->partial.changes == 0)
         return false;
     if (run->partial.cut_us == 0)
-        run->partial.cut_us = pg_steady_us();
-    return pg_steady_us() - run->partial.cut_us > PARTIAL_MOST_US;
+        run->partial.cut_us = steady_us();
+    return steady_us() - run->partial.cut_us > PARTIAL_MOST_US;
 }
 
 static struct err *run_sessions(struct pg_run *run)

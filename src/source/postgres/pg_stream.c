@@ -62,7 +62,7 @@ static struct err *status_send(struct stream *s, bool ask)
     if (durable > s->flushed)
         s->flushed = durable;
     pg_lsn written = s->open || s->server_end < s->run->position.lsn ? s->run->position.lsn : s->server_end;
-    pgo_status_encode(bytes, written, s->flushed, pg_now_us() - PG_EPOCH_US, ask);
+    pgo_status_encode(bytes, written, s->flushed, unix_us() - PG_EPOCH_US, ask);
     if (PQputCopyData(s->conn, (const char *)bytes, sizeof bytes) < 0 || PQflush(s->conn) < 0)
         return pg_error(s->run->conf, s->conn, NULL, "replication broken off");
     s->status_us = s->now_us;
@@ -88,7 +88,7 @@ static void gauges_update(struct stream *s)
     pg_lsn taken = s->run->position.lsn;
     int64_t lag = s->server_end > taken ? (int64_t)(s->server_end - taken) : 0;
     atomic_store_explicit(&g->lag_bytes, lag, memory_order_relaxed);
-    atomic_store_explicit(&g->last_contact_us, pg_now_us() - (s->now_us - s->heard_us), memory_order_relaxed);
+    atomic_store_explicit(&g->last_contact_us, unix_us() - (s->now_us - s->heard_us), memory_order_relaxed);
 }
 
 /* ---- transactions ---- */
@@ -251,7 +251,7 @@ static struct err *stream_loop(struct stream *s)
     while (!sink_stopping(s->run->sink)) {
         bool taken;
         TRY(take_available(s, &taken));
-        s->now_us = pg_steady_us();
+        s->now_us = steady_us();
         if (taken)
             s->heard_us = s->now_us;
         else if (s->now_us - s->heard_us > SILENCE_LOST_US)
@@ -314,7 +314,7 @@ struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
                        .conn = replication,
                        .apply = pg_apply_new(run),
                        .message = xcalloc(1, sizeof *s.message),
-                       .now_us = pg_steady_us()};
+                       .now_us = steady_us()};
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
     s.watch = pg_watch_start(run);
