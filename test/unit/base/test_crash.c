@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/crash.h"
+#include "remove_tree.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -244,21 +245,6 @@ static void without_a_place(void)
 {
     errno = 0;
     CHECK(!crash_install("pipeline", "/proc/nowhere") && errno != 0);
-}
-
-/* Without a shell: there is none where this may run. */
-static void remove_tree(const char *path)
-{
-    DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            char *sub = xprintf("%s/%s", path, e->d_name);
-            remove_tree(sub);
-            free(sub);
-        }
-    if (d)
-        closedir(d);
-    CHECK(remove(path) == 0);
 }
 
 int main(void)

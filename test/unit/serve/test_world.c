@@ -5,6 +5,7 @@
 #endif
 #include "serve/rest.h"
 #include "store/store.h"
+#include "remove_tree.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -58,21 +59,6 @@ static void box_open(struct box *b, const struct serve_limits *limits)
     ok(world_open(b->dir, b->gate, &b->names, &b->world));
     rest_init(&b->rest, limits, b->gate, true);
     ok(rest_use(&b->rest, b->world));
-}
-
-/* Without a shell: there is none where this may run. */
-static void remove_tree(const char *path)
-{
-    DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            char *sub = xprintf("%s/%s", path, e->d_name);
-            remove_tree(sub);
-            free(sub);
-        }
-    if (d)
-        closedir(d);
-    CHECK(remove(path) == 0);
 }
 
 static void box_close(struct box *b)

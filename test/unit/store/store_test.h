@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "store/store.h"
 #include "store/store_impl.h"
+#include "remove_tree.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -48,23 +49,6 @@ static UNUSED struct slice S(const char *s) {
 }
 
 /* ---- directories ---- */
-
-static UNUSED void remove_tree(const char *path)
-{
-    DIR *d = opendir(path);
-    if (!d) {
-        unlink(path);
-        return;
-    }
-    for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            char *sub = xprintf("%s/%s", path, e->d_name);
-            remove_tree(sub);
-            free(sub);
-        }
-    closedir(d);
-    rmdir(path);
-}
 
 static UNUSED char *fresh_dir(const char *name)
 {
