@@ -110,6 +110,8 @@ static const struct limit pipeline_limits[] = {
         "of an ingest source's log that wait to be applied and made durable (its `log_bytes`); past it 503"),
     LIMIT(INGEST_SEGMENT_BYTES, BYTES, "of a segment of that log, about; then the next one is begun"),
     LIMIT(INGEST_RECORD_BYTES_MAX, BYTES, "that the rows of one request take in it; 413 past it"),
+    LIMIT(INGEST_DIGITS_MAX, COUNT,
+          "digits that the exponents of one request's numbers may ask for (`1e9999`); 413 past it"),
     LIMIT(INGEST_KEYS_MAX, COUNT, "Idempotency-Keys that an ingest source remembers, the newest ones"),
     LIMIT(INGEST_KEY_BYTES_MAX, BYTES, "of an Idempotency-Key; 400 past it"),
     LIMIT(BATCH_ROWS, COUNT, "rows of a batch"),

@@ -1,6 +1,7 @@
 /* Names, values and casts of a parsed query against a view's schema; see query.h. */
 #include "serve/out.h"
 #include "serve/query.h"
+#include "types/numeric.h"
 
 struct binder {
     struct arena *arena;
@@ -49,36 +50,9 @@ static bool is_text(enum type_id t)
     return t == T_TEXT || t == T_VARCHAR || t == T_BPCHAR || t == T_CITEXT;
 }
 
-static bool is_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* At an exponent's first character after the e: its size, cut off past the limit. */
-static uint32_t exponent_at(struct slice text, size_t i)
-{
-    uint32_t n = 0;
-    if (i < text.len && (text.p[i] == '-' || text.p[i] == '+'))
-        i++;
-    for (; i < text.len && is_digit(text.p[i]) && n <= QUERY_DIGITS_MAX; i++)
-        n = n * 10 + (uint32_t)(text.p[i] - '0');
-    return n;
-}
-
 bool query_digits(enum type_id t, struct slice text, uint32_t *asked, struct problem *p)
 {
-    bool json = t == T_JSONB, in_string = false;
-    if (!json && t != T_NUMERIC && t != T_ARRAYS + T_NUMERIC && t != T_ARRAYS + T_JSONB)
-        return true;
-    for (size_t i = 0; i < text.len && *asked <= QUERY_DIGITS_MAX; i++) {
-        if (json && text.p[i] == '"')
-            in_string = !in_string;
-        else if (in_string && text.p[i] == '\\')
-            i++;
-        else if (!in_string && i > 0 && (text.p[i] | 0x20) == 'e' &&
-                 (is_digit(text.p[i - 1]) || text.p[i - 1] == '.'))
-            *asked += exponent_at(text, i + 1);
-    }
+    *asked += type_digits_asked(t, (const char *)text.p, text.len, QUERY_DIGITS_MAX);
     return *asked <= QUERY_DIGITS_MAX ||
            problem_set(p, 400, "PENSTOCK_LIMIT", "exponents of values ask for more than %d digits",
                        QUERY_DIGITS_MAX);

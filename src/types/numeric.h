@@ -31,6 +31,10 @@ bool num_to_i64(struct fn_ctx *ctx, const struct num *a, int64_t *out); /* round
 bool num_from_f64(struct fn_ctx *ctx, double f, int digits,
                   struct num *out); /* digits: 15 for float8, 6 float4 */
 bool num_to_f64(struct fn_ctx *ctx, const struct num *a, double *out);
+/* Digits that the exponents in a value's text ask for: `1e131000` is short, but as long as a numeric, in jsonb and in
+ * ranges and arrays of them. 0 for types that keep no such digits. Counting ends past `most`. For those who take texts
+ * from strangers: the digits take memory, and time to compute. */
+uint32_t type_digits_asked(enum type_id t, const char *text, size_t len, uint32_t most);
 bool num_parse(struct fn_ctx *ctx, const char *text, size_t len, struct num *out);
 struct str num_format(struct fn_ctx *ctx, const struct num *a);
 /* Deep copy of a big magnitude into `arena` (small ones copy by value). */

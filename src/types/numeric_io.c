@@ -327,3 +327,42 @@ void num_key_encode(struct buf *b, const struct num *a)
     if (a->kind == NUM_BIG)
         arena_fini(&arena);
 }
+
+/* ---- what a text asks for ---- */
+
+static bool keeps_digits(enum type_id t)
+{
+    if (type_is_array(t))
+        t = type_element(t);
+    return t == T_NUMERIC || t == T_JSONB || t == T_JSONPATH || t == T_NUMRANGE || t == T_NUMMULTIRANGE;
+}
+
+/* From an exponent's first character after the e: its size, cut off past `most`. */
+static uint32_t exponent_at(const char *p, const char *end, uint32_t most)
+{
+    uint32_t n = 0;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    for (; p < end && *p >= '0' && *p <= '9' && n <= most; p++)
+        n = n * 10 + (uint32_t)(*p - '0');
+    return n;
+}
+
+uint32_t type_digits_asked(enum type_id t, const char *text, size_t len, uint32_t most)
+{
+    const char *end = text + len;
+    bool json = t == T_JSONB, in_string = false; /* whose strings may hold anything */
+    uint32_t asked = 0;
+    if (!keeps_digits(t))
+        return 0;
+    for (const char *p = text; p < end && asked <= most; p++) {
+        if (json && *p == '"')
+            in_string = !in_string;
+        else if (in_string && *p == '\\')
+            p++;
+        else if (!in_string && p > text && (*p | 0x20) == 'e' &&
+                 ((p[-1] >= '0' && p[-1] <= '9') || p[-1] == '.'))
+            asked += exponent_at(p + 1, end, most);
+    }
+    return asked;
+}

@@ -17,6 +17,7 @@
 #define INGEST_KEY_BYTES_MAX   255                /* of an Idempotency-Key */
 #define INGEST_LOG_BYTES       (INT64_C(1) << 30) /* default of log_bytes */
 #define INGEST_TOKEN_BYTES_MIN 16
+#define INGEST_DIGITS_MAX      1000000 /* that the exponents of one request may ask for */
 #define INGEST_KEEP_US_MAX     (INT64_C(36500) * 86400 * 1000000)
 
 struct ingest_table {

@@ -7,6 +7,7 @@
 #include "data/row.h"
 #include "types/array.h"
 #include "types/func.h"
+#include "types/numeric.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct parser {
     struct buf text, row;
     struct buf *out;
     uint32_t row_count;
+    uint32_t digits; /* that exponents have asked for */
     struct ingest_refusal *refusal;
 };
 
@@ -188,6 +190,13 @@ static bool member(struct parser *p, uint32_t column, yyjson_val *v)
         return true;
     if (!value_text(p, c, v, &text, &len))
         return false;
+    p->digits += type_digits_asked(c->type.id, text, len, INGEST_DIGITS_MAX);
+    if (p->digits > INGEST_DIGITS_MAX) {
+        ingest_refuse(p->refusal, 413, "PENSTOCK_BODY",
+                      "row %u, column %.63s: exponents ask for more than %d digits", p->row_count + 1,
+                      c->name, INGEST_DIGITS_MAX);
+        return false;
+    }
     p->fn.error = FN_OK;
     if (!type_input(&p->fn, c->type, text, len, &p->vals[column]))
         return refuse_row(p, c->name, p->fn.error_text);

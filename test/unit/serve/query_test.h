@@ -10,7 +10,7 @@ static const struct column test_columns[] = {
     {"id", {T_INT8, -1}, true, NULL},        {"name", {T_TEXT, -1}, false, NULL},
     {"price", {T_NUMERIC, -1}, false, NULL}, {"ok", {T_BOOL, -1}, false, NULL},
     {"raw", {T_JSON, -1}, false, NULL},      {"tags", {T_ARRAYS + T_TEXT, -1}, false, NULL},
-    {"doc", {T_JSONB, -1}, false, NULL},
+    {"doc", {T_JSONB, -1}, false, NULL},     {"span", {T_NUMRANGE, -1}, false, NULL},
 };
 static const struct schema test_schema = {ARRAY_COUNT(test_columns), (struct column *)test_columns};
 static struct arena test_arena;

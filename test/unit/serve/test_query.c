@@ -53,6 +53,8 @@ static void test_exponents(void)
     CHECK_STR(query_make("price=lt.1e99999999999", &q), "PENSTOCK_LIMIT");
     CHECK_STR(query_make("price=in.(1e9000,1e-9000,1e9000)", &q), "PENSTOCK_LIMIT");
     CHECK_STR(query_make("or=(price.eq.1e9000,price.eq.1e9000,price.lt.1e9000)", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("span=cs.[1e9000,1e19000]", &q), "PENSTOCK_LIMIT");
+    CHECK_STR(query_make("span=cs.[1e9000,1e9001]", &q), "");
     CHECK_STR(query_make("doc=eq.[1e9000,9.e9000,3e9000]", &q), "PENSTOCK_LIMIT");
 }
 
@@ -107,12 +109,12 @@ static void test_select(void)
 {
     struct query q;
     CHECK_STR(query_make("select=n:name,id::text,*,price", &q), "");
-    CHECK(q.select_count == 10 && q.select[0].column == 1 && slice_is(q.select[0].label, "n"));
-    CHECK(q.select[1].type.id == T_TEXT && q.select[1].conv && q.select[9].column == 2);
+    CHECK(q.select_count == 11 && q.select[0].column == 1 && slice_is(q.select[0].label, "n"));
+    CHECK(q.select[1].type.id == T_TEXT && q.select[1].conv && q.select[10].column == 2);
     CHECK_STR(query_make("select=", &q), "");
-    CHECK(q.select_count == 7);
+    CHECK(q.select_count == 8);
     CHECK_STR(query_make("", &q), "");
-    CHECK(q.select_count == 7 && !q.filter && q.limit == -1);
+    CHECK(q.select_count == 8 && !q.filter && q.limit == -1);
 }
 
 static void test_order(void)

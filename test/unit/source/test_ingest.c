@@ -146,6 +146,17 @@ static void test_bodies(void)
               "row 1, column page: \\u0000 cannot be converted to text");
     CHECK_STR(parsed(FORM_JSON, "7"), "row 1: it is not a JSON object");
     CHECK_STR(parsed(FORM_NDJSON, "{\"id\":1}\n[]"), "row 2: it is not a JSON object");
+    CHECK_STR(parsed(FORM_JSON, "{\"id\":1,\"j\":[1e100000,1e-9,\"1e9999999\"]}"), "1 rows");
+    CHECK_STR(
+        parsed(FORM_NDJSON, "{\"id\":1,\"j\":[1e100000,1e100000,1e100000,1e100000,1e100000,1e100000]}\n{"
+                            "\"id\":2,\"j\":[1e100000,1e100000,1e100000,1e100000,1e100000,1e100000]}"),
+        "row 2, column j: exponents ask for more than 1000000 digits"); /* together */
+    CHECK_STR(
+        parsed(FORM_JSON,
+               "{\"id\":1,\"j\":[1e130000,1e130000,1e130000,1e130000,1e130000,1e130000,1e130000,1e130000]}"),
+        "row 1, column j: exponents ask for more than 1000000 digits");
+    CHECK_STR(parsed(FORM_JSON, "{\"id\":1,\"a\":[1e131000]}"),
+              "row 1, column a: invalid input syntax for type integer: \"1e131000\"");
 }
 
 /* Values come back as they were sent. */
