@@ -147,10 +147,10 @@ static void test_bodies(void)
     CHECK_STR(parsed(FORM_JSON, "7"), "row 1: it is not a JSON object");
     CHECK_STR(parsed(FORM_NDJSON, "{\"id\":1}\n[]"), "row 2: it is not a JSON object");
     CHECK_STR(parsed(FORM_JSON, "{\"id\":1,\"j\":[1e100000,1e-9,\"1e9999999\"]}"), "1 rows");
-    CHECK_STR(
-        parsed(FORM_NDJSON, "{\"id\":1,\"j\":[1e100000,1e100000,1e100000,1e100000,1e100000,1e100000]}\n{"
-                            "\"id\":2,\"j\":[1e100000,1e100000,1e100000,1e100000,1e100000,1e100000]}"),
-        "row 2, column j: exponents ask for more than 1000000 digits"); /* together */
+    CHECK_STR(parsed(FORM_NDJSON,
+                     "{\"id\":1,\"j\":[1e100000,1e100000,1e100000,1e100000,1e100000,1e100000]}\n{"
+                     "\"id\":2,\"j\":[1e100000,1e100000,1e100000,1e100000,1e100000,1e100000]}"),
+              "row 2, column j: exponents ask for more than 1000000 digits"); /* together */
     CHECK_STR(
         parsed(FORM_JSON,
                "{\"id\":1,\"j\":[1e130000,1e130000,1e130000,1e130000,1e130000,1e130000,1e130000,1e130000]}"),
