@@ -95,15 +95,11 @@ static struct err *print_changes(const struct catalog *now, const char *data, en
 /* A table whose rows no source can send again must keep its shape: otherwise the pipeline would not start with it. */
 static struct err *check_shape(const struct store_still *s, const struct table_def *t)
 {
-    store_db meta;
-    struct slice stored;
-    uint64_t now = table_fingerprint(t);
-    char *key = xprintf("mirror:%s.%s", t->source, t->name);
-    bool differs = store_snapshot_db(s->snapshot, 0, "meta", &meta) &&
-                   store_snapshot_get(s->snapshot, 0, meta, (struct slice){(const uint8_t *)key, strlen(key)},
-                                      &stored) &&
-                   (stored.len != sizeof now || memcmp(stored.p, &now, sizeof now) != 0);
-    free(key);
+    uint64_t stored;
+    char *name = xprintf("%s.%s", t->source, t->name);
+    bool differs =
+        store_still_note(s, "mirror", name, &stored, sizeof stored) && stored != table_fingerprint(t);
+    free(name);
     return differs ? table_refuse_shape(t) : NULL;
 }
 

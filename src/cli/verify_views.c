@@ -61,26 +61,12 @@ static bool go_on(struct comparison *c)
 
 /* ---- shard 0's notes ---- */
 
-static bool note(struct store_still *s, const char *kind, const char *name, void *out, size_t len)
-{
-    store_db meta;
-    struct slice value;
-    char *key = xprintf("%s:%s", kind, name);
-    bool found =
-        store_snapshot_db(s->snapshot, 0, "meta", &meta) &&
-        store_snapshot_get(s->snapshot, 0, meta, (struct slice){(const uint8_t *)key, strlen(key)}, &value) &&
-        value.len == len;
-    if (found)
-        memcpy(out, value.p, len);
-    free(key);
-    return found;
-}
-
 static bool is_mirrored(struct store_still *s, const struct table_def *t)
 {
     uint64_t written;
     char *name = xprintf("%s.%s", t->source, t->name);
-    bool same = note(s, "mirror", name, &written, sizeof written) && written == table_fingerprint(t);
+    bool same =
+        store_still_note(s, "mirror", name, &written, sizeof written) && written == table_fingerprint(t);
     free(name);
     return same;
 }
@@ -112,7 +98,8 @@ static bool find_slot(struct comparison *c, uint64_t fingerprint, bool *taken, u
         char name[NAME_BYTES];
         uint64_t stored;
         snprintf(name, sizeof name, "%u", slot);
-        if (taken[slot] || !note(c->s, "fingerprint", name, &stored, sizeof stored) || stored != fingerprint)
+        if (taken[slot] || !store_still_note(c->s, "fingerprint", name, &stored, sizeof stored) ||
+            stored != fingerprint)
             continue;
         taken[slot] = true;
         *out = slot;
@@ -225,7 +212,7 @@ static struct err *run_plan(struct comparison *c)
     int64_t clock_us = 0;
     c->graph = graph_new(c->app->plan, &env);
     TRY(graph_open(c->graph));
-    (void)note(c->s, "clock", "epoch", &clock_us, sizeof clock_us);
+    (void)store_still_note(c->s, "clock", "epoch", &clock_us, sizeof clock_us);
     graph_begin(c->graph, 1, clock_us, false);
     for (uint32_t n = 0; n < c->app->plan->node_count && !c->stopped; n++) {
         struct op *op = &c->graph->ops[n];

@@ -196,3 +196,18 @@ bool store_still_lost(const struct store_still *s)
     return s->kind == STILL_RUNNING &&
            (atomic_load(&s->gate->recovering) || atomic_load(&s->gate->generation) != s->generation);
 }
+
+bool store_still_note(const struct store_still *s, const char *kind, const char *name, void *out, size_t len)
+{
+    store_db meta;
+    struct slice value;
+    char *key = xprintf("%s:%s", kind, name);
+    bool found =
+        store_snapshot_db(s->snapshot, 0, "meta", &meta) &&
+        store_snapshot_get(s->snapshot, 0, meta, (struct slice){(const uint8_t *)key, strlen(key)}, &value) &&
+        value.len == len;
+    if (found)
+        memcpy(out, value.p, len);
+    free(key);
+    return found;
+}

@@ -36,6 +36,9 @@ NODISCARD struct err *store_still_stopped(const char *dir, int lock_fd, bool fre
 NODISCARD struct err *store_still_backup(const char *dir, struct store_still *out);
 void store_still_close(struct store_still *s);
 
+/* What shard 0's "meta" has under "KIND:NAME", if it has that length. */
+bool store_still_note(const struct store_still *s, const char *kind, const char *name, void *out, size_t len);
+
 /* The pipeline recovers, or the store was made anew: what was read may be of another state. */
 bool store_still_lost(const struct store_still *s);
 
