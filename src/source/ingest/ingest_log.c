@@ -160,10 +160,11 @@ static bool out_of_space(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-/* Nothing half-written may stay: it would be found at the next start, and rows that were refused would count. */
+/* Nothing half-written may stay: it would be found at the next start, and rows that were refused would count. The shorter
+ * file is synced, as a power cut may otherwise bring back what was written before. */
 static enum log_result take_back(struct ingest_log *l, off_t at, int error)
 {
-    if (l->o.io->truncate(l->fd, at) != 0)
+    if (l->o.io->truncate(l->fd, at) != 0 || l->o.io->sync(l->fd) != 0)
         return LOG_BROKEN;
     return out_of_space(error) ? LOG_FULL : LOG_BROKEN;
 }
