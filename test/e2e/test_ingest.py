@@ -156,7 +156,7 @@ def refusals(report, p):
     refused("empty", p.push("clicks", b""), 400, "PENSTOCK_INGEST_BODY")
     refused("delete-column", p.push("clicks", [{"id": 9000, "page": "x"}], method="DELETE"), 400, "PENSTOCK_INGEST_ROW", "page")
     refused("content-type", p.push("clicks", b"id\n1\n", headers={"Content-Type": "text/csv"}), 415, "PENSTOCK_INGEST_TYPE")
-    refused("table", p.push("click", [{"id": 1}]), 404, "PENSTOCK_NOT_FOUND")
+    refused("table", p.push("click", [{"id": 1}]), 404, "PENSTOCK_NOT_FOUND", "Perhaps you meant clicks")
     refused("method", p.push("clicks", [{"id": 1}], method="PUT"), 405, "PENSTOCK_METHOD")
     refused("no-token", p.push("clicks", [{"id": 9000}], token=None), 401, "PENSTOCK_INGEST_ACCESS")
     refused("wrong-token", p.push("clicks", [{"id": 9000}], token=TOKEN[:-1] + "0"), 401, "PENSTOCK_INGEST_ACCESS")

@@ -1,6 +1,7 @@
 /* A request to push rows: parsed, appended, answered once on disk; see ingest.h. Any thread. */
 #include "source/ingest/ingest.h"
 #include "base/clock.h"
+#include "base/nearest.h"
 
 #include "types/digest.h"
 
@@ -137,6 +138,17 @@ static const struct ingest_table *table_find(const struct ingest_conf *conf, con
     return NULL;
 }
 
+static void refuse_table(const struct ingest_conf *conf, const char *name, struct ingest_refusal *r)
+{
+    struct nearest near;
+    nearest_init(&near, name);
+    for (uint32_t t = 0; t < conf->table_count; t++)
+        nearest_offer(&near, conf->tables[t].name);
+    ingest_refuse(r, 404, "PENSTOCK_NOT_FOUND", "source %s has no table %.63s", conf->source_name, name);
+    if (near.best)
+        snprintf(r->hint, sizeof r->hint, "Perhaps you meant %s.", near.best);
+}
+
 static bool key_ok(const struct ingest_request *q, struct ingest_result *out)
 {
     if (!q->key || (*q->key && strlen(q->key) <= INGEST_KEY_BYTES_MAX))
@@ -161,8 +173,7 @@ static bool push(struct ingest *g, const struct ingest_request *q, struct buf *r
     struct ingest_payload head = {.received_us = unix_us(), .has_key = q->key != NULL};
     const struct ingest_table *t = table_find(g->conf, q->table, &head.table);
     if (!t) {
-        ingest_refuse(&out->refusal, 404, "PENSTOCK_NOT_FOUND", "source %s has no table %.63s",
-                      g->conf->source_name, q->table);
+        refuse_table(g->conf, q->table, &out->refusal);
         return false;
     }
     if (!key_ok(q, out) || !room_ok(g, out) ||
