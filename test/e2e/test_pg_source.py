@@ -116,19 +116,31 @@ TYPES = [
 ]
 
 
+def types_of(version):
+    """Multiranges and infinite numerics came with PostgreSQL 14, negative scales and the longest intervals with 15."""
+    if version >= 150000:
+        return TYPES
+    found = [("n3", "numeric(5,0)", ["12346"]) if t[0] == "n3" else t for t in TYPES]
+    found = [(n, t, [v for v in values if v != "2562047788:00:54.775807"]) for n, t, values in found]
+    if version >= 140000:
+        return found
+    return [(n, t, [v for v in values if n != "n" or "Infinity" not in v]) for n, t, values in found if "multirange" not in t]
+
+
 def types(report, server, c):
-    fresh(c, "CREATE TABLE types (id serial PRIMARY KEY, %s)" % ", ".join("%s %s" % t[:2] for t in TYPES))
+    known = types_of(c.server_version)
+    fresh(c, "CREATE TABLE types (id serial PRIMARY KEY, %s)" % ", ".join("%s %s" % t[:2] for t in known))
 
     def fill():
-        for i in range(max(len(t[2]) for t in TYPES)):
-            values = [t[2][i] if i < len(t[2]) else None for t in TYPES]
+        for i in range(max(len(t[2]) for t in known)):
+            values = [t[2][i] if i < len(t[2]) else None for t in known]
             with c.cursor() as cur:
-                cur.execute("INSERT INTO types (%s) VALUES (%s)" % (", ".join(t[0] for t in TYPES), ", ".join(
-                    "%s::" + t[1] for t in TYPES)), values)
+                cur.execute("INSERT INTO types (%s) VALUES (%s)" % (", ".join(t[0] for t in known), ", ".join(
+                    "%s::" + t[1] for t in known)), values)
 
     fill()
     d = Dump({"url": server.url(), "tables": "[types]"}).streaming()
-    columns = ["id"] + [t[0] for t in TYPES]
+    columns = ["id"] + [t[0] for t in known]
     # type_output prints floats as extra_float_digits = 1 does, and so does the server by default.
     same(report, "types-snapshot", c, d, "types", columns)
     fill()
@@ -747,17 +759,23 @@ def configuration(report):
 TESTS = [types, unsupported, many_enums, toast, identities, truncate, names, resume, idle, snapshot_with_writers, lost_connection,
          snapshot_again, snapshot_killed, schema_changes, table_stops, publications, tls, tls_data]
 
-with Report("test_pg_source", 280) as report:
-    tool()
-    report.section("configuration", configuration, report)
-    server = pg.Postgres(settings=SERVER).start()
-    c = server.connect()
-    tls_setup(server, c)
-    for test in [globals()[n] for n in os.environ["TESTS"].split(",")] if "TESTS" in os.environ else TESTS:
-        began = time.monotonic()
-        report.section(test.__name__, test, report, server, c)
-        Dump.stop_all()
-        report.note("%s: %.1f s" % (test.__name__, time.monotonic() - began))
-    c = report.section("server_restart", server_restart, report, server, c) or server.connect()
-    c = report.section("failover", failover, report, server, c) or server.connect()
-    report.section("server_limits", server_limits, report, server, c)
+
+def main():
+    with Report("test_pg_source", 280) as report:
+        tool()
+        report.section("configuration", configuration, report)
+        server = pg.Postgres(settings=SERVER).start()
+        c = server.connect()
+        tls_setup(server, c)
+        for test in [globals()[n] for n in os.environ["TESTS"].split(",")] if "TESTS" in os.environ else TESTS:
+            began = time.monotonic()
+            report.section(test.__name__, test, report, server, c)
+            Dump.stop_all()
+            report.note("%s: %.1f s" % (test.__name__, time.monotonic() - began))
+        c = report.section("server_restart", server_restart, report, server, c) or server.connect()
+        c = report.section("failover", failover, report, server, c) or server.connect()
+        report.section("server_limits", server_limits, report, server, c)
+
+
+if __name__ == "__main__":
+    main()

@@ -43,6 +43,15 @@ def bin_dir():
     return made.stdout.strip()
 
 
+@functools.lru_cache(None)
+def version_dir(version):
+    """Of another version of PostgreSQL, for tests of the source."""
+    made = subprocess.run([os.path.join(procs.ROOT, "scripts", "postgres"), str(version)], capture_output=True, text=True)
+    if made.returncode != 0:
+        raise RuntimeError("no PostgreSQL %s: %s" % (version, made.stderr[-400:]))
+    return made.stdout.strip()
+
+
 def run_as():
     """PostgreSQL refuses to run as root: take its own user, else nobody."""
     if os.geteuid() != 0:
@@ -57,12 +66,12 @@ def run_as():
 
 
 class Postgres:
-    def __init__(self, fsync=False, settings=""):
+    def __init__(self, fsync=False, settings="", version=None):
         self.dir = procs.temp_dir("pg")
         self.data = os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "log")
         self.port = procs.free_port()
-        self.bin = bin_dir()
+        self.bin = version_dir(version) if version else bin_dir()
         self.user = run_as()
         self.process = None
         if self.user:
