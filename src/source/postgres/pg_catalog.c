@@ -82,7 +82,7 @@ static const char relations_sql_head[] =
     "place)"
     "  WHERE i.indrelid = c.oid AND i.indisvalid AND k.place <= i.indnkeyatts AND"
     "  CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END),"
-    " pt.tablename IS NOT NULL,"
+    " pg_catalog.pg_has_role(c.relowner, 'USAGE'), pt.tablename IS NOT NULL,"
     /* Only roots are listed where changes are published via them. */
     " EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a JOIN pg_catalog.pg_class ac ON ac.oid = "
     "a.relid AND ac.oid <> c.oid"
@@ -120,9 +120,10 @@ static struct pg_relation *relation_from(struct arena *arena, const PGresult *r,
     rel->bytes = cell_int(r, row, 8);
     rel->rows = strtod(cell(r, row, 9), NULL);
     key_read(arena, cell(r, row, 10), rel);
-    rel->in_publication = cell_bool(r, row, 11);
-    rel->via_root = cell_bool(r, row, 12);
-    rel->row_filter = cell_dup(arena, r, row, 13);
+    rel->owned = cell_bool(r, row, 11);
+    rel->in_publication = cell_bool(r, row, 12);
+    rel->via_root = cell_bool(r, row, 13);
+    rel->row_filter = cell_dup(arena, r, row, 14);
     return rel;
 }
 

@@ -35,6 +35,7 @@ struct pg_relation {
     int64_t bytes;
     double rows; /* estimate, negative unknown */
     bool in_publication;
+    bool owned;             /* our role has the rights of its owner */
     bool via_root;          /* a partition whose changes are published as the partitioned table's */
     const char *row_filter; /* of the publication, an SQL expression; NULL none */
     uint32_t key_count;     /* primary key, or replica identity index; 0: none */
@@ -77,6 +78,9 @@ void pg_enums_register(const struct pg_catalog *cat);
 const struct pg_column *pg_column_find(const struct pg_relation *r, const char *name);
 NODISCARD struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,
                                   struct table_def **tables, uint32_t *table_count);
+/* pg_foresee.c: warns of what a run would meet. */
+NODISCARD struct err *pg_foresee(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
+                                 const struct pg_catalog *cat);
 /* What holds for the server as a whole: wal_level, what the publication publishes. */
 NODISCARD struct err *pg_server_judge(const struct pg_conf *conf, const struct pg_catalog *catalog);
 

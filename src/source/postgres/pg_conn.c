@@ -10,7 +10,7 @@
 /* What every session needs whatever its role's or database's defaults are: texts must read the same everywhere, and
  * long snapshots must not be cut off. Settings that this server version lacks are passed over. */
 static const char settings_sql[] =
-    "SELECT pg_catalog.set_config(s.name, v.value, false) FROM (VALUES"
+    "SELECT pg_catalog.set_config(s.name, v.value, false), pg_catalog.version() FROM (VALUES"
     " ('search_path', 'pg_catalog'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', "
     "'postgres'),"
     " ('bytea_output', 'hex'), ('extra_float_digits', '3'), ('client_encoding', 'UTF8'), "
@@ -98,6 +98,21 @@ static struct err *finish_connecting(const struct pg_conf *conf, PGconn *conn, i
     return NULL;
 }
 
+/* Others speak the protocol and name a version of PostgreSQL, but replicate in ways of their own or not at all. */
+static struct err *server_judge(const char *version)
+{
+    static const char *const others[] = {"-YB-",       "Greenplum", "Redshift", "CockroachDB", "Materialize",
+                                         "RisingWave", "openGauss", "QuestDB",  "CrateDB",     "Cloudberry"};
+    bool known = strncmp(version, "PostgreSQL ", 11) == 0;
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        known = known && !strstr(version, others[i]);
+    if (known)
+        return NULL;
+    return err_hint(
+        err_new(ERR_UNSUPPORTED, "the server is not PostgreSQL but says: %.100s", version),
+        "its logical replication is not PostgreSQL's; name a PostgreSQL server, 12 or newer, in url:");
+}
+
 struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int timeout_ms,
                        const struct pg_stop *stop, PGconn **out)
 {
@@ -113,14 +128,17 @@ struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int t
                         : finish_connecting(conf, conn, now_ms() + timeout_ms, stop);
     PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
     if (!e && PQserverVersion(conn) < 120000)
-        e = err_new(ERR_UNSUPPORTED, "the server is PostgreSQL %d; 12 or newer is needed",
-                    PQserverVersion(conn) / 10000);
+        e = err_hint(err_new(ERR_UNSUPPORTED, "the server is PostgreSQL %s; 12 or newer is needed",
+                             PQparameterStatus(conn, "server_version")),
+                     "upgrade the server, or follow a newer one that it is replicated to");
     if (!e && PQsetnonblocking(conn, 1) != 0)
         e = pg_error(conf, conn, NULL, "cannot set up the connection");
     PGresult *result = NULL;
     if (!e)
         e = pg_exec(conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK, settings_sql, 0, NULL,
                     &result);
+    if (!e && PQntuples(result) > 0)
+        e = server_judge(PQgetvalue(result, 0, 1));
     PQclear(result);
     if (e) {
         PQfinish(conn);

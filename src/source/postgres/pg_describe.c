@@ -302,7 +302,7 @@ static struct err *describe_with(struct arena *arena, const struct pg_conf *conf
     }
     *tables = defs;
     *table_count = cat->table_count;
-    return errs;
+    return errs ? errs : pg_foresee(arena, conf, conn, cat);
 }
 
 struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,

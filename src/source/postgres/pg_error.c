@@ -9,35 +9,90 @@ struct remedy {
     const char *sqlstate; /* exact, or a prefix; NULL: any */
     const char *text;     /* must occur in the message; NULL: any */
     enum err_code code;
-    const char *hint; /* {user}, {database}, {source} are put in */
+    const char *hint; /* {user}, {database}, {source}, {slot} are put in */
 };
 
+#define HBA_HINT_PLAIN                                                                                      \
+    "the server takes no connection without TLS from here: use sslmode=require, or better verify-full, in " \
+    "url:; or add to pg_hba.conf on the server, then reload it (SELECT pg_reload_conf()): hostssl "         \
+    "{database} {user} ADDRESS/32 scram-sha-256"
+#define SLOT_LOST_HINT                                                                                       \
+    "the server no longer has the log that the slot {slot} needs: a new snapshot is taken; to keep more of " \
+    "it run on the server: ALTER SYSTEM SET max_slot_wal_keep_size = '...'; SELECT pg_reload_conf()"
+#define POOLER_HINT                                                                                    \
+    "replication does not go through a connection pooler: name the database server itself in url: of " \
+    "source {source}"
+#define STANDBY_HINT                                                                                        \
+    "none of the hosts in url: is a primary now: check them (SELECT pg_is_in_recovery()), or promote one: " \
+    "SELECT pg_promote()"
+
 static const struct remedy remedies[] = {
-    {"28P01", NULL, ERR_AUTH, "check password: and the user in url: of source {source} in penstock.yaml"},
+    {"28P01", NULL, ERR_AUTH,
+     "check password: and the user in url: of source {source} in penstock.yaml, or run on the server: ALTER "
+     "ROLE "
+     "\"{user}\" LOGIN REPLICATION PASSWORD '...'"},
+    /* The server was reached without TLS, and its rules may well ask for it. */
+    {"28000", "no encryption", ERR_AUTH, HBA_HINT_PLAIN},
+    {"28000", "SSL off", ERR_AUTH, HBA_HINT_PLAIN},
     {"28000", "pg_hba.conf", ERR_AUTH,
      "add to pg_hba.conf on the server, then reload it (SELECT pg_reload_conf()): hostssl {database} {user} "
      "ADDRESS/32 "
      "scram-sha-256"},
+    {"28000", "not permitted to log in", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" LOGIN"},
     {"28000", NULL, ERR_AUTH,
      "create the user on the server: CREATE ROLE \"{user}\" LOGIN REPLICATION PASSWORD '...'"},
-    {"3D000", NULL, ERR_SOURCE, "name an existing database at the end of url: of source {source}"},
+    {"3D000", NULL, ERR_SOURCE,
+     "name an existing database at the end of url: of source {source} (SELECT datname FROM pg_database), or "
+     "run on "
+     "the server: CREATE DATABASE \"{database}\""},
+    {"42501", "row-level security", ERR_AUTH,
+     "its policies would hide rows from the snapshot, but not from the stream: run on the server: ALTER ROLE "
+     "\"{user}\" BYPASSRLS"},
+    {"42501", "permission denied for database", ERR_AUTH,
+     "run on the server: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""},
+    {"42501", "permission denied for", ERR_AUTH,
+     "run on the server: GRANT USAGE ON SCHEMA ... TO \"{user}\"; GRANT SELECT ON ... TO \"{user}\""},
     {"42501", "replication", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
     {"42501", "WAL sender", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
     {"42501", "walsender", ERR_AUTH, "run on the server: ALTER ROLE \"{user}\" REPLICATION"},
     {"53300", "max_wal_senders", ERR_SOURCE,
-     "raise max_wal_senders on the server (needs a restart), or end a replication connection that is not "
-     "needed "
-     "(SELECT * FROM pg_stat_replication)"},
+     "run on the server: ALTER SYSTEM SET max_wal_senders = NUMBER, then restart it; or end a replication "
+     "connection "
+     "that is not needed (SELECT * FROM pg_stat_replication; SELECT pg_terminate_backend(PID))"},
+    {"53300", "too many connections for role", ERR_SOURCE,
+     "run on the server: ALTER ROLE \"{user}\" CONNECTION LIMIT -1, or lower snapshot_connections of source "
+     "{source}"},
+    {"53300", "too many connections for database", ERR_SOURCE,
+     "run on the server: ALTER DATABASE \"{database}\" CONNECTION LIMIT -1, or lower snapshot_connections of "
+     "source "
+     "{source}"},
     {"53300", NULL, ERR_SOURCE,
-     "raise max_connections on the server, or lower snapshot_connections of source {source}"},
+     "run on the server: ALTER SYSTEM SET max_connections = NUMBER, then restart it; or lower "
+     "snapshot_connections of "
+     "source {source}"},
     {"55000", "wal_level", ERR_SOURCE,
      "run on the server: ALTER SYSTEM SET wal_level = 'logical', then restart PostgreSQL"},
     {"53400", NULL, ERR_SOURCE,
-     "raise max_replication_slots on the server (needs a restart), or drop a slot that is not needed: SELECT "
-     "slot_name, "
-     "active FROM pg_replication_slots; SELECT pg_drop_replication_slot('NAME')"},
+     "run on the server: ALTER SYSTEM SET max_replication_slots = NUMBER, then restart it; or drop a slot "
+     "that is not "
+     "needed: SELECT slot_name, active FROM pg_replication_slots; SELECT pg_drop_replication_slot('NAME')"},
     {"55006", NULL, ERR_SOURCE,
-     "another process reads this slot: stop it, or give source {source} a slot of its own with slot: NAME"},
+     "another process reads this slot: stop it, or give source {source} a slot of its own with slot: NAME; "
+     "if it is a "
+     "leftover, run on the server: SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE "
+     "slot_name "
+     "= '{slot}'"},
+    {"55000", "replication slot", ERR_SOURCE, SLOT_LOST_HINT},
+    {"58P01", "has already been removed", ERR_SOURCE, SLOT_LOST_HINT},
+    {"57P03", NULL, ERR_SOURCE,
+     "nothing to do while it starts, stops or recovers: it is tried again; if it stays so, read the server's "
+     "log"},
+    {"57P01", NULL, ERR_SOURCE, "the server ended the connection; it is tried again"},
+    {"57P02", NULL, ERR_SOURCE,
+     "the server crashed; it is tried again once it is back: read the server's log"},
+    /* A pooler speaks for the server, but not the replication protocol. */
+    {NULL, "unsupported startup parameter: replication", ERR_SOURCE, POOLER_HINT},
+    {"08P01", "replication", ERR_SOURCE, POOLER_HINT},
     {NULL, "no password supplied", ERR_AUTH,
      "set password: of source {source} in penstock.yaml, e.g. ${PASSWORD}"},
     {NULL, "does not match host name", ERR_AUTH,
@@ -52,9 +107,17 @@ static const struct remedy remedies[] = {
      "sslmode=require to "
      "encrypt without checking who answers"},
     {NULL, "does not support SSL", ERR_SOURCE,
-     "switch TLS on at the server (ssl = on), or use sslmode=disable on a network you trust"},
+     "switch TLS on at the server (ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()), or use "
+     "sslmode=disable on a "
+     "network you trust"},
+    {NULL, "session is read-only", ERR_SOURCE, STANDBY_HINT},
+    {NULL, "session is not read-only", ERR_SOURCE, STANDBY_HINT},
+    {NULL, "server is in hot standby mode", ERR_SOURCE, STANDBY_HINT},
+    {NULL, "server is not in hot standby mode", ERR_SOURCE, STANDBY_HINT},
     {NULL, "Connection refused", ERR_SOURCE,
-     "check host and port in url:, and listen_addresses on the server"},
+     "check host and port in url:, and listen_addresses on the server: ALTER SYSTEM SET listen_addresses = "
+     "'*', then "
+     "restart it"},
     {NULL, "could not translate host name", ERR_SOURCE, "check the host in url:, and name resolution here"},
 };
 
@@ -120,13 +183,14 @@ static const struct remedy *remedy_find(const char *state, const char *message)
 }
 
 static NODISCARD struct err *remedy_hint(struct err *e, const char *hint, const char *user,
-                                         const char *database, const char *source)
+                                         const char *database, const struct pg_conf *conf)
 {
     const struct {
         const char *name, *value;
     } words[] = {{"{user}", user ? user : "USER"},
                  {"{database}", database ? database : "DATABASE"},
-                 {"{source}", source}};
+                 {"{source}", conf->source_name},
+                 {"{slot}", conf->slot}};
     struct buf text = {0};
     while (*hint) {
         size_t i = 0;
@@ -159,7 +223,7 @@ struct err *pg_error(const struct pg_conf *conf, const PGconn *conn, const PGres
     struct err *e = err_new(r ? r->code : ERR_SOURCE, "%s: %s", what, *message ? message : "connection lost");
     const char *hint = from_result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     if (r) {
-        e = remedy_hint(e, r->hint, PQuser(conn), PQdb(conn), conf->source_name);
+        e = remedy_hint(e, r->hint, PQuser(conn), PQdb(conn), conf);
     } else if (hint) {
         e = err_hint(e, "%s", hint);
     }

@@ -27,6 +27,15 @@ struct pg_partial {
     uint64_t changes;
     int64_t cut_us; /* when the connection was lost */
 };
+/* On whose account the server keeps more log than retained_warning. */
+enum pg_retainer {
+    PG_RETAINED_LITTLE,
+    PG_RETAINED_US,
+    PG_RETAINED_PREPARED,
+    PG_RETAINED_OPEN,
+    PG_RETAINED_UNKNOWN,
+    PG_RETAINED_ENDING /* more than the server will go on keeping */
+};
 struct pg_run {
     const struct pg_conf *conf; /* never changes */
     struct sink *sink;
@@ -42,9 +51,10 @@ struct pg_run {
     const char
         *snapshot_reason; /* constant text: the next session must take a snapshot, and why; NULL: not so */
     bool *stopped;        /* owned, per def: changed at the server, no longer followed */
-    bool retained_warned; /* used by one thread at a time: before streaming the session's, then the watch */
-    bool stuck;           /* rows of a cut-off snapshot cannot be taken back: the pipeline must start over */
-    bool streamed;        /* this session got as far as streaming */
+    enum pg_retainer
+        retained_warned; /* used by one thread at a time: before streaming the session's, then the watch */
+    bool stuck;          /* rows of a cut-off snapshot cannot be taken back: the pipeline must start over */
+    bool streamed;       /* this session got as far as streaming */
     /* Of this session: */
     struct arena arena;
     struct pg_catalog *catalog;
@@ -90,7 +100,7 @@ struct pg_watch *pg_watch_start(struct pg_run *run); /* NULL: no thread to be ha
 void pg_watch_stop(struct pg_watch *w);              /* NULL is allowed */
 /* The newest answer of pg_check_ask, if there is a new one; ended with PQclear. */
 PGresult *pg_watch_take(struct pg_watch *w);
-/* How much log the server keeps for the slot: told to the status, and warned of. */
+/* pg_retained.c: how much log the server keeps for the slot: told to the status, and warned of. */
 NODISCARD struct err *pg_retained_look(struct pg_run *run, PGconn *sql, const struct pg_stop *stop);
 
 /* pg_slot.c */
@@ -100,8 +110,9 @@ struct pg_identity {
     pg_lsn wal_end;
 };
 struct pg_slot {
-    bool exists, active, lost;
+    bool exists, active;
     int active_pid;
+    const char *lost; /* why the server invalidated it, constant text; NULL: it did not */
     pg_lsn confirmed;
 };
 NODISCARD struct err *pg_identify(struct pg_run *run, PGconn *replication, struct pg_identity *out);

@@ -57,15 +57,35 @@ struct err *pg_publication_ensure(struct pg_run *run, PGconn *sql, bool *changed
 
 /* ---- slot ---- */
 
+/* As PostgreSQL 17 names them; "" before. */
+static const char *lost_reason(const char *said)
+{
+    static const struct {
+        const char *said, *reason;
+    } reasons[] = {
+        {"rows_removed",
+         "the server invalidated the replication slot: catalogue rows that it needs were removed"},
+        {"wal_level_insufficient",
+         "the server invalidated the replication slot: its wal_level was no longer logical"},
+        {"idle_timeout", "the server invalidated the replication slot, as it was idle for too long "
+                         "(idle_replication_slot_timeout)"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(reasons); i++)
+        if (strcmp(reasons[i].said, said) == 0)
+            return reasons[i].reason;
+    return "the server invalidated the replication slot: more log was to be kept than max_slot_wal_keep_size";
+}
+
 struct err *pg_slot_read(struct pg_run *run, PGconn *sql, struct pg_slot *out)
 {
     *out = (struct pg_slot){0};
-    /* wal_status came with PostgreSQL 13. */
+    /* wal_status came with PostgreSQL 13, the reason with 17. */
     const char *text =
         arena_printf(&run->arena,
                      "SELECT plugin, database = pg_catalog.current_database(), active, active_pid,"
-                     " confirmed_flush_lsn, %s FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-                     PQserverVersion(sql) >= 130000 ? "wal_status = 'lost'" : "false");
+                     " confirmed_flush_lsn, %s, %s FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+                     PQserverVersion(sql) >= 130000 ? "coalesce(wal_status = 'lost', false)" : "false",
+                     PQserverVersion(sql) >= 170000 ? "invalidation_reason" : "NULL");
     PGresult *r = NULL;
     TRY(pg_exec(run->conf, sql, &run->stop, "cannot read the slot", PGRES_TUPLES_OK, text, 1,
                 &run->conf->slot, &r));
@@ -80,7 +100,8 @@ struct err *pg_slot_read(struct pg_run *run, PGconn *sql, struct pg_slot *out)
         out->active_pid = atoi(PQgetvalue(r, 0, 3));
         if (!pg_lsn_parse(PQgetvalue(r, 0, 4), &out->confirmed))
             out->confirmed = 0;
-        out->lost = strcmp(PQgetvalue(r, 0, 5), "t") == 0;
+        if (strcmp(PQgetvalue(r, 0, 5), "t") == 0)
+            out->lost = lost_reason(PQgetvalue(r, 0, 6));
     }
     PQclear(r);
     return e;
@@ -218,7 +239,7 @@ struct err *pg_resume_check(struct pg_run *run, PGconn *replication, const struc
     else if (!slot->exists)
         *reason = "the replication slot is gone from the server";
     else if (slot->lost)
-        *reason = "the server invalidated the replication slot (max_slot_wal_keep_size)";
+        *reason = slot->lost;
     else if (slot->confirmed > p->lsn)
         *reason = "the replication slot was moved on past the position";
     else if ((*reason = pg_tables_gap(run)))

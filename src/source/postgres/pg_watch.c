@@ -2,7 +2,6 @@
  * what has become of the tables and how much log the server keeps for the slot. The stream never waits for it. */
 #include "source/postgres/pg_run.h"
 #include "base/log.h"
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,38 +17,6 @@ struct pg_watch {
     PGresult *answer; /* owned, guarded by lock */
     atomic_bool quit; /* the same as ending, for waits for the server */
 };
-
-/* ---- retained log ---- */
-
-static const char retained_sql[] =
-    "SELECT pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN"
-    " pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)::bigint"
-    " FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
-
-static void retained_warn(struct pg_run *run, int64_t bytes)
-{
-    bool much = bytes > run->conf->retained_warning_bytes;
-    if (much && !run->retained_warned)
-        log_warn("source", "the server keeps much log for the replication slot",
-                 "source=%s slot=%s bytes=%" PRId64
-                 " hint=\"a transaction that is open for long holds it (SELECT pid, xact_start, query FROM "
-                 "pg_stat_activity ORDER BY xact_start), or this instance does not keep up; "
-                 "max_slot_wal_keep_size on the server is the limit\"",
-                 run->conf->source_name, run->conf->slot, bytes);
-    run->retained_warned = much;
-}
-
-struct err *pg_retained_look(struct pg_run *run, PGconn *sql, const struct pg_stop *stop)
-{
-    PGresult *r = NULL;
-    TRY(pg_exec(run->conf, sql, stop, "cannot read the slot", PGRES_TUPLES_OK, retained_sql, 1,
-                &run->conf->slot, &r));
-    int64_t bytes = PQntuples(r) == 1 && !PQgetisnull(r, 0, 0) ? strtoll(PQgetvalue(r, 0, 0), NULL, 10) : -1;
-    PQclear(r);
-    atomic_store_explicit(&run->status->retained_bytes, bytes, memory_order_relaxed);
-    retained_warn(run, bytes);
-    return NULL;
-}
 
 /* ---- the thread ---- */
 
