@@ -14,8 +14,8 @@ TSAN := -fsanitize=thread -fno-omit-frame-pointer
 asan: ## build with address and undefined-behaviour sanitizers into build/native-asan
 	@$(MAKE) ARCH=native B=build/native-asan OPT=-O1 SAN='$(ASAN)' all units $(SERVE_TOOLS:%=build/native-asan/%)
 
-tsan: ## build with the thread sanitizer into build/native-tsan
-	@$(MAKE) ARCH=native B=build/native-tsan OPT=-O1 SAN='$(TSAN)' all units
+tsan: ## build with the thread sanitizer into build/native-tsan: the tests of what threads run
+	@$(MAKE) ARCH=native B=build/native-tsan OPT=-O1 SAN='$(TSAN)' units-threaded
 
 fuzz: ## build the fuzzers (clang, libFuzzer) and run each for FUZZ_SECONDS
 	@$(MAKE) ARCH=native B=build/native-fuzz CC_NATIVE=$(CLANG) OPT=-O1 \

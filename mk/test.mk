@@ -2,15 +2,19 @@
 
 UNIT_SOURCES := $(shell find test/unit -name 'test_*.c' 2>/dev/null | sort)
 UNITS := $(UNIT_SOURCES:test/unit/%.c=$(B)/test/%)
+# Whose code is run by several threads, or starts some: for the thread sanitizer.
+THREADED_DIRS := base cli flow plan serve source store
+THREADED_UNITS := $(filter $(THREADED_DIRS:%=$(B)/test/%/%),$(UNITS))
 FUZZ_SOURCES := $(shell find test/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
 FUZZERS := $(FUZZ_SOURCES:test/fuzz/%.c=$(B)/fuzz/%)
 
-.PHONY: test units unit fuzzers check-style layers bench soak format
+.PHONY: test units units-threaded unit fuzzers check-style layers bench soak format
 
 test: ## everything: both architectures, style, unit, sanitizers, fuzzers, end to end, aarch64 in QEMU
 	@scripts/test
 
 units: $(UNITS)
+units-threaded: $(THREADED_UNITS)
 
 unit: $(UNITS) ## build and run the unit tests for ARCH
 	@scripts/run-tests unit $(UNITS)

@@ -13,11 +13,13 @@
 #include <net/route.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -27,8 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEST_LIMIT_S  300
-#define SERVE_LIMIT_S 3600 /* the host ends the machine long before */
+#define TEST_LIMIT_S  600
+#define WORKERS       2           /* tests at a time, one for each processor of the machine */
+#define OUTPUT_MAX    (256 << 10) /* of a test; the rest is only counted */
+#define SERVE_LIMIT_S 3600        /* the host ends the machine long before */
 
 static void mount_all(void)
 {
@@ -107,16 +111,18 @@ static bool interface_up(const char *name, const char *address)
     return ok;
 }
 
-/* Output of a test: copied to the console, its result lines counted. */
+/* Output of a test: kept until its end, then put on the console in one piece; its result lines are counted. */
 struct result {
     char line[16]; /* the start of the current line */
     size_t at;
     int ok, bad;
+    char *text; /* OUTPUT_MAX, and room for the last line */
+    size_t size;
 };
 
-static void scan(struct result *r, const char *p, ssize_t n)
+static void scan(struct result *r, const char *p, size_t n)
 {
-    for (ssize_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (p[i] == '\n') {
             r->line[r->at] = 0;
             r->ok += strncmp(r->line, "ok ", 3) == 0;
@@ -126,6 +132,14 @@ static void scan(struct result *r, const char *p, ssize_t n)
             r->line[r->at++] = p[i];
         }
     }
+}
+
+static void keep(struct result *r, const char *p, size_t n)
+{
+    scan(r, p, n);
+    size_t room = OUTPUT_MAX - r->size;
+    memcpy(r->text + r->size, p, n < room ? n : room);
+    r->size += n < room ? n : room;
 }
 
 static pid_t start(char *const argv[], int output)
@@ -160,11 +174,8 @@ static bool run(char *const argv[], struct result *r, int *status)
         ssize_t n = ready > 0 ? read(out[0], buf, sizeof buf) : -1;
         if (ready > 0 && n <= 0)
             break;
-        if (n > 0) {
-            scan(r, buf, n);
-            if (write(1, buf, (size_t)n) < 0)
-                break;
-        }
+        if (n > 0)
+            keep(r, buf, (size_t)n);
         if (time(NULL) > end) {
             in_time = false;
             kill(-pid, SIGKILL);
@@ -178,30 +189,60 @@ static bool run(char *const argv[], struct result *r, int *status)
 
 static void run_test(const char *path)
 {
-    struct result r = {0};
+    static char text[OUTPUT_MAX + 400];
+    struct result r = {.text = text};
+    char last[380] = "";
     int status = 0;
     char *const argv[] = {(char *)path, NULL};
     bool in_time = run(argv, &r, &status);
     if (!in_time)
-        printf("not ok %s: no end within %d s\n", path, TEST_LIMIT_S);
+        snprintf(last, sizeof last, "not ok %s: no end within %d s\n", path, TEST_LIMIT_S);
     else if (status && !r.bad)
-        printf("not ok %s: status %#x\n", path, (unsigned)status);
+        snprintf(last, sizeof last, "not ok %s: status %#x\n", path, (unsigned)status);
     else if (!r.ok && !r.bad)
-        printf("ok %s\n", path);
+        snprintf(last, sizeof last, "ok %s\n", path);
+    if (r.size && text[r.size - 1] != '\n')
+        text[r.size++] = '\n';
+    memcpy(text + r.size, last, strlen(last));
+    r.size += strlen(last);
+    for (size_t at = 0;
+         at < r.size;) { /* a console's driver keeps other writers out for the length of one write */
+        ssize_t n = write(1, text + at, r.size - at);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+    }
 }
 
-static void run_tests(void)
+/* Takes the next test until there is none. */
+static void work(atomic_int *next)
 {
     struct dirent **names = NULL;
     int n = scandir("/tests", &names, NULL, alphasort);
-    for (int i = 0; i < n; i++) {
+    for (int i; (i = atomic_fetch_add(next, 1)) < n;) {
         char path[300];
         snprintf(path, sizeof path, "/tests/%s", names[i]->d_name);
         if (names[i]->d_name[0] != '.')
             run_test(path);
-        free(names[i]);
     }
-    free(names);
+}
+
+static void run_tests(void)
+{
+    atomic_int *next = mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t workers[WORKERS];
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i] = fork();
+        if (workers[i] == 0) {
+            work(next);
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        int status = 0;
+        if (workers[i] < 0 || waitpid(workers[i], &status, 0) != workers[i] || status)
+            printf("not ok a worker of the tests ended early: status %#x\n", (unsigned)status);
+    }
 }
 
 static bool asked_to_serve(void)
