@@ -34,6 +34,11 @@ struct err *err_new(enum err_code code, const char *fmt, ...)
     return make(code, message);
 }
 
+bool err_no_is_space(int err_no)
+{
+    return err_no == ENOSPC || err_no == EDQUOT || err_no == EFBIG;
+}
+
 struct err *err_errno(enum err_code code, const char *fmt, ...)
 {
     int saved = errno;
@@ -43,7 +48,7 @@ struct err *err_errno(enum err_code code, const char *fmt, ...)
     va_end(args);
     char *message = xprintf("%s: %s", text, strerror(saved));
     free(text);
-    return make(code, message);
+    return make(code == ERR_IO && err_no_is_space(saved) ? ERR_SPACE : code, message);
 }
 
 struct err *err_at(enum err_code code, const char *file, int line, int column, const char *fmt, ...)

@@ -18,10 +18,16 @@ enum err_code {
     ERR_AUTH,        /* refused credentials or certificate */
     ERR_CORRUPT,     /* stored data fails a check */
     ERR_LIMIT,       /* a named limit was reached */
+    ERR_SPACE,       /* the disk has no room: goes on by itself once it has */
+    ERR_MAP,         /* one epoch needs more than a shard's map: goes on with a larger one */
+    ERR_MEMORY,      /* limits.memory is reached */
     ERR_STATE,       /* not possible in the present state (another instance runs, ...) */
     ERR_RESTART,     /* nothing is wrong, but the process must start anew to go on */
     ERR_INTERNAL
 };
+
+/* Whether an errno says that there is no room (for this user, for a file of this size). */
+bool err_no_is_space(int err_no);
 
 struct err {
     enum err_code code;
@@ -34,7 +40,7 @@ struct err {
 };
 
 NODISCARD struct err *err_new(enum err_code code, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Errors with errno's text appended. */
+/* Errors with errno's text appended. A disk without room makes ERR_SPACE of an ERR_IO. */
 NODISCARD struct err *err_errno(enum err_code code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 NODISCARD struct err *err_at(enum err_code code, const char *file, int line, int column, const char *fmt, ...)
     PRINTF_LIKE(5, 6);

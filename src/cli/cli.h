@@ -6,7 +6,12 @@
 
 #define PENSTOCK_VERSION "penstock 0.1"
 
-enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum exit_status {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_PAUSED = 3 /* of the pipeline process */
+};
 
 /* What the command line said; each command looks at what it knows and refuses the rest. */
 struct cli_args {

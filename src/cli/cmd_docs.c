@@ -121,6 +121,8 @@ static const struct limit pipeline_limits[] = {
           "batches of a transaction that are kept back until it has ended; a larger one is worked "
           "on before, still invisible"),
     LIMIT(CHUNK_ROWS_MAX, COUNT, "rows after which a chunk ends at the next transaction end"),
+    LIMIT(CHUNK_ROWS_TIGHT, COUNT, "likewise from 7/8 of `limits.memory` on"),
+    LIMIT(TIGHT_EPOCH_MS, MILLISECONDS, "least time between two epochs then"),
     LIMIT(REPLAY_ROWS, COUNT, "rows of a mirror replayed per step while state is rebuilt"),
     LIMIT(CLOCK_STEP_MS, MILLISECONDS,
           "least time between epochs that only now() asks for; rows due within it change together"),

@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "cli/hold.h"
 #include "cli/instance.h"
 #include "cli/repartition.h"
 #include "cli/world.h"
@@ -44,6 +45,7 @@ static void catch_signals(void)
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
@@ -64,6 +66,7 @@ struct run {
     struct pipeline *pipeline;
     struct ingest_server *ingest; /* NULL: no source of that kind */
     void **ingest_confs;
+    char advice[256]; /* what to do about memory */
     struct {
         uint64_t fingerprint;
         bool stored, taken;
@@ -101,7 +104,8 @@ static struct err *choose_cores(struct run *r, const struct cli_args *a)
 static struct err *open_store(struct run *r, uint32_t shard_count)
 {
     r->fresh_boot = instance_fresh_boot(r->data, r->gate);
-    struct store_options o = {.shard_count = shard_count};
+    size_t map = (size_t)r->app->config->map_bytes, wanted = atomic_load(&r->gate->pause.map_bytes);
+    struct store_options o = {.shard_count = shard_count, .map_bytes = map > wanted ? map : wanted};
     gate_recovery_begin(r->gate, 2000);
     struct err *e = store_open(r->data, r->gate, r->fresh_boot, &o, &r->store);
     if (!e)
@@ -579,6 +583,9 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     cli_crash_reports("pipeline", r->data, r->gate);
     atomic_store(&r->gate->pipeline_state, PIPELINE_RECOVERING);
     atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
+    hold_wait(r->gate, r->app->config, r->data, &stop_requested);
+    if (stop_requested)
+        return NULL;
     TRY(repartition_finish(r->data, r->gate)); /* that an earlier run had begun */
     count_stored_shards(r);
     load_old_catalog(r);
@@ -587,6 +594,7 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     if (stop_requested)
         return NULL;
     TRY(open_store(r, r->shard_count));
+    hold_check_map(r->gate, store_map_bytes(r->store), &stop_requested);
     TRY(describe_sources(r));
     if (stop_requested)
         return NULL;
@@ -636,6 +644,8 @@ static struct err *run(struct run *r)
                                  .epoch_us = c->epoch_us,
                                  .checkpoint_us = c->checkpoint_us,
                                  .checkpoint_bytes = c->checkpoint_bytes,
+                                 .reserve_bytes = c->reserve_bytes,
+                                 .memory_bytes = hold_memory_limit(c),
                                  .log_us = c->change_log_us,
                                  .log_rows = c->change_log_rows,
                                  .setup = setup_shard,
@@ -651,14 +661,19 @@ static struct err *run(struct run *r)
     unsigned stuck_looks = (unsigned)((c->limits.stuck_us + 999999) / 1000000);
     for (unsigned turn = 1; !stop_requested && !failure; turn++) {
         failure = pipeline_failure(r->pipeline, 200);
-        if (turn % 5 == 0)
-            pipeline_watch(r->pipeline, stuck_looks);
+        if (turn % 5)
+            continue;
+        pipeline_watch(r->pipeline, stuck_looks);
+        pipeline_set_memory(r->pipeline, hold_memory_limit(c));
     }
     char *text = failure ? err_text(failure) : NULL;
+    enum err_code code = hold_is_due(failure) ? failure->code : ERR_INTERNAL;
+    if (code == ERR_MEMORY)
+        pause_memory_advice(r->pipeline, r->advice);
     pipeline_stop(r->pipeline);
     ingest_server_stop(r->ingest);
     r->ingest = NULL;
-    struct err *e = text ? err_new(ERR_INTERNAL, "%s", text) : NULL;
+    struct err *e = text ? err_new(code, "%s", text) : NULL;
     free(text);
     return e;
 }
@@ -676,7 +691,8 @@ static void finish(struct run *r)
     free(r->view_fill);
     free(r->start_over);
     if (r->gate) {
-        atomic_store(&r->gate->pipeline_state, PIPELINE_DOWN);
+        if (!atomic_load(&r->gate->pause.carried))
+            atomic_store(&r->gate->pipeline_state, PIPELINE_DOWN);
         gate_close(r->gate);
     }
     app_free(r->app);
@@ -690,7 +706,15 @@ int cmd_pipeline(const struct cli_args *a)
     struct err *e = prepare(&r, a);
     if (!e && !stop_requested)
         e = run(&r);
-    int status = cli_report(e);
+    bool held = hold_is_due(e) && r.gate && !stop_requested;
+    if (held) {
+        char *text = err_text(e);
+        log_warn("pipeline", "ends for want of room; the next one waits for it", "error=\"%s\"", text);
+        free(text);
+        hold_begin(r.gate, r.app->config, r.data, e, r.store ? store_map_bytes(r.store) : 0, r.advice);
+        err_free(e);
+    }
+    int status = held ? EXIT_PAUSED : cli_report(e);
     finish(&r);
     return status;
 }

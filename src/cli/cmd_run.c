@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "flow/topology.h"
 #include "store/backup.h"
+#include "store/pause.h"
 #include "serve/serve.h"
 
 #include <errno.h>
@@ -244,16 +245,17 @@ static void ended(struct supervisor *s, struct child *c, int status)
     c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (c->backoff_ms > BACKOFF_MOST_MS)
         c->backoff_ms = BACKOFF_MOST_MS;
-    if (wanted)
+    bool paused = c == &s->pipeline && !killed && code == EXIT_PAUSED; /* the next one waits by itself */
+    if (wanted || paused)
         c->backoff_ms = 0;
     c->start_at_ms = now_ms() + c->backoff_ms;
     pid_t pid = c->pid;
     c->pid = 0;
     if (c == &s->pipeline) {
-        atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN);
+        atomic_store(&s->gate->pipeline_state, paused ? PIPELINE_PAUSED : PIPELINE_DOWN);
         atomic_store(&s->gate->pipeline_pid, 0);
     }
-    if (stop_requested || wanted)
+    if (stop_requested || wanted || paused)
         return;
     char *dir = xprintf("%s/crash", s->data), *report = killed ? crash_report_of(dir, pid) : NULL;
     log_warn("supervisor", "a process ended; starting it again", "process=%s %s=%d delay_ms=%d%s%s", c->name,
@@ -350,6 +352,7 @@ static void reload_judged(struct supervisor *s, int status)
     if (right) {
         log_info("supervisor", "the configuration is right: the pipeline starts anew with it", "file=%s",
                  s->args->config);
+        pause_end(s->gate); /* perhaps there is room with it; if not, that is found again */
         end_for_restart(&s->pipeline);
     } else {
         log_error("supervisor", "the configuration is refused: the running one goes on", "file=%s",

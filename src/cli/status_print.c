@@ -4,6 +4,7 @@
 #endif
 #include "cli/status_print.h"
 #include "base/clock.h"
+#include "store/pause.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -176,6 +177,21 @@ static void print_rebuild(const struct instance *i, FILE *to)
         fprintf(to, " from %s of %s mirrored rows", grouped(done, a), grouped(total, b));
 }
 
+static void print_room(const struct instance *i, FILE *to)
+{
+    char text[PAUSE_TEXT_BYTES], a[32], b[32];
+    if (!i->gate)
+        return;
+    if (i->pipeline && *pause_text(i->gate, text))
+        fprintf(to, "\n           %s", text);
+    fprintf(to, "\nmemory     %s", bytes_text(atomic_load(&i->gate->memory_bytes), a));
+    if (atomic_load(&i->gate->memory_limit) > 0)
+        fprintf(to, " of at most %s", bytes_text(atomic_load(&i->gate->memory_limit), a));
+    fprintf(to, "\ndisk       %s free", bytes_text(atomic_load(&i->gate->disk_free), a));
+    if (atomic_load(&i->gate->disk_reserve) > 0)
+        fprintf(to, ", paused with less than %s", bytes_text(atomic_load(&i->gate->disk_reserve), b));
+}
+
 static void print_head(const struct instance *i, FILE *to)
 {
     char a[32], b[32], c[32];
@@ -185,6 +201,7 @@ static void print_head(const struct instance *i, FILE *to)
     if (i->gate)
         fprintf(to, ", last sign of life %s ago",
                 age_text(age_ms(atomic_load(&i->gate->heartbeat_us), now), a));
+    print_room(i, to);
     fprintf(to, "\nepoch      %s", i->gate ? grouped(atomic_load(&i->gate->epoch), a) : "-");
     if (i->gate)
         fprintf(to, ", visible for %s; durable: %s",
@@ -380,6 +397,28 @@ static void json_shards(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_
     }
 }
 
+/* "paused": null, or why, since when and what it takes. */
+static void json_room(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_val *root)
+{
+    const struct gate *g = i->gate;
+    unsigned reason = g && i->pipeline ? atomic_load(&g->pause.reason) : PAUSE_NONE;
+    if (reason == PAUSE_NONE) {
+        yyjson_mut_obj_add_null(d, root, "paused");
+    } else {
+        char text[PAUSE_TEXT_BYTES];
+        yyjson_mut_val *o = yyjson_mut_obj_add_obj(d, root, "paused");
+        yyjson_mut_obj_add_str(d, o, "reason", pause_reason_label(reason));
+        yyjson_mut_obj_add_int(d, o, "age_ms", age_ms(atomic_load(&g->pause.since_us), unix_us()));
+        yyjson_mut_obj_add_int(d, o, "need_bytes", atomic_load(&g->pause.need_bytes));
+        yyjson_mut_obj_add_int(d, o, "have_bytes", atomic_load(&g->pause.have_bytes));
+        yyjson_mut_obj_add_strcpy(d, o, "text", pause_text(g, text));
+    }
+    yyjson_mut_obj_add_int(d, root, "memory_bytes", g ? atomic_load(&g->memory_bytes) : -1);
+    yyjson_mut_obj_add_int(d, root, "memory_limit", g ? atomic_load(&g->memory_limit) : -1);
+    yyjson_mut_obj_add_int(d, root, "disk_free", g ? atomic_load(&g->disk_free) : -1);
+    yyjson_mut_obj_add_int(d, root, "disk_reserve", g ? atomic_load(&g->disk_reserve) : -1);
+}
+
 static void json_head(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_val *root)
 {
     const struct gate *g = i->gate;
@@ -389,6 +428,7 @@ static void json_head(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_va
     yyjson_mut_obj_add_uint(d, root, "durable_epoch", g ? atomic_load(&g->durable_epoch) : i->durable_epoch);
     yyjson_mut_obj_add_int(d, root, "epoch_age_ms", g ? age_ms(atomic_load(&g->epoch_us), now) : -1);
     yyjson_mut_obj_add_int(d, root, "heartbeat_age_ms", g ? age_ms(atomic_load(&g->heartbeat_us), now) : -1);
+    json_room(i, d, root);
     uint64_t done, total;
     rebuild_progress(i, &done, &total);
     yyjson_mut_obj_add_uint(d, root, "rebuilt_rows", done);

@@ -31,6 +31,8 @@ struct config_cores {
 };
 enum access_anonymous { ACCESS_NONE, ACCESS_READ };
 
+#define CONFIG_MEMORY_AUTO (-1)
+
 struct config {
     struct arena arena;
     const char *file; /* as given */
@@ -54,6 +56,8 @@ struct config {
     int64_t checkpoint_bytes; /* default 128 MiB dirtied */
     int64_t change_log_us;    /* retention of change logs: default 10 min */
     int64_t change_log_rows;  /* and at most so many entries per view and shard, default 100000 */
+    int64_t reserve_bytes;    /* free on the disk below which ingest pauses, default 64 MiB */
+    int64_t map_bytes;        /* address space per shard at first, default 64 GiB */
     int64_t error_rows;       /* that a view's list of error rows shows, default 100 */
     struct {
         int64_t scan_rows;    /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
@@ -72,6 +76,7 @@ struct config {
         int64_t live_changes;      /* default 100000 */
         int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */
         int64_t subscribers;       /* default 10000 */
+        int64_t memory;            /* bytes of the pipeline, or CONFIG_MEMORY_AUTO, the default */
         int64_t stuck_us;          /* default 120 s: the watchdog over shards; 0: none */
     } limits;
 };

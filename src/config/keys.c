@@ -52,6 +52,12 @@ const struct config_key config_keys[] = {
      "And at most so many per view and shard."},
     {"store.error_rows", KEY_COUNT, "100", 1, 10000, AT(error_rows),
      "Most rows of a view's list of error rows; past it they are counted alone."},
+    {"store.reserve", KEY_SIZE, "64MiB", MIB, MIB *MIB, AT(reserve_bytes),
+     "Room that is left on the disk: with less, ingest pauses until there is more again. Twice the largest "
+     "transaction "
+     "is a good value."},
+    {"store.map", KEY_SIZE, "64GiB", MIB, MIB *MIB, AT(map_bytes),
+     "Address space of a shard at first; it is doubled when half of it is used."},
     {"limits", KEY_SECTION, NULL, 0, 0, 0, "Bounds of what a request may ask for."},
     {"limits.scan_rows", KEY_COUNT, "100000", 0, INT64_C(1000000000), AT(limits.scan_rows),
      "Filters without an index scan views up to so many rows."},
@@ -86,6 +92,11 @@ const struct config_key config_keys[] = {
      "A subscriber that is further behind is dropped."},
     {"limits.subscribers", KEY_COUNT, "10000", 0, 1000000, AT(limits.subscribers),
      "Most live queries at once."},
+    {"limits.memory", KEY_MEMORY, "auto", 64 * MIB, 1024 * MIB *MIB, AT(limits.memory),
+     "Memory of the pipeline process, without file pages that the kernel can take back; past it ingest "
+     "pauses. auto: 70 % "
+     "of the "
+     "machine's or the control group's."},
     {"limits.stuck", KEY_DURATION, "120s", 0, 86400 * SEC, AT(limits.stuck_us),
      "A shard that does not get on for so long, without working, is stuck: the pipeline leaves a crash "
      "report and is "
@@ -110,6 +121,7 @@ static const char *type_text(enum key_type t)
         [KEY_DURATION] = "duration",
         [KEY_SIZE] = "size",
         [KEY_COUNT] = "count",
+        [KEY_MEMORY] = "auto, size",
         [KEY_UNSUPPORTED] = "not supported yet",
     };
     return texts[t];

@@ -18,6 +18,7 @@ enum key_type {
     KEY_CORES,      /* auto, a count, or a list of cores */
     KEY_DURATION,   /* int64_t microseconds; min and max too */
     KEY_SIZE,       /* int64_t bytes */
+    KEY_MEMORY,     /* likewise, or auto: CONFIG_MEMORY_AUTO */
     KEY_COUNT,      /* int64_t */
     KEY_UNSUPPORTED /* known, but not built yet */
 };

@@ -202,6 +202,11 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_PATH:
     case KEY_STORE_PATH: return read_path(c, k, n);
     case KEY_CORES: return read_cores(c, k, n);
+    case KEY_MEMORY:
+        if (n->kind != YAML_SCALAR || strcmp(n->text, "auto") != 0)
+            return read_number(c, k, n);
+        *(int64_t *)field(c, k) = CONFIG_MEMORY_AUTO;
+        return NULL;
     case KEY_DURATION:
     case KEY_SIZE:
     case KEY_COUNT: return read_number(c, k, n);

@@ -345,6 +345,8 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
     publish_errors(p);
     gate_publish(p->o.gate, epoch);
     publish_views(p, true);
+    if (!was_rebuilding)
+        atomic_store(&p->o.gate->pause.failures, 0);
     for (uint32_t i = 0; i < p->lane_count; i++)
         atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
     atomic_store(&p->epoch_done, epoch);
@@ -438,6 +440,13 @@ static void begin_checkpoint(struct pipeline *p, uint64_t epoch, int64_t now)
     checkpointer_give(p, pin);
 }
 
+/* Near the memory limit input is slowed. */
+static bool tight_wait(const struct pipeline *p, int64_t now)
+{
+    return atomic_load_explicit(&p->tight, memory_order_relaxed) &&
+           now - p->epoch_started_us < TIGHT_EPOCH_MS * 1000;
+}
+
 bool coordinator_step(struct pipeline *p)
 {
     uint64_t open = atomic_load_explicit(&p->epoch_open, memory_order_relaxed);
@@ -445,8 +454,10 @@ bool coordinator_step(struct pipeline *p)
     int64_t now = steady_us();
     heartbeat(p, now);
     if (open != done) {
-        if (!all_committed(p, open))
+        if (!all_committed(p, open)) {
+            pause_watch_memory(p, now);
             return false;
+        }
         finish_epoch(p, open);
         done = open;
     }
@@ -454,8 +465,15 @@ bool coordinator_step(struct pipeline *p)
         begin_checkpoint(p, done, now);
     if (p->rebuilt && clock_went_back(p))
         return false;
-    if (!p->rebuilt)
+    bool held = p->rebuilt && pause_holds(p, now);
+    if (held && !(pause_allows_clock(p) && coordinator_clock_due(p)))
+        return false;
+    if (held)
+        ; /* the clock alone */
+    else if (!p->rebuilt)
         p->rebuilding = true;
+    else if (tight_wait(p, now))
+        return false;
     else if (!claim(p) && !coordinator_clock_due(p)) {
         atomic_store_explicit(&p->hungry, 1, memory_order_relaxed);
         if (now - p->stats_us >= GATE_STATS_US) {

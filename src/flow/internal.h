@@ -74,6 +74,9 @@ struct sink {
     uint8_t resume[SOURCE_POSITION_MAX];
     size_t resume_len;
     bool *wanted;
+    void (*on_wait)(void *ctx); /* see sink_on_wait */
+    void *on_wait_ctx;
+    int64_t on_wait_us; /* steady: when it was called last */
     atomic_bool
         *stopped; /* per table: can no longer be followed; set by the source's threads, never taken back */
     char **stop_reasons; /* owned, per table, NULL: not stopped; guarded by lock */
@@ -120,6 +123,11 @@ struct shard {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong committed; /* newest epoch committed here */
 };
 
+struct room {                     /* the coordinator's knowledge of it, see pause.c */
+    int64_t looked_us, memory_us; /* steady: the last looks */
+    int64_t memory;               /* used then */
+    bool paused;
+};
 struct source_track { /* shard 0's knowledge of a source, as of the epoch being worked on */
     struct chunk_position now;
     bool known;   /* a position was ever stored */
@@ -156,6 +164,9 @@ struct pipeline {
     bool clock_known; /* clock_us was stored by the last epoch of an earlier run */
     int64_t checkpoint_us, stats_us, heartbeat_us; /* steady: when each was last */
     uint64_t checkpointed_epoch;
+    struct room room;
+    atomic_llong memory_limit; /* 0: none */
+    atomic_bool tight;         /* memory is near its limit: chunks are kept small */
     struct checkpointer checkpointer;
     atomic_uint stopping, halt; /* stop sources; stop shards */
     atomic_bool any_stopped;    /* some source's table can no longer be followed */
@@ -191,6 +202,11 @@ void coordinator_publish_views(struct pipeline *p);   /* which views may be serv
 struct err *coordinator_load_positions(struct pipeline *p);
 /* Inside shard 0's transaction: positions of the epoch at hand. */
 struct err *coordinator_store_positions(struct pipeline *p);
+/* pause.c */
+#define PAUSE_ADVICE_BYTES 256
+bool pause_holds(struct pipeline *p, int64_t now); /* between epochs: there is no room for another one */
+bool pause_allows_clock(const struct pipeline *p); /* though it holds */
+void pause_watch_memory(struct pipeline *p, int64_t now); /* at any time; may fail the pipeline */
 /* checkpointer.c */
 void checkpointer_start(struct pipeline *p);
 void checkpointer_stop(struct pipeline *p); /* after a last checkpoint */

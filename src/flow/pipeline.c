@@ -165,6 +165,9 @@ struct pipeline *pipeline_new(const struct pipeline_options *o)
     make_sinks(p);
     map_tables(p);
     map_views(p);
+    pipeline_set_memory(p, o->memory_bytes);
+    atomic_store(&o->gate->disk_reserve, o->reserve_bytes);
+    atomic_store(&o->gate->disk_free, -1);
     p->due_us = INT64_MAX;
     for (uint32_t n = 0; n < o->plan->node_count; n++)
         p->has_clock |= o->plan->nodes[n]->kind == PLAN_TEMPORAL ||
@@ -282,7 +285,9 @@ static bool cut_short(const struct pipeline *p)
 
 static void stop_shards(struct pipeline *p)
 {
-    for (int ms = 0; ms < STOP_WAIT_MS && !quiet(p) && !cut_short(p) && !atomic_load(&p->halt); ms++)
+    bool paused = atomic_load(&p->o.gate->pause.reason) != PAUSE_NONE;
+    for (int ms = 0; ms < STOP_WAIT_MS && !quiet(p) && !paused && !cut_short(p) && !atomic_load(&p->halt);
+         ms++)
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     atomic_store(&p->halt, 1);
     for (uint32_t i = 0; i < p->o.shard_count; i++) {
@@ -296,7 +301,7 @@ static void stop_shards(struct pipeline *p)
 /* Only between epochs may a snapshot be pinned: an unfinished epoch is left out, and done again after the restart. */
 static void last_checkpoint(struct pipeline *p)
 {
-    if (!p->o.store || p->failure || !quiet(p))
+    if (!p->o.store || p->failure || atomic_load(&p->epoch_open) != atomic_load(&p->epoch_done))
         return;
     struct store_pin *pin;
     struct err *e = store_pin(p->o.store, &pin);

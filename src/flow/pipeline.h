@@ -36,6 +36,11 @@ struct pipeline_options {
     void *view_ctx;
     bool
         clock_anew; /* pipeline_clock_lost: the stored views that compare with now() are filled, at the present time */
+    int64_t reserve_bytes;           /* free on the disk below which no epoch is opened; 0: not looked at */
+    int64_t memory_bytes;            /* most of the process's own memory, likewise; 0: no limit */
+    int64_t (*disk_free)(void *ctx); /* tests: instead of the file system's word */
+    int64_t (*memory_used)(void *ctx);
+    void *room_ctx;
     int64_t (*clock)(void *ctx); /* what now() is, Unix microseconds; NULL: the host's clock */
     void *clock_ctx;
     void (*wait)(
@@ -50,6 +55,8 @@ bool pipeline_clock_is_back(int64_t stored_us, int64_t now_us);
 NODISCARD struct err *pipeline_clock_lost(struct store *store, int64_t now_us, bool *lost);
 
 struct pipeline;
+/* What to do about memory, with the views that hold the most. Any thread. */
+void pause_memory_advice(const struct pipeline *p, char out[256]);
 struct pipeline *pipeline_new(const struct pipeline_options *o);
 NODISCARD struct err *
 pipeline_open(struct pipeline *p); /* opens databases on every shard; before start or step */
@@ -64,6 +71,8 @@ const struct err *pipeline_failure(struct pipeline *p, int timeout_ms);
  * the process with a crash report of that thread. Calls are counted, not time, so that a host that was suspended wakes no
  * watchdog. One that works on a single step for long is told of in the log. */
 void pipeline_watch(struct pipeline *p, unsigned stuck_looks);
+/* Another limit than memory_bytes from now on. */
+void pipeline_set_memory(struct pipeline *p, int64_t bytes);
 uint64_t pipeline_epoch(const struct pipeline *p); /* newest visible */
 /* One step of a shard (shard 0 also coordinates). True if it did something. For tests, instead of start. */
 bool pipeline_step(struct pipeline *p, uint32_t shard);
@@ -75,6 +84,8 @@ struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 /* ---- limits (docs/limits.md) ---- */
 #define LANE_RING_MSGS     16    /* batches between a source and a shard */
 #define SHARD_RING_MSGS    64    /* batches between two shards */
+#define CHUNK_ROWS_TIGHT   2048  /* and after so many when memory is near its limit */
+#define TIGHT_EPOCH_MS     20    /* least time between epochs then */
 #define CHUNK_ROWS_MAX     32768 /* a chunk ends at the first transaction end after so many rows */
 #define LANE_QUEUE_BATCHES 48    /* a larger transaction is worked on before it has ended */
 #define REPLAY_ROWS        8192  /* rows of a mirror replayed, or taken out by TRUNCATE, per step */

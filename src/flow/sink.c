@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define ON_WAIT_US 1000000
+
 static uint32_t shard_count(const struct sink_lane *l)
 {
     return l->sink->pipeline->o.shard_count;
@@ -86,6 +88,22 @@ static struct batch *take_batch(struct sink_lane *l, uint32_t column_count)
     return pool_get(&l->pool, column_count);
 }
 
+static void tell_waiting(const struct sink_lane *l)
+{
+    struct sink *s = l->sink;
+    int64_t now = steady_us();
+    if (l->in_sink != 0 || !s->on_wait || now - s->on_wait_us < ON_WAIT_US)
+        return;
+    s->on_wait_us = now;
+    s->on_wait(s->on_wait_ctx);
+}
+
+void sink_on_wait(struct sink *s, void (*fn)(void *ctx), void *ctx)
+{
+    s->on_wait = fn;
+    s->on_wait_ctx = ctx;
+}
+
 /* Called again and again while a ring is full: this is the back-pressure. False when stopping. */
 static bool wait_for_room(struct sink_lane *l, bool *waited)
 {
@@ -99,6 +117,7 @@ static bool wait_for_room(struct sink_lane *l, bool *waited)
         p->o.wait(p->o.wait_ctx);
         return true;
     }
+    tell_waiting(l);
     for (uint32_t i = 0; i < shard_count(l); i++)
         wake_up(&p->shards[i].wake);
     nanosleep(&(struct timespec){0, 50000}, NULL);
@@ -440,7 +459,8 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
         l->has_commit = true;
         l->chunk_us = steady_us();
     }
-    bool large = l->chunk_rows >= CHUNK_ROWS_MAX;
+    uint64_t most = atomic_load_explicit(&p->tight, memory_order_relaxed) ? CHUNK_ROWS_TIGHT : CHUNK_ROWS_MAX;
+    bool large = l->chunk_rows >= most;
     bool hungry = atomic_load_explicit(&p->hungry, memory_order_relaxed);
     /* A chunk of which a part is handed over already may be in the open epoch, which nothing else can end. */
     if (large || hungry || l->open || steady_us() - l->chunk_us >= p->o.epoch_us)
@@ -518,6 +538,7 @@ bool sink_barrier(struct sink *s)
         if (sink_stopping(s))
             return false;
         wake_up(&s->pipeline->shards[0].wake);
+        tell_waiting(&s->lanes[0]);
         nanosleep(&(struct timespec){0, 200000}, NULL);
     }
     return true;

@@ -2,6 +2,7 @@
 #include "serve/rest.h"
 #include "serve/out.h"
 #include "serve/rest_read.h"
+#include "store/pause.h"
 
 #include <stdlib.h>
 
@@ -317,6 +318,11 @@ static enum rest_next ingest_route(struct rest *r, const struct http_request *re
                     "pushing rows without a token is not allowed");
         problem_hint(&a->problem, "Send the source's token: Authorization: Bearer TOKEN; or set access: { "
                                   "ingest: write } to let everyone push.");
+    } else if (r->gate->pause.reason != PAUSE_NONE) {
+        char paused[PAUSE_TEXT_BYTES];
+        problem_set(&a->problem, 503, "PENSTOCK_INGEST_PAUSED", "no rows are taken: nothing was stored; %s",
+                    pause_text(r->gate, paused));
+        a->problem.retry_after_s = 5;
     } else {
         return REST_INGEST;
     }

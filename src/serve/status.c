@@ -2,6 +2,8 @@
 #include "serve/out.h"
 #include "serve/rest.h"
 #include "serve/tls.h"
+#include "base/resources.h"
+#include "store/pause.h"
 
 #include <unistd.h>
 
@@ -14,7 +16,7 @@ static const char *const view_names[] = {"building", "ready", "stopped"};
 
 static void reason(struct buf *b, bool *first, const char *fmt, const char *a, const char *c)
 {
-    char text[512];
+    char text[PAUSE_TEXT_BYTES];
     snprintf(text, sizeof text, fmt, a, c);
     if (!*first)
         OUT_LIT(b, ",");
@@ -54,7 +56,10 @@ void status_ready(struct rest *r, struct answer *a)
     OUT_LIT(b, "{\"reasons\":[");
     if (!r->world)
         reason(b, &first, "no catalog yet%s%s", "", "");
-    if (rest_stale_s(r) >= 0 || r->gate->pipeline_state != PIPELINE_RUNNING)
+    char paused[PAUSE_TEXT_BYTES];
+    if (*pause_text(r->gate, paused))
+        reason(b, &first, "%s%s", paused, "");
+    else if (rest_stale_s(r) >= 0 || r->gate->pipeline_state != PIPELINE_RUNNING)
         reason(b, &first, "the pipeline is %s%s", pipeline_now(r), "");
     for (uint32_t i = 0; r->world && i < r->world->view_count; i++) {
         const struct catalog_view *v = r->world->views[i].cv;
@@ -122,6 +127,22 @@ static void gate_metrics(struct rest *r, struct buf *b)
            rest_stale_s(r) < 0 && g->pipeline_state == PIPELINE_RUNNING);
     single(b, "penstock_pipeline_heartbeat_age_ms", "gauge", "Time since the pipeline's last sign of life.",
            g->heartbeat_us > 0 ? (r->now_us - g->heartbeat_us) / 1000 : -1);
+}
+
+static void room_metrics(struct rest *r, struct buf *b)
+{
+    const struct gate *g = r->gate;
+    metric_head(b, "penstock_paused", "gauge", "1 while ingest stands still for want of room.");
+    for (unsigned why = PAUSE_DISK; why <= PAUSE_MEMORY; why++)
+        sample(b, "penstock_paused", "reason", pause_reason_label(why), g->pause.reason == why);
+    single(b, "penstock_pauses_total", "counter", "Times that ingest stood still.",
+           (long long)g->pause.count);
+    single(b, "penstock_disk_free_bytes", "gauge", "Where the data lies; -1 unknown.", g->disk_free);
+    single(b, "penstock_disk_reserve_bytes", "gauge", "With less ingest pauses.", g->disk_reserve);
+    metric_head(b, "penstock_process_memory_bytes", "gauge", "A process's own memory, without file pages.");
+    sample(b, "penstock_process_memory_bytes", "process", "pipeline", g->memory_bytes);
+    sample(b, "penstock_process_memory_bytes", "process", "serve", memory_used());
+    single(b, "penstock_memory_limit_bytes", "gauge", "Of the pipeline; -1 none.", g->memory_limit);
 }
 
 static void source_metrics(struct rest *r, struct buf *b)
@@ -328,6 +349,7 @@ void status_metrics(struct rest *r, struct answer *a)
 {
     a->content_type = "text/plain; version=0.0.4; charset=utf-8";
     gate_metrics(r, a->body);
+    room_metrics(r, a->body);
     source_metrics(r, a->body);
     view_metrics(r, a->body);
     shard_metrics(r, a->body);

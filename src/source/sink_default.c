@@ -16,3 +16,10 @@ __attribute__((weak)) bool sink_table_stop(struct sink *s, uint32_t table_index,
     (void)reason;
     return false;
 }
+
+__attribute__((weak)) void sink_on_wait(struct sink *s, void (*fn)(void *ctx), void *ctx)
+{
+    (void)s;
+    (void)fn;
+    (void)ctx;
+}

@@ -57,6 +57,10 @@ size_t sink_durable_position(struct sink *s, void *out, size_t size_bytes);
 bool sink_stopping(const struct sink *s);
 /* Waits up to timeout_ms for stop or a newly durable position (whichever first); for idle loops without a socket. */
 void sink_wait(struct sink *s, int timeout_ms);
+/* `fn` is called about once a second, by lane 0's thread, while a call of the sink waits for room: what keeps a connection
+ * alive is sent then, however long ingest stands still. It must not call the sink but for sink_durable_position. NULL: none.
+ * The sources' own definition does nothing. */
+void sink_on_wait(struct sink *s, void (*fn)(void *ctx), void *ctx);
 /* Whether any view reads this column of a wanted table. Columns that none does are not asked of the server and come as
  * VAL_NULL (key columns always come), and a change of theirs at the source does not stop it. The sources' own
  * definition, for sinks that keep everything, says true. */

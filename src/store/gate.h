@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      5
+#define GATE_LAYOUT      6
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -36,6 +36,9 @@ enum source_state {
     SOURCE_FAILED
 };
 enum view_state { VIEW_BUILDING, VIEW_READY, VIEW_STOPPED };
+
+/* Why nothing new is taken in; see pause.h. */
+enum pause_reason { PAUSE_NONE, PAUSE_DISK, PAUSE_MAP, PAUSE_MEMORY };
 
 #define GATE_READER_CLAIMED UINT32_MAX
 
@@ -81,6 +84,19 @@ struct gate_shard {
         rebuild_rows; /* mirrored rows read while state is rebuilt, and how many there are */
 };
 
+struct gate_pause {
+    atomic_uint reason;   /* enum pause_reason */
+    atomic_uint carried;  /* 1: an epoch ran into the end; the next start waits before it opens its sources */
+    atomic_uint failures; /* such epochs one after the other */
+    atomic_uint advice_seq;
+    atomic_llong since_us; /* Unix us */
+    atomic_llong need_bytes,
+        have_bytes;          /* free on the disk, or in the map; memory: the limit, and what is used */
+    atomic_ullong count;     /* pauses in this boot */
+    atomic_ullong map_bytes; /* what the next start maps at least, per shard; 0: the usual */
+    char advice[256];        /* what to do; guarded by advice_seq */
+};
+
 struct gate {
     char magic[8]; /* "PENSTOCK" */
     uint32_t layout, size_bytes;
@@ -102,6 +118,9 @@ struct gate {
     atomic_llong heartbeat_us; /* Unix us, written at least once a second while the pipeline lives */
     atomic_uint wake;          /* futex word: +1 at every visible epoch (FUTEX_WAKE, shared) */
     atomic_uint source_count, view_count;
+    struct gate_pause pause;
+    atomic_llong memory_bytes, memory_limit; /* of the pipeline's own; the limit -1: none */
+    atomic_llong disk_free, disk_reserve;    /* where the data lies; -1 unknown */
     struct gate_source sources[GATE_SOURCES_MAX];
     struct gate_view views[GATE_VIEWS_MAX]; /* by catalog view index */
     struct gate_shard shards[GATE_SHARDS_MAX];

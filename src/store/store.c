@@ -34,14 +34,17 @@ struct err *store_error(const struct store_shard *sh, int rc, const char *what)
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE: code = ERR_CORRUPT; break;
-    case MDB_MAP_FULL:
+    case MDB_MAP_FULL: code = ERR_MAP; break;
     case MDB_TXN_FULL:
     case MDB_DBS_FULL:
     case MDB_READERS_FULL:
     case MDB_BAD_VALSIZE: code = ERR_LIMIT; break;
     case EFBIG:
     case EDQUOT:
-    case ENOSPC: hint = "make room on the disk that holds the data directory"; break;
+    case ENOSPC:
+        code = ERR_SPACE;
+        hint = "make room on the disk that holds the data directory";
+        break;
     case MDB_BAD_TXN:
     case MDB_BAD_DBI:
     case EINVAL: code = ERR_INTERNAL; break;

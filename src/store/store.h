@@ -43,6 +43,12 @@ NODISCARD struct err *store_open(const char *dir, struct gate *gate, bool fresh_
 /* Looks at a store without opening it: its shard count, 0 when there is none, and the epoch of its last checkpoint. */
 NODISCARD struct err *store_inspect(const char *dir, uint32_t *shard_count, uint64_t *durable_epoch);
 void store_close(struct store *s); /* without a checkpoint; call store_checkpoint before for a clean end */
+/* Bytes of room inside the shards' files: free pages and what is allocated ahead; as many times the fullest shard's as there are
+ * shards. Where commits still find room when the disk has none. By the coordinator, between epochs; reads the lists of free
+ * pages. */
+uint64_t store_inside_free(struct store *s);
+uint64_t store_map_bytes(struct store *s); /* of the smallest map */
+const char *store_dir(const struct store *s);
 uint64_t store_epoch(const struct store *s); /* newest epoch committed on all shards; 0 when new */
 uint32_t store_shard_count(const struct store *s);
 struct store_shard *store_shard(struct store *s, uint32_t shard);

@@ -3,7 +3,7 @@
  * LMDB writes through the map. A page that the file has no room for would be a SIGBUS on a full disk, so the file
  * is allocated ahead of use: before a transaction, before each change and before a commit there is room for more
  * pages than the step can take. When the disk gives no more, work goes on with the pages that are free inside the
- * file, and LMDB is told to refuse those behind the allocated end (limit_pages): then the change fails with ERR_IO
+ * file, and LMDB is told to refuse those behind the allocated end (limit_pages): then the change fails with ERR_SPACE
  * and the transaction is to be aborted.
  *
  * The map is address space only; it starts large and is doubled between transactions once half of it is used. */
@@ -25,6 +25,40 @@ static size_t grab_bytes(size_t used)
 {
     size_t grab = used / 4;
     return grab < STORE_GRAB_MIN ? STORE_GRAB_MIN : grab > STORE_GRAB_MAX ? STORE_GRAB_MAX : grab;
+}
+
+static uint64_t shard_inside_free(struct store_shard *sh)
+{
+    struct stat st;
+    MDB_txn *txn;
+    if (fstat(mdbp_env_fd(sh->env), &st) || mdb_txn_begin(sh->env, NULL, MDB_RDONLY, &txn))
+        return 0;
+    uint64_t used = mdbp_txn_used_bytes(txn);
+    mdb_txn_abort(txn);
+    return (uint64_t)st.st_size > used ? (uint64_t)st.st_size - used : 0;
+}
+
+uint64_t store_inside_free(struct store *s)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < s->shard_count; i++) {
+        uint64_t n = shard_inside_free(&s->shards[i]);
+        least = n < least ? n : least;
+    }
+    return least * s->shard_count;
+}
+
+uint64_t store_map_bytes(struct store *s)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < s->shard_count; i++)
+        least = mdbp_env_map_bytes(s->shards[i].env) < least ? mdbp_env_map_bytes(s->shards[i].env) : least;
+    return least;
+}
+
+const char *store_dir(const struct store *s)
+{
+    return s->dir;
 }
 
 /* For file systems without fallocate. */
@@ -78,7 +112,7 @@ struct err *store_space_extend(struct store_shard *sh, uint64_t pages)
     size_t least = (pages + 1) * sh->page_bytes;
     if (least > map) {
         sh->map_full = true;
-        return err_hint(err_new(ERR_LIMIT, "shard %u: one epoch needs more than the map of %zu MiB has left",
+        return err_hint(err_new(ERR_MAP, "shard %u: one epoch needs more than the map of %zu MiB has left",
                                 sh->index, map >> 20),
                         "abort it; the map is enlarged before the next one");
     }

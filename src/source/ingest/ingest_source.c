@@ -79,7 +79,7 @@ static struct err *open_with_patience(struct ingest *g, uint64_t start)
 {
     while (!sink_stopping(g->sink)) {
         struct err *e = open_log(g, start);
-        if (!e || e->code != ERR_IO)
+        if (!e || (e->code != ERR_IO && e->code != ERR_SPACE))
             return e;
         char *text = err_text(e);
         err_free(e);

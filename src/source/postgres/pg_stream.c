@@ -10,6 +10,7 @@
 #define POLL_MS              250      /* how soon a stop or a newly durable position is seen while idle */
 #define STATUS_EVERY_US      10000000 /* tell the server where we are at least so often */
 #define STATUS_DURABLE_US    200000   /* and on newly durable positions, but not more often than this */
+#define KEEP_ALIVE_US        1000000  /* likewise while the pipeline takes nothing */
 #define IDLE_COMMIT_US       250000   /* how often the position alone is committed */
 #define SILENCE_ASK_US       30000000 /* a silent server is asked for a keepalive, */
 #define SILENCE_LOST_US      75000000 /* and given up */
@@ -246,6 +247,17 @@ static struct err *wait_for_more(struct stream *s)
     return NULL;
 }
 
+/* While the pipeline takes nothing the server still hears of us, or it would give the connection up (wal_sender_timeout). A
+ * failure is found again by whoever reads next. */
+static void keep_alive(void *ctx)
+{
+    struct stream *s = ctx;
+    s->now_us = steady_us();
+    s->reply_due = true;
+    if (s->now_us - s->status_us >= KEEP_ALIVE_US)
+        err_free(status_maybe_send(s));
+}
+
 static struct err *stream_loop(struct stream *s)
 {
     while (!sink_stopping(s->run->sink)) {
@@ -318,7 +330,9 @@ struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
     s.watch = pg_watch_start(run);
+    sink_on_wait(run->sink, keep_alive, &s);
     struct err *e = stream_loop(&s);
+    sink_on_wait(run->sink, NULL, NULL);
     pg_watch_stop(s.watch);
     cut_off(&s);
     arena_fini(&s.arena);

@@ -57,7 +57,7 @@ static void no_room_is_an_error(void)
     CHECK(setrlimit(RLIMIT_FSIZE, &now) == 0);
     struct err *e = op_stats_create(dir, 16, 1000, 1, &stats);
     CHECK(setrlimit(RLIMIT_FSIZE, &was) == 0);
-    CHECK(e && e->code == ERR_IO && !stats && strstr(e->message, "cannot make ") &&
+    CHECK(e && e->code == ERR_SPACE && !stats && strstr(e->message, "cannot make ") &&
           strstr(e->message, "File too large"));
     CHECK(access(made, F_OK) != 0); /* nothing is left of it */
     err_free(e);

@@ -211,7 +211,7 @@ static void test_map_growth(void)
         uint32_t be = __builtin_bswap32(n);
         e = store_put(sh, db, (struct slice){(uint8_t *)&be, 4}, (struct slice){value, sizeof value});
     }
-    CHECK(e && e->code == ERR_LIMIT);
+    CHECK(e && e->code == ERR_MAP);
     err_free(e);
     store_abort(sh);
     size_t before = mdbp_env_map_bytes(sh->env);
@@ -426,7 +426,7 @@ static void test_disk_full(void)
             committed = n;
         }
     }
-    CHECK(failed && failed->code == ERR_IO);
+    CHECK(failed && failed->code == ERR_SPACE);
     err_free(failed);
     CHECK(store_epoch(r.store) == atomic_load(&r.gate->epoch) && committed > 500);
     CHECK(store_entries(sh, db) == committed);

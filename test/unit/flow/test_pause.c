@@ -1,0 +1,199 @@
+/* Ingest stands still for want of room, and goes on: on any number of shards, with planted answers of disk and memory. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "test/unit/flow/flow_test.h"
+
+#include "base/resources.h"
+#include "flow/internal.h"
+#include "store/pause.h"
+
+#include <time.h>
+
+#define MIB (INT64_C(1) << 20)
+
+static struct column columns[] = {{"id", {T_INT8, -1}, true, NULL}, {"v", {T_INT8, -1}, false, NULL}};
+static uint32_t key0[] = {0};
+static const struct table_def tables[] = {{"t", "items", {2, columns}, 1, key0, 0, .table_index = 0}};
+static const char sql[] = "CREATE VIEW items AS SELECT * FROM t.items;\n"
+                          "CREATE VIEW sums AS SELECT v, count(*) AS n FROM t.items GROUP BY v;\n";
+
+static int64_t disk, memory; /* what there is, what is used */
+
+static int64_t disk_told(void *ctx)
+{
+    (void)ctx;
+    return disk;
+}
+
+static int64_t memory_told(void *ctx)
+{
+    (void)ctx;
+    return memory;
+}
+
+static void options(struct box *b, struct pipeline_options *o)
+{
+    (void)b;
+    o->reserve_bytes = 1000 * MIB;
+    o->memory_bytes = 160 * MIB;
+    o->disk_free = disk_told;
+    o->memory_used = memory_told;
+}
+
+static void item(struct box *b, int64_t id, int64_t v)
+{
+    union val vals[2] = {{.i = id}, {.i = v}};
+    uint8_t states[2] = {VAL_OK, VAL_OK};
+    struct sink_lane *l = sink_lane_get(pipeline_sink(b->pipeline, 0), 0);
+    CHECK(sink_row(l, 0, ROW_INSERT, vals, states) && sink_commit(l, NULL, 0, NULL, 0));
+    sink_flush(l);
+}
+
+/* With a look at the room, and the numbers that are published 20 times a second. */
+static bool settle(struct box *b)
+{
+    for (int i = 0; i < 2; i++) {
+        b->pipeline->room.looked_us = b->pipeline->room.memory_us = 0;
+        if (!box_settle(b))
+            return false;
+        nanosleep(&(struct timespec){0, 55000000}, NULL);
+    }
+    return box_settle(b);
+}
+
+static uint64_t rows(struct box *b)
+{
+    return atomic_load(&b->gate->views[box_view(b, "items")].rows);
+}
+
+static unsigned reason(const struct box *b)
+{
+    return atomic_load(&b->gate->pause.reason);
+}
+
+static void open_box(struct box *b, uint32_t shards)
+{
+    *b = (struct box){.sql = sql,
+                      .views = {"items", "sums"},
+                      .tables = tables,
+                      .table_count = 1,
+                      .source_count = 1,
+                      .options = options};
+    b->sources[0] = (struct pipeline_source){.name = "t", .tables = tables, .table_count = 1};
+    disk = 5000 * MIB;
+    memory = 10 * MIB;
+    box_make(b, shards);
+    box_open(b, true);
+}
+
+static void close_box(struct box *b)
+{
+    box_close(b);
+    box_remove(b);
+}
+
+/* One reason after the other; `low` and `high` are what is answered when there is no room and when there is. */
+static void stands_still(struct box *b, int64_t *answer, int64_t low, int64_t edge, int64_t high,
+                         enum pause_reason why, const char *name)
+{
+    char text[PAUSE_TEXT_BYTES];
+    uint64_t before = rows(b), count = atomic_load(&b->gate->pause.count);
+    *answer = low;
+    CHECK(settle(b));
+    for (int64_t i = 0; i < 5; i++)
+        item(b, (int64_t)before + i, i % 3);
+    CHECK(settle(b));
+    CHECK(rows(b) == before);
+    CHECK(reason(b) == why);
+    CHECK(atomic_load(&b->gate->pipeline_state) == PIPELINE_PAUSED);
+    CHECK(strstr(pause_text(b->gate, text), name) != NULL);
+    *answer = edge; /* a little more is not enough: no going to and fro */
+    CHECK(settle(b));
+    CHECK(rows(b) == before);
+    *answer = high;
+    CHECK(settle(b));
+    CHECK(rows(b) == before + 5);
+    CHECK(reason(b) == PAUSE_NONE);
+    CHECK(atomic_load(&b->gate->pipeline_state) == PIPELINE_RUNNING);
+    CHECK(atomic_load(&b->gate->pause.count) == count + 1);
+    CHECK_STR(pause_text(b->gate, text), "");
+}
+
+static void between_epochs(void)
+{
+    for (uint32_t shards = 1; shards <= 3; shards += 2) {
+        struct box b;
+        open_box(&b, shards);
+        item(&b, -1, 0);
+        CHECK(settle(&b));
+        CHECK(rows(&b) == 1);
+        stands_still(&b, &disk, 900 * MIB, 1010 * MIB, 1300 * MIB, PAUSE_DISK, "disk full: 9");
+        stands_still(&b, &memory, 161 * MIB, 155 * MIB, 149 * MIB, PAUSE_MEMORY,
+                     "memory limit: 161.0 MiB used");
+        CHECK(!atomic_load(&b.pipeline->failure));
+        memory = 150 * MIB;
+        CHECK(settle(&b));
+        CHECK(atomic_load(&b.pipeline->tight)); /* from 7/8 on */
+        pipeline_set_memory(b.pipeline, 100 * MIB);
+        CHECK(settle(&b));
+        CHECK(reason(&b) == PAUSE_MEMORY);
+        pipeline_set_memory(b.pipeline, 300 * MIB); /* the limit is raised */
+        CHECK(settle(&b));
+        CHECK(reason(&b) == PAUSE_NONE);
+        CHECK(!atomic_load(&b.pipeline->tight));
+        close_box(&b);
+    }
+}
+
+/* Deleted rows leave free pages in the files: they count. */
+static void inside_the_files(void)
+{
+    struct box b;
+    open_box(&b, 2);
+    CHECK(settle(&b));
+    int64_t inside = (int64_t)store_inside_free(b.store);
+    CHECK(inside > 0);
+    disk = 1001 * MIB - inside;
+    CHECK(settle(&b));
+    CHECK(reason(&b) == PAUSE_NONE);
+    disk = 998 * MIB - inside;
+    CHECK(settle(&b));
+    CHECK(reason(&b) == PAUSE_DISK);
+    close_box(&b);
+}
+
+/* State that is being rebuilt grows past the limit: there is no standing still inside an epoch. */
+static void inside_an_epoch(void)
+{
+    struct box b;
+    open_box(&b, 2);
+    memory = 200 * MIB;
+    CHECK(!box_settle(&b));
+    const struct err *e = pipeline_failure(b.pipeline, 0);
+    CHECK(e && e->code == ERR_MEMORY);
+    CHECK(reason(&b) == PAUSE_NONE); /* for the process to say, which ends */
+    close_box(&b);
+}
+
+static void the_machine(void)
+{
+    int64_t all = memory_of_machine(), used = memory_used();
+    CHECK(all > 16 * MIB && used > 0 && used < all);
+    enum { BLOCK = 64 << 20 };
+    char *block = xmalloc(BLOCK);
+    memset(block, 1, BLOCK);
+    CHECK(memory_used() - used > BLOCK / 2 || block[1] != 1);
+    free(block);
+    CHECK(disk_free("/") > 0 && disk_free("/nowhere/at/all") == -1);
+    CHECK(disk_has("/tmp", MIB) && !disk_has("/nowhere/at/all", MIB));
+}
+
+int main(void)
+{
+    RUN(between_epochs);
+    RUN(inside_the_files);
+    RUN(inside_an_epoch);
+    RUN(the_machine);
+    TEST_END();
+}
