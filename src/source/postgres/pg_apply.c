@@ -23,6 +23,7 @@ struct pg_apply {
     uint32_t relation_count, relation_room;
     struct relation *relations; /* owned, sorted by relid */
     struct row old_row, new_row;
+    bool root_asked; /* the catalogue was asked for the partitioned table that was announced just before */
 };
 
 struct pg_apply *pg_apply_new(struct pg_run *run)
@@ -157,14 +158,28 @@ static struct err *fields_map(const struct pg_table *t, const struct pgo_message
 static struct err *check(struct pg_run *run, const struct pg_table *t)
 {
     PGconn *conn = NULL;
-    PGresult *answer = NULL;
+    struct pg_answer answer = {0};
     TRY(pg_connect(run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &run->stop, &conn));
     struct err *e = pg_check_ask(run, conn, &run->stop, &answer);
     PQfinish(conn);
     if (!e)
-        e = pg_check_since(run, answer, t);
-    PQclear(answer);
+        e = pg_check_since(run, &answer, t);
+    pg_answer_clear(&answer);
     return e;
+}
+
+/* A partition is announced after the table that it is published as. Its own replica identity counts, and it may have been
+ * attached just now. */
+static struct err *partition_check(struct pg_apply *a, bool again, pg_lsn at)
+{
+    bool asked = a->root_asked;
+    a->root_asked = false;
+    for (uint32_t i = 0; i < a->run->table_count && !asked && (again || at >= a->run->checked); i++) {
+        const struct pg_table *t = &a->run->tables[i];
+        if (t->rel->kind == 'p' && !a->run->stopped[t->index])
+            TRY(check(a->run, t));
+    }
+    return NULL;
 }
 
 /* A table that changed is stopped by itself where that can be done; from then on the position does not hold it. */
@@ -200,12 +215,13 @@ struct err *pg_apply_relation(struct pg_apply *a, const struct pgo_message *m, p
         r->table = pg_table_by_relid(a->run, m->relid);
     }
     if (!r->table)
-        return NULL;
+        return partition_check(a, again, at);
     TRY(table_stop(a, r, relation_judge(r, m)));
     if (!r->table || (!again && at < a->run->checked))
         return NULL;
     TRY(check(a->run, r->table));
     a->run->checked = at;
+    a->root_asked = r->table->rel->kind == 'p';
     if (a->run->stopped[r->table->index])
         r->table = NULL;
     return NULL;
@@ -315,6 +331,8 @@ static struct err *apply_truncate(struct pg_apply *a, const struct pgo_message *
 {
     for (uint32_t i = 0; i < m->relid_count; i++) {
         const struct pg_table *t = pg_table_by_relid(a->run, pgo_truncate_relid(m, i));
+        if (t && t->rel->kind == 'p')
+            pg_table_truncated(a->run, t);
         if (t && !sink_truncate(a->run->lane, t->index))
             return pg_stopping();
     }
@@ -333,6 +351,7 @@ static struct err *apply_row(struct pg_apply *a, const struct relation *r, const
 
 struct err *pg_apply_change(struct pg_apply *a, const struct pgo_message *m)
 {
+    a->root_asked = false;
     if (m->kind == PGO_TRUNCATE)
         return apply_truncate(a, m);
     struct relation *r = relation_find(a, m->relid);

@@ -30,21 +30,24 @@ static const char *cell_dup(struct arena *arena, const PGresult *r, int row, int
 static struct err *publication_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
                                     const struct pg_stop *stop, struct pg_catalog *cat)
 {
-    static const char sql[] =
+    static const char text[] =
         "SELECT p.puballtables, pg_catalog.pg_has_role(p.pubowner, 'USAGE'),"
-        " p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate,"
+        " p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, %s,"
         " pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('block_size')"
         " FROM (VALUES ($1::name)) AS wanted (name) LEFT JOIN pg_catalog.pg_publication p ON p.pubname = "
         "wanted.name";
     PGresult *r = NULL;
+    /* Publishing via the root came with PostgreSQL 13. */
+    const char *sql = arena_printf(arena, text, PQserverVersion(conn) >= 130000 ? "p.pubviaroot" : "false");
     TRY(pg_exec(conf, conn, stop, "cannot read the catalogue", PGRES_TUPLES_OK, sql, 1, &conf->publication,
                 &r));
     cat->publication.exists = cell(r, 0, 0) != NULL;
     cat->publication.all_tables = cell_bool(r, 0, 0);
     cat->publication.owned = cell_bool(r, 0, 1);
     cat->publication.publishes_all = cell_bool(r, 0, 2);
-    cat->wal_level = cell_dup(arena, r, 0, 3);
-    cat->block_bytes = cell_int(r, 0, 4);
+    cat->publication.via_root = cell_bool(r, 0, 3);
+    cat->wal_level = cell_dup(arena, r, 0, 4);
+    cat->block_bytes = cell_int(r, 0, 5);
     PQclear(r);
     return NULL;
 }
@@ -76,7 +79,9 @@ static struct err *published_tables_read(struct arena *arena, const struct pg_co
 static const char relations_sql_head[] =
     "SELECT wanted.n - 1, c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, "
     "c.relnatts,"
-    " CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END, c.reltuples,"
+    /* Of a partitioned table the size of its largest partition: ranges of pages are read in each of them. */
+    " CASE c.relkind WHEN 'r' THEN pg_catalog.pg_relation_size(c.oid) WHEN 'p' THEN leaf.bytes ELSE 0 END,"
+    " CASE WHEN c.relkind = 'p' THEN leaf.rows ELSE c.reltuples END,"
     " (SELECT pg_catalog.string_agg(k.attnum::text, ' ' ORDER BY k.place)"
     "  FROM pg_catalog.pg_index i, LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, "
     "place)"
@@ -88,12 +93,23 @@ static const char relations_sql_head[] =
     "a.relid AND ac.oid <> c.oid"
     "  JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace"
     "  JOIN pg_catalog.pg_publication_tables x ON x.pubname = $3 AND x.schemaname = an.nspname AND "
-    "x.tablename = ac.relname)";
+    "x.tablename = ac.relname),"
+    " (SELECT pg_catalog.quote_ident(w.schema) || '.' || pg_catalog.quote_ident(w.name)"
+    "  FROM pg_catalog.pg_partition_ancestors(c.oid) a JOIN pg_catalog.pg_class ac ON ac.oid = a.relid AND "
+    "ac.oid <> c.oid"
+    "  JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace"
+    "  JOIN unnest($1::text[], $2::text[]) w (schema, name) ON w.schema = an.nspname AND w.name = ac.relname "
+    "LIMIT 1)";
 static const char relations_sql_tail[] =
     " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (schema, name, n)"
     " JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.schema"
     " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name"
     "  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+    " LEFT JOIN LATERAL (SELECT pg_catalog.max(pg_catalog.pg_relation_size(lt.relid)) AS bytes,"
+    "   pg_catalog.sum(greatest(lc.reltuples, 0)) AS rows"
+    "  FROM pg_catalog.pg_partition_tree(c.oid) lt JOIN pg_catalog.pg_class lc ON lc.oid = lt.relid WHERE "
+    "lt.isleaf) leaf"
+    "  ON c.relkind = 'p'"
     " LEFT JOIN pg_catalog.pg_publication_tables pt"
     "  ON pt.pubname = $3 AND pt.schemaname = n.nspname AND pt.tablename = c.relname";
 
@@ -118,12 +134,13 @@ static struct pg_relation *relation_from(struct arena *arena, const PGresult *r,
     rel->replica_identity = *cell(r, row, 6);
     rel->attnum_max = (uint16_t)cell_int(r, row, 7);
     rel->bytes = cell_int(r, row, 8);
-    rel->rows = strtod(cell(r, row, 9), NULL);
+    rel->rows = cell(r, row, 9) ? strtod(cell(r, row, 9), NULL) : 0;
     key_read(arena, cell(r, row, 10), rel);
     rel->owned = cell_bool(r, row, 11);
     rel->in_publication = cell_bool(r, row, 12);
     rel->via_root = cell_bool(r, row, 13);
-    rel->row_filter = cell_dup(arena, r, row, 14);
+    rel->listed_above = cell_dup(arena, r, row, 14);
+    rel->row_filter = cell_dup(arena, r, row, 15);
     return rel;
 }
 
@@ -147,6 +164,39 @@ static struct err *relations_read(struct arena *arena, const struct pg_conf *con
     cat->relations = ARENA_ARRAY(arena, const struct pg_relation *, cat->table_count + 1);
     for (int row = 0; row < PQntuples(r); row++)
         cat->relations[cell_int(r, row, 0)] = relation_from(arena, r, row);
+    PQclear(r);
+    return NULL;
+}
+
+/* ---- partitions ---- */
+
+static struct pg_wrong wrong_from(struct arena *arena, struct err *e)
+{
+    struct pg_wrong w = {0};
+    if (e)
+        w = (struct pg_wrong){e->code, arena_strdup(arena, e->message),
+                              arena_strdup(arena, e->hint ? e->hint : "")};
+    err_free(e);
+    return w;
+}
+
+static struct err *partitions_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
+                                   const struct pg_stop *stop, struct pg_catalog *cat)
+{
+    const char **roots = ARENA_ARRAY(arena, const char *, cat->table_count + 1);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cat->table_count; i++)
+        if (cat->relations[i] && cat->relations[i]->kind == 'p')
+            roots[count++] = arena_printf(arena, "%" PRIu32, cat->relations[i]->relid);
+    if (!count)
+        return NULL;
+    PGresult *r = NULL;
+    TRY(pg_parts_read(conf, conn, stop, pg_text_array(arena, roots, count), &r));
+    for (uint32_t i = 0; i < cat->table_count; i++) {
+        struct pg_relation *rel = (struct pg_relation *)(uintptr_t)cat->relations[i];
+        if (rel && rel->kind == 'p')
+            rel->parts = wrong_from(arena, pg_parts_judge(r, rel->relid));
+    }
     PQclear(r);
     return NULL;
 }
@@ -294,5 +344,6 @@ struct err *pg_catalog_read(struct arena *arena, const struct pg_conf *conf, PGc
     cat->tables = conf->all_tables ? cat->publication.tables : conf->tables;
     cat->table_count = conf->all_tables ? cat->publication.table_count : conf->table_count;
     TRY(relations_read(arena, conf, conn, stop, cat));
+    TRY(partitions_read(arena, conf, conn, stop, cat));
     return columns_read(arena, conf, conn, stop, cat);
 }

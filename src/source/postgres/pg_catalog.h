@@ -27,6 +27,10 @@ struct pg_column {
     bool published; /* not left out by the publication's column list */
     const char *comment;
 };
+struct pg_wrong {
+    enum err_code code;
+    const char *text, *hint; /* text NULL: nothing is wrong */
+};
 struct pg_relation {
     uint32_t relid;
     const char *schema, *name, *quoted;       /* quoted: "schema"."name" */
@@ -35,16 +39,19 @@ struct pg_relation {
     int64_t bytes;
     double rows; /* estimate, negative unknown */
     bool in_publication;
-    bool owned;             /* our role has the rights of its owner */
-    bool via_root;          /* a partition whose changes are published as the partitioned table's */
-    const char *row_filter; /* of the publication, an SQL expression; NULL none */
-    uint32_t key_count;     /* primary key, or replica identity index; 0: none */
-    uint16_t *key;          /* attnums */
+    bool owned;               /* our role has the rights of its owner */
+    bool via_root;            /* a partition whose changes are published as the partitioned table's */
+    const char *listed_above; /* the partitioned table above it that is configured too; NULL none */
+    struct pg_wrong parts;    /* of a partitioned table: why its partitions cannot be followed */
+    const char *row_filter;   /* of the publication, an SQL expression; NULL none */
+    uint32_t key_count;       /* primary key, or replica identity index; 0: none */
+    uint16_t *key;            /* attnums */
     uint32_t column_count;
     struct pg_column *columns;
 };
 struct pg_publication {
     bool exists, all_tables, owned; /* owned: we may change it */
+    bool via_root;                  /* a partitioned table's changes come as its own */
     bool publishes_all;             /* inserts, updates, deletes and truncates */
     uint32_t table_count;
     struct pg_conf_table *tables; /* its tables, as if they had been configured by name */
@@ -68,8 +75,8 @@ NODISCARD struct err *pg_catalog_read(struct arena *arena, const struct pg_conf 
 bool pg_column_type(const struct pg_column *c, enum pg_unsupported unsupported, struct type *out);
 /* Whether the table, as configured, can be followed, and how: *def's schema and key. Errors list everything wrong. */
 NODISCARD struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf,
-                                     const struct pg_conf_table *t, const struct pg_relation *r,
-                                     struct table_def *def);
+                                     const struct pg_catalog *cat, const struct pg_conf_table *t,
+                                     const struct pg_relation *r, struct table_def *def);
 /* pg_enum.c: the labels of `enums`, whose desc.oid is set. */
 NODISCARD struct err *pg_enums_read(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
                                     const struct pg_stop *stop, struct pg_enum *enums, uint32_t count);
@@ -78,6 +85,11 @@ void pg_enums_register(const struct pg_catalog *cat);
 const struct pg_column *pg_column_find(const struct pg_relation *r, const char *name);
 NODISCARD struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int timeout_ms,
                                   struct table_def **tables, uint32_t *table_count);
+/* pg_partition.c: reads the leaves of the partitioned tables, given as an oid[] literal. */
+NODISCARD struct err *pg_parts_read(const struct pg_conf *conf, PGconn *sql, const struct pg_stop *stop,
+                                    const char *roots, PGresult **out);
+/* Whether a table with these leaves can be followed; says why not, with the remedy, but not of which table. */
+NODISCARD struct err *pg_parts_judge(const PGresult *parts, uint32_t relid);
 /* pg_foresee.c: warns of what a run would meet. */
 NODISCARD struct err *pg_foresee(struct arena *arena, const struct pg_conf *conf, PGconn *conn,
                                  const struct pg_catalog *cat);

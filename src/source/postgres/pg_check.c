@@ -53,7 +53,8 @@ static const char sql_head[] =
     " FROM r LEFT JOIN pg_catalog.pg_publication p ON p.pubname = $2)"
     "SELECT s.oid, s.nspname, s.relname, s.relkind, s.relreplident, s.relfilenode, s.key,"
     " s.pub IS NOT NULL AND (s.puballtables OR s.rels IS NOT NULL OR s.schema_rows IS NOT NULL),"
-    " s.relispartition AND s.via_root AND (s.puballtables OR s.rels_above IS NOT NULL OR s.schema_rows IS "
+    " s.relkind = 'p' AND NOT s.via_root OR s.relispartition AND s.via_root AND (s.puballtables OR "
+    "s.rels_above IS NOT NULL OR s.schema_rows IS "
     "NOT "
     "NULL),"
     " pg_catalog.concat_ws('|', s.pub, s.pub_xmin, s.rels, s.schema_rows, s.parents),"
@@ -67,19 +68,37 @@ static const char schemas_sql[] =
     "pg_catalog.pg_publication_namespace pn"
     " WHERE pn.pnpubid = p.oid AND pn.pnnspid = ANY (r.schemas))";
 
-struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_stop *stop, PGresult **out)
+void pg_answer_clear(struct pg_answer *a)
+{
+    PQclear(a->tables);
+    PQclear(a->parts);
+    *a = (struct pg_answer){0};
+}
+
+struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_stop *stop,
+                         struct pg_answer *out)
 {
     struct arena arena;
     arena_init(&arena);
+    *out = (struct pg_answer){0};
     const char **relids = ARENA_ARRAY(&arena, const char *, run->table_count + 1);
-    for (uint32_t i = 0; i < run->table_count; i++)
+    const char **roots = ARENA_ARRAY(&arena, const char *, run->table_count + 1);
+    uint32_t root_count = 0;
+    for (uint32_t i = 0; i < run->table_count; i++) {
         relids[i] = arena_printf(&arena, "%" PRIu32, run->tables[i].rel->relid);
+        if (run->tables[i].rel->kind == 'p')
+            roots[root_count++] = relids[i];
+    }
     const char *params[] = {pg_text_array(&arena, relids, run->table_count), run->conf->publication};
     const char *text =
         arena_printf(&arena, sql_head, PQserverVersion(sql) >= 130000 ? "p.pubviaroot" : "false",
                      PQserverVersion(sql) >= 150000 ? schemas_sql : "NULL::text");
-    struct err *e =
-        pg_exec(run->conf, sql, stop, "cannot read the catalogue", PGRES_TUPLES_OK, text, 2, params, out);
+    struct err *e = pg_exec(run->conf, sql, stop, "cannot read the catalogue", PGRES_TUPLES_OK, text, 2,
+                            params, &out->tables);
+    if (!e && root_count)
+        e = pg_parts_read(run->conf, sql, stop, pg_text_array(&arena, roots, root_count), &out->parts);
+    if (e)
+        pg_answer_clear(out);
     arena_fini(&arena);
     return e;
 }
@@ -199,6 +218,14 @@ static struct err *table_judge(const struct facts *f, const struct pg_table *t)
 static struct err *publication_judge(const struct pg_run *run, const struct facts *f,
                                      const struct pg_table *t)
 {
+    if (*fact(f, F_VIA_ROOT) == 't' && t->rel->kind == 'p')
+        return err_hint(
+            err_new(
+                ERR_STATE,
+                "table %s: its changes are published as those of its partitions, or of the table above it",
+                t->rel->quoted),
+            "run on the server: ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = true)",
+            run->conf->publication);
     if (*fact(f, F_VIA_ROOT) == 't')
         return err_hint(
             err_new(ERR_STATE,
@@ -217,28 +244,33 @@ static struct err *publication_judge(const struct pg_run *run, const struct fact
 
 struct err *pg_check_begin(struct pg_run *run, PGconn *sql)
 {
-    PGresult *r = NULL;
-    TRY(pg_check_ask(run, sql, &run->stop, &r));
+    struct pg_answer answer;
+    TRY(pg_check_ask(run, sql, &run->stop, &answer));
     struct err *e = NULL;
     for (uint32_t i = 0; i < run->table_count && !e; i++) {
         struct pg_table *t = &run->tables[i];
-        struct facts f = facts_find(r, t->rel->relid);
+        struct facts f = facts_find(answer.tables, t->rel->relid);
         /* Between two readings of the catalogue: the next session will see it whole. */
         e = table_judge(&f, t);
         if (e)
             e->code = ERR_SOURCE;
-        if (!e && (e = publication_judge(run, &f, t)))
-            e = pg_table_stop(run, t->index, e);
+        if (!e) {
+            e = publication_judge(run, &f, t);
+            if (!e && t->rel->kind == 'p')
+                e = pg_parts_begin(run, t, answer.parts);
+            if (e)
+                e = pg_table_stop(run, t->index, e);
+        }
         if (!e)
             hashes(&f, t, &t->seen);
     }
-    PQclear(r);
+    pg_answer_clear(&answer);
     return e;
 }
 
 /* What happened since the session began: NULL, or why the table cannot be followed. */
-static struct err *since_judge(const struct pg_run *run, const struct facts *f, struct pg_table *t,
-                               uint32_t *republished)
+static struct err *since_judge(struct pg_run *run, const struct facts *f, const PGresult *parts,
+                               struct pg_table *t, uint32_t *republished)
 {
     struct pg_position_table now = t->seen;
     TRY(table_judge(f, t));
@@ -252,7 +284,9 @@ static struct err *since_judge(const struct pg_run *run, const struct facts *f, 
                         "apply the configuration again (penstock apply, SIGHUP, or a restart) to take the "
                         "table anew");
     }
-    if (pg_position_rewritten(&t->seen, &now))
+    if (t->rel->kind == 'p')
+        TRY(pg_parts_since(run, t, parts, now.columns != t->seen.columns));
+    else if (pg_position_rewritten(&t->seen, &now))
         return changed(t, "it was rewritten, and a rewrite with other values is not replicated", NULL);
     t->seen = now;
     return NULL;
@@ -260,7 +294,7 @@ static struct err *since_judge(const struct pg_run *run, const struct facts *f, 
 
 /* Tables stop one by one, so that the others go on; but when all are published in another way, nothing is left to go on, and
  * a new snapshot mends it. */
-struct err *pg_check_since(struct pg_run *run, const PGresult *r, const struct pg_table *only)
+struct err *pg_check_since(struct pg_run *run, const struct pg_answer *answer, const struct pg_table *only)
 {
     uint32_t live = 0, republished = 0;
     struct err **errs = xcalloc(run->table_count + 1, sizeof(struct err *));
@@ -268,9 +302,9 @@ struct err *pg_check_since(struct pg_run *run, const PGresult *r, const struct p
         struct pg_table *t = &run->tables[i];
         if (run->stopped[t->index])
             continue;
-        struct facts f = facts_find(r, t->rel->relid);
+        struct facts f = facts_find(answer->tables, t->rel->relid);
         live++;
-        errs[i] = since_judge(run, &f, t, &republished);
+        errs[i] = since_judge(run, &f, answer->parts, t, &republished);
     }
     struct err *e = NULL;
     if (republished && republished == live) {

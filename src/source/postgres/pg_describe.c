@@ -45,14 +45,38 @@ static struct err *at_table(enum err_code code, const struct pg_conf_table *t, c
 
 /* ---- the relation as a whole ---- */
 
-static struct err *kind_judge(const struct pg_conf *conf, const struct pg_conf_table *t,
-                              const struct pg_relation *r)
+/* It is taken as a whole where the server publishes it so. */
+static struct err *root_judge(const struct pg_conf *conf, const struct pg_catalog *cat,
+                              const struct pg_conf_table *t, const struct pg_relation *r)
 {
+    if (cat->server_version < 130000)
+        return err_hint(
+            at_table(ERR_UNSUPPORTED, t, "PostgreSQL before 13 publishes no partitioned table as a whole"),
+            "list its partitions under tables: and join them in a view with UNION ALL");
+    if (cat->publication.exists && !cat->publication.via_root)
+        return err_hint(at_table(ERR_CONFIG, t,
+                                 "publication %s publishes its partitions as tables of their own",
+                                 conf->publication),
+                        "run on the server: ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = "
+                        "true); or list its "
+                        "partitions under tables: and join them in a view with UNION ALL",
+                        conf->publication);
+    return r->parts.text ? err_hint(at_table(r->parts.code, t, "%s", r->parts.text), "%s", r->parts.hint)
+                         : NULL;
+}
+
+static struct err *kind_judge(const struct pg_conf *conf, const struct pg_catalog *cat,
+                              const struct pg_conf_table *t, const struct pg_relation *r)
+{
+    if (r->listed_above)
+        return err_hint(at_table(ERR_CONFIG, t,
+                                 "it is a partition of %s, which is listed too: a change comes as one or the "
+                                 "other's",
+                                 r->listed_above),
+                        "list either the partitioned table or its partitions");
     switch (r->kind) {
     case 'r': break;
-    case 'p':
-        return err_hint(at_table(ERR_UNSUPPORTED, t, "partitioned tables are not supported yet"),
-                        "list its partitions under tables: and join them in a view with UNION ALL");
+    case 'p': TRY(root_judge(conf, cat, t, r)); break;
     case 'f': return at_table(ERR_UNSUPPORTED, t, "a foreign table has no changes to follow");
     default: return at_table(ERR_UNSUPPORTED, t, "a view has no changes to follow: name the tables it reads");
     }
@@ -221,8 +245,8 @@ static struct err *key_judge(struct arena *arena, const struct pg_conf_table *t,
     return NULL;
 }
 
-struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, const struct pg_conf_table *t,
-                           const struct pg_relation *r, struct table_def *def)
+struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, const struct pg_catalog *cat,
+                           const struct pg_conf_table *t, const struct pg_relation *r, struct table_def *def)
 {
     def->source = conf->source_name;
     def->name = arena_strdup(arena, t->as);
@@ -231,7 +255,7 @@ struct err *pg_table_judge(struct arena *arena, const struct pg_conf *conf, cons
             at_table(ERR_CONFIG, t, "there is no such table in database %s",
                      conf->database ? conf->database : ""),
             "names are taken as written, without folding case; outside schema public write SCHEMA.NAME");
-    TRY(kind_judge(conf, t, r));
+    TRY(kind_judge(conf, cat, t, r));
     TRY(privilege_judge(conf, t, r));
     struct err *errs = identity_judge(t, r);
     err_append(&errs, columns_judge(arena, conf, t, r, &def->schema));
@@ -298,7 +322,7 @@ static struct err *describe_with(struct arena *arena, const struct pg_conf *conf
     struct table_def *defs = ARENA_ARRAY(arena, struct table_def, cat->table_count);
     for (uint32_t i = 0; i < cat->table_count; i++) {
         defs[i].table_index = i;
-        err_append(&errs, pg_table_judge(arena, conf, &cat->tables[i], cat->relations[i], &defs[i]));
+        err_append(&errs, pg_table_judge(arena, conf, cat, &cat->tables[i], cat->relations[i], &defs[i]));
     }
     *tables = defs;
     *table_count = cat->table_count;

@@ -55,6 +55,7 @@ static void publication_foresee(struct arena *arena, const struct pg_conf *conf,
 {
     const struct pg_publication *p = &cat->publication;
     const char *list = "";
+    bool root = false;
     bool may = p->exists ? p->owned : is_true(r, F_CREATE);
     for (uint32_t i = 0; i < cat->table_count; i++) {
         const struct pg_relation *rel = cat->relations[i];
@@ -62,12 +63,15 @@ static void publication_foresee(struct arena *arena, const struct pg_conf *conf,
             continue;
         list = arena_printf(arena, "%s%s%s", list, *list ? ", " : "", rel->quoted);
         may = may && rel->owned;
+        root = root || rel->kind == 'p';
     }
     if (!*list || may)
         return;
     const char *name = pg_quote_ident(arena, conf->publication);
-    const char *statement = p->exists ? arena_printf(arena, "ALTER PUBLICATION %s ADD TABLE %s", name, list)
-                                      : arena_printf(arena, "CREATE PUBLICATION %s FOR TABLE %s", name, list);
+    const char *statement = p->exists
+                                ? arena_printf(arena, "ALTER PUBLICATION %s ADD TABLE %s", name, list)
+                                : arena_printf(arena, "CREATE PUBLICATION %s FOR TABLE %s%s", name, list,
+                                               root ? " WITH (publish_via_partition_root = true)" : "");
     log_warn("source", "the publication lacks tables, and the role may not put them into it",
              "source=%s hint=\"have the tables' owner run in the database: %s\"", conf->source_name,
              statement);

@@ -154,7 +154,7 @@ bool pg_position_rewritten(const struct pg_position_table *then, const struct pg
 
 static const char not_held[] = "a table or column is read that the last snapshot did not hold";
 static const char published_anew[] =
-    "the publication was changed, so changes of a table may have been missed";
+    "the publication was changed, or partitions of a table, so changes may have been missed";
 static const char rewritten[] =
     "a table was rewritten with other values (ALTER TABLE), which is not replicated";
 

@@ -10,6 +10,11 @@
 #include "base/clock.h"
 #include "types/func.h"
 
+/* A leaf of a partitioned table. */
+struct pg_part {
+    uint32_t oid, file;
+    uint64_t links; /* hash of the catalogue rows that make it a partition */
+};
 /* One table of the pipeline, as it stands on the server now. */
 struct pg_table {
     const struct table_def *def;
@@ -18,6 +23,11 @@ struct pg_table {
     const struct pg_column **columns; /* per column of def; NULL: no view reads it */
     bool *in_key;                     /* per column of def */
     struct pg_position_table seen;    /* relid and hashes, as pg_check.c saw them last */
+    /* Of a partitioned table (pg_partition.c): its leaves by oid as they were seen last, how far the log went then, the last
+     * TRUNCATE of it all that came, and how far the log went when a leaf's file was first seen to be another (0: not so). */
+    struct pg_part *parts;
+    uint32_t part_count;
+    pg_lsn parts_at, truncated_at, suspect_at;
 };
 /* A transaction whose first changes were handed over before the connection broke: the server sends it again from its
  * start, and the changes already handed over are passed by. */
@@ -66,6 +76,10 @@ struct pg_run {
 /* pg_table.c: finds the wanted tables on the server; an error (ERR_STATE) when they are not what was planned on. */
 NODISCARD struct err *pg_tables_map(struct pg_run *run);
 const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t relid);
+/* What was seen of a table goes on to the same one of a newer reading of the catalogue. */
+void pg_table_seen(struct pg_table *t, const struct pg_table *before);
+/* Of a partitioned table a TRUNCATE came. */
+void pg_table_truncated(struct pg_run *run, const struct pg_table *t);
 /* Whether another type modifier means other values. */
 bool pg_typmod_matters(enum type_id id);
 /* Records in the position which tables are held. */
@@ -85,21 +99,33 @@ NODISCARD struct err *pg_enum_check(const struct pg_table *t, const struct pg_co
 NODISCARD struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t,
                                       const struct pg_column *c, struct err *e);
 
+/* pg_partition.c: remembers how the leaves are; then judges what has become of them (ERR_STATE: rows came or went unseen).
+ * columns_changed: so did the table's columns. */
+NODISCARD struct err *pg_parts_begin(struct pg_run *run, struct pg_table *t, const PGresult *parts);
+NODISCARD struct err *pg_parts_since(struct pg_run *run, struct pg_table *t, const PGresult *parts,
+                                     bool columns_changed);
+uint32_t pg_parts_hash(const struct pg_table *t);
+
 /* pg_check.c: asks what has become of the tables (any thread; the tables must not change meanwhile). */
+struct pg_answer {
+    PGresult *tables, *parts; /* parts: NULL without partitioned tables */
+};
 NODISCARD struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_stop *stop,
-                                   PGresult **out);
+                                   struct pg_answer *out);
+void pg_answer_clear(struct pg_answer *a);
 /* At the beginning of a session: remembers how the tables are. */
 NODISCARD struct err *pg_check_begin(struct pg_run *run, PGconn *sql);
 /* Afterwards: stops the tables that changed (ERR_STATE when none is left), or ends the session (ERR_SOURCE) with
  * run->snapshot_reason. Within a transaction only the table in question may be stopped: `only`, else NULL. */
-NODISCARD struct err *pg_check_since(struct pg_run *run, const PGresult *answer, const struct pg_table *only);
+NODISCARD struct err *pg_check_since(struct pg_run *run, const struct pg_answer *answer,
+                                     const struct pg_table *only);
 
 /* pg_watch.c: a thread that asks the server now and then, beside the stream. */
 struct pg_watch;
 struct pg_watch *pg_watch_start(struct pg_run *run); /* NULL: no thread to be had */
 void pg_watch_stop(struct pg_watch *w);              /* NULL is allowed */
-/* The newest answer of pg_check_ask, if there is a new one; ended with PQclear. */
-PGresult *pg_watch_take(struct pg_watch *w);
+/* The newest answer of pg_check_ask, if there is a new one (else tables is NULL); ended with pg_answer_clear. */
+struct pg_answer pg_watch_take(struct pg_watch *w);
 /* pg_retained.c: how much log the server keeps for the slot: told to the status, and warned of. */
 NODISCARD struct err *pg_retained_look(struct pg_run *run, PGconn *sql, const struct pg_stop *stop);
 

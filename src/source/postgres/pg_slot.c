@@ -35,13 +35,16 @@ struct err *pg_publication_ensure(struct pg_run *run, PGconn *sql, bool *changed
     const struct pg_publication *p = &run->catalog->publication;
     const char *list = "";
     uint32_t missing = 0;
+    bool root = false;
     *changed = false;
     if (p->exists && p->all_tables)
         return NULL;
     for (uint32_t i = 0; i < run->table_count; i++) {
         const struct pg_relation *rel = run->tables[i].rel;
-        if (p->exists && rel->in_publication)
+        /* A partitioned table that is published by its partitions is told of when the session begins. */
+        if (p->exists && (rel->in_publication || (rel->kind == 'p' && !p->via_root)))
             continue;
+        root = root || rel->kind == 'p';
         list = arena_printf(&run->arena, "%s%s%s", list, missing ? ", " : "", rel->quoted);
         missing++;
     }
@@ -51,7 +54,8 @@ struct err *pg_publication_ensure(struct pg_run *run, PGconn *sql, bool *changed
     const char *name = pg_quote_ident(&run->arena, run->conf->publication);
     const char *statement = p->exists
                                 ? arena_printf(&run->arena, "ALTER PUBLICATION %s ADD TABLE %s", name, list)
-                                : arena_printf(&run->arena, "CREATE PUBLICATION %s FOR TABLE %s", name, list);
+                                : arena_printf(&run->arena, "CREATE PUBLICATION %s FOR TABLE %s%s", name,
+                                               list, root ? " WITH (publish_via_partition_root = true)" : "");
     return publication_change(run, sql, statement);
 }
 

@@ -116,7 +116,8 @@ static const char *copy_sql(struct worker *w, const struct chunk *c)
                              c->to_page);
     if (t->rel->row_filter)
         where = arena_printf(a, "%s %s (%s)", where, *where ? "AND" : "WHERE", t->rel->row_filter);
-    return arena_printf(a, "COPY (SELECT %s FROM ONLY %s%s) TO STDOUT", list, t->rel->quoted, where);
+    return arena_printf(a, "COPY (SELECT %s FROM %s%s%s) TO STDOUT", list, t->rel->kind == 'p' ? "" : "ONLY ",
+                        t->rel->quoted, where);
 }
 
 static struct err *row_take(struct worker *w, const struct pg_table *t, char *row, size_t len)

@@ -71,7 +71,7 @@ static struct err *catalog_again(struct pg_run *run, PGconn *sql)
         struct pg_table *t = &run->tables[i];
         for (uint32_t b = 0; b < count; b++)
             if (before[b].index == t->index)
-                t->seen = before[b].seen;
+                pg_table_seen(t, &before[b]);
         if (t->seen.relid != t->rel->relid)
             return err_new(ERR_SOURCE, "table %s was made anew just now", t->rel->quoted);
     }

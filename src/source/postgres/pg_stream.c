@@ -197,11 +197,11 @@ static struct err *watched_take(struct stream *s)
 {
     if (s->open || s->run->partial.changes)
         return NULL;
-    PGresult *answer = pg_watch_take(s->watch);
-    if (!answer)
+    struct pg_answer answer = pg_watch_take(s->watch);
+    if (!answer.tables)
         return NULL;
-    struct err *e = pg_check_since(s->run, answer, NULL);
-    PQclear(answer);
+    struct err *e = pg_check_since(s->run, &answer, NULL);
+    pg_answer_clear(&answer);
     return e;
 }
 

@@ -60,7 +60,7 @@ static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, st
     const struct table_def *def = &run->defs[index];
     const struct pg_conf_table *t = &run->catalog->tables[at];
     const struct pg_relation *rel = run->catalog->relations[at];
-    if (!rel || rel->kind != 'r')
+    if (!rel || (rel->kind != 'r' && rel->kind != 'p'))
         return changed(err_new(ERR_STATE, "table \"%s\".\"%s\" is no longer there", t->schema, t->name));
     uint32_t columns = def->schema.column_count;
     *table = (struct pg_table){.def = def,
@@ -130,6 +130,19 @@ const struct pg_table *pg_table_by_relid(const struct pg_run *run, uint32_t reli
     return NULL;
 }
 
+void pg_table_seen(struct pg_table *t, const struct pg_table *before)
+{
+    t->seen = before->seen;
+    t->parts = before->parts;
+    t->part_count = before->part_count;
+    t->parts_at = before->parts_at;
+}
+
+void pg_table_truncated(struct pg_run *run, const struct pg_table *t)
+{
+    run->tables[t - run->tables].truncated_at = run->partial.lsn;
+}
+
 static uint32_t identities(struct pg_run *run, struct pg_position_table **out)
 {
     struct pg_position_table *list = ARENA_ARRAY(&run->arena, struct pg_position_table, run->table_count + 1);
@@ -142,6 +155,8 @@ static uint32_t identities(struct pg_run *run, struct pg_position_table **out)
         *id = t->seen;
         id->relid = t->rel->relid;
         id->attnum_max = t->rel->attnum_max;
+        if (t->rel->kind == 'p')
+            id->published = (id->published ^ pg_parts_hash(t)) | 1;
         for (uint32_t c = 0; c < t->def->schema.column_count; c++)
             if (t->columns[c] && t->columns[c]->attnum > id->attnum_used)
                 id->attnum_used = t->columns[c]->attnum;

@@ -13,9 +13,9 @@ struct pg_watch {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool ending;      /* guarded by lock */
-    PGresult *answer; /* owned, guarded by lock */
-    atomic_bool quit; /* the same as ending, for waits for the server */
+    bool ending;             /* guarded by lock */
+    struct pg_answer answer; /* owned, guarded by lock; tables NULL: none */
+    atomic_bool quit;        /* the same as ending, for waits for the server */
 };
 
 /* ---- the thread ---- */
@@ -29,7 +29,7 @@ static struct err *look(struct pg_watch *w)
 {
     struct pg_stop stop = {quit_wanted, w};
     PGconn *sql = NULL;
-    PGresult *answer = NULL;
+    struct pg_answer answer = {0};
     TRY(pg_connect(w->run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &stop, &sql));
     struct err *e = pg_retained_look(w->run, sql, &stop);
     if (!e)
@@ -38,7 +38,7 @@ static struct err *look(struct pg_watch *w)
     if (e)
         return e;
     pthread_mutex_lock(&w->lock);
-    PQclear(w->answer);
+    pg_answer_clear(&w->answer);
     w->answer = answer;
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -116,19 +116,20 @@ void pg_watch_stop(struct pg_watch *w)
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
-    PQclear(w->answer);
+    pg_answer_clear(&w->answer);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
 
-PGresult *pg_watch_take(struct pg_watch *w)
+struct pg_answer pg_watch_take(struct pg_watch *w)
 {
+    struct pg_answer answer = {0};
     if (!w)
-        return NULL;
+        return answer;
     pthread_mutex_lock(&w->lock);
-    PGresult *answer = w->answer;
-    w->answer = NULL;
+    answer = w->answer;
+    w->answer = (struct pg_answer){0};
     pthread_mutex_unlock(&w->lock);
     return answer;
 }
