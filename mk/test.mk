@@ -31,13 +31,13 @@ layers: ## which folder may include which
 bench: $(B)/penstock ## measure, as a table (arguments in ARGS)
 	@PENSTOCK=$(B)/penstock scripts/bench $(ARGS)
 
-# 200 rounds of kills in place of 20, long differential runs, thousands of random queries, thousands of power cuts, fuzzers. SOAK_LIMIT bounds each program.
+# 200 rounds of kills in place of 20, long differential runs, thousands of random queries, thousands of power cuts, fuzzers, a day of a box. SOAK_LIMIT bounds each program.
 soak: $(B)/penstock $(UNITS) ## the slow tests: the same programs for many more rounds
 	@STORE_KILLS=1500 STORE_CRASH_POINTS=5000 PENSTOCK_TEST_SCALE=1000 TEST_SECONDS=$(or $(SOAK_LIMIT),7200) \
 	    scripts/run-tests soak $(B)/test/store/test_crash $(B)/test/store/test_power_cut $(B)/test/flow/test_interleave $(B)/test/flow/test_simulate
 	@FUZZ_SEED=0 FUZZ_SECONDS=300 $(MAKE) fuzz
 	@SOAK=1 PENSTOCK=$(CURDIR)/$(B)/penstock TEST_SECONDS=$(or $(SOAK_LIMIT),7200) scripts/run-tests soak \
-	    test/e2e/test_crash.py test/e2e/test_differential.py test/e2e/test_random_queries.py test/e2e/soak_tester.py test/e2e/test_bank_invariant.py
+	    test/e2e/test_crash.py test/e2e/test_differential.py test/e2e/test_random_queries.py test/e2e/soak_tester.py test/e2e/test_bank_invariant.py test/e2e/test_soak_short.py
 
 # The program's allocations, counted by the test.
 $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
