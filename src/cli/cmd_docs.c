@@ -11,6 +11,7 @@
 #include "flow/pipeline.h"
 #include "flow/topology.h"
 #include "ops/op_errors.h"
+#include "serve/confine.h"
 #include "serve/http.h"
 #include "serve/query.h"
 #include "serve/serve.h"
@@ -130,6 +131,7 @@ static const struct limit pipeline_limits[] = {
           "the host's clock set back by more: the pipeline starts anew and fills the views that compare with "
           "now()"),
     LIMIT(CRASH_REPORTS_MAX, COUNT, "reports of crashes that are kept in `DATA/crash`, the newest"),
+    LIMIT(CONFINE_FILE_BYTES, BYTES, "most that the server may write into one file"),
     LIMIT(CRASH_FRAMES_MAX, COUNT, "frames in such a report"),
     LIMIT(AGG_RESULT_BYTES_MAX, BYTES,
           "result of string_agg, json_agg and their like; a longer one is an error of the group's row"),

@@ -13,6 +13,7 @@
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/clock.h"
 #include "flow/topology.h"
 #include "ops/retention.h"
@@ -74,6 +75,25 @@ struct run {
 };
 
 /* ---- set-up ---- */
+
+/* From here on it makes and changes files of the data directory alone, and starts no program. What it reads is not
+ * restricted: libpq looks for certificates, names of hosts and its own files in many places. */
+static struct err *confine(struct run *r)
+{
+    const struct sandbox_path paths[] = {{r->data, SANDBOX_MAKE | SANDBOX_SOCKET},
+                                         {"/dev/null", SANDBOX_WRITE}};
+    const struct sandbox box = {.process = "pipeline",
+                                .calls = SANDBOX_CALLS_PIPELINE,
+                                .read_anything = true,
+                                .connects = true,
+                                .signals = true,
+                                .paths = paths,
+                                .path_count = ARRAY_COUNT(paths)};
+    unsigned parts;
+    TRY(sandbox_enter(&box, &parts));
+    atomic_store(&r->gate->pipeline_sandbox, parts);
+    return NULL;
+}
 
 static struct err *choose_cores(struct run *r, const struct cli_args *a)
 {
@@ -581,6 +601,7 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     bool new_gate;
     TRY(gate_open(r->data, &r->gate, &new_gate));
     cli_crash_reports("pipeline", r->data, r->gate);
+    TRY(confine(r));
     atomic_store(&r->gate->pipeline_state, PIPELINE_RECOVERING);
     atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
     hold_wait(r->gate, r->app->config, r->data, &stop_requested);

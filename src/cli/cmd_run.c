@@ -11,10 +11,12 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/cli.h"
+#include "cli/user.h"
 #include "cli/world.h"
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/clock.h"
 #include "flow/topology.h"
 #include "store/backup.h"
@@ -565,8 +567,8 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
     bool new_gate;
     TRY(app_load(a->config, &app));
     const char *data = a->data ? a->data : app->config->store_path;
-    struct err *e = NULL;
-    if (mkdir(data, 0700) != 0 && errno != EEXIST)
+    struct err *e = user_become(app->config->user, data, app->config->listen_port);
+    if (!e && mkdir(data, 0700) != 0 && errno != EEXIST)
         e = err_errno(ERR_IO, "cannot make the data directory %s", data);
     if (!e && backup_restore_pending(data))
         e = err_hint(err_new(ERR_STATE, "a restore into %s was not finished", data),
@@ -602,16 +604,39 @@ static void fini(struct supervisor *s)
     free(s->data);
 }
 
+/* It starts nothing but itself, and neither it nor its children write anywhere else. Capabilities stay: the server may need
+ * them for its port and its key. */
+static struct err *confine(const struct supervisor *s)
+{
+    const struct sandbox_path paths[] = {{s->data, SANDBOX_MAKE | SANDBOX_SOCKET},
+                                         {"/dev/null", SANDBOX_WRITE},
+                                         {"/proc/self/exe", SANDBOX_EXECUTE}};
+    const struct sandbox box = {.process = "supervisor",
+                                .calls = SANDBOX_CALLS_ANY,
+                                .keep_capabilities = true,
+                                .read_anything = true,
+                                .connects = true,
+                                .listens = true,
+                                .signals = true,
+                                .paths = paths,
+                                .path_count = ARRAY_COUNT(paths)};
+    unsigned parts;
+    return sandbox_enter(&box, &parts);
+}
+
 int cmd_run(const struct cli_args *a)
 {
     struct supervisor s = {0};
     crash_no_dumps();
     struct err *e = prepare(&s, a);
+    if (!e)
+        cli_crash_reports("supervisor", s.data, s.gate);
+    if (!e)
+        e = confine(&s);
     if (e) {
         fini(&s);
         return cli_report(e);
     }
-    cli_crash_reports("supervisor", s.data, s.gate);
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);

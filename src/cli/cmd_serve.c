@@ -108,7 +108,7 @@ int cmd_serve(const struct cli_args *a)
     crash_no_dumps(); /* it holds the certificate's key */
     cli_crash_reports("serve", a->data, NULL);
     uint32_t cpus[256];
-    struct serve_options o = {.data_dir = a->data, .stop = &stop};
+    struct serve_options o = {.data_dir = a->data, .stop = &stop, .confined = true};
     serve_limits_default(&o.limits);
     for (uint32_t i = 0; i < a->option_count; i++)
         apply(&o, cpus, a->options[i]);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/status_print.h"
+#include "base/sandbox.h"
 #include "base/clock.h"
 #include "store/pause.h"
 
@@ -297,9 +298,21 @@ static void print_shards(const struct instance *i, const struct busy_sample *bef
     grid_print(&g, to);
 }
 
+/* Only what is missing: everything in place is the rule. */
+static void print_sandbox(const char *process, unsigned parts, FILE *to)
+{
+    char missing[96];
+    if (parts && *sandbox_missing(parts, missing, sizeof missing))
+        fprintf(to, "%-15s%s runs without: %s\n", "confinement", process, missing);
+}
+
 void status_print_text(const struct instance *i, const struct busy_sample *before, FILE *to)
 {
     print_head(i, to);
+    if (i->gate) {
+        print_sandbox("pipeline", atomic_load(&i->gate->pipeline_sandbox), to);
+        print_sandbox("serve", atomic_load(&i->gate->serve_sandbox), to);
+    }
     if (source_count(i)) {
         fputc('\n', to);
         print_sources(i, before, to);
@@ -419,6 +432,14 @@ static void json_room(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_va
     yyjson_mut_obj_add_int(d, root, "disk_reserve", g ? atomic_load(&g->disk_reserve) : -1);
 }
 
+static void json_sandbox(yyjson_mut_doc *d, yyjson_mut_val *o, const char *process, unsigned parts)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, process);
+    for (unsigned k = 0; sandbox_part_name(k); k++)
+        if (parts & 1u << k)
+            yyjson_mut_arr_add_str(d, list, sandbox_part_name(k));
+}
+
 static void json_head(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_val *root)
 {
     const struct gate *g = i->gate;
@@ -434,6 +455,9 @@ static void json_head(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_va
     yyjson_mut_obj_add_uint(d, root, "rebuilt_rows", done);
     yyjson_mut_obj_add_uint(d, root, "rebuild_rows", total);
     yyjson_mut_obj_add_real(d, root, "uptime_s", instance_uptime_s(i->pipeline));
+    yyjson_mut_val *confined = yyjson_mut_obj_add_obj(d, root, "confined");
+    json_sandbox(d, confined, "pipeline", g ? atomic_load(&g->pipeline_sandbox) : 0);
+    json_sandbox(d, confined, "serve", g ? atomic_load(&g->serve_sandbox) : 0);
     yyjson_mut_val *pids = yyjson_mut_obj_add_obj(d, root, "pids");
     yyjson_mut_obj_add_uint(d, pids, "supervisor", i->supervisor);
     yyjson_mut_obj_add_uint(d, pids, "pipeline", i->pipeline);

@@ -48,6 +48,7 @@ struct config {
     bool ingest;                     /* access.ingest: rows may be pushed without a token; default false */
     const char *listen_host;         /* server.listen, default 0.0.0.0 */
     int listen_port;                 /* default 8443 */
+    const char *user;                /* server.user; NULL: who started it */
     const char *certificate, *key;   /* absolute paths or NULL: self-signed, kept in the store */
     struct config_cores shards, serve;
     const char *store_path;   /* absolute or relative to cwd already resolved against dir; default ./data */

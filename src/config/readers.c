@@ -114,6 +114,16 @@ static struct err *read_path(struct config *c, const struct config_key *k, const
     return NULL;
 }
 
+static struct err *read_name(struct config *c, const struct config_key *k, const struct yaml_node *n)
+{
+    const char *text;
+    TRY(yaml_string(n, k->path, &text));
+    if (!*text)
+        return yaml_error(n, "%s: expected a name, found nothing", k->path);
+    *(const char **)field(c, k) = arena_strdup(&c->arena, text);
+    return NULL;
+}
+
 /* ---- cores ---- */
 
 #define CPU_MAX 4095
@@ -201,6 +211,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_LISTEN: return read_listen(c, k, n);
     case KEY_PATH:
     case KEY_STORE_PATH: return read_path(c, k, n);
+    case KEY_NAME: return read_name(c, k, n);
     case KEY_CORES: return read_cores(c, k, n);
     case KEY_MEMORY:
         if (n->kind != YAML_SCALAR || strcmp(n->text, "auto") != 0)

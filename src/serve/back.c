@@ -10,15 +10,16 @@
 #include <assets.h>
 #include <civetweb.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct back {
     struct mg_context *context;
-    char *dir, *path;
-    bool own_dir; /* a directory of its own, because DATA's path is too long for a socket */
+    char *dir; /* owned */
+    int dir_fd;
+    char path[64];
 };
 
 static const char *mime_of(const char *path)
@@ -98,12 +99,11 @@ static int answer_asset(struct mg_connection *c, const struct asset *a)
     return status;
 }
 
-static int on_request(struct mg_connection *c, void *ctx)
+static int on_request(struct mg_connection *c)
 {
     const struct mg_request_info *info = mg_get_request_info(c);
     const struct asset *a = asset_find(info->local_uri);
     bool get = strcmp(info->request_method, "GET") == 0 || strcmp(info->request_method, "HEAD") == 0;
-    (void)ctx;
     if (a && get)
         return answer_asset(c, a);
     if (a)
@@ -118,52 +118,48 @@ static int on_log(const struct mg_connection *c, const char *message)
     return 1;
 }
 
-/* DATA/run/console-PID.sock, or a directory under /tmp when that is too long for a socket address. */
+/* DATA/run/serve/console-PID.sock, through the directory's descriptor: DATA's own path may be too long for an address. */
 static struct err *place(struct back *b, const char *data_dir)
 {
-    if (mkdir(data_dir, 0700) != 0 && errno != EEXIST)
-        return err_errno(ERR_IO, "make directory %s", data_dir);
-    b->dir = xprintf("%s/run", data_dir);
-    b->path = xprintf("%s/console-%d.sock", b->dir, (int)getpid());
-    if (strlen(b->path) < sizeof((struct sockaddr_un *)0)->sun_path) {
-        if (mkdir(b->dir, 0700) != 0 && errno != EEXIST)
-            return err_errno(ERR_IO, "make directory %s", b->dir);
-        return NULL;
-    }
-    free(b->dir);
-    free(b->path);
-    b->dir = xstrdup("/tmp/penstock-XXXXXX");
-    b->own_dir = true;
-    b->path = NULL;
-    if (!mkdtemp(b->dir))
-        return err_errno(ERR_IO, "make a directory in /tmp");
-    b->path = xprintf("%s/console.sock", b->dir);
+    char *run = xprintf("%s/run", data_dir);
+    b->dir = xprintf("%s/serve", run);
+    bool made = (mkdir(run, 0700) == 0 || errno == EEXIST) && (mkdir(b->dir, 0700) == 0 || errno == EEXIST);
+    free(run);
+    if (!made || (b->dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return err_errno(ERR_IO, "make directory %s", b->dir);
+    snprintf(b->path, sizeof b->path, "/proc/self/fd/%d/console-%d.sock", b->dir_fd, (int)getpid());
     return NULL;
 }
 
-struct err *back_start(const char *data_dir, struct back **out)
+struct err *back_new(const char *data_dir, struct back **out)
 {
     struct back *b = xcalloc(1, sizeof *b);
-    struct mg_callbacks callbacks = {.log_message = on_log};
+    b->dir_fd = -1;
     struct err *e = place(b, data_dir);
-    if (e) {
+    if (e)
         back_stop(b);
-        return e;
-    }
+    else
+        *out = b;
+    return e;
+}
+
+struct err *back_start(struct back *b)
+{
+    struct mg_callbacks callbacks = {.log_message = on_log, .begin_request = on_request};
     unlink(b->path);
     char *port = xprintf("x%s", b->path);
     const char *options[] = {"listening_ports",   port, "num_threads", "4", "request_timeout_ms", "30000",
                              "enable_keep_alive", "no", NULL};
     b->context = mg_start(&callbacks, b, options);
     free(port);
-    if (!b->context) {
-        e = err_new(ERR_IO, "cannot start the console's server on %s", b->path);
-        back_stop(b);
-        return e;
-    }
-    mg_set_request_handler(b->context, "**", on_request, b);
-    *out = b;
+    if (!b->context)
+        return err_new(ERR_IO, "cannot start the console's server in %s", b->dir);
     return NULL;
+}
+
+const char *back_dir(const struct back *b)
+{
+    return b->dir;
 }
 
 const char *back_path(const struct back *b)
@@ -177,11 +173,10 @@ void back_stop(struct back *b)
         return;
     if (b->context)
         mg_stop(b->context);
-    if (b->path)
+    if (b->dir_fd >= 0) {
         unlink(b->path);
-    if (b->own_dir)
-        rmdir(b->dir);
-    free(b->path);
+        close(b->dir_fd);
+    }
     free(b->dir);
     free(b);
 }

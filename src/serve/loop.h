@@ -167,7 +167,9 @@ void proxy_close(struct conn *c);
 
 /* ---- back.c: civetweb ---- */
 struct back;
-NODISCARD struct err *back_start(const char *data_dir, struct back **out);
+NODISCARD struct err *back_new(const char *data_dir, struct back **out);
+NODISCARD struct err *back_start(struct back *b); /* its threads */
+const char *back_dir(const struct back *b);       /* where its socket is made */
 const char *back_path(const struct back *b);
 void back_stop(struct back *b);
 

@@ -4,6 +4,7 @@
 #include "serve/serve.h"
 #include "base/crash.h"
 #include "base/log.h"
+#include "serve/confine.h"
 #include "serve/loop.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ struct serve {
     struct stats_set stats;
     struct loop *loops;
     pthread_t *threads;
-    uint32_t loop_count, started;
+    uint32_t loop_count, opened, started;
 };
 
 void serve_limits_default(struct serve_limits *l)
@@ -96,23 +97,26 @@ static void loop_init(struct serve *s, uint32_t i)
     l->conn_max = share > 0 && share < UINT32_MAX ? (uint32_t)share : 1;
 }
 
+static struct err *loops_open(struct serve *s)
+{
+    struct err *e = NULL;
+    for (; s->opened < s->loop_count && !e; s->opened++) {
+        loop_init(s, s->opened);
+        e = loop_open(&s->loops[s->opened]);
+        s->loops[s->opened].rest.stats = &s->stats;
+    }
+    return e;
+}
+
 static struct err *loops_start(struct serve *s)
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, LOOP_STACK_BYTES);
-    struct err *e = NULL;
-    for (uint32_t i = 0; i < s->loop_count && !e; i++) {
-        loop_init(s, i);
-        e = loop_open(&s->loops[i]);
-        s->loops[i].rest.stats = &s->stats;
-        if (!e && pthread_create(&s->threads[i], &attr, loop_main, &s->loops[i]) != 0)
+    struct err *e = back_start(s->back);
+    for (; s->started < s->loop_count && !e; s->started += !e)
+        if (pthread_create(&s->threads[s->started], &attr, loop_main, &s->loops[s->started]) != 0)
             e = err_errno(ERR_IO, "start a thread");
-        if (e)
-            loop_close(&s->loops[i]);
-        else
-            s->started++;
-    }
     pthread_attr_destroy(&attr);
     return e;
 }
@@ -125,7 +129,7 @@ static void loops_stop(struct serve *s)
     }
     for (uint32_t i = 0; i < s->started; i++)
         pthread_join(s->threads[i], NULL);
-    for (uint32_t i = 0; i < s->started; i++)
+    for (uint32_t i = 0; i < s->opened; i++)
         loop_close(&s->loops[i]);
 }
 
@@ -238,8 +242,15 @@ static struct err *prepare(struct serve *s)
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
     s->stats.tls = s->tls;
-    TRY(back_start(o->data_dir, &s->back));
+    TRY(back_new(o->data_dir, &s->back));
     find_ingest(s);
+    TRY(loops_open(s));
+    if (!o->confined)
+        return NULL;
+    gate_readers_reap(s->gate); /* other processes cannot be looked at any more once it is confined */
+    unsigned parts;
+    TRY(confine_enter(o->data_dir, back_dir(s->back), &parts));
+    atomic_store(&s->gate->serve_sandbox, parts);
     return NULL;
 }
 

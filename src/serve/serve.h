@@ -52,6 +52,7 @@ struct serve_options {
     atomic_int
         *stop; /* set to non-zero by anyone (a signal handler): finish answers under way, close, return */
     atomic_int *bound_port; /* may be NULL; the port once listening */
+    bool confined; /* the process gives up what it does not need: see confine.h. Not in tests' processes */
 };
 
 /* Runs until *o->stop. The calling thread is the notifier; loops and console workers are threads of their own. */

@@ -1,4 +1,5 @@
 /* /health, /ready and /metrics out of the gate and the loops' counters; see stats.h. */
+#include "base/sandbox.h"
 #include "serve/out.h"
 #include "serve/rest.h"
 #include "serve/tls.h"
@@ -250,6 +251,20 @@ static void process_metrics(struct rest *r, struct buf *b)
     sample(b, "penstock_process_starts_total", "process", "serve", (long long)r->gate->serve_starts);
 }
 
+/* What confines the processes: an operator's alarm for a kernel that lacks a part. */
+static void sandbox_metrics(struct rest *r, struct buf *b)
+{
+    const struct {
+        const char *process;
+        unsigned parts;
+    } rows[] = {{"pipeline", r->gate->pipeline_sandbox}, {"serve", r->gate->serve_sandbox}};
+    metric_head(b, "penstock_sandbox", "gauge", "1 for each part of a process's confinement that holds.");
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        for (unsigned k = 0; sandbox_part_name(k); k++)
+            buf_printf(b, "penstock_sandbox{process=\"%s\",part=\"%s\"} %d\n", rows[i].process,
+                       sandbox_part_name(k), (rows[i].parts & 1u << k) != 0);
+}
+
 static unsigned long long loops_sum(const struct stats_set *s, size_t offset)
 {
     unsigned long long sum = 0;
@@ -354,6 +369,7 @@ void status_metrics(struct rest *r, struct answer *a)
     view_metrics(r, a->body);
     shard_metrics(r, a->body);
     process_metrics(r, a->body);
+    sandbox_metrics(r, a->body);
     if (r->stats) {
         loop_metrics(r->stats, a->body);
         api_metrics(r->stats, a->body);

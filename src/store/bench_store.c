@@ -202,7 +202,7 @@ static struct err *run(struct bench *b)
 static void remove_dir(const char *dir)
 {
     static const char *const names[] = {
-        "shard-000/data.mdb", "shard-000/lock.mdb", "shard-000", "checkpoint", "gate", "lock"};
+        "shard-000/data.mdb", "readers/shard-000.mdb", "readers", "shard-000", "checkpoint", "gate", "lock"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char *path = xprintf("%s/%s", dir, names[i]);
         (void)remove(path);

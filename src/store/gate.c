@@ -138,14 +138,17 @@ void gate_close(struct gate *g)
 
 /* ---- who lives ---- */
 
+#define PROCESS_HIDDEN UINT64_MAX /* from a process that is confined: it counts as alive */
+
 /* Start time of a process in clock ticks since boot (with its id, its identity); 0 when it is dead, a zombie or unknown.
  * /proc/PID/stat: "pid (name) state ppid ...", the start time being field 22; the name may hold anything. */
 static uint64_t process_start(unsigned pid)
 {
     char path[32], text[512];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    errno = 0;
     if (file_read(path, text, sizeof text) == 0)
-        return 0;
+        return errno == EACCES ? PROCESS_HIDDEN : 0;
     const char *p = strrchr(text, ')');
     if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
         return 0;
@@ -158,7 +161,8 @@ static uint64_t process_start(unsigned pid)
 static bool reader_lives(const struct gate_reader *r)
 {
     unsigned pid = atomic_load(&r->pid);
-    return pid != 0 && process_start(pid) == atomic_load(&r->started) && atomic_load(&r->started) != 0;
+    uint64_t started = pid ? process_start(pid) : 0;
+    return started == PROCESS_HIDDEN || (started != 0 && started == atomic_load(&r->started));
 }
 
 /* ---- reader slots ---- */
@@ -194,6 +198,16 @@ void gate_reader_detach(struct gate *g, int slot)
     ASSERT(slot >= 0 && slot < GATE_READERS_MAX);
     atomic_store(&g->readers[slot].active, 0);
     atomic_store(&g->readers[slot].pid, 0);
+}
+
+void gate_readers_reap(struct gate *g)
+{
+    for (int i = 0; i < GATE_READERS_MAX; i++) {
+        unsigned holder = atomic_load(&g->readers[i].pid);
+        if (holder && holder != GATE_READER_CLAIMED && !reader_lives(&g->readers[i]) &&
+            slot_claim(&g->readers[i], holder, GATE_READER_CLAIMED, 0))
+            atomic_store(&g->readers[i].pid, 0);
+    }
 }
 
 /* Store, then load, both sequentially consistent, against the same in gate_recovery_begin: one of the two sides sees

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      6
+#define GATE_LAYOUT      7
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -111,6 +111,8 @@ struct gate {
     atomic_uint pipeline_state; /* enum pipeline_state */
     atomic_uint pipeline_pid;
     atomic_ullong pipeline_starts, serve_starts; /* by the supervisor, in this boot */
+    atomic_uint pipeline_sandbox,
+        serve_sandbox; /* enum sandbox_part: what confines each. Written by the process itself */
     atomic_uint shard_count;
     atomic_ullong epoch; /* newest epoch committed on every shard; what readers may show */
     atomic_ullong durable_epoch;
@@ -135,6 +137,8 @@ void gate_close(struct gate *g);
 /* Reader slots: -1 when none is free. Slots of dead processes are taken over. */
 int gate_reader_attach(struct gate *g);
 void gate_reader_detach(struct gate *g, int slot);
+/* Frees the slots of processes that are dead. For a process that will not be able to see others. */
+void gate_readers_reap(struct gate *g);
 /* False while recovering: nothing may be read. */
 bool gate_read_enter(struct gate *g, int slot);
 void gate_read_leave(struct gate *g, int slot);

@@ -44,14 +44,53 @@ static int lock_file_extend(int fd, off_t length)
     return rc ? -1 : 0;
 }
 
+/* Where the reader table of a shard's directory lies: "DATA/readers/shard-000.mdb" for "DATA/shard-000", so that a process
+ * can be allowed to write all reader tables, of stores to come as well, and nothing else of a store. NULL: of no shard. */
+char *mdbp_reader_table(const char *dir)
+{
+    const char *slash = strrchr(dir, '/'), *name = slash ? slash + 1 : dir;
+    if (strncmp(name, "shard-", 6) != 0)
+        return NULL;
+    return xprintf("%.*sreaders/%s.mdb", (int)(name - dir), dir, name);
+}
+
+#define LMDB_LOCK_NAME "/lock.mdb"
+
+static int open_reader_table(const char *path, int flags, mode_t mode)
+{
+    int fd = open(path, flags, mode);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    char *dir = xprintf("%.*s", (int)(strrchr(path, '/') - path), path);
+    int rc = mkdir(dir, 0700);
+    free(dir);
+    return rc == 0 || errno == EEXIST ? open(path, flags, mode) : -1;
+}
+
+/* LMDB opens its files by name here. */
+static int open_file(const char *path, int flags, mode_t mode)
+{
+    size_t len = strlen(path), name = strlen(LMDB_LOCK_NAME);
+    char *table = NULL;
+    if (len > name && strcmp(path + len - name, LMDB_LOCK_NAME) == 0) {
+        char *dir = xprintf("%.*s", (int)(len - name), path);
+        table = mdbp_reader_table(dir);
+        free(dir);
+    }
+    int fd = table ? open_reader_table(table, flags, mode) : open(path, flags, mode);
+    free(table);
+    return fd;
+}
+
 #undef F_SETLK
 #undef F_SETLKW
 #undef F_GETLK
-#define F_SETLK               F_OFD_SETLK
-#define F_SETLKW              F_OFD_SETLKW
-#define F_GETLK               F_OFD_GETLK
-#define getpid()              lmdb_identity
-#define ftruncate(fd, length) ((fd) == env->me_fd ? 0 : lock_file_extend((fd), (length)))
+#define F_SETLK                 F_OFD_SETLK
+#define F_SETLKW                F_OFD_SETLKW
+#define F_GETLK                 F_OFD_GETLK
+#define getpid()                lmdb_identity
+#define ftruncate(fd, length)   ((fd) == env->me_fd ? 0 : lock_file_extend((fd), (length)))
+#define open(path, flags, mode) open_file((path), (flags), (mode))
 #ifdef __x86_64__
 #define MDBP_X86_64
 #undef __x86_64__
@@ -62,6 +101,7 @@ static int lock_file_extend(int fd, off_t length)
 #endif
 #undef getpid
 #undef ftruncate
+#undef open
 
 _Static_assert(sizeof(MDB_meta) == MDBP_META_BYTES, "the checkpoint marker stores LMDB's meta as it is");
 _Static_assert(sizeof(MDB_db) == sizeof(((struct mdbp_db *)0)->record), "a database record is LMDB's");

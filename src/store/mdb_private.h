@@ -23,6 +23,10 @@ struct mdbp_meta {
     uint8_t image[MDBP_META_BYTES];
 };
 
+/* Path (malloc'ed) of the reader table (LMDB's lock file) of a shard's directory: DATA/readers/shard-NNN.mdb. NULL when it is
+ * none, and LMDB's own place holds. Who replaces a shard removes its table first: readers of the old one keep theirs. */
+char *mdbp_reader_table(const char *dir);
+
 /* ---- environments ---- */
 enum mdbp_role {
     MDBP_WRITER,

@@ -77,14 +77,14 @@ static uint64_t newest_commit(const struct store *s)
 
 static struct err *shard_wipe(struct store_shard *sh)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
-        char *path = xprintf("%s/%s", sh->dir, files[i]);
-        struct err *e = unlink(path) && errno != ENOENT ? err_errno(ERR_IO, "cannot remove %s", path) : NULL;
-        free(path);
-        TRY(e);
+    char *paths[] = {data_file(sh), mdbp_reader_table(sh->dir)};
+    struct err *e = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+        if (!e && paths[i] && unlink(paths[i]) && errno != ENOENT)
+            e = err_errno(ERR_IO, "cannot remove %s", paths[i]);
+        free(paths[i]);
     }
-    return NULL;
+    return e;
 }
 
 /* Transaction 1 of a shard: epoch 0. */

@@ -38,8 +38,8 @@ static bool is_nothing(const char *name)
 
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {RESTORE_FILE, "repartition",  STORE_MARKER_FILE,
-                                        "lock",       "catalog.json", "tables.json"};
+    static const char *const names[] = {RESTORE_FILE,   "repartition", STORE_MARKER_FILE, "lock",
+                                        "catalog.json", "tables.json", "readers"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -67,6 +67,18 @@ static struct err *sync_both(const char *a, const char *b)
     return store_directory_sync(b);
 }
 
+/* The reader table that stands for a shard which comes or goes. Who still has it open reads the old shard; the new one gets
+ * a new table. */
+static struct err *forget_readers(const char *dir, const char *name)
+{
+    char *shard = xprintf("%s/%s", dir, name), *table = mdbp_reader_table(shard);
+    struct err *e =
+        table && unlink(table) && errno != ENOENT ? err_errno(ERR_IO, "cannot remove %s", table) : NULL;
+    free(table);
+    free(shard);
+    return e;
+}
+
 /* Whatever of the old store still stands in the new one's places, or behind its last shard. */
 static struct err *move_old_away(const char *dir, const char *made, const char *old, uint32_t shard_count)
 {
@@ -77,8 +89,10 @@ static struct err *move_old_away(const char *dir, const char *made, const char *
         char name[24];
         snprintf(name, sizeof name, "shard-%03u", i);
         bool is_old = i >= shard_count || exists(made, name);
-        if (is_old && exists(dir, name))
-            TRY(move(dir, old, name));
+        if (!is_old || !exists(dir, name))
+            continue;
+        TRY(forget_readers(dir, name));
+        TRY(move(dir, old, name));
     }
     return sync_both(old, dir);
 }
@@ -88,8 +102,10 @@ static struct err *move_new_in(const char *dir, const char *made, uint32_t shard
     for (uint32_t i = 0; i < shard_count; i++) {
         char name[24];
         snprintf(name, sizeof name, "shard-%03u", i);
-        if (exists(made, name))
-            TRY(move(made, dir, name));
+        if (!exists(made, name))
+            continue;
+        TRY(forget_readers(dir, name));
+        TRY(move(made, dir, name));
     }
     TRY(sync_both(dir, made));
     TRY(move(made, dir, STORE_MARKER_FILE));

@@ -202,9 +202,11 @@ static bool admit(const struct ingest_server *s, struct mg_connection *c, char t
     return form_of(c, &q->form, r);
 }
 
-static int on_request(struct mg_connection *c, void *ctx)
+/* A callback that is there when the server starts: a handler that is set afterwards misses the first requests, which got
+ * 404. */
+static int on_request(struct mg_connection *c)
 {
-    struct ingest_server *s = ctx;
+    struct ingest_server *s = mg_get_request_info(c)->user_data;
     struct ingest_request q = {0};
     struct ingest_result result = {0};
     struct ingest_conf *conf;
@@ -254,7 +256,7 @@ static struct err *open_dir(struct ingest_server *s)
 struct err *ingest_server_start(const struct ingest_server_options *o, struct ingest_server **out)
 {
     struct ingest_server *s = xcalloc(1, sizeof *s);
-    struct mg_callbacks callbacks = {.log_message = on_log};
+    struct mg_callbacks callbacks = {.log_message = on_log, .begin_request = on_request};
     s->o = *o;
     s->dir_fd = -1;
     struct err *e = open_dir(s);
@@ -285,7 +287,6 @@ struct err *ingest_server_start(const struct ingest_server_options *o, struct in
         ingest_server_stop(s);
         return err_new(ERR_IO, "cannot start the server of pushed rows on %s/run/ingest.sock", o->data_dir);
     }
-    mg_set_request_handler(s->context, "**", on_request, s);
     *out = s;
     return NULL;
 }

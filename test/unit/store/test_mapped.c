@@ -33,7 +33,7 @@ static void nothing_is_sparse(void)
     OK(op_stats_create(dir, 16, 1000, 1, &stats));
     CHECK(is_allocated(dir, "gate"));
     CHECK(is_allocated(dir, "operators"));
-    CHECK(is_allocated(dir, "shard-000/lock.mdb"));
+    CHECK(is_allocated(dir, "readers/shard-000.mdb"));
     CHECK(is_allocated(dir, "shard-000/data.mdb"));
     op_stats_close(stats);
     store_close(s);
