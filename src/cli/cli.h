@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-#define PENSTOCK_VERSION "penstock 0.1"
+#include "base/version.h"
 
 enum exit_status {
     EXIT_DONE = 0,

@@ -13,6 +13,7 @@
 #include "ops/op_errors.h"
 #include "serve/confine.h"
 #include "serve/http.h"
+#include "serve/metrics.h"
 #include "serve/query.h"
 #include "serve/serve.h"
 #include "serve/url.h"
@@ -166,6 +167,9 @@ static const struct limit request_limits[] = {
     LIMIT(QUERY_DIGITS_MAX, COUNT,
           "digits that the exponents of all values of one query may ask for (`1e9999`)"),
     LIMIT(QUERY_ITEMS_MAX, COUNT, "items of select and of order"),
+    LIMIT(METRICS_OPERATORS_MAX, COUNT,
+          "operators with numbers of their own in /metrics (`limits.metrics_operators`); the others are "
+          "added up"),
     LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),
 };
 
@@ -214,7 +218,10 @@ static void sql_write(FILE *to)
 static const struct {
     const char *name;
     void (*write)(FILE *to);
-} sections[] = {{"configuration", config_doc_write}, {"sql", sql_write}, {"limits", limits_doc_write}};
+} sections[] = {{"configuration", config_doc_write},
+                {"sql", sql_write},
+                {"limits", limits_doc_write},
+                {"metrics", metrics_doc_write}};
 
 int cmd_docs(const struct cli_args *a)
 {
@@ -223,6 +230,6 @@ int cmd_docs(const struct cli_args *a)
             sections[i].write(stdout);
             return EXIT_DONE;
         }
-    fputs("usage: penstock docs configuration|sql|limits\n", stderr);
+    fputs("usage: penstock docs configuration|sql|limits|metrics\n", stderr);
     return EXIT_USAGE;
 }

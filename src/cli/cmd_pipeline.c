@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -649,6 +650,48 @@ static struct err *start_ingest(struct run *r)
     return o.source_count ? ingest_server_start(&o, &r->ingest) : NULL;
 }
 
+/* The operators below a view are named after it, those of several after the first. */
+static void name_nodes(struct run *r, const struct plan_node *n, const char *view, bool *named)
+{
+    if (named[n->id])
+        return;
+    named[n->id] = true;
+    const char *kind = pipeline_graph(r->pipeline, 0)->ops[n->id].klass->name;
+    if (n->kind == PLAN_TABLE) {
+        char *table = xprintf("%s.%s", n->u.table->source, n->u.table->name);
+        op_name_set(r->op_stats, n->id, kind, table, false);
+        free(table);
+    } else {
+        op_name_set(r->op_stats, n->id, kind, view, n->kind == PLAN_VIEW);
+    }
+    for (uint32_t i = 0; i < n->input_count; i++)
+        name_nodes(r, n->inputs[i], view, named);
+}
+
+static void name_operators(struct run *r)
+{
+    const struct plan *plan = r->app->plan;
+    bool *named = xcalloc(plan->node_count + 1, sizeof *named);
+    for (uint32_t v = 0; v < plan->view_count; v++)
+        if (plan->views[v]->sink)
+            name_nodes(r, plan->views[v]->sink, plan->views[v]->name, named);
+    for (uint32_t n = 0; n < plan->node_count; n++)
+        if (!named[n])
+            name_nodes(r, plan->nodes[n], "", named);
+    free(named);
+    atomic_store(&r->op_stats->named, 1);
+}
+
+/* Once a second. */
+static void look_around(struct run *r, unsigned stuck_looks)
+{
+    struct statvfs fs;
+    pipeline_watch(r->pipeline, stuck_looks);
+    gate_measure_process(r->gate, GATE_PIPELINE);
+    if (statvfs(r->data, &fs) == 0)
+        atomic_store(&r->gate->stats.disk_bytes, (uint64_t)fs.f_blocks * fs.f_frsize);
+}
+
 static struct err *run(struct run *r)
 {
     const struct config *c = r->app->config;
@@ -675,6 +718,7 @@ static struct err *run(struct run *r)
                         &r->op_stats));
     o.op_stats = r->op_stats;
     r->pipeline = pipeline_new(&o);
+    name_operators(r);
     TRY(pipeline_open(r->pipeline));
     TRY(start_ingest(r));
     pipeline_start(r->pipeline);
@@ -684,7 +728,7 @@ static struct err *run(struct run *r)
         failure = pipeline_failure(r->pipeline, 200);
         if (turn % 5)
             continue;
-        pipeline_watch(r->pipeline, stuck_looks);
+        look_around(r, stuck_looks);
         pipeline_set_memory(r->pipeline, hold_memory_limit(c));
     }
     char *text = failure ? err_text(failure) : NULL;

@@ -207,6 +207,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "live_changes", f->limits.live_changes);
     add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
     add_set(c, "subscribers", f->limits.subscribers);
+    add_set(c, "metrics_operators", f->limits.metrics_operators);
     serve_cores(c, p);
 }
 
@@ -351,6 +352,7 @@ static void reload_judged(struct supervisor *s, int status)
         err_free(e);
         right = false;
     }
+    atomic_fetch_add(right ? &s->gate->stats.reloads_accepted : &s->gate->stats.reloads_refused, 1);
     if (right) {
         log_info("supervisor", "the configuration is right: the pipeline starts anew with it", "file=%s",
                  s->args->config);
@@ -454,6 +456,7 @@ static void watch_pipeline(struct supervisor *s)
     if (!s->stuck_looks || c->still < s->stuck_looks)
         return;
     log_error("supervisor", "the pipeline is stuck: it is ended, and started anew", "looks=%u", c->still);
+    atomic_fetch_add(&s->gate->stats.stuck_processes, 1);
     c->still = 0;
     c->kill_at_ms = now_ms() + STOP_WAIT_MS;
     kill(c->pid, SIGABRT);
@@ -467,6 +470,7 @@ static int supervise(struct supervisor *s)
         if (now_ms() - looked_ms >= LOOK_MS) {
             looked_ms = now_ms();
             watch_pipeline(s);
+            gate_measure_process(s->gate, GATE_SUPERVISOR);
         }
         if (reload_requested)
             reload_begin(s);

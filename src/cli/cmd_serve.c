@@ -78,6 +78,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"live_changes", &o->limits.live_changes},
         {"live_queue_bytes", &o->limits.live_queue_bytes},
         {"subscribers", &o->limits.subscribers},
+        {"metrics_operators", &o->limits.metrics_operators},
     };
     const char *text;
     if ((text = text_of(option, "host")))

@@ -13,15 +13,11 @@
 #include <time.h>
 #include <yyjson.h>
 
-static const char *const pipeline_names[] = {"down", "recovering", "rebuilding", "running", "paused"};
-static const char *const source_names[] = {"off",       "connecting", "snapshot",
-                                           "streaming", "retrying",   "failed"};
-static const char *const view_names[] = {"building", "ready", "stopped"};
 #define NAME_OF(names, i) ((i) < ARRAY_COUNT(names) ? (names)[i] : "unknown")
 
 static const char *state_name(const struct instance *i)
 {
-    return i->pipeline && i->gate ? NAME_OF(pipeline_names, atomic_load(&i->gate->pipeline_state)) : "down";
+    return i->pipeline && i->gate ? pipeline_state_name(atomic_load(&i->gate->pipeline_state)) : "down";
 }
 
 static uint32_t source_count(const struct instance *i)
@@ -237,7 +233,7 @@ static void print_sources(const struct instance *i, const struct busy_sample *be
             rows > before->source_rows[s] && window > 0 ? (double)(rows - before->source_rows[s]) : 0;
         unsigned state = atomic_load(&src->state);
         grid_add(&g, src->name);
-        snprintf(text, sizeof text, "%s", NAME_OF(source_names, state));
+        snprintf(text, sizeof text, "%s", source_state_name(state));
         if (state == SOURCE_SNAPSHOT && atomic_load(&src->snapshot_total))
             snprintf(text, sizeof text, "snapshot %.0f %%",
                      100.0 * (double)atomic_load(&src->snapshot_done) /
@@ -267,7 +263,7 @@ static void print_views(const struct instance *i, FILE *to)
         if (!view || !catalog_publishes(i->catalog, v))
             continue;
         grid_add(&g, cv->name);
-        grid_add(&g, NAME_OF(view_names, atomic_load(&view->state)));
+        grid_add(&g, view_state_name(atomic_load(&view->state)));
         grid_add(&g, grouped(atomic_load(&view->rows), text));
         grid_add(&g, grouped(atomic_load(&view->error_rows), text));
         gate_text_get(view->error, sizeof view->error, &view->error_seq, text);
@@ -337,7 +333,7 @@ void status_print_line(const struct instance *i, FILE *to)
                 (unsigned long long)atomic_load(&i->gate->durable_epoch));
     for (uint32_t s = 0; s < source_count(i); s++) {
         const struct gate_source *src = &i->gate->sources[s];
-        fprintf(to, " %s=%s:%llu", src->name, NAME_OF(source_names, atomic_load(&src->state)),
+        fprintf(to, " %s=%s:%llu", src->name, source_state_name(atomic_load(&src->state)),
                 (unsigned long long)atomic_load(&src->rows));
     }
     fputc('\n', to);
@@ -360,7 +356,7 @@ static void json_sources(const struct instance *i, yyjson_mut_doc *d, yyjson_mut
         const struct gate_source *src = &i->gate->sources[s];
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
         yyjson_mut_obj_add_strcpy(d, o, "name", src->name);
-        yyjson_mut_obj_add_str(d, o, "state", NAME_OF(source_names, atomic_load(&src->state)));
+        yyjson_mut_obj_add_str(d, o, "state", source_state_name(atomic_load(&src->state)));
         yyjson_mut_obj_add_uint(d, o, "rows", atomic_load(&src->rows));
         yyjson_mut_obj_add_uint(d, o, "snapshot_done", atomic_load(&src->snapshot_done));
         yyjson_mut_obj_add_uint(d, o, "snapshot_total", atomic_load(&src->snapshot_total));
@@ -387,7 +383,7 @@ static void json_views(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_v
             continue;
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
         yyjson_mut_obj_add_str(d, o, "name", cv->name);
-        yyjson_mut_obj_add_str(d, o, "state", NAME_OF(view_names, atomic_load(&view->state)));
+        yyjson_mut_obj_add_str(d, o, "state", view_state_name(atomic_load(&view->state)));
         yyjson_mut_obj_add_uint(d, o, "rows", atomic_load(&view->rows));
         yyjson_mut_obj_add_uint(d, o, "error_rows", atomic_load(&view->error_rows));
         json_seq_text(d, o, "error", view->error, sizeof view->error, &view->error_seq);

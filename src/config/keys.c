@@ -99,6 +99,8 @@ const struct config_key config_keys[] = {
      "pauses. auto: 70 % "
      "of the "
      "machine's or the control group's."},
+    {"limits.metrics_operators", KEY_COUNT, "1000", 0, 100000, AT(limits.metrics_operators),
+     "Operators with numbers of their own in /metrics; further ones are added up. 0: none of any."},
     {"limits.stuck", KEY_DURATION, "120s", 0, 86400 * SEC, AT(limits.stuck_us),
      "A shard that does not get on for so long, without working, is stuck: the pipeline leaves a crash "
      "report and is "

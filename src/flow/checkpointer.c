@@ -23,6 +23,7 @@ void checkpoint_now(struct pipeline *p, struct store_pin *pin)
     struct err *e = store_checkpoint(p->o.store, pin);
     if (e) {
         char *text = err_text(e);
+        atomic_fetch_add(&p->o.gate->stats.checkpoint_failures, 1);
         log_error("checkpoint", "failed; the former one stays valid", "epoch=%llu error=\"%s\"",
                   (unsigned long long)epoch, text);
         free(text);

@@ -331,7 +331,19 @@ static int64_t clock_due(const struct pipeline *p)
     return due < earliest ? earliest : due;
 }
 
-static void finish_epoch(struct pipeline *p, uint64_t epoch)
+static void measure_epoch(struct pipeline *p, int64_t committed_us, int64_t now)
+{
+    struct gate_pipeline_stats *g = &p->o.gate->stats;
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < p->o.shard_count; i++)
+        rows += p->shards[i].rows_in;
+    histogram_time(&g->epoch, now - p->epoch_started_us);
+    histogram_time(&g->publish, now - committed_us);
+    histogram_count(&g->epoch_rows, rows - p->rows_seen);
+    p->rows_seen = rows;
+}
+
+static void finish_epoch(struct pipeline *p, uint64_t epoch, int64_t committed_us)
 {
     bool was_rebuilding = p->rebuilding;
     p->rebuilt |= was_rebuilding;
@@ -347,11 +359,15 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch)
     publish_views(p, true);
     if (!was_rebuilding)
         atomic_store(&p->o.gate->pause.failures, 0);
-    for (uint32_t i = 0; i < p->lane_count; i++)
+    for (uint32_t i = 0; i < p->lane_count; i++) {
+        lag_visible(p, i);
         atomic_store_explicit(&p->lanes[i].visible, p->claimed[i], memory_order_release);
+    }
+    lag_publish(p);
     atomic_store(&p->epoch_done, epoch);
     p->due_us = clock_due(p);
     int64_t now = steady_us();
+    measure_epoch(p, committed_us, now);
     if (now - p->stats_us >= GATE_STATS_US || was_rebuilding)
         publish_stats(p, now);
     if (was_rebuilding) {
@@ -413,6 +429,7 @@ static void open_epoch(struct pipeline *p)
 {
     p->epoch_started_us = steady_us();
     set_clock(p);
+    lag_publish(p);
     p->due_us = INT64_MAX; /* found anew when the epoch ends; until then nobody is woken for it */
     atomic_store_explicit(&p->epoch_open, atomic_load(&p->epoch_open) + 1, memory_order_release);
     for (uint32_t i = 1; i < p->o.shard_count; i++)
@@ -458,7 +475,7 @@ bool coordinator_step(struct pipeline *p)
             pause_watch_memory(p, now);
             return false;
         }
-        finish_epoch(p, open);
+        finish_epoch(p, open, now);
         done = open;
     }
     if (checkpoint_due(p, done, now))

@@ -11,7 +11,8 @@
 
 #include <pthread.h>
 
-#define LANES_MAX (GATE_SOURCES_MAX * SOURCE_LANES_MAX)
+#define LANES_MAX  (GATE_SOURCES_MAX * SOURCE_LANES_MAX)
+#define LANE_TIMES 64 /* more chunks than can be on their way: each takes a message of every ring */
 
 struct chunk_position { /* what a chunk of lane 0 says about its source; malloc'ed, ends on shard 0 */
     uint32_t source;
@@ -51,6 +52,11 @@ struct sink_lane {
     bool eager;          /* rows of the current, unfinished transaction were already handed over */
     uint64_t chunk_rows, committed_rows, queued_batches, moves;
     int64_t chunk_us; /* steady: when the first commit of the chunk was made */
+    int64_t first_us; /* Unix: of that commit at the source, or when it was taken in */
+    uint64_t chunk_commits;
+    bool time_known;                /* the chunk's entry in `times` is that of its first commit */
+    atomic_llong waiting_us;        /* first_us of a chunk that is not in the rings yet; 0: none */
+    atomic_llong times[LANE_TIMES]; /* Unix, by chunk: when it was committed at the source */
     struct chunk_position position;
     _Alignas(CACHE_LINE_BYTES) atomic_ullong begun; /* chunks whose first message may be in the rings */
     atomic_ullong ended;                            /* chunks handed over whole */
@@ -83,6 +89,13 @@ struct sink {
 };
 
 /* ---- shards ---- */
+struct shard_measure { /* see measure.c */
+    uint64_t most[GATE_QUEUES];
+    uint64_t *op_ticks;         /* owned; per node, already written */
+    uint64_t first_ticks;       /* read at the same time as */
+    int64_t first_us, space_us; /* steady; when the store's sizes were last looked at */
+    uint64_t txn_behind;        /* of the oldest foreign snapshot at the last look; 0: none */
+};
 enum shard_phase { SHARD_IDLE, SHARD_WORKING };
 struct moved_row {
     uint64_t number;
@@ -112,10 +125,12 @@ struct shard {
     uint32_t replay_node; /* next table node to replay while rebuilding */
     uint32_t expire_node; /* next table node whose rows may be over by the clock */
     uint64_t rows_in;
-    int64_t began_us;     /* the epoch at hand, and */
-    int64_t stats_us;     /* when sizes were last written; both steady */
+    int64_t began_us;     /* the epoch at hand, */
+    int64_t inputs_us;    /* its input had ended (0: not yet), and */
+    int64_t stats_us;     /* sizes were last written; all steady */
     uint64_t stats_epoch; /* and after which epoch */
     uint64_t busy_us, commit_us;
+    struct shard_measure measure;
     pthread_t thread;
     bool has_thread;
     struct wake wake;
@@ -167,6 +182,7 @@ struct pipeline {
     struct room room;
     atomic_llong memory_limit; /* 0: none */
     atomic_bool tight;         /* memory is near its limit: chunks are kept small */
+    uint64_t rows_seen;        /* changes taken in up to the last epoch, all shards */
     struct checkpointer checkpointer;
     atomic_uint stopping, halt; /* stop sources; stop shards */
     atomic_bool any_stopped;    /* some source's table can no longer be followed */
@@ -195,6 +211,19 @@ void shard_fini(struct shard *s);
 struct err *shard_open(struct shard *s, uint64_t epoch); /* the set-up epoch */
 bool shard_step(struct shard *s);
 void *shard_thread(void *arg);
+/* measure.c: a shard's numbers in the gate and in DATA/operators */
+void measure_init(struct shard *s);
+void measure_fini(struct shard *s);
+void measure_commit(struct shard *s, int64_t from, int64_t to); /* steady: the commit just done */
+void measure_idle(struct shard *s);                             /* in a step that found nothing to do */
+static inline void measure_queue(struct shard *s, enum gate_queue q, uint64_t depth)
+{
+    if (UNLIKELY(depth > s->measure.most[q]))
+        s->measure.most[q] = depth;
+}
+/* lag.c: how far behind its sources the pipeline is; by the coordinator */
+void lag_publish(struct pipeline *p); /* the oldest change of each source that is not visible */
+void lag_visible(struct pipeline *p, uint32_t lane); /* before the lane's claimed chunks become visible */
 /* coordinator.c */
 bool coordinator_step(struct pipeline *p);
 bool coordinator_clock_due(const struct pipeline *p); /* between epochs: the clock has come to change a row */

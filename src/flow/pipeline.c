@@ -113,6 +113,7 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     atomic_store(&s->status->refused, 0);
     atomic_store(&s->status->expired, 0);
     atomic_store(&s->status->late, 0);
+    memset(&s->status->stats, 0, sizeof s->status->stats); /* another source may have had the place */
     for (uint32_t l = 0; l < s->lane_count; l++)
         lane_init(&p->lanes[first_lane + l], s, first_lane + l, l);
 }

@@ -73,6 +73,12 @@ static inline const struct msg *ring_peek(struct ring *r)
     return &r->slots[head & r->mask];
 }
 
+/* Messages that the consumer knows of, which may be fewer than there are. Consumer only. */
+static inline size_t ring_seen(const struct ring *r)
+{
+    return r->tail_seen - atomic_load_explicit(&r->head, memory_order_relaxed);
+}
+
 static inline void ring_drop(struct ring *r)
 {
     size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);

@@ -19,7 +19,6 @@
 #define STEP_LANE_MSGS 4     /* input messages per step: keeps a step short */
 #define SPIN_STEPS     64    /* empty steps before sleeping */
 #define SLEEP_US       50000 /* bound of a sleep; every wake-up is explicit */
-#define STATS_US       100000
 
 struct timespec steady_after(int timeout_ms)
 {
@@ -51,6 +50,7 @@ static void out_put(struct shard *s, uint32_t to, const struct msg *m)
     }
     q->msgs[q->first + q->count++] = *m;
     s->out_waiting++;
+    measure_queue(s, GATE_QUEUE_OUT, s->out_waiting);
 }
 
 /* Order per receiver is kept: nothing passes what is queued. */
@@ -145,6 +145,8 @@ static bool drain_shards(struct shard *s)
         uint32_t count = 0;
         while ((m = ring_peek(&s->in[from]))) {
             struct msg taken = *m;
+            if (count == 0)
+                measure_queue(s, GATE_QUEUE_SHARDS, ring_seen(&s->in[from]));
             ring_drop(&s->in[from]);
             receive(s, &taken);
             count++;
@@ -212,6 +214,14 @@ static void end_of_chunk(struct shard *s, const struct msg *m)
     free(position);
 }
 
+static bool truncate_table(struct op *op)
+{
+    struct op *outer = op_enter(op);
+    bool done = op_table_truncate(op, REPLAY_ROWS);
+    op_leave(op, outer);
+    return done;
+}
+
 /* One message of a lane; false when it must stay for now: a moved row has not come in yet, or a large table is being
  * emptied. *any: something was done. */
 static bool take_msg(struct shard *s, struct sink_lane *l, const struct msg *m, bool *any)
@@ -223,7 +233,7 @@ static bool take_msg(struct shard *s, struct sink_lane *l, const struct msg *m, 
         op_table_changes(table_op(s, m->target), m->batch);
         give_back(&l->returns[s->index], m->batch);
         return true;
-    case MSG_TRUNCATE: return op_table_truncate(table_op(s, m->target), REPLAY_ROWS);
+    case MSG_TRUNCATE: return truncate_table(table_op(s, m->target));
     case MSG_MOVE: move_out(s, m); return true;
     case MSG_WAIT: return take_moved(s, m);
     case MSG_CHUNK_END: end_of_chunk(s, m); return true;
@@ -246,6 +256,7 @@ static bool drain_lanes(struct shard *s)
             if (!m)
                 break;
             struct msg taken = *m;
+            measure_queue(s, GATE_QUEUE_LANES, ring_seen(&l->rings[s->index]));
             if (!take_msg(s, l, &taken, &any))
                 break;
             ring_drop(&l->rings[s->index]);
@@ -290,8 +301,10 @@ static bool replay_some(struct shard *s)
         return false;
     struct op *table = &s->graph->ops[s->replay_node];
     uint64_t before = table->rows_out;
+    struct op *outer = op_enter(table);
     if (op_table_replay(table, REPLAY_ROWS))
         s->replay_node++;
+    op_leave(table, outer);
     atomic_fetch_add_explicit(&g->rebuilt_rows, table->rows_out - before, memory_order_relaxed);
     return true;
 }
@@ -303,11 +316,19 @@ static bool expire_done(const struct shard *s)
     return s->expire_node == s->graph->op_count;
 }
 
+static bool expire_table(struct op *op)
+{
+    struct op *outer = op_enter(op);
+    bool done = op_table_expire(op, REPLAY_ROWS);
+    op_leave(op, outer);
+    return done;
+}
+
 static bool expire_some(struct shard *s)
 {
     while (!expire_done(s) && !s->out_waiting) {
         struct op *op = &s->graph->ops[s->expire_node];
-        if (op->node->kind == PLAN_TABLE && !op_table_expire(op, REPLAY_ROWS))
+        if (op->node->kind == PLAN_TABLE && !expire_table(op))
             return true; /* more of it in the next step */
         s->expire_node++;
     }
@@ -337,53 +358,6 @@ static void send_markers(void *ctx, const struct plan_node *n)
     }
 }
 
-static void write_op_stats(struct shard *s)
-{
-    struct op_stats *to = s->pipeline->o.op_stats;
-    for (uint32_t i = 0; to && i < s->graph->op_count; i++) {
-        const struct op *op = &s->graph->ops[i];
-        struct op_stat *o = &to->stats[(size_t)s->index * to->node_count + i];
-        const struct op_class *k = op->klass;
-        atomic_store_explicit(&o->state_bytes, k->state_bytes ? k->state_bytes(op) : 0, memory_order_relaxed);
-        atomic_store_explicit(&o->state_rows, k->state_rows ? k->state_rows(op) : 0, memory_order_relaxed);
-        atomic_store_explicit(&o->stored_bytes, k->stored_bytes ? k->stored_bytes(op) : 0,
-                              memory_order_relaxed);
-        atomic_store_explicit(&o->rows_in, op->rows_in, memory_order_relaxed);
-        atomic_store_explicit(&o->rows_out, op->rows_out, memory_order_relaxed);
-    }
-}
-
-/* The numbers that take a walk over the operators to find; between epochs. */
-static void write_sizes(struct shard *s, int64_t now)
-{
-    struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
-    s->stats_us = now;
-    s->stats_epoch = s->epoch;
-    atomic_store_explicit(&g->state_bytes, graph_state_bytes(s->graph), memory_order_relaxed);
-    write_op_stats(s);
-}
-
-/* After the last epoch for a while, whose sizes were not written as those of one before had just been. */
-static void write_late_sizes(struct shard *s)
-{
-    if (s->stats_epoch == s->epoch || s->phase != SHARD_IDLE)
-        return;
-    int64_t now = steady_us();
-    if (now - s->stats_us >= STATS_US)
-        write_sizes(s, now);
-}
-
-static void write_stats(struct shard *s, int64_t now)
-{
-    struct gate_shard *g = &s->pipeline->o.gate->shards[s->index];
-    atomic_store_explicit(&g->rows_in, s->rows_in, memory_order_relaxed);
-    atomic_store_explicit(&g->busy_us, s->busy_us, memory_order_relaxed);
-    atomic_store_explicit(&g->commit_us, s->commit_us, memory_order_relaxed);
-    atomic_store_explicit(&g->epochs, s->epoch, memory_order_relaxed);
-    if (now - s->stats_us >= STATS_US)
-        write_sizes(s, now);
-}
-
 static struct err *commit_store(struct shard *s)
 {
     if (s->graph->failure) {
@@ -410,7 +384,7 @@ static void commit(struct shard *s)
     int64_t to = steady_us();
     s->commit_us += (uint64_t)(to - from);
     s->busy_us += (uint64_t)(to - s->began_us);
-    write_stats(s, to);
+    measure_commit(s, from, to);
     s->phase = SHARD_IDLE;
     atomic_store_explicit(&s->committed, s->epoch, memory_order_release);
     wake_up(&s->pipeline->shards[0].wake);
@@ -433,6 +407,7 @@ static bool begin(struct shard *s)
         return false;
     }
     s->began_us = steady_us();
+    s->inputs_us = 0;
     graph_begin(s->graph, open, unix_us(), p->rebuilding);
     s->graph->clock_us = p->clock_us;
     if (p->rebuilding)
@@ -455,6 +430,8 @@ static bool work(struct shard *s)
     }
     if (s->out_waiting || !replay_done(s) || !expire_done(s) || !input_done(s))
         return any;
+    if (!s->inputs_us)
+        s->inputs_us = steady_us();
     if (graph_close(s->graph, node_ready, send_markers, s) && !s->out_waiting) {
         commit(s);
         any = true;
@@ -473,7 +450,7 @@ bool shard_step(struct shard *s)
     if (s->phase == SHARD_IDLE)
         any |= begin(s);
     if (!any)
-        write_late_sizes(s);
+        measure_idle(s);
     if (s->phase == SHARD_WORKING)
         any |= work(s);
     return any;
@@ -592,6 +569,7 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
                             .view_out = p->o.view_out};
     env.view_ctx = p->o.view_ctx;
     s->graph = graph_new(p->o.plan, &env);
+    measure_init(s);
     s->epoch = p->o.store ? store_epoch(p->o.store) : 0;
     atomic_init(&s->committed, s->epoch);
 }
@@ -621,6 +599,7 @@ struct err *shard_open(struct shard *s, uint64_t epoch)
 void shard_fini(struct shard *s)
 {
     give_up(s);
+    measure_fini(s);
     graph_free(s->graph);
     for (uint32_t i = 0; i < s->pipeline->o.shard_count; i++) {
         ring_fini(&s->in[i]);

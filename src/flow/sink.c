@@ -120,7 +120,10 @@ static bool wait_for_room(struct sink_lane *l, bool *waited)
     tell_waiting(l);
     for (uint32_t i = 0; i < shard_count(l); i++)
         wake_up(&p->shards[i].wake);
+    int64_t from = steady_us();
     nanosleep(&(struct timespec){0, 50000}, NULL);
+    atomic_fetch_add_explicit(&l->sink->status->stats.blocked_us, (unsigned long long)(steady_us() - from),
+                              memory_order_relaxed);
     return true;
 }
 
@@ -136,11 +139,20 @@ static bool push_blocking(struct sink_lane *l, uint32_t shard, const struct msg 
     return true;
 }
 
+static void note_time(struct sink_lane *l, uint64_t chunk, int64_t us)
+{
+    atomic_store_explicit(&l->times[chunk % LANE_TIMES], us, memory_order_relaxed);
+}
+
 static void begin_chunk(struct sink_lane *l)
 {
     if (l->open)
         return;
     l->open = true;
+    l->time_known = l->has_commit;
+    note_time(l, atomic_load_explicit(&l->begun, memory_order_relaxed) + 1,
+              l->has_commit ? l->first_us : unix_us());
+    atomic_store_explicit(&l->waiting_us, 0, memory_order_relaxed);
     atomic_fetch_add(&l->begun, 1);
 }
 
@@ -251,6 +263,8 @@ static bool end_chunk(struct sink_lane *l)
     if (!push_queues(l))
         return false;
     uint64_t number = atomic_load_explicit(&l->begun, memory_order_relaxed);
+    if (!l->time_known) /* it was handed over before it was committed */
+        note_time(l, number, l->first_us);
     for (uint32_t i = 0; i < shard_count(l); i++) {
         struct msg m = {.kind = MSG_CHUNK_END,
                         .from = l->number,
@@ -262,6 +276,8 @@ static bool end_chunk(struct sink_lane *l)
         }
     }
     atomic_fetch_add_explicit(&l->sink->status->rows, l->chunk_rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&l->sink->status->stats.transactions, l->chunk_commits, memory_order_relaxed);
+    l->chunk_commits = 0;
     l->open = l->has_commit = l->eager = false;
     l->chunk_rows = l->committed_rows = 0;
     atomic_store(&l->ended, number);
@@ -455,9 +471,12 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
         snprintf(l->position.text, sizeof l->position.text, "%s", position_text);
     if (commit_us)
         l->position.commit_us = commit_us;
+    l->chunk_commits++;
     if (!l->has_commit) {
         l->has_commit = true;
         l->chunk_us = steady_us();
+        l->first_us = commit_us ? commit_us : unix_us();
+        atomic_store_explicit(&l->waiting_us, l->first_us, memory_order_relaxed);
     }
     uint64_t most = atomic_load_explicit(&p->tight, memory_order_relaxed) ? CHUNK_ROWS_TIGHT : CHUNK_ROWS_MAX;
     bool large = l->chunk_rows >= most;
@@ -551,6 +570,7 @@ static void announce_snapshot(struct sink *s, unsigned snapshot)
 {
     atomic_store(&s->snapshot, snapshot);
     s->lanes[0].has_commit = true;
+    s->lanes[0].first_us = unix_us();
     (void)end_chunk(&s->lanes[0]);
 }
 
@@ -604,10 +624,11 @@ struct gate_source *sink_status(struct sink *s)
 
 void sink_set_state(struct sink *s, enum source_state state, const char *error)
 {
-    static const char *const names[] = {"off", "connecting", "snapshot", "streaming", "retrying", "failed"};
     unsigned before = atomic_exchange(&s->status->state, state);
+    if (state == SOURCE_RETRYING && before != SOURCE_RETRYING)
+        atomic_fetch_add(&s->status->stats.reconnects, 1);
     gate_text_set(s->status->error, sizeof s->status->error, &s->status->error_seq, error ? error : "");
     if (before != state || error)
         log_line(error ? LOG_WARN : LOG_INFO, "source", "state", "source=%s state=%s error=\"%s\"",
-                 s->status->name, names[state], error ? error : "");
+                 s->status->name, source_state_name(state), error ? error : "");
 }

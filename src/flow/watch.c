@@ -55,6 +55,7 @@ static void look(struct pipeline *p, uint32_t shard, unsigned stuck_looks)
     log_error("watchdog", "a shard is stuck: the pipeline ends, and is started anew",
               "shard=%u looks=%u epoch=%llu", shard, w->quiet,
               (unsigned long long)atomic_load(&p->epoch_open));
+    atomic_fetch_add(&p->o.gate->stats.stuck_shards, 1);
     w->quiet = 0;
     pthread_kill(s->thread, SIGABRT); /* the report shows where it stands */
 }

@@ -93,11 +93,18 @@ static bool inputs_closed(const struct graph *g, const struct plan_node *n)
     return true;
 }
 
+void op_close(struct op *op)
+{
+    struct op *outer = op_enter(op);
+    op->klass->close(op);
+    op_leave(op, outer);
+}
+
 /* An exchange closes in two steps: its inputs end (markers go out), then markers have come in from every shard. */
 static bool close_exchange(struct op *op, bool (*ready)(void *, const struct plan_node *),
                            void (*on_exchange_input)(void *, const struct plan_node *), void *ctx)
 {
-    op->klass->close(op); /* sends what is pending, once */
+    op_close(op); /* sends what is pending, once */
     on_exchange_input(ctx, op->node);
     return ready(ctx, op->node);
 }
@@ -120,7 +127,7 @@ bool graph_close(struct graph *g, bool (*ready)(void *ctx, const struct plan_nod
             continue;
         }
         if (op->node->kind != PLAN_EXCHANGE)
-            op->klass->close(op);
+            op_close(op);
         op->closed = true;
     }
     if (all) {
@@ -160,7 +167,9 @@ void op_emit(struct op *op, const struct batch *b)
     for (uint32_t i = 0; i < op->reader_count; i++) {
         struct op *reader = op->readers[i].op;
         reader->rows_in += b->row_count;
+        struct op *outer = op_enter(reader);
         reader->klass->push(reader, op->readers[i].input, b);
+        op_leave(reader, outer);
     }
 }
 

@@ -10,6 +10,7 @@
 #ifndef PENSTOCK_OPS_OP_H
 #define PENSTOCK_OPS_OP_H
 
+#include "base/ticks.h"
 #include "data/batch.h"
 #include "plan/plan.h"
 #include "store/error_store.h"
@@ -47,6 +48,7 @@ struct op {
     int64_t error_rows;        /* rows (by weight) now left out because an expression fails for them */
     struct error_list *errors; /* owned, see op_errors.h; NULL before the first */
     uint64_t rows_in, rows_out;
+    uint64_t ticks; /* its own time: see op_enter */
 };
 
 /* How a graph reaches the world. The flow layer fills it in. */
@@ -78,6 +80,8 @@ struct graph {
     int64_t now_us; /* when the shard began the epoch */
     int64_t
         clock_us; /* what now() is in the epoch: Unix microseconds, the same on all shards, never falling */
+    struct op *running;  /* whose time it is; NULL between operators */
+    uint64_t ticks_from; /* since when */
     bool rebuilding;     /* state is being rebuilt from mirrors: views are not written, except view_fill */
     bool first_epoch;    /* no epoch was closed yet since the graph was made */
     bool errors_changed; /* some operator's error rows; whoever publishes them clears it */
@@ -101,6 +105,29 @@ bool graph_close(struct graph *g, bool (*ready)(void *ctx, const struct plan_nod
 int64_t graph_due(const struct graph *g);
 size_t graph_state_bytes(const struct graph *g);
 
+/* Around whatever an operator does: its own time, without that of the operators it hands rows to meanwhile. Two readings of
+ * the processor's counter for each batch, none for a row. Returns what op_leave is to be given. */
+static inline struct op *op_enter(struct op *op)
+{
+    struct graph *g = op->graph;
+    struct op *outer = g->running;
+    uint64_t now = ticks_now();
+    if (outer)
+        outer->ticks += now - g->ticks_from;
+    g->ticks_from = now;
+    g->running = op;
+    return outer;
+}
+static inline void op_leave(struct op *op, struct op *outer)
+{
+    struct graph *g = op->graph;
+    uint64_t now = ticks_now();
+    op->ticks += now - g->ticks_from;
+    g->ticks_from = now;
+    g->running = outer;
+}
+
+void op_close(struct op *op); /* klass->close, timed */
 /* Lend a batch to all readers. */
 void op_emit(struct op *op, const struct batch *b);
 /* Emit op->out if it has rows, and empty it. */

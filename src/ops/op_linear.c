@@ -263,7 +263,9 @@ static void exchange_close(struct op *op)
 
 void op_exchange_receive(struct op *op, const struct batch *b)
 {
+    struct op *outer = op_enter(op);
     op_emit(op, b);
+    op_leave(op, outer);
 }
 
 const struct op_class op_class_exchange = {"exchange",    exchange_open, exchange_push, exchange_close,

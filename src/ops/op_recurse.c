@@ -378,7 +378,7 @@ static void run_round(struct op *op, uint32_t depth)
     free(taken.queued);
     op_flush(s->loop);
     for (uint32_t i = 0; i < s->body_count && s->loop->rows_out != before; i++)
-        s->body[i]->klass->close(s->body[i]);
+        op_close(s->body[i]);
 }
 
 static void run_rounds(struct op *op)

@@ -308,10 +308,12 @@ static void apply_change(struct op *op, struct table_state *s, const struct batc
 void op_table_changes(struct op *op, const struct batch *changes)
 {
     struct table_state *s = op->state;
+    struct op *outer = op_enter(op);
     op->rows_in += changes->row_count;
     for (uint32_t r = 0; r < changes->row_count && !op->graph->failure; r++)
         apply_change(op, s, changes, r);
     op_flush(op);
+    op_leave(op, outer);
 }
 
 void op_table_move_out(struct op *op, const struct batch *old, struct batch *row)

@@ -1,4 +1,4 @@
-/* civetweb, plain HTTP on a unix socket: everything that is not a read and may block. For now the console's files.
+/* civetweb, plain HTTP on a unix socket: everything that may block or take long: the console's files, /metrics.
  *
  * Only our own loops can reach it (a socket in DATA/run, mode 0700), so it sees requests that were parsed, bounded and
  * written anew by proxy.c. */
@@ -20,6 +20,7 @@ struct back {
     char *dir; /* owned */
     int dir_fd;
     char path[64];
+    struct back_metrics metrics;
 };
 
 static const char *mime_of(const char *path)
@@ -99,11 +100,29 @@ static int answer_asset(struct mg_connection *c, const struct asset *a)
     return status;
 }
 
+static int answer_metrics(struct mg_connection *c, const struct back_metrics *m)
+{
+    struct buf b = {0};
+    bool head = strcmp(mg_get_request_info(c)->request_method, "HEAD") == 0;
+    m->write(m->ctx, &b);
+    mg_printf(c,
+              "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+              "Cache-Control: no-store\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+              b.len);
+    if (!head)
+        mg_write(c, b.p, b.len);
+    buf_fini(&b);
+    return 200;
+}
+
 static int on_request(struct mg_connection *c)
 {
+    const struct back *back = mg_get_user_data(mg_get_context(c));
     const struct mg_request_info *info = mg_get_request_info(c);
     const struct asset *a = asset_find(info->local_uri);
     bool get = strcmp(info->request_method, "GET") == 0 || strcmp(info->request_method, "HEAD") == 0;
+    if (get && strcmp(info->local_uri, "/metrics") == 0)
+        return answer_metrics(c, &back->metrics);
     if (a && get)
         return answer_asset(c, a);
     if (a)
@@ -131,10 +150,11 @@ static struct err *place(struct back *b, const char *data_dir)
     return NULL;
 }
 
-struct err *back_new(const char *data_dir, struct back **out)
+struct err *back_new(const char *data_dir, const struct back_metrics *metrics, struct back **out)
 {
     struct back *b = xcalloc(1, sizeof *b);
     b->dir_fd = -1;
+    b->metrics = *metrics;
     struct err *e = place(b, data_dir);
     if (e)
         back_stop(b);

@@ -269,7 +269,7 @@ void conn_answer_problem(struct conn *c, int status, const char *code, const cha
     answer_problem(&a);
     put_answer(c, &a, NULL, close);
     c->linger |= close;
-    stats_request(l->stats, API_STATS_MAX, status, 0);
+    stats_request(l->stats, API_STATS_MAX, status, -1);
 }
 
 static bool overloaded(const struct loop *l)
@@ -307,7 +307,7 @@ static void run_request(struct conn *c, const struct http_request *req)
 {
     struct loop *l = c->loop;
     struct answer a;
-    int64_t started = steady_us();
+    c->asked_us = steady_us();
     /* A body that was not asked for with 100-continue may or may not come: only closing is safe then. */
     bool close = !req->keep_alive || l->stopping || (c->in_body && req->expect_continue);
     answer_init(&a, &l->rest.arena, &l->body);
@@ -335,7 +335,7 @@ static void run_request(struct conn *c, const struct http_request *req)
         return;
     }
     put_answer(c, &a, req, close);
-    stats_request(l->stats, a.stat, a.status, steady_us() - started);
+    stats_request(l->stats, a.stat, a.status, steady_us() - c->asked_us);
 }
 
 /* ---- bodies ---- */

@@ -5,6 +5,7 @@
  * epoch over all shards go out together, ended by an `epoch` event whose id resumes after it. The id names the timeline of
  * epochs too (boot and generation): epochs that a crash took back are never mistaken for those that replaced them.
  * See live_feed.c for the reading of change logs. */
+#include "base/clock.h"
 #include "serve/live.h"
 #include "serve/out.h"
 
@@ -347,7 +348,7 @@ bool live_start(struct live *v, struct conn *c, const struct http_request *req, 
     }
     a->incomplete = rest_incomplete(r, q->read.view);
     head(c, req, a, &v->loop->out);
-    stats_request(v->loop->stats, q->read.api->stat, 200, 0);
+    stats_request(v->loop->stats, q->read.api->stat, 200, steady_us() - c->asked_us);
     if (req->method == HTTP_M_HEAD) {
         query_put(v, q);
         c->close_after = true;

@@ -342,6 +342,7 @@ void loop_run(struct loop *l)
         if (l->stop)
             stop_step(l);
         l->wants_epochs = live_busy(l->live) || l->timers[TIMER_WAIT].first != NULL;
+        atomic_store_explicit(&l->stats->pending, l->pending_bytes, memory_order_relaxed);
         free_dead(l);
     }
     live_release(l->live);

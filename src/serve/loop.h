@@ -49,6 +49,7 @@ struct conn {
     bool linger;      /* the client may still be sending what was refused */
     bool in_body;     /* between a head and the end of its body */
     bool waited;      /* the request put off has waited long enough */
+    int64_t asked_us; /* steady: when the request under way was complete, or its head, if it is passed on */
     struct tls_conn tls;
     struct http_parser parser;
     uint64_t body_bytes; /* of the body under way */
@@ -167,7 +168,11 @@ void proxy_close(struct conn *c);
 
 /* ---- back.c: civetweb ---- */
 struct back;
-NODISCARD struct err *back_new(const char *data_dir, struct back **out);
+struct back_metrics { /* any thread */
+    void (*write)(void *ctx, struct buf *out);
+    void *ctx;
+};
+NODISCARD struct err *back_new(const char *data_dir, const struct back_metrics *metrics, struct back **out);
 NODISCARD struct err *back_start(struct back *b); /* its threads */
 const char *back_dir(const struct back *b);       /* where its socket is made */
 const char *back_path(const struct back *b);

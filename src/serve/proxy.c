@@ -4,6 +4,7 @@
  * One connection per request ("Connection: close"), so that there is no state to share. The request is written anew from
  * what our parser understood, never copied blindly: civetweb sees one reading of it, ours. */
 #define _GNU_SOURCE /* memmem */
+#include "base/clock.h"
 #include "serve/loop.h"
 #include "serve/out.h"
 
@@ -29,6 +30,7 @@ struct proxy {
     enum proxy_to where;
     bool close; /* the answer ends with the connection */
     bool request_done;
+    int status;
     bool said_close; /* the client was told that the connection ends */
     uint64_t left;   /* of the answer's body, unless close */
     struct buf to;   /* to civetweb */
@@ -105,6 +107,9 @@ static void finish(struct proxy *p, bool ok)
             true);
     else if (!ok && !p->head_done)
         conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
+    if (p->head_done)
+        stats_request(c->loop->stats, p->where == PROXY_TO_INGEST ? API_STATS_INGEST : API_STATS_MAX,
+                      p->status, ok ? steady_us() - c->asked_us : -1);
     proxy_close(c);
     c->mode = CONN_HTTP;
     c->close_after |= !reusable;
@@ -233,6 +238,7 @@ static void pass_head(struct proxy *p, size_t head_len)
     OUT_LIT(&out, "\r\n");
     while (rest.p && rest.len)
         pass_header(p, next_line(&rest), &out);
+    p->status = status.len >= 12 ? (status.p[9] - '0') * 100 : 0;
     bool empty =
         status.len >= 12 && (memcmp(status.p + 9, "304", 3) == 0 || memcmp(status.p + 9, "204", 3) == 0);
     if (p->head_only || empty) {

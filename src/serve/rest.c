@@ -63,27 +63,10 @@ bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t s
 
 /* ---- freshness ---- */
 
-#define HEARTBEAT_LATE_US INT64_C(3000000)
-
 int64_t rest_stale_s(const struct rest *r)
 {
-    int64_t beat = r->gate->heartbeat_us;
-    bool late = r->now_us - beat > HEARTBEAT_LATE_US;
-    if (!late && r->gate->pipeline_state != PIPELINE_DOWN)
-        return -1;
-    return beat > 0 && r->now_us > beat ? (r->now_us - beat) / 1000000 : 0;
-}
-
-/* How far what is shown may be behind one source. A streaming source with nothing left to send is up to date. */
-static int64_t source_lag_us(const struct rest *r, const struct gate_source *s)
-{
-    int64_t since = s->last_contact_us;
-    if (s->state == SOURCE_STREAMING) {
-        if (s->lag_bytes <= 0)
-            return 0;
-        since = s->last_change_us;
-    }
-    return since > 0 && r->now_us > since ? r->now_us - since : 0;
+    int64_t us = status_stale_us(r->gate, r->now_us);
+    return us < 0 ? -1 : us / 1000000;
 }
 
 int64_t rest_lag_ms(const struct rest *r, const struct world_view *v)
@@ -91,7 +74,9 @@ int64_t rest_lag_ms(const struct rest *r, const struct world_view *v)
     int64_t lag = 0;
     for (uint32_t i = 0; i < v->cv->source_count; i++) {
         uint32_t source = v->cv->sources[i];
-        int64_t one = source < GATE_SOURCES_MAX ? source_lag_us(r, &r->gate->sources[source]) : 0;
+        int64_t one = source < GATE_SOURCES_MAX
+                          ? status_source_lag_us(r->gate, &r->gate->sources[source], r->now_us)
+                          : 0;
         lag = one > lag ? one : lag;
     }
     int64_t stale = rest_stale_s(r);
@@ -295,6 +280,12 @@ static enum rest_next status_route(struct rest *r, const struct http_request *re
     return REST_DONE;
 }
 
+/* The text is made and sent on by a thread that may take its time. */
+static enum rest_next metrics_route(const struct http_request *req, struct answer *a)
+{
+    return method_ok(req, a) && req->method != HTTP_M_OPTIONS ? REST_BACK : REST_DONE;
+}
+
 static enum rest_next errors_route(struct rest *r, const struct http_request *req, struct answer *a)
 {
     if (method_ok(req, a) && req->method != HTTP_M_OPTIONS)
@@ -352,7 +343,7 @@ static enum rest_next route(struct rest *r, const struct http_request *req, bool
     if (is_status(r, "ready"))
         return status_route(r, req, status_ready, a);
     if (is_status(r, "metrics"))
-        return status_route(r, req, status_metrics, a);
+        return metrics_route(req, a);
     return REST_BACK;
 }
 

@@ -26,9 +26,8 @@ struct rest {
     uint8_t *states;
     struct buf key;
     struct url url;
-    uint32_t hides;                /* of the view that rest_ready has just found complete */
-    int64_t now_us;                /* Unix; set by the caller before each request */
-    const struct stats_set *stats; /* for /metrics; may be NULL */
+    uint32_t hides; /* of the view that rest_ready has just found complete */
+    int64_t now_us; /* Unix; set by the caller before each request */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
 void rest_fini(struct rest *r);

@@ -3,9 +3,11 @@
 #define _GNU_SOURCE
 #include "serve/serve.h"
 #include "base/crash.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "serve/confine.h"
 #include "serve/loop.h"
+#include "serve/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WATCH_MS         100          /* how often stop and generation are looked at while no epochs come */
+#define WATCH_MS         100 /* how often stop and generation are looked at while no epochs come */
+#define MEASURE_US       INT64_C(1000000)
 #define LOOP_STACK_BYTES (512u << 10) /* musl's default of 128 KiB is small for mbedTLS's handshakes */
 #define FDS_SPARE        128          /* files, LMDB, civetweb: beside connections */
 
@@ -26,8 +29,9 @@ struct serve {
     struct gate *gate;
     struct tls_server *tls;
     struct back *back;
-    int run_dir;          /* DATA/run, where the pipeline's socket comes and goes; -1 none */
-    char ingest_path[64]; /* through it, as DATA's own path may be too long for an address */
+    int run_dir;                /* DATA/run, where the pipeline's socket comes and goes; -1 none */
+    char ingest_path[64];       /* through it, as DATA's own path may be too long for an address */
+    pthread_mutex_t world_lock; /* over `world` between the notifier, which alone writes it, and /metrics */
     struct world *world;
     bool has_generation; /* `generation` was looked at, whether it had a catalog or not */
     unsigned generation;
@@ -57,6 +61,7 @@ void serve_limits_default(struct serve_limits *l)
         .live_queue_bytes = 1 << 20,
         .subscribers = 10000,
         .live_changes = 100000,
+        .metrics_operators = METRICS_OPERATORS_MAX,
     };
 }
 
@@ -103,7 +108,6 @@ static struct err *loops_open(struct serve *s)
     for (; s->opened < s->loop_count && !e; s->opened++) {
         loop_init(s, s->opened);
         e = loop_open(&s->loops[s->opened]);
-        s->loops[s->opened].rest.stats = &s->stats;
     }
     return e;
 }
@@ -162,8 +166,10 @@ static void world_recall(struct serve *s)
     for (uint32_t i = 0; i < s->started; i++)
         while (s->loops[i].holding)
             pause_ms(1);
+    pthread_mutex_lock(&s->world_lock);
     world_close(s->world);
     s->world = NULL;
+    pthread_mutex_unlock(&s->world_lock);
 }
 
 static void world_offer(struct serve *s)
@@ -192,7 +198,11 @@ static void world_refresh(struct serve *s)
         return;
     if (s->world)
         world_recall(s);
-    struct err *e = world_open(s->options->data_dir, s->gate, &s->names, &s->world);
+    struct world *opened = NULL;
+    struct err *e = world_open(s->options->data_dir, s->gate, &s->names, &opened);
+    pthread_mutex_lock(&s->world_lock);
+    s->world = opened;
+    pthread_mutex_unlock(&s->world_lock);
     if (e && !current)
         complain("cannot open the store yet", e);
     else
@@ -204,6 +214,28 @@ static void world_refresh(struct serve *s)
     log_info("serve", "serving", "generation=%u apis=%u views=%u shards=%u", generation, s->world->api_count,
              s->world->view_count, s->world->shard_count);
     world_offer(s);
+}
+
+/* ---- metrics ---- */
+
+static void metrics_text(void *ctx, struct buf *out)
+{
+    struct serve *s = ctx;
+    const struct op_stats *ops = NULL;
+    int64_t from = steady_us();
+    struct err *e = s->options->limits.metrics_operators ? op_stats_open(s->options->data_dir, &ops) : NULL;
+    err_free(e); /* then there are no numbers of operators */
+    pthread_mutex_lock(&s->world_lock);
+    metrics_write(&(struct metrics_from){.gate = s->gate,
+                                         .world = s->world,
+                                         .stats = &s->stats,
+                                         .ops = ops,
+                                         .operators_max = (uint32_t)s->options->limits.metrics_operators,
+                                         .now_us = unix_us()},
+                  out);
+    pthread_mutex_unlock(&s->world_lock);
+    op_stats_close(ops);
+    s->stats.scrape_us = steady_us() - from;
 }
 
 /* ---- life ---- */
@@ -218,8 +250,13 @@ static void epochs_tell(struct serve *s)
 static void watch(struct serve *s)
 {
     uint64_t seen = 0;
+    int64_t measured_us = 0;
     while (!*s->options->stop) {
         world_refresh(s);
+        if (steady_us() - measured_us >= MEASURE_US) {
+            measured_us = steady_us();
+            gate_measure_process(s->gate, GATE_SERVE);
+        }
         uint64_t epoch = gate_wait(s->gate, seen, WATCH_MS);
         if (epoch != seen)
             epochs_tell(s);
@@ -242,7 +279,7 @@ static struct err *prepare(struct serve *s)
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
     s->stats.tls = s->tls;
-    TRY(back_new(o->data_dir, &s->back));
+    TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, &s->back));
     find_ingest(s);
     TRY(loops_open(s));
     if (!o->confined)
@@ -258,6 +295,7 @@ static void serve_init(struct serve *s, const struct serve_options *o)
 {
     s->options = o;
     s->run_dir = -1;
+    pthread_mutex_init(&s->world_lock, NULL);
     s->loop_count = o->loop_count ? o->loop_count : 1;
     s->loops = aligned_alloc(CACHE_LINE_BYTES, s->loop_count * sizeof *s->loops);
     ASSERT(s->loops);

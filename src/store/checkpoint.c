@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/log.h"
+#include "base/clock.h"
 #include "store/store_impl.h"
 
 #include <errno.h>
@@ -164,12 +165,18 @@ static struct err *marker_put(struct store *s, const struct store_pin *pin)
  * is closed; the older pin alone would do, since it holds all that is newer too. */
 struct err *store_checkpoint(struct store *s, struct store_pin *pin)
 {
+    int64_t from = steady_us();
     struct err *e = shards_sync(s);
     if (e) {
         store_pin_release(pin);
         return e;
     }
+    int64_t synced = steady_us();
     TRY(marker_put(s, pin));
+    if (s->gate) {
+        histogram_time(&s->gate->stats.checkpoint[CHECKPOINT_SYNC], synced - from);
+        histogram_time(&s->gate->stats.checkpoint[CHECKPOINT_MARKER], steady_us() - synced);
+    }
     store_pin_release(s->durable_pin);
     s->durable_pin = pin;
     atomic_store_explicit(&s->durable_epoch, pin->epoch, memory_order_release);

@@ -12,9 +12,10 @@
 #define PENSTOCK_STORE_GATE_H
 
 #include "base/err.h"
+#include "store/gate_stats.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      7
+#define GATE_LAYOUT      8
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -25,7 +26,8 @@ enum pipeline_state {
     PIPELINE_RECOVERING,
     PIPELINE_REBUILDING,
     PIPELINE_RUNNING,
-    PIPELINE_PAUSED
+    PIPELINE_PAUSED,
+    PIPELINE_STATES
 };
 enum source_state {
     SOURCE_OFF,
@@ -33,9 +35,14 @@ enum source_state {
     SOURCE_SNAPSHOT,
     SOURCE_STREAMING,
     SOURCE_RETRYING,
-    SOURCE_FAILED
+    SOURCE_FAILED,
+    SOURCE_STATES
 };
-enum view_state { VIEW_BUILDING, VIEW_READY, VIEW_STOPPED };
+enum view_state { VIEW_BUILDING, VIEW_READY, VIEW_STOPPED, VIEW_STATES };
+/* In words: "running", "streaming", "ready"; "unknown" for what is no state. */
+const char *pipeline_state_name(unsigned state);
+const char *source_state_name(unsigned state);
+const char *view_state_name(unsigned state);
 
 /* Why nothing new is taken in; see pause.h. */
 enum pause_reason { PAUSE_NONE, PAUSE_DISK, PAUSE_MAP, PAUSE_MEMORY };
@@ -65,6 +72,7 @@ struct gate_source {
     atomic_uint position_seq;     /* seqlock */
     char error[256];              /* last error, no secrets; guarded by error_seq */
     atomic_uint error_seq;
+    struct gate_source_stats stats;
 };
 struct gate_view {
     atomic_uint state; /* enum view_state */
@@ -82,6 +90,7 @@ struct gate_shard {
     atomic_ullong busy_us, commit_us, epochs, state_bytes, dirty_bytes, cpu;
     atomic_ullong rebuilt_rows,
         rebuild_rows; /* mirrored rows read while state is rebuilt, and how many there are */
+    struct gate_shard_stats stats;
 };
 
 struct gate_pause {
@@ -123,6 +132,8 @@ struct gate {
     struct gate_pause pause;
     atomic_llong memory_bytes, memory_limit; /* of the pipeline's own; the limit -1: none */
     atomic_llong disk_free, disk_reserve;    /* where the data lies; -1 unknown */
+    struct gate_process processes[GATE_PROCESSES];
+    struct gate_pipeline_stats stats;
     struct gate_source sources[GATE_SOURCES_MAX];
     struct gate_view views[GATE_VIEWS_MAX]; /* by catalog view index */
     struct gate_shard shards[GATE_SHARDS_MAX];

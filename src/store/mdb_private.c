@@ -615,6 +615,19 @@ MDB_cursor *mdbp_cursor_init(void *memory, MDB_txn *txn, struct mdbp_db *db)
     return memory;
 }
 
+/* Readers write their slots while this looks, as they do while LMDB looks for the oldest one: whole words. */
+__attribute__((no_sanitize("thread"))) uint64_t mdbp_foreign_reader(const MDB_env *env)
+{
+    uint64_t newest = mdb_env_pick_meta(env)->mm_txnid, oldest = newest;
+    for (unsigned i = 0; env->me_txns && i < env->me_txns->mti_numreaders; i++) {
+        const volatile MDB_reader *r = &env->me_txns->mti_readers[i];
+        uint64_t at = r->mr_txnid;
+        if (r->mr_pid && r->mr_pid != env->me_pid && at < oldest) /* idle: (txnid_t)-1 */
+            oldest = at;
+    }
+    return oldest < newest ? oldest : 0;
+}
+
 uint64_t mdbp_txn_used_bytes(MDB_txn *txn)
 {
     MDB_cursor cursor;

@@ -105,6 +105,8 @@ int mdbp_get(MDB_txn *txn, struct mdbp_db *db, MDB_val *key, MDB_val *value);
 /* A cursor on db; `memory` has room for mdbp_cursor_bytes(). Needs no closing. */
 size_t mdbp_cursor_bytes(void);
 MDB_cursor *mdbp_cursor_init(void *memory, MDB_txn *txn, struct mdbp_db *db);
+/* The oldest snapshot that another process holds, if it is not the newest one; else 0. The writer. */
+uint64_t mdbp_foreign_reader(const MDB_env *env);
 /* Bytes of the snapshot's pages that are not in its free list: what mdbp_copy writes, or a little more. */
 uint64_t mdbp_txn_used_bytes(MDB_txn *txn);
 /* A snapshot for mdb_pages.h: from a read transaction, or from a meta page. */

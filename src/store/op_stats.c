@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "store/op_stats.h"
+#include "base/text.h"
 #include "store/store_impl.h"
 
 #include <errno.h>
@@ -18,7 +19,18 @@ static const char magic[8] = {'P', 'E', 'N', 'S', 'T', 'O', 'P', 'S'};
 
 static size_t size_of(uint32_t shard_count, uint32_t node_count)
 {
-    return sizeof(struct op_stats) + (size_t)shard_count * node_count * sizeof(struct op_stat);
+    return sizeof(struct op_stats) + (size_t)shard_count * node_count * sizeof(struct op_stat) +
+           node_count * sizeof(struct op_name);
+}
+
+void op_name_set(struct op_stats *s, uint32_t node, const char *kind, const char *of, bool is_view)
+{
+    struct op_name *n = op_name_of(s, node);
+    size_t len = (size_t)text_fit(of, strlen(of), sizeof n->of - 1);
+    snprintf(n->kind, sizeof n->kind, "%s", kind);
+    memcpy(n->of, of, len);
+    n->of[len] = 0;
+    n->is_view = is_view;
 }
 
 struct err *op_stats_create(const char *dir, uint32_t shard_count, uint32_t node_count, uint64_t plan_hash,

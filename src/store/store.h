@@ -97,6 +97,15 @@ void store_scan_close(struct store_scan *sc);
 uint64_t
 store_dirty_bytes(const struct store *s); /* written since the last checkpoint began, estimate; any thread */
 uint64_t store_shard_bytes(struct store_shard *sh); /* used pages of the file */
+struct store_space {
+    uint64_t file_bytes, map_bytes;
+    uint64_t used_bytes, free_bytes; /* up to the last page in use; of pages before it that are not */
+};
+/* After a commit, before the epoch counts as committed (no pin is taken meanwhile). Walks the free list: about once a second. */
+void store_space_read(struct store_shard *sh, struct store_space *out);
+uint64_t store_shard_dirty_bytes(const struct store_shard *sh); /* as store_dirty_bytes */
+/* The number of the oldest snapshot that another process holds and that is not the newest; 0: none. Owner, between epochs. */
+uint64_t store_reader_behind(const struct store_shard *sh);
 
 /* ---- checkpoint ---- */
 NODISCARD struct err *store_pin(struct store *s, struct store_pin **out); /* between epochs; coordinator */

@@ -157,3 +157,28 @@ struct err *store_space_begin(struct store_shard *sh)
     map_grow(sh, need);
     return LIKELY(need < sh->limit_pages) ? NULL : store_space_extend(sh, need);
 }
+
+void store_space_read(struct store_shard *sh, struct store_space *out)
+{
+    struct stat st;
+    *out =
+        (struct store_space){.map_bytes = mdbp_env_map_bytes(sh->env), .used_bytes = store_shard_bytes(sh)};
+    if (fstat(mdbp_env_fd(sh->env), &st) == 0)
+        out->file_bytes = (uint64_t)st.st_size;
+    MDB_txn *txn;
+    if (mdb_txn_begin(sh->env, NULL, MDB_RDONLY, &txn) != 0)
+        return;
+    uint64_t held = mdbp_txn_used_bytes(txn);
+    out->free_bytes = out->used_bytes > held ? out->used_bytes - held : 0;
+    mdb_txn_abort(txn);
+}
+
+uint64_t store_shard_dirty_bytes(const struct store_shard *sh)
+{
+    return atomic_load_explicit(&sh->dirty_bytes, memory_order_relaxed);
+}
+
+uint64_t store_reader_behind(const struct store_shard *sh)
+{
+    return mdbp_foreign_reader(sh->env);
+}

@@ -35,7 +35,7 @@ def generated_sections(report, box):
             code, out, err = box.command("docs", name)
             report.check("generated/" + name, code == 0 and section.strip("\n") == out.strip("\n"),
                          "%s: run scripts/docs%s" % (path, first_difference(section, out)))
-    report.equal("generated/all", sorted(seen), ["configuration", "limits", "sql"])
+    report.equal("generated/all", sorted(seen), ["configuration", "limits", "metrics", "sql"])
 
 
 def first_difference(a, b):
@@ -84,7 +84,8 @@ def files(report):
 def metrics(report):
     """Every metric that operations.md watches is one that /metrics gives."""
     with open(os.path.join(procs.ROOT, "docs", "operations.md")) as f:
-        wanted = set(re.findall(r"\bpenstock_\w+", f.read()))
+        text = f.read()
+    wanted, table = set(re.findall(r"\bpenstock_\w+", text)), set(re.findall(r"(?m)^\| `(penstock_\w+)` \|", text))
     with open(os.path.join(procs.ROOT, "examples", "bank", "penstock.yaml")) as f:
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:{port}", f.read())
     with open(os.path.join(procs.ROOT, "examples", "bank", "views.sql")) as f:
@@ -93,6 +94,7 @@ def metrics(report):
     client.wait_for(lambda: http.request("/api/total").status == 200, 20, "an answer")
     given = set(re.findall(r"(?m)^# TYPE (\w+)", http.request("/metrics").body.decode()))
     report.check("metrics/exist", wanted <= given, "not in /metrics: %s" % sorted(wanted - given))
+    report.check("metrics/documented", given == table, "not in the table: %s" % sorted(given - table))
     code, out, err = box.command("status", "--data", box.data)
     report.check("status/runs", code == 0 and "STATE" in out, (out + err)[:200])
     box.stop()

@@ -349,7 +349,7 @@ def status_pages(s):
     assert int(a.headers["Retry-After"]) > 0
     m = s.get("/metrics").body.decode()
     for name in ("penstock_epoch ", 'penstock_view_rows{view="balances"} 3', 'penstock_http_requests_total{api="balances",status="2xx"}',
-                 'penstock_http_request_seconds_bucket{api="balances",le="+Inf"}', "penstock_tls_handshakes_total ",
+                 'penstock_http_request_seconds_bucket{api="balances",status="2xx",le="+Inf"}', "penstock_tls_handshakes_total ",
                  'penstock_source_lag_bytes{source="core"}', 'penstock_source_retained_bytes{source="core"}', 'penstock_shard_rows_total{shard="0"}'):
         assert name in m, name
     for line in m.splitlines():

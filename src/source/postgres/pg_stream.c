@@ -89,6 +89,8 @@ static void gauges_update(struct stream *s)
     pg_lsn taken = s->run->position.lsn;
     int64_t lag = s->server_end > taken ? (int64_t)(s->server_end - taken) : 0;
     atomic_store_explicit(&g->lag_bytes, lag, memory_order_relaxed);
+    if (lag == 0)
+        atomic_store_explicit(&g->stats.caught_up_us, unix_us(), memory_order_relaxed);
     atomic_store_explicit(&g->last_contact_us, unix_us() - (s->now_us - s->heard_us), memory_order_relaxed);
 }
 
