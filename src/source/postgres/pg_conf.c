@@ -191,6 +191,10 @@ static struct err *url_read(struct arena *arena, const struct yaml_node *node, s
             conf->user = arena_strdup(arena, o->val);
         if (o->val && strcmp(o->keyword, "dbname") == 0)
             conf->database = arena_strdup(arena, o->val);
+        if (o->val && strcmp(o->keyword, "password") == 0)
+            conf->secrets[PG_SECRET_URL_PASSWORD] = arena_strdup(arena, o->val);
+        if (o->val && strcmp(o->keyword, "sslpassword") == 0)
+            conf->secrets[PG_SECRET_URL_KEY] = arena_strdup(arena, o->val);
     }
     PQconninfoFree(options);
     return NULL;
@@ -253,6 +257,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
     err_append(&errs, url_read(arena, node, conf));
     if (yaml_get(node, "password"))
         err_append(&errs, yaml_string(yaml_get(node, "password"), "password", &conf->password));
+    conf->secrets[PG_SECRET_PASSWORD] = conf->password;
     err_append(&errs, publication_read(yaml_get(node, "publication"), conf));
     err_append(&errs, slot_read(arena, yaml_get(node, "slot"), conf));
     err_append(&errs, connections_read(yaml_get(node, "snapshot_connections"), conf));

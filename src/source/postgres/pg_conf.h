@@ -17,10 +17,13 @@ struct pg_conf_table {
     enum pg_unsupported unsupported;
     const struct yaml_node *at;
 };
+enum pg_secret { PG_SECRET_PASSWORD, PG_SECRET_URL_PASSWORD, PG_SECRET_URL_KEY, PG_SECRETS };
 struct pg_conf {
     const char *source_name;
     const char *url;      /* may hold a password: never printed */
     const char *password; /* NULL: none given beside the url */
+    /* Never printed either, whoever says it: password, and those inside the url. NULL: not given. */
+    const char *secrets[PG_SECRETS];
     const char *user;     /* from the url, for messages; NULL unknown */
     const char *database; /* likewise */
     const char *publication, *slot;

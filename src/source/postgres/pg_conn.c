@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define POLL_SLICE_MS 100 /* how soon a stop request is seen */
@@ -99,7 +100,7 @@ static struct err *finish_connecting(const struct pg_conf *conf, PGconn *conn, i
 }
 
 /* Others speak the protocol and name a version of PostgreSQL, but replicate in ways of their own or not at all. */
-static struct err *server_judge(const char *version)
+static struct err *server_judge(const struct pg_conf *conf, const char *version)
 {
     static const char *const others[] = {"-YB-",       "Greenplum", "Redshift", "CockroachDB", "Materialize",
                                          "RisingWave", "openGauss", "QuestDB",  "CrateDB",     "Cloudberry"};
@@ -108,9 +109,11 @@ static struct err *server_judge(const char *version)
         known = known && !strstr(version, others[i]);
     if (known)
         return NULL;
+    char *line = pg_clean(conf, version);
+    struct err *e = err_new(ERR_UNSUPPORTED, "the server is not PostgreSQL but says: %.100s", line);
+    free(line);
     return err_hint(
-        err_new(ERR_UNSUPPORTED, "the server is not PostgreSQL but says: %.100s", version),
-        "its logical replication is not PostgreSQL's; name a PostgreSQL server, 12 or newer, in url:");
+        e, "its logical replication is not PostgreSQL's; name a PostgreSQL server, 12 or newer, in url:");
 }
 
 struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int timeout_ms,
@@ -123,6 +126,7 @@ struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int t
         PANIC("out of memory");
     /* Verbose errors carry the SQLSTATE, by which they are classified whatever the server's language. */
     PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);
+    PQsetNoticeProcessor(conn, pg_notice, (void *)conf); /* libpq's own writes to standard error */
     struct err *e = PQstatus(conn) == CONNECTION_BAD
                         ? pg_error(conf, conn, NULL, "cannot connect")
                         : finish_connecting(conf, conn, now_ms() + timeout_ms, stop);
@@ -138,7 +142,7 @@ struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int t
         e = pg_exec(conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK, settings_sql, 0, NULL,
                     &result);
     if (!e && PQntuples(result) > 0)
-        e = server_judge(PQgetvalue(result, 0, 1));
+        e = server_judge(conf, PQgetvalue(result, 0, 1));
     PQclear(result);
     if (e) {
         PQfinish(conn);

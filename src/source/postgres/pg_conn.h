@@ -29,6 +29,11 @@ NODISCARD struct err *pg_exec(const struct pg_conf *conf, PGconn *conn, const st
 NODISCARD struct err *pg_do(const struct pg_conf *conf, PGconn *conn, const struct pg_stop *stop,
                             const char *what, const char *sql);
 /* What the server or libpq said last, classified by SQLSTATE, with the remedy as hint. `result` may be NULL. */
+/* What a server says, as one line (malloc'ed) of printable characters, without the source's secrets: a server may well quote
+ * what it was sent. */
+char *pg_clean(const struct pg_conf *conf, const char *said);
+/* libpq's notice processor, for what a server says unasked: to the debug log. conf: struct pg_conf. */
+void pg_notice(void *conf, const char *said);
 NODISCARD struct err *pg_error(const struct pg_conf *conf, const PGconn *conn, const PGresult *result,
                                const char *what);
 /* The SQLSTATE behind an error made by pg_error from `result`; "" if none. */

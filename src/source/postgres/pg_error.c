@@ -3,7 +3,9 @@
  * Classified by SQLSTATE where there is one (texts depend on the server's language), else by libpq's English texts. */
 #include "source/postgres/pg_conn.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include <stdlib.h>
+#include <string.h>
 
 struct remedy {
     const char *sqlstate; /* exact, or a prefix; NULL: any */
@@ -147,29 +149,48 @@ static void sqlstate_take(char *message, char state[6])
         *location = 0;
 }
 
-/* One line, without the password wherever it may have come from. */
-static void clean(const struct pg_conf *conf, char *message)
+/* Shorter ones would stand in every text. */
+#define SECRET_BYTES_MIN 3
+
+/* Length of the longest secret that the text begins with; 0: with none. */
+static size_t secret_at(const struct pg_conf *conf, const char *text)
 {
-    size_t secret_len = conf->password ? strlen(conf->password) : 0;
-    if (secret_len >= 3) {
-        for (char *at; (at = strstr(message, conf->password));) {
-            memmove(at + 3, at + secret_len, strlen(at + secret_len) + 1);
-            memcpy(at, "***", 3);
-            if (strstr("***", conf->password))
-                break;
-        }
+    size_t longest = 0;
+    for (size_t i = 0; i < PG_SECRETS; i++) {
+        size_t len = conf->secrets[i] ? strlen(conf->secrets[i]) : 0;
+        if (len >= SECRET_BYTES_MIN && len > longest && strncmp(text, conf->secrets[i], len) == 0)
+            longest = len;
     }
-    char *o = message;
-    for (const char *p = message; *p; p++) {
-        bool blank = *p == '\n' || *p == '\t' || *p == ' ';
-        if (!blank)
-            *o++ = *p;
-        else if (o > message && o[-1] != ' ')
-            *o++ = ' ';
+    return longest;
+}
+
+char *pg_clean(const struct pg_conf *conf, const char *said)
+{
+    struct buf out = {0};
+    while (*said) {
+        size_t secret = secret_at(conf, said);
+        bool blank = (unsigned char)*said <= ' ' || *said == 0x7f;
+        if (secret)
+            buf_put_str(&out, "***");
+        else if (!blank)
+            buf_put_u8(&out, (uint8_t)*said);
+        else if (out.len && out.p[out.len - 1] != ' ')
+            buf_put_u8(&out, ' ');
+        said += secret ? secret : 1;
     }
-    while (o > message && (o[-1] == ' ' || o[-1] == '.'))
-        o--;
-    *o = 0;
+    while (out.len && (out.p[out.len - 1] == ' ' || out.p[out.len - 1] == '.'))
+        out.len--;
+    char *line = xprintf("%.*s", (int)out.len, (const char *)out.p);
+    buf_fini(&out);
+    return line;
+}
+
+void pg_notice(void *conf, const char *said)
+{
+    char *line = pg_clean(conf, said);
+    log_debug("source", "the server says", "source=%s text=\"%s\"",
+              ((const struct pg_conf *)conf)->source_name, line);
+    free(line);
 }
 
 static const struct remedy *remedy_find(const char *state, const char *message)
@@ -213,19 +234,22 @@ struct err *pg_error(const struct pg_conf *conf, const PGconn *conn, const PGres
     char state[6];
     const char *said = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     bool from_result = said != NULL;
-    char *message = xstrdup(said ? said : PQerrorMessage(conn));
+    char *raw = xstrdup(said ? said : PQerrorMessage(conn));
     if (from_result)
         snprintf(state, sizeof state, "%s", pg_sqlstate(result));
     else
-        sqlstate_take(message, state);
-    clean(conf, message);
+        sqlstate_take(raw, state);
+    char *message = pg_clean(conf, raw);
+    free(raw);
     const struct remedy *r = remedy_find(state, message);
     struct err *e = err_new(r ? r->code : ERR_SOURCE, "%s: %s", what, *message ? message : "connection lost");
     const char *hint = from_result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     if (r) {
         e = remedy_hint(e, r->hint, PQuser(conn), PQdb(conn), conf);
     } else if (hint) {
-        e = err_hint(e, "%s", hint);
+        char *line = pg_clean(conf, hint);
+        e = err_hint(e, "%s", line);
+        free(line);
     }
     free(message);
     return e;

@@ -78,7 +78,7 @@ def store(data):
         found["txn"] += txn
         found["pages"] += pages
         found["free_list"] += free_list
-        found["readers"] += lmdb_readers(os.path.join(data, name, "lock.mdb"))
+        found["readers"] += lmdb_readers(os.path.join(data, "readers", name + ".mdb"))
     return found
 
 
