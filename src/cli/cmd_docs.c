@@ -107,6 +107,8 @@ static const struct limit pipeline_limits[] = {
           "PostgreSQL tables that one snapshot can be interrupted and gone on with"),
     LIMIT(INGEST_TABLES_MAX, COUNT, "tables of an ingest source; more are refused"),
     LIMIT(INGEST_THREADS, COUNT, "requests that push rows at a time; further ones wait"),
+    LIMIT(INGEST_QUEUE, COUNT,
+          "of these that wait; the rest waits in the kernel. Fewer when few files may be open"),
     LIMIT(
         INGEST_LOG_BYTES, BYTES,
         "of an ingest source's log that wait to be applied and made durable (its `log_bytes`); past it 503"),
@@ -170,6 +172,14 @@ static const struct limit request_limits[] = {
     LIMIT(METRICS_OPERATORS_MAX, COUNT,
           "operators with numbers of their own in /metrics (`limits.metrics_operators`); the others are "
           "added up"),
+    LIMIT(SERVE_CONNECTIONS_MIN, COUNT,
+          "with file descriptors for fewer connections the server does not start"),
+    LIMIT(SERVE_FDS_SPARE, COUNT,
+          "file descriptors kept beside connections, 5 for each loop and 2 for each shard"),
+    LIMIT(SERVE_BODY_STEP_BYTES, BYTES,
+          "of a request's body, or its end, in each `limits.body_timeout`; else 408"),
+    LIMIT(LOOP_PROXIES_MAX, COUNT,
+          "requests of a loop that are not reads (pushed rows, console) at a time; 503 past it"),
     LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),
 };
 

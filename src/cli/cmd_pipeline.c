@@ -12,6 +12,7 @@
 #include "cli/world.h"
 
 #include "base/crash.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/clock.h"
@@ -633,6 +634,29 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
 
 /* ---- running ---- */
 
+#define PIPELINE_FDS_SPARE  128 /* files, sockets and pipes of the process itself */
+#define PIPELINE_FDS_SOURCE 32  /* of a source: connections, its log */
+
+/* How many pushed requests may wait, their sockets being open: civetweb would try to accept without a pause when descriptors are out. */
+static struct err *descriptors_check(const struct run *r, uint32_t *queue)
+{
+    uint64_t open = descriptors_raise();
+    uint64_t fixed = PIPELINE_FDS_SPARE + 2 * (uint64_t)r->shard_count +
+                     PIPELINE_FDS_SOURCE * (uint64_t)r->app->source_count + INGEST_THREADS;
+    uint64_t needed = fixed + INGEST_QUEUE;
+    *queue = needed <= open ? INGEST_QUEUE : open > fixed ? (uint32_t)(open - fixed) : 0;
+    if (*queue < INGEST_THREADS / 4)
+        return err_hint(err_new(ERR_LIMIT, "the pipeline may have %llu files open: too few, it takes %llu",
+                                (unsigned long long)open, (unsigned long long)fixed + INGEST_THREADS / 4),
+                        "raise the limit: LimitNOFILE in the systemd unit, or ulimit -n");
+    if (*queue < INGEST_QUEUE)
+        log_warn("pipeline", "few files may be open",
+                 "open_files=%llu needed=%llu hint=\"raise the limit: LimitNOFILE in the systemd unit, or "
+                 "ulimit -n\"",
+                 (unsigned long long)open, (unsigned long long)needed);
+    return NULL;
+}
+
 static struct err *start_ingest(struct run *r)
 {
     struct ingest_server_options o = {.data_dir = r->data,
@@ -647,6 +671,7 @@ static struct err *start_ingest(struct run *r)
             r->ingest_confs[o.source_count++] = s->conf;
     }
     o.confs = r->ingest_confs;
+    TRY(descriptors_check(r, &o.queue));
     return o.source_count ? ingest_server_start(&o, &r->ingest) : NULL;
 }
 

@@ -197,6 +197,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "header_bytes", f->limits.header_bytes);
     add_set(c, "body_bytes", f->limits.body_bytes);
     add_set(c, "idle_timeout_us", f->limits.idle_timeout_us);
+    add_set(c, "body_timeout_us", f->limits.body_timeout_us);
     add_set(c, "header_timeout_us", f->limits.header_timeout_us);
     add_set(c, "target_bytes", f->limits.target_bytes);
     add_set(c, "write_timeout_us", f->limits.write_timeout_us);

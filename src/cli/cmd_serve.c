@@ -68,6 +68,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"header_bytes", &o->limits.header_bytes},
         {"body_bytes", &o->limits.body_bytes},
         {"idle_timeout_us", &o->limits.idle_timeout_us},
+        {"body_timeout_us", &o->limits.body_timeout_us},
         {"header_timeout_us", &o->limits.header_timeout_us},
         {"target_bytes", &o->limits.target_bytes},
         {"write_timeout_us", &o->limits.write_timeout_us},

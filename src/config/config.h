@@ -67,6 +67,7 @@ struct config {
         int64_t header_bytes; /* default 16 KiB */
         int64_t body_bytes;   /* default 1 MiB */
         int64_t idle_timeout_us;   /* default 60 s keep-alive */
+        int64_t body_timeout_us;   /* default 20 s for each SERVE_BODY_STEP_BYTES of a body */
         int64_t header_timeout_us; /* default 10 s from first byte to end of headers, and for the handshake */
         int64_t target_bytes;      /* default 8 KiB */
         int64_t write_timeout_us;  /* default 30 s */

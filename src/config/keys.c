@@ -75,6 +75,9 @@ const struct config_key config_keys[] = {
      "Most bytes of a request's body."},
     {"limits.idle_timeout", KEY_DURATION, "60s", 100 * MS, 86400 * SEC, AT(limits.idle_timeout_us),
      "A connection without a request is closed after this."},
+    {"limits.body_timeout", KEY_DURATION, "20s", 100 * MS, 3600 * SEC, AT(limits.body_timeout_us),
+     "In each such time a request's body must bring 64 KiB or its end; else 408, and nothing of it is "
+     "stored."},
     {"limits.header_timeout", KEY_DURATION, "10s", 100 * MS, 3600 * SEC, AT(limits.header_timeout_us),
      "From the first byte to the end of the headers, and for the TLS handshake."},
     {"limits.write_timeout", KEY_DURATION, "30s", 100 * MS, 3600 * SEC, AT(limits.write_timeout_us),

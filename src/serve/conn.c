@@ -104,6 +104,12 @@ void conn_put(struct conn *c, const void *p, size_t n)
     c->loop->pending_bytes += n;
 }
 
+/* What is waited for next when nothing is left to write. */
+static enum timer timer_of(const struct conn *c)
+{
+    return c->in_body ? TIMER_BODY : c->mode == CONN_PROXY ? TIMER_PROXY : TIMER_IDLE;
+}
+
 /* What was collected in the loop's buffer goes to the connection: sent at once as far as it goes, the rest kept. */
 static bool write_all(struct conn *c, const uint8_t *p, size_t len, size_t *sent)
 {
@@ -175,7 +181,7 @@ static void write_timer(struct conn *c)
     if (conn_pending(c) && c->timer != TIMER_WRITE && c->mode != CONN_LIVE)
         timer_set(c, TIMER_WRITE);
     else if (!conn_pending(c) && c->timer == TIMER_WRITE)
-        timer_set(c, c->mode == CONN_PROXY ? TIMER_PROXY : TIMER_IDLE);
+        timer_set(c, timer_of(c));
 }
 
 /* Closing a socket with unread input would reset it, and the client might never see why it was refused: say goodbye,
@@ -292,6 +298,11 @@ static bool is_api(const struct http_request *req)
 
 static void to_back(struct conn *c, const struct http_request *req, enum proxy_to to)
 {
+    if (c->loop->proxy_count >= LOOP_PROXIES_MAX) {
+        conn_answer_problem(c, 503, "PENSTOCK_OVERLOADED",
+                            "too many requests that are not reads are under way", c->in_body);
+        return;
+    }
     if (proxy_start(c, req, to)) {
         c->mode = CONN_PROXY;
         timer_set(c, TIMER_PROXY);
@@ -376,8 +387,10 @@ static size_t take_body(struct conn *c, const uint8_t *p, size_t len)
     if (c->parser.done) {
         c->in_body = false;
         http_parser_init(&c->parser);
-        if (c->mode == CONN_PROXY)
+        if (c->mode == CONN_PROXY) {
             proxy_body_end(c);
+            timer_set(c, TIMER_PROXY);
+        }
     }
     return used;
 }
@@ -405,7 +418,7 @@ static size_t head_more(struct conn *c, const uint8_t *p, size_t len)
 static bool body_expected(struct conn *c, const struct http_request *req)
 {
     c->in_body = req->chunked || req->content_length > 0;
-    c->body_bytes = 0;
+    c->body_bytes = c->body_mark = 0;
     if (req->content_length <= (uint64_t)c->loop->options->limits.body_bytes)
         return true;
     conn_answer_problem(c, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes", true);
@@ -435,6 +448,8 @@ static size_t take_head(struct conn *c, const uint8_t *p, size_t head_len, size_
         return 0;
     }
     c->waited = false;
+    if (c->in_body && (c->mode == CONN_PROXY || c->mode == CONN_HTTP))
+        timer_set(c, TIMER_BODY);
     if (c->in_body && req->expect_continue && c->mode == CONN_PROXY)
         OUT_LIT(&l->out, "HTTP/1.1 100 Continue\r\n\r\n");
     if (!c->in_body) { /* the rest of the parser's life: none */
@@ -502,8 +517,6 @@ static void parse_input(struct conn *c, const uint8_t *p, size_t len)
         used = len;
     keep_rest(c, p + used, len - used);
     if (c->mode == CONN_HTTP && c->in.len == 0 && !c->in_body && c->timer != TIMER_WRITE)
-        timer_set(c, TIMER_IDLE);
-    if (c->in_body && c->mode == CONN_HTTP && c->timer != TIMER_WRITE)
         timer_set(c, TIMER_IDLE);
 }
 
@@ -637,6 +650,25 @@ void loop_retry_waiting(struct loop *l)
     }
 }
 
+/* A body has had limits.body_timeout: another one when enough of it came meanwhile. What the pipeline does not take in is not the
+ * client's fault. */
+static void body_timeout(struct conn *c)
+{
+    if (c->body_bytes - c->body_mark >= SERVE_BODY_STEP_BYTES) {
+        c->body_mark = c->body_bytes;
+        timer_set(c, TIMER_BODY);
+        return;
+    }
+    counter_add(&c->loop->stats->timeouts, 1);
+    if (proxy_full(c))
+        body_refuse(c, 503, "PENSTOCK_INGEST_AWAY",
+                    "the pipeline does not take rows at this moment: nothing was stored");
+    else
+        body_refuse(c, 408, "PENSTOCK_TIMEOUT",
+                    "the request body did not come in time: limits.body_timeout for each 64 KiB");
+    conn_flush(c);
+}
+
 void conn_timeout(struct conn *c)
 {
     struct loop *l = c->loop;
@@ -649,9 +681,17 @@ void conn_timeout(struct conn *c)
     case CONN_LIVE: live_heartbeat(c); return;
     default: break;
     }
-    counter_add(&l->stats->timeouts, 1);
     l->out.len = 0;
     tls_wake(&c->tls);
+    if (c->mode == CONN_PROXY && c->in_body && conn_pending(c) == 0) {
+        body_timeout(c);
+        return;
+    }
+    counter_add(&l->stats->timeouts, 1);
+    if (c->mode == CONN_PROXY && conn_pending(c) == 0) {
+        proxy_late(c);
+        return;
+    }
     if (c->mode == CONN_HTTP && (c->in.len || c->in_body) && conn_pending(c) == 0) {
         conn_answer_problem(c, 408, "PENSTOCK_TIMEOUT", "the request did not come in time", true);
         conn_flush(c);

@@ -15,10 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS_MAX    128
-#define ACCEPTS_MAX   64 /* per event, so that a flood does not starve those who are in */
-#define TICK_MS       1000
-#define STOP_GRACE_US INT64_C(5000000)
+#define EVENTS_MAX      128
+#define ACCEPTS_MAX     64 /* per event, so that a flood does not starve those who are in */
+#define TICK_MS         1000
+#define STOP_GRACE_US   INT64_C(5000000)
+#define LISTEN_PAUSE_US INT64_C(200000) /* until the next try, when descriptors or memory are out */
+#define REFUSED_LOG_US  INT64_C(60000000)
 
 static int64_t clock_us(clockid_t id)
 {
@@ -72,6 +74,7 @@ static void timers_init(struct loop *l)
     const struct serve_limits *m = &l->options->limits;
     l->timers[TIMER_HANDSHAKE].length_us = m->header_timeout_us;
     l->timers[TIMER_HEADER].length_us = m->header_timeout_us;
+    l->timers[TIMER_BODY].length_us = m->body_timeout_us;
     l->timers[TIMER_IDLE].length_us = m->idle_timeout_us;
     l->timers[TIMER_WRITE].length_us = m->write_timeout_us;
     l->timers[TIMER_WAIT].length_us = m->wait_us;
@@ -96,6 +99,8 @@ static int timers_next_ms(const struct loop *l)
     for (int k = TIMER_NONE + 1; k < TIMER_KINDS; k++)
         if (l->timers[k].first && l->timers[k].first->deadline_us < next)
             next = l->timers[k].first->deadline_us;
+    if (l->listen_again_us && l->listen_again_us < next)
+        next = l->listen_again_us;
     return next <= l->now_us ? 0 : (int)((next - l->now_us + 999) / 1000);
 }
 
@@ -171,35 +176,112 @@ static struct err *listen_open(struct loop *l)
     return NULL;
 }
 
-/* Out of file descriptors: the reserved one takes the connection, so that it can be closed instead of hanging. */
-static void refuse_one(struct loop *l)
+/* Once in a while, as whoever is refused comes again. */
+static void tell_refused(struct loop *l, const char *why)
+{
+    if (l->refused_told_us && l->now_us - l->refused_told_us < REFUSED_LOG_US)
+        return;
+    l->refused_told_us = l->now_us;
+    log_warn("serve", "connections are refused", "loop=%u connections=%u reason=\"%s\"", l->index,
+             l->conn_count, why);
+}
+
+static void listen_watch(struct loop *l, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = &l->listener};
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->listen_fd, &ev);
+}
+
+/* What waits would wake the loop at once, again and again. */
+static void listen_pause(struct loop *l)
+{
+    l->listen_again_us = l->now_us + LISTEN_PAUSE_US;
+    listen_watch(l, 0);
+}
+
+static void spare_open(struct loop *l)
 {
     if (l->spare_fd < 0)
+        l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void listen_again(struct loop *l)
+{
+    if (!l->listen_again_us || l->now_us < l->listen_again_us || l->listen_fd < 0)
         return;
+    l->listen_again_us = 0;
+    spare_open(l);
+    listen_watch(l, EPOLLIN);
+}
+
+/* Out of file descriptors: the reserved one takes the connection, so that it can be closed instead of hanging. False: not even that. */
+static bool refuse_one(struct loop *l)
+{
+    if (l->spare_fd < 0)
+        return false;
     close(l->spare_fd);
+    l->spare_fd = -1;
     int fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
-    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    counter_add(&l->stats->refused, 1);
+        counter_add(&l->stats->refused, 1);
+    }
+    spare_open(l);
+    return fd >= 0 && l->spare_fd >= 0;
+}
+
+/* Whether there may be a next connection to accept. */
+static bool accept_failed(struct loop *l, int error)
+{
+    switch (error) {
+    case EAGAIN: return false;
+    case EMFILE:
+    case ENFILE:
+        tell_refused(l, strerror(error));
+        if (refuse_one(l))
+            return true;
+        break;
+    case ENOBUFS:
+    case ENOMEM:
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK: tell_refused(l, strerror(error)); break;
+    default: return true; /* the connection's own failure, as accept(2) has them */
+    }
+    listen_pause(l);
+    return false;
+}
+
+/* Past its share a loop looks at the others' counts: the kernel spreads connections by their hash, not evenly. Two loops that do so
+ * at the same moment may let one too many in; SERVE_FDS_SPARE has room for it. */
+static bool full(const struct loop *l)
+{
+    uint64_t open = 0;
+    if (l->conn_count < l->conn_share)
+        return false;
+    for (uint32_t i = 0; i < l->all->loop_count; i++) {
+        const struct loop_stats *s = l->all->loops[i];
+        uint64_t closed = atomic_load_explicit(&s->closed, memory_order_relaxed);
+        open += atomic_load_explicit(&s->accepted, memory_order_relaxed) - closed;
+    }
+    return open >= l->conn_total;
 }
 
 static void on_listen(struct loop *l, struct event_source *s, uint32_t events)
 {
     (void)s, (void)events;
-    for (int i = 0; i < ACCEPTS_MAX; i++) {
+    for (int i = 0; i < ACCEPTS_MAX && !l->listen_again_us; i++) {
         struct sockaddr_storage peer;
         socklen_t len = sizeof peer;
         int fd = accept4(l->listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE)
-                refuse_one(l);
-            if (errno != ECONNABORTED && errno != EINTR)
+            if (!accept_failed(l, errno))
                 return;
             continue;
         }
-        if (l->conn_count >= l->conn_max) {
+        if (full(l)) {
             counter_add(&l->stats->refused, 1);
+            tell_refused(l, "there are limits.connections already");
             close(fd);
             continue;
         }
@@ -339,6 +421,7 @@ void loop_run(struct loop *l)
         }
         epoch_check(l);
         timers_run(l);
+        listen_again(l);
         if (l->stop)
             stop_step(l);
         l->wants_epochs = live_busy(l->live) || l->timers[TIMER_WAIT].first != NULL;

@@ -26,6 +26,7 @@ enum timer {
     TIMER_NONE,
     TIMER_HANDSHAKE,
     TIMER_HEADER,
+    TIMER_BODY,
     TIMER_IDLE,
     TIMER_WRITE,
     TIMER_WAIT,
@@ -53,6 +54,7 @@ struct conn {
     struct tls_conn tls;
     struct http_parser parser;
     uint64_t body_bytes; /* of the body under way */
+    uint64_t body_mark;  /* of these, at the beginning of the present limits.body_timeout */
     struct buf in;       /* plaintext not parsed yet; empty while idle */
     size_t head_seen;    /* of `in`: looked through for the end of a head */
     struct buf out;      /* answers the client has not taken */
@@ -80,6 +82,7 @@ struct loop {
     int listen_fd;
     struct rest rest;
     struct loop_stats *stats;
+    const struct stats_set *all; /* every loop's */
     struct tls_pool pool;
     struct live *live;
     uint8_t *plain;       /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
@@ -88,10 +91,15 @@ struct loop {
     struct timer_list timers[TIMER_KINDS];
     struct conn *conns, *dead;
     struct proxy *dead_proxies; /* freed at the end of the round: its events may still name them */
-    uint32_t conn_count, conn_max;
-    uint32_t waiting;     /* requests put off: each is tried again at every epoch, so they are few */
-    size_t pending_bytes; /* sum of what connections have not taken */
-    int64_t now_us;       /* monotonic */
+    uint32_t conn_count;
+    uint32_t conn_share,
+        conn_total; /* connections: within its share a loop asks nobody; past it, all together count */
+    uint32_t proxy_count;
+    int64_t refused_told_us; /* when the log last said that connections are refused; 0 never */
+    int64_t listen_again_us; /* 0: listening; else nothing is accepted until then */
+    uint32_t waiting;        /* requests put off: each is tried again at every epoch, so they are few */
+    size_t pending_bytes;    /* sum of what connections have not taken */
+    int64_t now_us;          /* monotonic */
     int64_t date_s;
     char date[32];
     uint32_t handshakes_left; /* TLS handshake steps that this round of events may still take */
@@ -160,8 +168,10 @@ enum proxy_to { PROXY_TO_BACK, PROXY_TO_INGEST };
 bool proxy_start(struct conn *c, const struct http_request *req, enum proxy_to to);
 void proxy_body(struct conn *c, const uint8_t *p, size_t n); /* decoded request body */
 void proxy_body_end(struct conn *c);
-bool proxy_full(const struct conn *c);      /* stop reading from the client */
-void proxy_drained(struct conn *c);         /* the client took what there was */
+bool proxy_full(const struct conn *c); /* stop reading from the client */
+void proxy_drained(struct conn *c);    /* the client took what there was */
+/* Civetweb or the pipeline did not answer in time: said, unless part of the answer went out, and the connection ends. */
+void proxy_late(struct conn *c);
 bool proxy_answering(const struct conn *c); /* part of the answer went to the client */
 void proxies_free_dead(struct loop *l);
 void proxy_close(struct conn *c);

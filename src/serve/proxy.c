@@ -45,6 +45,7 @@ void proxy_close(struct conn *c)
     if (!p)
         return;
     c->proxy = NULL;
+    c->loop->proxy_count--;
     close(p->fd);
     buf_fini(&p->to);
     buf_fini(&p->head);
@@ -116,6 +117,12 @@ static void finish(struct proxy *p, bool ok)
     c->linger |= !reusable && c->in_body;
     timer_set(c, TIMER_IDLE);
     conn_resume(c);
+}
+
+void proxy_late(struct conn *c)
+{
+    c->loop->out.len = 0;
+    finish(c->proxy, false);
 }
 
 /* ---- to civetweb ---- */
@@ -300,7 +307,8 @@ static void on_proxy(struct loop *l, struct event_source *s, uint32_t events)
             return;
         }
     }
-    timer_set(c, TIMER_PROXY);
+    if (!c->in_body) /* while the body comes, its own deadline holds */
+        timer_set(c, TIMER_PROXY);
     conn_resume(c); /* sends on, and takes in what there is room for now */
     if (c->proxy)
         proxy_watch(c->proxy);
@@ -333,6 +341,7 @@ bool proxy_start(struct conn *c, const struct http_request *req, enum proxy_to w
     p->head_only = req->method == HTTP_M_HEAD;
     p->watched = ev.events;
     c->proxy = p;
+    c->loop->proxy_count++;
     if (epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
         proxy_close(c);
         return false;

@@ -4,6 +4,7 @@
 #include "serve/serve.h"
 #include "base/crash.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "serve/confine.h"
 #include "serve/loop.h"
@@ -14,7 +15,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +22,6 @@
 #define WATCH_MS         100 /* how often stop and generation are looked at while no epochs come */
 #define MEASURE_US       INT64_C(1000000)
 #define LOOP_STACK_BYTES (512u << 10) /* musl's default of 128 KiB is small for mbedTLS's handshakes */
-#define FDS_SPARE        128          /* files, LMDB, civetweb: beside connections */
 
 struct serve {
     const struct serve_options *options;
@@ -32,6 +31,7 @@ struct serve {
     int run_dir;                /* DATA/run, where the pipeline's socket comes and goes; -1 none */
     char ingest_path[64];       /* through it, as DATA's own path may be too long for an address */
     pthread_mutex_t world_lock; /* over `world` between the notifier, which alone writes it, and /metrics */
+    uint32_t connections;       /* limits.connections, or what the process may have open */
     struct world *world;
     bool has_generation; /* `generation` was looked at, whether it had a catalog or not */
     unsigned generation;
@@ -54,6 +54,7 @@ void serve_limits_default(struct serve_limits *l)
         .target_bytes = 8 << 10,
         .body_bytes = 1 << 20,
         .idle_timeout_us = INT64_C(60000000),
+        .body_timeout_us = INT64_C(20000000),
         .header_timeout_us = INT64_C(10000000),
         .write_timeout_us = INT64_C(30000000),
         .wait_us = INT64_C(5000000),
@@ -91,7 +92,6 @@ static void *loop_main(void *arg)
 static void loop_init(struct serve *s, uint32_t i)
 {
     struct loop *l = &s->loops[i];
-    int64_t share = (s->options->limits.connections + s->loop_count - 1) / s->loop_count;
     l->index = i;
     l->options = s->options;
     l->tls = s->tls;
@@ -99,7 +99,9 @@ static void loop_init(struct serve *s, uint32_t i)
     l->ingest_path = s->ingest_path;
     l->gate = s->gate;
     l->stats = s->stats.loops[i];
-    l->conn_max = share > 0 && share < UINT32_MAX ? (uint32_t)share : 1;
+    l->all = &s->stats;
+    l->conn_share = (s->connections + s->loop_count - 1) / s->loop_count;
+    l->conn_total = s->connections;
 }
 
 static struct err *loops_open(struct serve *s)
@@ -264,19 +266,50 @@ static void watch(struct serve *s)
     }
 }
 
+/* Connections, with what each loop may hand on, for this many descriptors beside the fixed ones. */
+static uint64_t connections_for(uint64_t files, uint64_t proxies)
+{
+    return files > 2 * proxies ? files - proxies : files / 2;
+}
+
+/* The bound on connections is kept by counting them, not by running out of descriptors half-way through a request. A limit that is
+ * too small for the configuration is warned of, as a server with fewer connections is better than none. */
+static struct err *descriptors_check(struct serve *s)
+{
+    uint64_t wanted = (uint64_t)s->options->limits.connections, open = descriptors_raise();
+    uint64_t proxies = (uint64_t)s->loop_count * LOOP_PROXIES_MAX;
+    uint64_t fixed = SERVE_FDS_SPARE + 5 * (uint64_t)s->loop_count + 2 * (uint64_t)s->gate->shard_count;
+    uint64_t needed = fixed + wanted + (wanted < proxies ? wanted : proxies);
+    uint64_t fit = open > fixed ? connections_for(open - fixed, proxies) : 0;
+    s->connections = wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;
+    if (needed <= open)
+        return NULL;
+    if (fit < SERVE_CONNECTIONS_MIN)
+        return err_hint(
+            err_new(ERR_LIMIT,
+                    "this process may have %llu files open: too few for %d connections, which "
+                    "takes %llu",
+                    (unsigned long long)open, SERVE_CONNECTIONS_MIN,
+                    (unsigned long long)fixed + 2 * SERVE_CONNECTIONS_MIN),
+            "raise the limit to %llu for limits.connections: LimitNOFILE in the systemd unit, or ulimit -n",
+            (unsigned long long)needed);
+    log_warn("serve", "fewer connections than limits.connections, as few files may be open",
+             "limits_connections=%llu connections=%llu open_files=%llu "
+             "hint=\"raise the limit of open files to %llu: LimitNOFILE in the systemd unit, or ulimit -n\"",
+             (unsigned long long)wanted, (unsigned long long)fit, (unsigned long long)open,
+             (unsigned long long)needed);
+    s->connections = (uint32_t)fit;
+    return NULL;
+}
+
 static struct err *prepare(struct serve *s)
 {
     const struct serve_options *o = s->options;
-    struct rlimit files = {0};
     bool fresh;
     if (mkdir(o->data_dir, 0700) != 0 && errno != EEXIST)
         return err_errno(ERR_IO, "make directory %s", o->data_dir);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < (rlim_t)o->limits.connections + FDS_SPARE) {
-        rlim_t want = (rlim_t)o->limits.connections + FDS_SPARE;
-        files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
+    TRY(descriptors_check(s));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
     s->stats.tls = s->tls;
     TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, &s->back));

@@ -8,6 +8,12 @@
 #include "base/err.h"
 #include <stdatomic.h>
 
+#define SERVE_FDS_SPARE       128 /* descriptors beside connections, loops and shards: files, civetweb */
+#define SERVE_CONNECTIONS_MIN 16  /* with descriptors for fewer the server does not start */
+#define SERVE_BODY_STEP_BYTES (64 << 10)
+#define LOOP_PROXIES_MAX \
+    1000 /* requests of one loop that civetweb answers or the pipeline takes, at a time */
+
 /* Named limits: what a client may use up. All from the configuration's `limits` section; see serve_limits_default. */
 struct serve_limits {
     int64_t scan_rows;         /* rows that one answer may look at without being served by an index */
@@ -20,6 +26,7 @@ struct serve_limits {
     int64_t body_bytes;        /* request body: 413 past it */
     int64_t idle_timeout_us;   /* keep-alive */
     int64_t header_timeout_us; /* first byte to end of headers; the TLS handshake */
+    int64_t body_timeout_us;   /* a body brings SERVE_BODY_STEP_BYTES, or its end, in each such time */
     int64_t write_timeout_us;  /* a client that takes nothing for so long is closed */
     int64_t wait_us;           /* most that Penstock-Wait makes a read wait */
     int64_t heartbeat_us;      /* comment line on a silent live query */

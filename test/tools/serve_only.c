@@ -42,6 +42,7 @@ static const struct {
     {"header_bytes", offsetof(struct serve_limits, header_bytes)},
     {"body_bytes", offsetof(struct serve_limits, body_bytes)},
     {"idle_timeout_us", offsetof(struct serve_limits, idle_timeout_us)},
+    {"body_timeout_us", offsetof(struct serve_limits, body_timeout_us)},
     {"header_timeout_us", offsetof(struct serve_limits, header_timeout_us)},
     {"write_timeout_us", offsetof(struct serve_limits, write_timeout_us)},
     {"wait_us", offsetof(struct serve_limits, wait_us)},

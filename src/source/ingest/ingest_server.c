@@ -265,9 +265,10 @@ struct err *ingest_server_start(const struct ingest_server_options *o, struct in
         return e;
     }
     (void)unlinkat(s->dir_fd, "ingest.sock", 0);
-    char port[64], threads[16];
+    char port[64], threads[16], queue[16];
     snprintf(port, sizeof port, "x/proc/self/fd/%d/ingest.sock", s->dir_fd);
     snprintf(threads, sizeof threads, "%d", INGEST_THREADS);
+    snprintf(queue, sizeof queue, "%u", s->o.queue && s->o.queue < INGEST_QUEUE ? s->o.queue : INGEST_QUEUE);
     const char *options[] = {"listening_ports",
                              port,
                              "num_threads",
@@ -279,7 +280,7 @@ struct err *ingest_server_start(const struct ingest_server_options *o, struct in
                              "listen_backlog",
                              "1024",
                              "connection_queue",
-                             "1024",
+                             queue,
                              NULL};
     default_stack();
     s->context = mg_start(&callbacks, s, options);

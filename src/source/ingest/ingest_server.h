@@ -8,12 +8,14 @@
 
 #include "base/err.h"
 
-#define INGEST_THREADS 64 /* requests at a time, and so most that one sync makes durable */
+#define INGEST_QUEUE   1024 /* requests that wait for one of them; further ones wait in the kernel */
+#define INGEST_THREADS 64   /* requests at a time, and so most that one sync makes durable */
 
 struct ingest_server_options {
     const char *data_dir;
     bool anonymous; /* access.ingest: write */
     int64_t body_bytes;
+    uint32_t queue; /* requests that may wait, each with its socket; 0: INGEST_QUEUE */
     uint32_t source_count;
     void *const *confs; /* of sources of kind ingest; borrowed until it is stopped */
 };

@@ -64,7 +64,8 @@ static void defaults(void)
     CHECK(c->change_log_us == 600000000 && c->change_log_rows == 100000);
     CHECK(c->limits.scan_rows == 100000 && c->limits.page_rows == 100000 && c->limits.connections == 10000);
     CHECK(c->limits.header_bytes == 16384 && c->limits.body_bytes == 1 << 20);
-    CHECK(c->limits.idle_timeout_us == 60000000 && c->limits.header_timeout_us == 10000000);
+    CHECK(c->limits.idle_timeout_us == 60000000 && c->limits.header_timeout_us == 10000000 &&
+          c->limits.body_timeout_us == 20000000);
     CHECK(c->limits.live_queue_bytes == 1 << 20 && c->limits.subscribers == 10000);
     CHECK(c->limits.target_bytes == 8192 && c->limits.answer_bytes == 64 << 20);
     CHECK(c->limits.pending_bytes == 256 << 20 && c->limits.live_changes == 100000);
