@@ -63,3 +63,32 @@ void text_print(FILE *to, const char *text)
         p += n + !n;
     }
 }
+
+/* Length of the well-formed UTF-8 sequence at p (RFC 3629: no overlong forms, surrogates, or beyond U+10FFFF); 0 if bad. */
+static size_t utf8_step(const uint8_t *p, size_t left)
+{
+    uint8_t c = p[0];
+    if (c < 0x80)
+        return 1;
+    size_t n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+    if (c < 0xC2 || c > 0xF4 || left < n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    if ((c == 0xE0 && p[1] < 0xA0) || (c == 0xED && p[1] > 0x9F) || (c == 0xF0 && p[1] < 0x90) ||
+        (c == 0xF4 && p[1] > 0x8F))
+        return 0;
+    return n;
+}
+
+bool utf8_valid(const uint8_t *p, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_step(p + i, len - i);
+        if (n == 0)
+            return false;
+        i += n;
+    }
+    return true;
+}

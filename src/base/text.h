@@ -23,4 +23,7 @@ void text_fill(char *out, size_t size_bytes, const char *fmt, ...) PRINTF_LIKE(3
 /* Control characters (C0, DEL, C1) and bytes that are no UTF-8 as \n, \t, \x1b: a terminal obeys none of them. */
 void text_print(FILE *to, const char *text);
 
+/* Well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+bool utf8_valid(const uint8_t *p, size_t len);
+
 #endif

@@ -27,9 +27,14 @@ const struct command commands[] = {
     {"status", "[-c F] [--data D] [--json] [--watch]",
      "sources, lag, epochs, shards, views of the running instance",
      TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_WATCH, 0, cmd_status, false, NULL},
-    {"errors", "[-c F] [--data D] [VIEW] [--json]",
-     "the rows that views leave out because an expression fails, and why",
-     TAKES_CONFIG | TAKES_DATA | TAKES_JSON, 1, cmd_errors, false, NULL},
+    {"errors", "[-c F] [--data D] [VIEW | --source S.T] [--json]",
+     "the rows that views leave out, as an expression fails or the source's row cannot be read, and why",
+     TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_SOURCE, 1, cmd_errors, false,
+     "With --source: the rows of a source's table that cannot be read, as they were delivered. Each is left out "
+     "of the views that\n"
+     "read the table until the source sends it again readable, or deletes it; --forget ID takes one off the "
+     "list, --forget all\n"
+     "all of the table's: their views count as complete again, though the rows are not in them.\n\n"},
     {"backup", "[-c F] [--data D] [--timeout S] DIR",
      "copy the store of a running or stopped instance to a new directory",
      TAKES_CONFIG | TAKES_DATA | TAKES_TIMEOUT, 1, cmd_backup, false,
@@ -83,6 +88,8 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_TIMEOUT,
          "  --timeout S  seconds that a running instance's snapshot is held at most (default 3600)\n"},
         {TAKES_DOT, "  --dot       Graphviz output\n"},
+        {TAKES_SOURCE, "  --source S.T  the table's rows that cannot be read\n"},
+        {TAKES_SOURCE, "  --forget ID|all  they are known to be lost: off the list\n"},
         {TAKES_BREAKING, "  --breaking  also when a client may stop working\n"},
     };
     fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
@@ -173,6 +180,10 @@ static bool parse_option(struct parse *p)
         return parse_shards(p);
     if (is_option(p, "--timeout", TAKES_TIMEOUT))
         return parse_timeout(p);
+    if (is_option(p, "--source", TAKES_SOURCE))
+        return (p->out->source = value_of(p, "--source")) != NULL;
+    if (is_option(p, "--forget", TAKES_SOURCE))
+        return (p->out->forget = value_of(p, "--forget")) != NULL;
     if (is_option(p, "--json", TAKES_JSON))
         return p->out->json = true;
     if (is_option(p, "--watch", TAKES_WATCH))

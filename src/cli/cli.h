@@ -24,6 +24,8 @@ struct cli_args {
     bool log_json;         /* --log json */
     bool verbose;          /* --verbose: debug lines */
     int64_t timeout_s;     /* --timeout S; default LOOK_TIMEOUT_S */
+    const char *source;    /* --source SOURCE.TABLE */
+    const char *forget;    /* --forget ID|all */
     uint32_t word_count;
     const char **words;    /* positional */
     uint32_t option_count; /* NAME=VALUE pairs of internal processes (--set NAME=VALUE) */
@@ -38,7 +40,8 @@ enum cli_accepts {
     TAKES_DOT = 32,
     TAKES_SET = 64,
     TAKES_BREAKING = 128,
-    TAKES_TIMEOUT = 256
+    TAKES_TIMEOUT = 256,
+    TAKES_SOURCE = 512
 };
 struct command {
     const char *name;

@@ -1,6 +1,8 @@
-/* `penstock errors`: the rows that views leave out because an expression fails for them, from the store of a running
- * instance. They are read as a client's answer is, in one epoch over all shards. */
+/* `penstock errors`: the rows that views leave out, from the store of a running instance. They are read as a client's answer
+ * is, in one epoch over all shards. */
+#include "cli/bad_rows.h"
 #include "cli/cli.h"
+#include "cli/forget.h"
 #include "cli/instance.h"
 
 #include "base/nearest.h"
@@ -153,7 +155,19 @@ static struct err *print_views(struct store_snapshot *s, const struct gate *g, c
     return e;
 }
 
-static struct err *read_store(const char *dir, const struct catalog *c, const char *view, bool json, FILE *to)
+static struct err *print(struct store_snapshot *s, const struct gate *g, const struct catalog *c,
+                         const struct cli_args *a, FILE *to)
+{
+    if (a->source)
+        return bad_rows_print(s, c->shard_count, a->source, a->json, to);
+    const char *view = a->word_count ? a->words[0] : NULL;
+    TRY(print_views(s, g, c, view, a->json, to));
+    if (!view && !a->json)
+        bad_rows_point(g, to);
+    return NULL;
+}
+
+static struct err *read_store(const char *dir, const struct catalog *c, const struct cli_args *a, FILE *to)
 {
     struct gate *gate = NULL;
     struct store_reader *reader = NULL;
@@ -164,7 +178,7 @@ static struct err *read_store(const char *dir, const struct catalog *c, const ch
     if (!e)
         e = store_snapshot_new(reader, &snapshot);
     if (!e)
-        e = print_views(snapshot, gate, c, view, json, to);
+        e = print(snapshot, gate, c, a, to);
     if (snapshot)
         store_snapshot_free(snapshot);
     store_reader_close(reader);
@@ -172,8 +186,27 @@ static struct err *read_store(const char *dir, const struct catalog *c, const ch
     return e;
 }
 
-static struct err *look(const char *dir, const char *view, bool json, FILE *to)
+static struct err *forget(const char *dir, const struct cli_args *a, FILE *to)
 {
+    char source[256], table[256], id[64];
+    uint64_t rows = 0;
+    bool all = strcmp(a->forget, "all") == 0;
+    TRY(bad_rows_split(a->source, source, table));
+    snprintf(id, sizeof id, "%s", a->forget);
+    uint8_t key[QUARANTINE_KEY_BYTES];
+    if (!all && !quarantine_id_parse(id, key))
+        return err_hint(err_new(ERR_CONFIG, "'%s' is no row's id", id),
+                        "penstock errors --source %s lists them; all stands for all of them", a->source);
+    TRY(forget_ask(dir, source, table, all ? NULL : id, &rows));
+    if (!rows && !all)
+        return err_new(ERR_STATE, "no row with the id %s is listed", id);
+    fprintf(to, "%llu %s forgotten\n", (unsigned long long)rows, rows == 1 ? "row is" : "rows are");
+    return NULL;
+}
+
+static struct err *look(const char *dir, const struct cli_args *a, FILE *to)
+{
+    const char *view = a->word_count ? a->words[0] : NULL;
     struct instance i;
     TRY(instance_open(dir, &i));
     struct err *e = NULL;
@@ -182,7 +215,7 @@ static struct err *look(const char *dir, const char *view, bool json, FILE *to)
     if (!e && view)
         e = find_view(i.catalog, view);
     if (!e)
-        e = read_store(dir, i.catalog, view, json, to);
+        e = a->forget ? forget(dir, a, to) : read_store(dir, i.catalog, a, to);
     instance_close(&i);
     return e;
 }
@@ -194,8 +227,12 @@ int cmd_errors(const struct cli_args *a)
     struct err *e = instance_dir(a, &dir);
     FILE *to = open_memstream(&text, &len); /* all is read before anything is said */
     ASSERT(to);
+    if (!e && a->source && a->word_count)
+        e = err_new(ERR_CONFIG, "a view and --source: one of them at a time");
+    if (!e && a->forget && !a->source)
+        e = err_new(ERR_CONFIG, "--forget needs the table: --source SOURCE.TABLE");
     if (!e)
-        e = look(dir, a->word_count ? a->words[0] : NULL, a->json, to);
+        e = look(dir, a, to);
     fclose(to);
     if (!e && (fwrite(text, 1, len, stdout) != len || fflush(stdout) != 0))
         e = err_errno(ERR_IO, "cannot write the list");

@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "cli/forget.h"
 #include "cli/hold.h"
 #include "cli/instance.h"
 #include "cli/repartition.h"
@@ -380,6 +381,10 @@ static struct err *forget_source(struct run *r, uint32_t shard, struct store_sha
         char *name = xprintf("m:%s.%s", s->name, s->tables[t].name);
         e = store_db_drop(sh, name);
         free(name);
+        name = quarantine_db_name(s->name, s->tables[t].name);
+        if (!e)
+            e = store_db_drop(sh, name);
+        free(name);
         name = s->tables[t].retention_us ? retention_db_name(&s->tables[t]) : NULL;
         if (!e && name)
             e = store_db_drop(sh, name);
@@ -440,11 +445,12 @@ struct names {
     uint32_t count;
 };
 
+/* By what comes after the letter, which is "m" or "q". */
 static bool is_mirror_of_plan(const struct plan *p, const char *name)
 {
     for (uint32_t i = 0; i < p->table_count; i++) {
         char *mirror = xprintf("m:%s.%s", p->tables[i]->source, p->tables[i]->name);
-        bool same = strcmp(mirror, name) == 0;
+        bool same = strcmp(mirror + 2, name + 2) == 0;
         free(mirror);
         if (same)
             return true;
@@ -481,7 +487,7 @@ static void collect_stale(void *ctx, const char *name)
     const struct plan *p = n->run->app->plan;
     bool of_view = strchr("vil", name[0]) && name[1] == ':';
     bool stale = of_view ? !is_slot_of_plan(n->run->app, strtoul(name + 2, NULL, 10))
-                         : (strncmp(name, "m:", 2) == 0 && !is_mirror_of_plan(p, name)) ||
+                         : (strchr("mq", name[0]) && name[1] == ':' && !is_mirror_of_plan(p, name)) ||
                                (strncmp(name, "t:", 2) == 0 && !is_order_of_plan(p, name));
     if (stale && n->count < ARRAY_COUNT(n->list))
         n->list[n->count++] = xstrdup(name);
@@ -751,6 +757,7 @@ static struct err *run(struct run *r)
     unsigned stuck_looks = (unsigned)((c->limits.stuck_us + 999999) / 1000000);
     for (unsigned turn = 1; !stop_requested && !failure; turn++) {
         failure = pipeline_failure(r->pipeline, 200);
+        forget_look(r->pipeline, r->data);
         if (turn % 5)
             continue;
         look_around(r, stuck_looks);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "data/key.h"
 #include "data/row.h"
+#include "store/quarantine.h"
 #include "store/swap.h"
 
 #include <stdlib.h>
@@ -246,6 +247,64 @@ static void aim_at(struct copier *c, struct mirror *m)
     c->states = xrealloc(c->states, t->schema.column_count + 1);
 }
 
+/* ---- rows that cannot be read: each entry says where its home is ---- */
+
+static struct err *put_bad(struct copier *c, struct slice key, struct slice value, struct quarantine_sum *sums)
+{
+    struct quarantine_entry e;
+    if (!quarantine_get(value, &e))
+        return err_new(ERR_CORRUPT, "%s: a quarantined row cannot be read", c->mirror->name + 2);
+    uint32_t home = hash_shard(e.home, c->r->shard_count);
+    quarantine_sum_add(&sums[home], &e, 1);
+    c->step_bytes += key.len + value.len;
+    return store_put(store_shard(c->to, home), c->dbs[home], key, value);
+}
+
+static struct err *copy_bad_entries(struct copier *c, struct store_scan *scan, struct quarantine_sum *sums)
+{
+    struct slice key, value;
+    while (!c->stopped && store_scan_next(scan, &key, &value)) {
+        if (quarantine_is_sum(key))
+            continue;
+        TRY(put_bad(c, key, value, sums));
+        if (!step_full(c))
+            continue;
+        TRY(end_step(c));
+        TRY(begin_step(c));
+    }
+    return NULL;
+}
+
+static struct err *copy_bad_from(struct copier *c, uint32_t shard, const char *name,
+                                 struct quarantine_sum *sums)
+{
+    struct store_shard *sh = store_shard(c->from, shard);
+    struct store_scan *scan;
+    store_db db;
+    bool found;
+    TRY(old_db(sh, name, &db, &found));
+    if (!found)
+        return NULL;
+    TRY(store_scan_open(sh, db, &scan));
+    struct err *e = copy_bad_entries(c, scan, sums);
+    store_scan_close(scan);
+    return e;
+}
+
+static struct err *copy_bad(struct copier *c, const char *name)
+{
+    struct err *e = NULL;
+    struct quarantine_sum *sums = xcalloc(c->r->shard_count, sizeof *sums);
+    for (uint32_t i = 0; i < c->r->shard_count && !e; i++)
+        e = store_db_open(store_shard(c->to, i), name, &c->dbs[i]);
+    for (uint32_t i = 0; i < store_shard_count(c->from) && !c->stopped && !e; i++)
+        e = copy_bad_from(c, i, name, sums);
+    for (uint32_t i = 0; i < c->r->shard_count && !c->stopped && !e; i++)
+        e = quarantine_sum_store(store_shard(c->to, i), c->dbs[i], &sums[i]);
+    free(sums);
+    return e;
+}
+
 static struct err *copy_mirror(struct copier *c, struct mirror *m)
 {
     aim_at(c, m);
@@ -253,7 +312,11 @@ static struct err *copy_mirror(struct copier *c, struct mirror *m)
         TRY(store_db_open(store_shard(c->to, i), m->name, &c->dbs[i]));
     for (uint32_t i = 0; i < store_shard_count(c->from) && !c->stopped; i++)
         TRY(copy_from_shard(c, i));
-    return verify_count(c);
+    TRY(verify_count(c));
+    char *name = quarantine_db_name(m->table->source, m->table->name);
+    struct err *e = c->stopped ? NULL : copy_bad(c, name);
+    free(name);
+    return e;
 }
 
 /* ---- shard 0's notes ---- */

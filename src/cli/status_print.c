@@ -4,6 +4,7 @@
 #endif
 #include "cli/status_print.h"
 #include "base/sandbox.h"
+#include "cli/bad_rows.h"
 #include "base/clock.h"
 #include "store/pause.h"
 
@@ -249,6 +250,8 @@ static void print_sources(const struct instance *i, const struct busy_sample *be
         grid_add(&g, text);
     }
     grid_print(&g, to);
+    if (i->gate)
+        bad_rows_point(i->gate, to);
 }
 
 static void print_views(const struct instance *i, FILE *to)
@@ -349,6 +352,19 @@ static void json_seq_text(yyjson_mut_doc *d, yyjson_mut_val *o, const char *name
     yyjson_mut_obj_add_strcpy(d, o, name, text);
 }
 
+static void json_bad_tables(const struct gate *g, uint32_t source, yyjson_mut_doc *d, yyjson_mut_val *list)
+{
+    uint32_t count = atomic_load(&g->bad_table_count);
+    for (uint32_t i = 0; i < count && i < GATE_BAD_TABLES_MAX; i++) {
+        const struct gate_bad_table *t = &g->bad_tables[i];
+        if (atomic_load(&t->source) != source || !atomic_load(&t->rows))
+            continue;
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
+        yyjson_mut_obj_add_strcpy(d, o, "table", t->name);
+        yyjson_mut_obj_add_uint(d, o, "rows", atomic_load(&t->rows));
+    }
+}
+
 static void json_sources(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_val *list)
 {
     int64_t now = unix_us();
@@ -367,6 +383,8 @@ static void json_sources(const struct instance *i, yyjson_mut_doc *d, yyjson_mut
         yyjson_mut_obj_add_uint(d, o, "refused", atomic_load(&src->refused));
         yyjson_mut_obj_add_uint(d, o, "expired", atomic_load(&src->expired));
         yyjson_mut_obj_add_uint(d, o, "late", atomic_load(&src->late));
+        yyjson_mut_obj_add_uint(d, o, "quarantined_rows", atomic_load(&src->bad_rows));
+        json_bad_tables(i->gate, s, d, yyjson_mut_obj_add_arr(d, o, "quarantined_tables"));
         yyjson_mut_obj_add_int(d, o, "change_age_ms", age_ms(atomic_load(&src->last_change_us), now));
         yyjson_mut_obj_add_int(d, o, "contact_age_ms", age_ms(atomic_load(&src->last_contact_us), now));
         json_seq_text(d, o, "position", src->position, sizeof src->position, &src->position_seq);

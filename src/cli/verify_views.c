@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "ops/bytemap.h"
 #include "store/error_store.h"
+#include "store/quarantine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,10 @@ static struct err *run_plan(struct comparison *c)
         for (uint32_t shard = 0; shard < c->s->shard_count; shard++)
             feed_shard(c, op, shard);
         op_flush(op);
+        struct quarantine_sum bad;
+        if (quarantine_read_sum(c->s->snapshot, c->s->shard_count, op->node->u.table->source,
+                                op->node->u.table->name, &bad))
+            op->error_rows = (int64_t)bad.rows; /* what the mirror lacks */
     }
     if (!c->stopped && !graph_close(c->graph, ready, sent, NULL) && !c->graph->failure)
         return err_new(ERR_INTERNAL, "the operators did not end");

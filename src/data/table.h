@@ -22,7 +22,10 @@ struct table_def {
 enum row_op {
     ROW_INSERT, /* full row */
     ROW_UPDATE, /* full new row, same key; columns may be VAL_UNCHANGED: taken from the mirror's old row */
-    ROW_DELETE  /* keyed: only the key columns need be set; keyless: the full row */
+    ROW_DELETE, /* keyed: only the key columns need be set; keyless: the full row */
+    /* From sink_bad_row and sink_bad_gone alone, see ops/op_quarantine.h: */
+    ROW_BAD,     /* a row that cannot be read: VAL_ERROR columns, of which the first has the message */
+    ROW_BAD_GONE /* such a row has gone at the source */
 };
 
 #endif

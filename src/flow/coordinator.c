@@ -8,6 +8,7 @@
 #include "ops/op_errors.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define GATE_STATS_US 50000
 #define HEARTBEAT_US  500000
@@ -252,7 +253,7 @@ static void view_errors(struct pipeline *p, uint32_t v)
         return; /* the text may be why the view is stopped */
     gate_text_set(view->error, sizeof view->error, &view->error_seq, rows ? text : "");
     if (!before != !rows)
-        log_warn("view", rows ? "incomplete: an expression fails for some rows" : "complete again",
+        log_warn("view", rows ? "incomplete: rows are left out, see penstock errors" : "complete again",
                  "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows,
                  rows ? text : "");
 }
@@ -278,6 +279,43 @@ static void publish_stats(struct pipeline *p, int64_t now)
     }
 }
 
+/* The table's place in the gate; NULL: it has none, and none is left or to be made. */
+static struct gate_bad_table *bad_table(struct gate *g, uint32_t source, const char *name, bool make)
+{
+    uint32_t count = atomic_load(&g->bad_table_count);
+    char cut[sizeof g->bad_tables[0].name];
+    snprintf(cut, sizeof cut, "%s", name);
+    for (uint32_t i = 0; i < count; i++)
+        if (atomic_load(&g->bad_tables[i].source) == source && strcmp(g->bad_tables[i].name, cut) == 0)
+            return &g->bad_tables[i];
+    if (!make || count == GATE_BAD_TABLES_MAX)
+        return NULL;
+    struct gate_bad_table *t = &g->bad_tables[count];
+    memcpy(t->name, cut, sizeof cut);
+    atomic_store(&t->source, source);
+    atomic_store(&t->rows, 0);
+    atomic_store(&g->bad_table_count, count + 1);
+    return t;
+}
+
+static void publish_bad_rows(struct pipeline *p)
+{
+    for (uint32_t i = 0; i < p->o.source_count; i++) {
+        uint64_t of_source = 0;
+        for (uint32_t t = 0; t < p->o.sources[i].table_count; t++) {
+            uint64_t rows = 0;
+            uint32_t node = p->table_node[i][t];
+            for (uint32_t s = 0; node != UINT32_MAX && s < p->o.shard_count; s++)
+                rows += op_table_bad_rows(&p->shards[s].graph->ops[node]);
+            of_source += rows;
+            struct gate_bad_table *g = bad_table(p->o.gate, i, p->o.sources[i].tables[t].name, rows > 0);
+            if (g)
+                atomic_store(&g->rows, rows);
+        }
+        atomic_store(&p->o.gate->sources[i].bad_rows, of_source);
+    }
+}
+
 /* Before the epoch is published: whoever sees its rows sees that some are missing. */
 static void publish_errors(struct pipeline *p)
 {
@@ -286,6 +324,8 @@ static void publish_errors(struct pipeline *p)
         changed |= p->shards[s].graph->errors_changed;
         p->shards[s].graph->errors_changed = false;
     }
+    if (changed)
+        publish_bad_rows(p);
     for (uint32_t v = 0; changed && p->o.catalog && v < p->o.plan->view_count; v++)
         if (p->o.plan->views[v]->sink)
             view_errors(p, v);
@@ -297,6 +337,55 @@ static void heartbeat(struct pipeline *p, int64_t now)
         return;
     p->heartbeat_us = now;
     atomic_store(&p->o.gate->heartbeat_us, unix_us());
+}
+
+/* ---- rows that an operator has seen ---- */
+
+void coordinator_forget(struct pipeline *p, struct shard *s)
+{
+    struct forget *f = &p->forget;
+    if (atomic_load_explicit(&f->state, memory_order_acquire) != FORGET_OPEN)
+        return;
+    uint64_t rows = 0;
+    op_table_forget(&s->graph->ops[f->node], f->has_key ? f->key : NULL, f->until_us, &rows);
+    atomic_fetch_add(&f->rows, rows);
+}
+
+static bool forget_is(const struct pipeline *p, enum forget_state state)
+{
+    return atomic_load_explicit(&p->forget.state, memory_order_acquire) == state;
+}
+
+static void forget_step(struct pipeline *p, enum forget_state from, enum forget_state to)
+{
+    if (forget_is(p, from))
+        atomic_store_explicit(&p->forget.state, to, memory_order_release);
+}
+
+bool pipeline_forget(struct pipeline *p, const char *source, const char *table,
+                     const uint8_t key[QUARANTINE_KEY_BYTES], int64_t until_us, int timeout_ms,
+                     uint64_t *rows)
+{
+    struct forget *f = &p->forget;
+    f->node = UINT32_MAX;
+    for (uint32_t i = 0; i < p->o.source_count; i++)
+        for (uint32_t t = 0; t < p->o.sources[i].table_count; t++)
+            if (strcmp(p->o.sources[i].name, source) == 0 &&
+                strcmp(p->o.sources[i].tables[t].name, table) == 0)
+                f->node = p->table_node[i][t];
+    if (f->node == UINT32_MAX || !(forget_is(p, FORGET_IDLE) || forget_is(p, FORGET_DONE)))
+        return false;
+    f->has_key = key != NULL;
+    if (key)
+        memcpy(f->key, key, sizeof f->key);
+    f->until_us = until_us;
+    atomic_store(&f->rows, 0);
+    atomic_store_explicit(&f->state, FORGET_ASKED, memory_order_release);
+    wake_up(&p->shards[0].wake);
+    for (int ms = 0; ms < timeout_ms && !forget_is(p, FORGET_DONE); ms++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    *rows = atomic_load(&f->rows);
+    return forget_is(p, FORGET_DONE);
 }
 
 /* ---- epochs ---- */
@@ -365,6 +454,7 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch, int64_t committed_u
     }
     lag_publish(p);
     atomic_store(&p->epoch_done, epoch);
+    forget_step(p, FORGET_OPEN, FORGET_DONE);
     p->due_us = clock_due(p);
     int64_t now = steady_us();
     measure_epoch(p, committed_us, now);
@@ -430,6 +520,8 @@ static void open_epoch(struct pipeline *p)
     p->epoch_started_us = steady_us();
     set_clock(p);
     lag_publish(p);
+    if (!p->rebuilding)
+        forget_step(p, FORGET_ASKED, FORGET_OPEN);
     p->due_us = INT64_MAX; /* found anew when the epoch ends; until then nobody is woken for it */
     atomic_store_explicit(&p->epoch_open, atomic_load(&p->epoch_open) + 1, memory_order_release);
     for (uint32_t i = 1; i < p->o.shard_count; i++)
@@ -491,7 +583,7 @@ bool coordinator_step(struct pipeline *p)
         p->rebuilding = true;
     else if (tight_wait(p, now))
         return false;
-    else if (!claim(p) && !coordinator_clock_due(p)) {
+    else if (!claim(p) && !coordinator_clock_due(p) && !forget_is(p, FORGET_ASKED)) {
         atomic_store_explicit(&p->hungry, 1, memory_order_relaxed);
         if (now - p->stats_us >= GATE_STATS_US) {
             publish_stats(p, now);

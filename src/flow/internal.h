@@ -157,7 +157,18 @@ struct checkpointer {
     bool busy, stop;
     struct chunk_position *positions; /* of the pinned epoch, per source */
 };
+/* What pipeline_forget asks: set by its thread while idle, carried out in one epoch by all shards. */
+enum forget_state { FORGET_IDLE, FORGET_ASKED, FORGET_OPEN, FORGET_DONE };
+struct forget {
+    atomic_uint state; /* enum forget_state; ASKED to OPEN to DONE by the coordinator */
+    uint32_t node;
+    bool has_key;
+    uint8_t key[QUARANTINE_KEY_BYTES];
+    int64_t until_us;
+    atomic_ullong rows;
+};
 struct pipeline {
+    struct forget forget;
     struct shard_watch *watch; /* by shard; see watch.c */
     struct pipeline_options o;
     struct shard *shards;
@@ -236,6 +247,7 @@ struct err *coordinator_store_positions(struct pipeline *p);
 bool pause_holds(struct pipeline *p, int64_t now); /* between epochs: there is no room for another one */
 bool pause_allows_clock(const struct pipeline *p); /* though it holds */
 void pause_watch_memory(struct pipeline *p, int64_t now); /* at any time; may fail the pipeline */
+void coordinator_forget(struct pipeline *p, struct shard *s); /* by each shard, at the beginning of an epoch */
 /* checkpointer.c */
 void checkpointer_start(struct pipeline *p);
 void checkpointer_stop(struct pipeline *p); /* after a last checkpoint */

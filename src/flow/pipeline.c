@@ -114,6 +114,7 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     atomic_store(&s->status->expired, 0);
     atomic_store(&s->status->late, 0);
     memset(&s->status->stats, 0, sizeof s->status->stats); /* another source may have had the place */
+    atomic_store(&s->status->bad_rows, 0);
     for (uint32_t l = 0; l < s->lane_count; l++)
         lane_init(&p->lanes[first_lane + l], s, first_lane + l, l);
 }
@@ -127,6 +128,7 @@ static void make_sinks(struct pipeline *p)
     ASSERT(p->lanes);
     memset(p->lanes, 0, bytes);
     p->claimed = xcalloc(p->lane_count, sizeof *p->claimed);
+    atomic_store(&p->o.gate->bad_table_count, 0);
     uint32_t lane = 0;
     for (uint32_t i = 0; i < p->o.source_count; i++) {
         make_sink(p, i, lane);

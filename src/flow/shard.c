@@ -412,6 +412,7 @@ static bool begin(struct shard *s)
     s->graph->clock_us = p->clock_us;
     if (p->rebuilding)
         rebuild_begins(s);
+    coordinator_forget(p, s);
     s->phase = SHARD_WORKING;
     return true;
 }

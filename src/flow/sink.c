@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "ops/op_quarantine.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -375,6 +376,59 @@ bool sink_row(struct sink_lane *l, uint32_t table_index, enum row_op op, const u
         put_row(b, t, vals, states, op);
     l->chunk_rows++;
     return true;
+}
+
+/* ---- rows that cannot be read ---- */
+
+static void put_bad_row(struct batch *b, const struct table_def *t, const union val *vals,
+                        const uint8_t *states, const struct buf *message, enum row_op op)
+{
+    uint32_t r = b->row_count++;
+    bool has_message = false;
+    for (uint32_t c = 0; c < t->schema.column_count; c++) {
+        b->cols[c].state[r] = states ? states[c] : VAL_ERROR;
+        if (b->cols[c].state[r] == VAL_OK)
+            b->cols[c].v[r] = val_copy(&b->arena, type_phys(t->schema.columns[c].type.id), vals[c]);
+        if (b->cols[c].state[r] != VAL_ERROR || has_message)
+            continue;
+        union val text = {.s = {message->p, (uint32_t)message->len, 0}};
+        b->cols[c].v[r] = val_copy(&b->arena, PHYS_STR, text);
+        has_message = true;
+    }
+    ASSERT(has_message);
+    b->weight[r] = op;
+}
+
+static bool bad_row(struct sink_lane *l, uint32_t table, enum row_op op, const struct quarantine_entry *why,
+                    const uint8_t *identity, const union val *vals, const uint8_t *states)
+{
+    if (is_ignored(l, table))
+        return !sink_stopping(l->sink);
+    l->in_transaction = true;
+    const struct table_def *t = table_of(l, table);
+    uint32_t home = identity ? hash_shard(hash_bytes(identity, QUARANTINE_ID_BYTES), shard_count(l))
+                             : row_home(l, t, vals, states);
+    struct batch *b = slot_room(l, table, home, t);
+    if (!b)
+        return false;
+    buf_reset(&l->key);
+    quarantine_message_put(&l->key, identity, why);
+    put_bad_row(b, t, vals, states, &l->key, op);
+    l->chunk_rows++;
+    return true;
+}
+
+bool sink_bad_row(struct sink_lane *l, uint32_t table_index, const struct quarantine_entry *why,
+                  const uint8_t *identity, const union val *vals, const uint8_t *states)
+{
+    ASSERT(identity || table_of(l, table_index)->key_count);
+    return bad_row(l, table_index, ROW_BAD, why, identity, vals, states);
+}
+
+bool sink_bad_gone(struct sink_lane *l, uint32_t table_index, const uint8_t identity[QUARANTINE_ID_BYTES])
+{
+    struct quarantine_entry none = {0};
+    return bad_row(l, table_index, ROW_BAD_GONE, &none, identity, NULL, NULL);
 }
 
 static bool has_unchanged(const struct table_def *t, const uint8_t *states)

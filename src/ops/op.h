@@ -158,6 +158,11 @@ int64_t op_table_due(const struct op *op); /* when the next one does */
 uint64_t op_table_rows(const struct op *op);
 /* Leaves off an unfinished replay; before its transaction ends. */
 void op_table_replay_end(struct op *op);
+/* Rows of the table that cannot be read, in this shard; between epochs as well. */
+uint64_t op_table_bad_rows(const struct op *op);
+/* An operator has seen them: the entry of the key (store/quarantine.h), or with NULL all that were last delivered by then. Adds
+ * to *rows. At the beginning of an epoch. */
+void op_table_forget(struct op *op, const uint8_t *key, int64_t until_us, uint64_t *rows);
 /* Rows now stored of a published view in this shard. */
 uint64_t op_view_rows(const struct op *op);
 /* When the next row of a PLAN_TEMPORAL node changes. */

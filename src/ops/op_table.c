@@ -2,8 +2,9 @@
  *
  * The owning shard finds the old row, stores the new one and emits -1 old, +1 new. Before-images, unchanged TOAST
  * values, duplicate deliveries and upserts are settled here once, for every kind of source. Database "m:SOURCE.TABLE":
- * keyed tables: key encoding (shortened) -> row; keyless tables: row bytes (shortened) -> varint copies, row. */
-#include "ops/op_errors.h"
+ * keyed tables: key encoding (shortened) -> row; keyless tables: row bytes (shortened) -> varint copies, row. Rows that cannot
+ * be read stand on a list of their own instead (op_quarantine.h). */
+#include "ops/op_quarantine.h"
 #include "ops/retention.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct table_state {
     struct retention retention;
     struct buf over;           /* keys of rows whose retention is over */
     struct store_scan *replay; /* open while the mirror is being replayed */
+    struct quarantine bad;     /* rows that cannot be read */
 };
 
 static bool failed(struct op *op, struct err *e)
@@ -81,6 +83,8 @@ static void table_open(struct op *op)
     struct err *e = store_db_open(op->graph->env.store, name, &s->db);
     free(name);
     if (!e)
+        e = quarantine_open(&s->bad, op, s->table);
+    if (!e)
         e = retention_open(&s->retention, s->table, op->graph->env.store);
     if (failed(op, e) || !s->retention.on)
         return;
@@ -98,6 +102,7 @@ static void table_fini(struct op *op)
     buf_fini(&s->value);
     buf_fini(&s->over);
     retention_fini(&s->retention);
+    quarantine_fini(&s->bad);
     batch_free(s->old);
     free(s);
 }
@@ -112,6 +117,7 @@ static void table_close(struct op *op)
 {
     struct table_state *s = op->state;
     op_flush(op);
+    quarantine_close(&s->bad);
     if (s->retention.on)
         (void)failed(op, retention_find_due(&s->retention, op->graph->env.store));
 }
@@ -186,61 +192,105 @@ static bool load_old(struct op *op, struct table_state *s)
     return false;
 }
 
-/* Puts old values where the source said "unchanged"; false when there is no old row to take them from. */
+/* Puts old values where the source said "unchanged": the mirror's, or what is known of a row that could not be read. False
+ * when some value is known from neither. */
 static bool complete_row(struct table_state *s, const struct batch *b, uint32_t r, bool has_old)
 {
+    const struct batch *from = has_old ? s->old : s->bad.is_held ? s->bad.known : NULL;
+    bool whole = true;
     for (uint32_t c = 0; c < s->table->schema.column_count; c++) {
         if (b->cols[c].state[r] != VAL_UNCHANGED)
             continue;
-        if (!has_old)
-            return false;
-        b->cols[c].v[r] = s->old->cols[c].v[0];
-        b->cols[c].state[r] = s->old->cols[c].state[0];
+        if (!from || from->cols[c].state[0] > VAL_NULL) {
+            whole = false;
+            continue;
+        }
+        b->cols[c].v[r] = from->cols[c].v[0];
+        b->cols[c].state[r] = from->cols[c].state[0];
     }
-    return true;
+    return whole;
 }
 
-/* A source must not do that. The row is an error until its key comes whole, or goes. */
+/* The list of rows that cannot be read is looked at only when there are any. */
+static bool find_bad(struct table_state *s, const struct batch *b, uint32_t r)
+{
+    s->bad.is_held = false;
+    return !quarantine_any(&s->bad) || quarantine_find(&s->bad, b, r);
+}
+
+static bool is_known(const struct batch *b, uint32_t r, const struct schema *schema, struct str column)
+{
+    for (uint32_t c = 0; c < schema->column_count; c++)
+        if (strlen(schema->columns[c].name) == column.len &&
+            memcmp(schema->columns[c].name, column.p, column.len) == 0)
+            return b->cols[c].state[r] <= VAL_NULL;
+    return false;
+}
+
+static const char *first_unknown(const struct batch *b, uint32_t r, const struct schema *schema)
+{
+    for (uint32_t c = 0; c < schema->column_count; c++)
+        if (b->cols[c].state[r] > VAL_NULL)
+            return schema->columns[c].name;
+    return "";
+}
+
+static struct str str_of(const char *text)
+{
+    return (struct str){(const uint8_t *)text, (uint32_t)strlen(text), 0};
+}
+
+/* An update that leaves a value out as unchanged which is not known here: of a row that could not be read when it came,
+ * and whose unreadable value is the one left out, or was known to the old key's row alone. */
 static void row_without_old(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
 {
-    struct schema key = {s->table->key_count, xcalloc(s->table->key_count + 1, sizeof(struct column))};
-    struct vec *cols = xcalloc(s->table->key_count + 1, sizeof *cols);
-    for (uint32_t k = 0; k < s->table->key_count; k++) {
-        key.columns[k] = s->table->schema.columns[s->table->key[k]];
-        cols[k] = b->cols[s->table->key[k]];
+    const struct schema *schema = &s->table->schema;
+    struct quarantine_entry why = {
+        .op = 'u',
+        .last_us = op->graph->now_us,
+        .sqlstate = str_of("XX000"),
+        .message = str_of("an update left the column out as unchanged, but its value is not known here"),
+        .column = str_of(first_unknown(b, r, schema))};
+    if (!s->bad.is_open || !quarantine_find(&s->bad, b, r))
+        return;
+    if (s->bad.is_held && !is_known(b, r, schema, s->bad.entry.column)) {
+        why = s->bad.entry;
+        why.last_us = op->graph->now_us;
     }
-    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
-    struct error_cause cause = {.sqlstate = "XX000",
-                                .message =
-                                    "an update left a column out as unchanged, but there is no earlier row"};
-    if (op_error_count(op, s->key_bytes.p, s->key_bytes.len, 1))
-        op_error_describe(op, &key, cols, r, 1, &cause);
-    free(key.columns);
-    free(cols);
+    quarantine_note_row(&s->bad, b, r);
+    (void)quarantine_hold(&s->bad, &why);
 }
 
-static void delete_keyed(struct op *op, struct table_state *s)
+static void delete_stored(struct op *op, struct table_state *s)
 {
-    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
     if (!load_old(op, s) || !end_changes(op, s, row_end(s, s->old, 0), INT64_MAX) ||
         failed(op, store_del(op->graph->env.store, s->db, slice_of(&s->key_bytes))))
         return;
     emit_copy(op, s->old, 0, -1);
 }
 
+static void delete_keyed(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
+{
+    if (find_bad(s, b, r) && quarantine_release(&s->bad))
+        delete_stored(op, s);
+}
+
 static void upsert(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
 {
     bool has_old = load_old(op, s);
+    if (!find_bad(s, b, r))
+        return;
     if (!complete_row(s, b, r, has_old)) {
         row_without_old(op, s, b, r);
         return;
     }
+    if (!quarantine_release(&s->bad))
+        return;
     int64_t end = row_end(s, b, r);
     if (is_over(op, s, end)) {
-        delete_keyed(op, s);
+        delete_stored(op, s);
         return;
     }
-    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
     buf_reset(&s->new_row);
     row_encode_vecs(&s->new_row, &s->table->schema, b->cols, r);
     if (has_old && s->new_row.len == s->old_row.len &&
@@ -252,6 +302,51 @@ static void upsert(struct op *op, struct table_state *s, const struct batch *b, 
     if (has_old)
         emit_copy(op, s->old, 0, -1);
     emit_copy(op, b, r, 1);
+}
+
+/* ---- rows that cannot be read ---- */
+
+static struct str message_of(const struct table_state *s, const struct batch *b, uint32_t r)
+{
+    for (uint32_t c = 0; c < s->table->schema.column_count; c++)
+        if (b->cols[c].state[r] == VAL_ERROR)
+            return b->cols[c].v[r].s;
+    return (struct str){0};
+}
+
+/* Its earlier version goes from the mirror: it is no longer what the source has. */
+static void hold_keyed(struct op *op, struct table_state *s, const struct batch *b, uint32_t r,
+                       const struct quarantine_entry *why)
+{
+    make_key(s, b, r);
+    bool has_old = load_old(op, s);
+    if (!quarantine_find(&s->bad, b, r))
+        return;
+    (void)complete_row(s, b, r, has_old);
+    quarantine_note_row(&s->bad, b, r);
+    if (has_old)
+        delete_stored(op, s);
+    (void)quarantine_hold(&s->bad, why);
+}
+
+static void bad_row(struct op *op, struct table_state *s, const struct batch *b, uint32_t r)
+{
+    struct quarantine_entry why;
+    uint8_t identity[QUARANTINE_ID_BYTES];
+    bool has_identity;
+    ASSERT(quarantine_message_get(message_of(s, b, r), &has_identity, identity, &why));
+    if (!has_identity) {
+        hold_keyed(op, s, b, r, &why);
+        return;
+    }
+    if (!quarantine_find_raw(&s->bad, identity))
+        return;
+    if ((enum row_op)b->weight[r] == ROW_BAD_GONE) {
+        (void)quarantine_release(&s->bad);
+        return;
+    }
+    quarantine_note_nothing(&s->bad);
+    (void)quarantine_hold(&s->bad, &why);
 }
 
 /* ---- keyless tables: a bag of rows ---- */
@@ -294,13 +389,17 @@ static void apply_change(struct op *op, struct table_state *s, const struct batc
         emit_copy(op, b, r, 1);
         return;
     }
+    if (UNLIKELY(what == ROW_BAD || what == ROW_BAD_GONE)) {
+        bad_row(op, s, b, r);
+        return;
+    }
     if (s->table->key_count == 0) {
         change_bag(op, s, b, r, what == ROW_DELETE ? -1 : 1);
         return;
     }
     make_key(s, b, r);
     if (what == ROW_DELETE)
-        delete_keyed(op, s);
+        delete_keyed(op, s, b, r);
     else
         upsert(op, s, b, r);
 }
@@ -321,17 +420,20 @@ void op_table_move_out(struct op *op, const struct batch *old, struct batch *row
     struct table_state *s = op->state;
     make_key(s, old, 0);
     bool has_old = load_old(op, s);
-    for (uint32_t c = 0; c < s->table->schema.column_count; c++) {
+    if (!find_bad(s, old, 0))
+        return;
+    const struct batch *from = has_old ? s->old : s->bad.is_held ? s->bad.known : NULL;
+    for (uint32_t c = 0; from && c < s->table->schema.column_count; c++) {
         struct vec *col = &row->cols[c];
-        if (col->state[0] != VAL_UNCHANGED || !has_old)
+        if (col->state[0] != VAL_UNCHANGED)
             continue;
-        col->state[0] = s->old->cols[c].state[0];
+        col->state[0] = from->cols[c].state[0];
         if (col->state[0] == VAL_OK)
             col->v[0] =
-                val_copy(&row->arena, type_phys(s->table->schema.columns[c].type.id), s->old->cols[c].v[0]);
+                val_copy(&row->arena, type_phys(s->table->schema.columns[c].type.id), from->cols[c].v[0]);
     }
-    if (has_old)
-        delete_keyed(op, s);
+    if (quarantine_release(&s->bad) && has_old)
+        delete_stored(op, s);
     op_flush(op);
 }
 
@@ -342,7 +444,6 @@ static void expire_row(struct op *op, struct table_state *s)
     struct store_shard *sh = op->graph->env.store;
     struct slice found;
     int64_t copies;
-    op_error_forget(op, s->key_bytes.p, s->key_bytes.len);
     if (!store_get(sh, s->db, slice_of(&s->key_bytes), &found))
         return;
     ASSERT(stored_row(s, found, &copies));
@@ -415,7 +516,8 @@ bool op_table_replay(struct op *op, uint64_t rows)
     struct table_state *s = op->state;
     if (!s->stored)
         return true;
-    if (!s->replay && failed(op, store_scan_open(op->graph->env.store, s->db, &s->replay)))
+    if (!s->replay && (!quarantine_replay(&s->bad) ||
+                       failed(op, store_scan_open(op->graph->env.store, s->db, &s->replay))))
         return true;
     if (!emit_some(op, s->replay, 1, rows))
         return false;
@@ -467,6 +569,8 @@ bool op_table_truncate(struct op *op, uint64_t rows)
     struct table_state *s = op->state;
     struct store_shard *store = op->graph->env.store;
     ASSERT(s->stored);
+    if (!quarantine_clear(&s->bad))
+        return true;
     if (store_entries(store, s->db) <= rows) {
         emit_all(op, -1);
         if (!op->graph->failure)
@@ -478,6 +582,18 @@ bool op_table_truncate(struct op *op, uint64_t rows)
     bool stop = failed(op, store_trim(store, s->db, rows, drop_row, op));
     op_flush(op);
     return stop;
+}
+
+uint64_t op_table_bad_rows(const struct op *op)
+{
+    const struct table_state *s = op->state;
+    return s->bad.sum.rows;
+}
+
+void op_table_forget(struct op *op, const uint8_t *key, int64_t until_us, uint64_t *rows)
+{
+    struct table_state *s = op->state;
+    (void)quarantine_forget(&s->bad, key, until_us, rows);
 }
 
 static uint64_t table_rows(const struct op *op)

@@ -4,6 +4,7 @@
 #include "serve/out.h"
 #include "serve/rest.h"
 #include "store/error_store.h"
+#include "store/quarantine.h"
 
 static bool may_read_errors(const struct rest *r, struct problem *p)
 {
@@ -31,6 +32,74 @@ static const struct catalog_view *find_view(const struct rest *r, struct slice n
     if (n.best)
         problem_hint(p, "Perhaps you meant the view '%s'", n.best);
     return NULL;
+}
+
+/* Names that clients make up must not reach the reader, which remembers each. */
+enum bad_table { BAD_TABLE_NO_SOURCE, BAD_TABLE_STARTING, BAD_TABLE_NONE, BAD_TABLE_LISTED };
+
+static enum bad_table find_bad_table(const struct rest *r, const char *source, const char *table)
+{
+    const struct gate *g = r->gate;
+    uint32_t s = 0, sources = g->source_count < GATE_SOURCES_MAX ? g->source_count : GATE_SOURCES_MAX;
+    while (s < sources && strcmp(g->sources[s].name, source) != 0)
+        s++;
+    if (s == sources)
+        return BAD_TABLE_NO_SOURCE;
+    uint32_t count = g->bad_table_count;
+    for (uint32_t i = 0; i < count && i < GATE_BAD_TABLES_MAX; i++)
+        if (g->bad_tables[i].source == s && strncmp(g->bad_tables[i].name, table, sizeof g->bad_tables[i].name - 1) == 0)
+            return BAD_TABLE_LISTED;
+    bool complete = g->pipeline_state == PIPELINE_RUNNING || g->pipeline_state == PIPELINE_PAUSED;
+    return complete ? BAD_TABLE_NONE : BAD_TABLE_STARTING;
+}
+
+/* GET /admin/sources/SOURCE/TABLE/errors: rows of a table that cannot be read, as they were delivered. */
+void bad_rows_answer(struct rest *r, struct slice source, struct slice table, struct answer *a)
+{
+    if (!may_read_errors(r, &a->problem))
+        return;
+    if (!r->world) {
+        problem_set(&a->problem, 503, "PENSTOCK_STARTING", "no view is ready yet");
+        a->problem.retry_after_s = 1;
+        return;
+    }
+    char source_name[256], table_name[256];
+    snprintf(source_name, sizeof source_name, "%.*s", TEXT_QUOTED(source, 255));
+    snprintf(table_name, sizeof table_name, "%.*s", TEXT_QUOTED(table, 255));
+    struct quarantine_sum sum = {0};
+    uint32_t shards = r->world->catalog->shard_count;
+    enum bad_table known = find_bad_table(r, source_name, table_name);
+    if (known == BAD_TABLE_STARTING) {
+        problem_set(&a->problem, 503, "PENSTOCK_STARTING", "not known yet");
+        a->problem.retry_after_s = 1;
+        return;
+    }
+    if (!rest_snapshot_begin(r, -1, NULL, &a->problem))
+        return;
+    if (known != BAD_TABLE_NO_SOURCE) {
+        struct buf list = {0};
+        bool there = known == BAD_TABLE_LISTED &&
+                     quarantine_read_sum(r->snapshot, shards, source_name, table_name, &sum);
+        uint64_t listed =
+            there ? quarantine_read_list(r->snapshot, shards, source_name, table_name, &list) : 0;
+        if (!there)
+            OUT_LIT(&list, "[]");
+        a->content_type = "application/json; charset=utf-8";
+        OUT_LIT(a->body, "{\"source\":");
+        out_json_cstr(a->body, source_name);
+        OUT_LIT(a->body, ",\"table\":");
+        out_json_cstr(a->body, table_name);
+        buf_printf(a->body, ",\"epoch\":%llu,\"rows\":%llu,\"listed\":%llu,\"errors\":",
+                   (unsigned long long)store_snapshot_epoch(r->snapshot), (unsigned long long)sum.rows,
+                   (unsigned long long)listed);
+        buf_put(a->body, list.p, list.len);
+        OUT_LIT(a->body, "}");
+        buf_fini(&list);
+    } else {
+        problem_set(&a->problem, 404, "PENSTOCK_SOURCE", "there is no source '%.*s'",
+                    TEXT_QUOTED_CSTR(source_name, 64));
+    }
+    store_snapshot_end(r->snapshot);
 }
 
 void errors_answer(struct rest *r, struct slice view, struct answer *a)

@@ -78,6 +78,8 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
     X(SOURCE_EXPIRED, "penstock_source_expired_total", COUNTER, "source", "Rows that went by retention.")    \
     X(SOURCE_LATE, "penstock_source_late_total", COUNTER, "source",                                          \
       "Rows whose retention was over when they came.")                                                       \
+    X(SOURCE_QUARANTINED, "penstock_source_quarantined_rows", GAUGE, "source, table",                        \
+      "Rows of the table that cannot be read, and are left out; of tables that had any since the start.")    \
     X(VIEW_ROWS, "penstock_view_rows", GAUGE, "view", "Rows stored.")                                        \
     X(VIEW_BYTES, "penstock_view_bytes", GAUGE, "view",                                                      \
       "Pages of its rows, indexes and change log in the store.")                                             \

@@ -62,6 +62,18 @@ static void sources(const struct metrics_from *f, struct buf *b)
     }
 }
 
+static void unreadable_rows(const struct metrics_from *f, struct buf *b)
+{
+    const struct gate *g = f->gate;
+    metric_head(b, M_SOURCE_QUARANTINED);
+    for (uint32_t i = 0; i < g->bad_table_count && i < GATE_BAD_TABLES_MAX; i++) {
+        const struct gate_bad_table *t = &g->bad_tables[i];
+        if (t->source < GATE_SOURCES_MAX)
+            metric_sample(b, M_SOURCE_QUARANTINED, "", (double)t->rows, "source", g->sources[t->source].name,
+                          "table", t->name, NULL);
+    }
+}
+
 /* ---- epochs ---- */
 
 static void one_histogram(struct buf *b, enum metric m, const struct histogram *h, bool is_time,
@@ -254,6 +266,7 @@ void metrics_flow_write(const struct metrics_from *f, struct buf *b)
 {
     epochs(f, b);
     sources(f, b);
+    unreadable_rows(f, b);
     views(f, b);
     shard_range(f, b, M_SHARD_ROWS, M_SHARD_REBUILD);
     queues(f, b);

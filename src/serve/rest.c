@@ -293,6 +293,13 @@ static enum rest_next errors_route(struct rest *r, const struct http_request *re
     return REST_DONE;
 }
 
+static enum rest_next bad_rows_route(struct rest *r, const struct http_request *req, struct answer *a)
+{
+    if (method_ok(req, a) && req->method != HTTP_M_OPTIONS)
+        bad_rows_answer(r, r->url.segments[2], r->url.segments[3], a);
+    return REST_DONE;
+}
+
 /* Rows go on to the pipeline, which knows the sources and their tokens. */
 static enum rest_next ingest_route(struct rest *r, const struct http_request *req, struct answer *a)
 {
@@ -336,6 +343,9 @@ static enum rest_next route(struct rest *r, const struct http_request *req, bool
     if (r->url.segment_count == 4 && slice_is(r->url.segments[0], "admin") &&
         slice_is(r->url.segments[1], "views") && slice_is(r->url.segments[3], "errors"))
         return errors_route(r, req, a);
+    if (r->url.segment_count == 5 && slice_is(r->url.segments[0], "admin") &&
+        slice_is(r->url.segments[1], "sources") && slice_is(r->url.segments[4], "errors"))
+        return bad_rows_route(r, req, a);
     if (r->ingest != SERVE_INGEST_NONE && r->url.segment_count && slice_is(r->url.segments[0], "ingest"))
         return ingest_route(r, req, a);
     if (is_status(r, "health"))

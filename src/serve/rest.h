@@ -68,6 +68,7 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
 
 /* GET /admin/views/NAME/errors */
 void errors_answer(struct rest *r, struct slice view, struct answer *a);
+void bad_rows_answer(struct rest *r, struct slice source, struct slice table, struct answer *a);
 
 /* ---- shared with live queries and status ---- */
 struct read { /* one bound read of an api */

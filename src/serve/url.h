@@ -22,7 +22,6 @@ struct url {
     struct url_param params[URL_PARAMS_MAX];
 };
 
-bool utf8_valid(const uint8_t *p, size_t len);
 /* False: a bad escape, NUL, or not UTF-8. plus_is_space: the rule of query strings. */
 bool url_decode(struct arena *a, struct slice raw, bool plus_is_space, struct slice *out);
 /* target: origin form ("/path?query") or absolute form ("https://host/path"). NULL, or what is wrong (static). */

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "config/yaml.h"
 #include "data/table.h"
-#include "store/gate.h"
+#include "store/quarantine.h"
 
 struct sink;      /* one source's way into the pipeline (flow/sink.c) */
 struct sink_lane; /* one producer thread of it */
@@ -31,6 +31,16 @@ NODISCARD bool sink_row(struct sink_lane *l, uint32_t table_index, enum row_op o
  * be VAL_UNCHANGED even when old and new key live on different shards. */
 NODISCARD bool sink_move(struct sink_lane *l, uint32_t table_index, const union val *old_vals,
                          const uint8_t *old_states, const union val *new_vals, const uint8_t *new_states);
+/* A row that cannot be read: what of it can be is in vals, VAL_ERROR for what cannot; at least one column has that. why: op,
+ * position, sqlstate, message, column, last_us, raw, raw_bytes and raw_hash are the source's to set. It goes on the table's list (ops/op_quarantine.h), and
+ * an earlier version of it goes from the mirror.
+ * identity NULL: the key columns are VAL_OK or VAL_NULL, and later rows of the key take its place. Else, and always of tables
+ * without a key: a hash of what tells it from others, and that is the same whenever the row comes again. */
+NODISCARD bool sink_bad_row(struct sink_lane *l, uint32_t table_index, const struct quarantine_entry *why,
+                            const uint8_t *identity, const union val *vals, const uint8_t *states);
+/* Such a row has been deleted at the source, or changed to another identity. */
+NODISCARD bool sink_bad_gone(struct sink_lane *l, uint32_t table_index,
+                             const uint8_t identity[QUARANTINE_ID_BYTES]);
 /* Every row of the table goes (TRUNCATE, or before a snapshot is taken anew). */
 NODISCARD bool sink_truncate(struct sink_lane *l, uint32_t table_index);
 /* End of a source transaction: everything since the last one becomes visible together. On lane 0 `position` (opaque

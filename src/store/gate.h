@@ -15,10 +15,12 @@
 #include "store/gate_stats.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      8
+#define GATE_LAYOUT      9
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
+#define GATE_BAD_TABLES_MAX \
+    128 /* tables of which some row could not be read since the start, by name; of more the sum is told */
 #define GATE_SHARDS_MAX  256
 
 enum pipeline_state {
@@ -66,6 +68,7 @@ struct gate_source {
     atomic_ullong refused;                       /* requests that were refused, since start */
     atomic_ullong expired;                       /* rows that went by retention, since start */
     atomic_ullong late;                          /* rows that were over when they came, likewise */
+    atomic_ullong bad_rows;                      /* rows that cannot be read, and are left out now */
     atomic_llong last_change_us;  /* commit time at the source of the newest visible transaction, Unix us */
     atomic_llong last_contact_us; /* Unix us of the last message from the source */
     char position[64];            /* newest visible position as text (an LSN); guarded by position_seq */
@@ -84,6 +87,11 @@ struct gate_view {
     atomic_ullong error_rows; /* rows left out because an expression fails for them: the view is incomplete */
     char error[192];          /* one of those errors */
     atomic_uint error_seq;
+};
+struct gate_bad_table { /* a table of which some row could not be read since the start */
+    char name[64];           /* as cut; written before bad_table_count covers it */
+    atomic_uint source;      /* index into sources */
+    atomic_ullong rows;      /* that are left out now */
 };
 struct gate_shard {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong rows_in;
@@ -134,6 +142,8 @@ struct gate {
     atomic_llong disk_free, disk_reserve;    /* where the data lies; -1 unknown */
     struct gate_process processes[GATE_PROCESSES];
     struct gate_pipeline_stats stats;
+    atomic_uint bad_table_count;
+    struct gate_bad_table bad_tables[GATE_BAD_TABLES_MAX];
     struct gate_source sources[GATE_SOURCES_MAX];
     struct gate_view views[GATE_VIEWS_MAX]; /* by catalog view index */
     struct gate_shard shards[GATE_SHARDS_MAX];

@@ -6,6 +6,7 @@
 #include "store/error_store.h"
 #include "store/store_impl.h"
 #include "store/verify.h"
+#include "store/verify_quarantine.h"
 #include "store/view_store.h"
 #include "types/func.h"
 
@@ -563,6 +564,8 @@ static void check_shard(struct checker *c, struct store_still *s, const struct c
                      (unsigned long long)epoch, (unsigned long long)s->epoch);
     for (uint32_t t = 0; t < table_count && !c->stopped; t++)
         check_mirror(c, tables[t]);
+    for (uint32_t t = 0; t < table_count && !c->stopped; t++)
+        c->stopped = verify_quarantine(c->v, c->s, c->shard, c->shard_count, tables[t]);
     for (uint32_t i = 0; cat && i < cat->view_count && !c->stopped; i++)
         if (verify_view_stored(s, &cat->views[i]))
             check_view(c, &cat->views[i]);

@@ -11,6 +11,8 @@
  *   log      entries parse and ascend without a gap; the newest of each row agrees with the row
  *   count    what the meta database counts
  *   errors   the lists of error rows parse, and do not exceed their totals
+ *   quarantine  lists of rows that cannot be read: entries parse, stand on their shard and under their key, beside no row of
+ *            the mirror with that key, and their sums agree
  * That views are what their SQL gives is for the caller, which can run the operators (cli/verify_views.h): "view".
  *
  * Not checked, because nothing stored tells: a keyless view's rows' shards; entries of a log from before it was complete. */
@@ -35,6 +37,7 @@ enum verify_kind {
     VERIFY_LOG,
     VERIFY_COUNT,
     VERIFY_ERRORS,
+    VERIFY_QUARANTINE,
     VERIFY_VIEW,
     VERIFY_KINDS
 };

@@ -1,5 +1,6 @@
 /* Request targets: segments, parameters, percent-encoding, UTF-8, what is refused. */
 #include "serve/out.h"
+#include "base/text.h"
 #include "serve/url.h"
 #include "test.h"
 
