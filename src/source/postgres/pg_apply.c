@@ -1,6 +1,7 @@
 /* Applying row changes: which columns matter, what the replica identity gives of the old row, and what that makes of
  * the change (insert, update, move, delete). */
 #include "source/postgres/pg_apply.h"
+#include "source/postgres/pg_bad.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -15,11 +16,12 @@ struct relation {
 struct row {
     union val *vals;
     uint8_t *states;
+    struct pg_bad bad;
 };
 struct pg_apply {
     struct pg_run *run;
     struct arena arena; /* of one change */
-    struct fn_ctx ctx;
+    struct pg_reader reader;
     uint32_t relation_count, relation_room;
     struct relation *relations; /* owned, sorted by relid */
     struct row old_row, new_row;
@@ -31,13 +33,13 @@ struct pg_apply *pg_apply_new(struct pg_run *run)
     struct pg_apply *a = xcalloc(1, sizeof *a);
     a->run = run;
     arena_init(&a->arena);
-    a->ctx.arena = &a->arena;
+    a->reader = (struct pg_reader){.run = run, .ctx = {.arena = &a->arena}};
     uint32_t widest = 1;
     for (uint32_t i = 0; i < run->table_count; i++)
         if (run->tables[i].def->schema.column_count > widest)
             widest = run->tables[i].def->schema.column_count;
-    a->old_row = (struct row){xcalloc(widest, sizeof(union val)), xcalloc(widest, 1)};
-    a->new_row = (struct row){xcalloc(widest, sizeof(union val)), xcalloc(widest, 1)};
+    a->old_row = (struct row){.vals = xcalloc(widest, sizeof(union val)), .states = xcalloc(widest, 1)};
+    a->new_row = (struct row){.vals = xcalloc(widest, sizeof(union val)), .states = xcalloc(widest, 1)};
     return a;
 }
 
@@ -237,6 +239,7 @@ static struct err *row_decode(struct pg_apply *a, const struct relation *r, cons
         return err_new(ERR_SOURCE, "table %s: a change has %" PRIu32 " columns, announced were %" PRIu32,
                        t->rel->quoted, tuple->field_count, r->field_count);
     memset(out->states, VAL_NULL, t->def->schema.column_count);
+    out->bad.column = UINT32_MAX;
     for (uint32_t f = 0; f < tuple->field_count; f++) {
         int32_t column = r->columns[f];
         const struct pgo_field *field = &tuple->fields[f];
@@ -246,9 +249,8 @@ static struct err *row_decode(struct pg_apply *a, const struct relation *r, cons
             out->states[column] = VAL_UNCHANGED;
             continue;
         }
-        out->states[column] = VAL_OK;
-        TRY(pg_table_value(a->run, t, &a->ctx, (uint32_t)column, (const char *)field->p, field->len,
-                           &out->vals[column]));
+        TRY(pg_value_read(&a->reader, t, (uint32_t)column, (const char *)field->p, field->len,
+                          &out->vals[column], &out->states[column], &out->bad));
     }
     return NULL;
 }
@@ -274,9 +276,13 @@ static bool same_key(const struct relation *r, const struct pgo_message *m)
 static void unchanged_fill(const struct pg_table *t, bool full, const struct row *old, struct row *new)
 {
     for (uint32_t c = 0; c < t->def->schema.column_count; c++) {
-        if (new->states[c] == VAL_UNCHANGED && old->states[c] != VAL_UNCHANGED && (full || t->in_key[c])) {
-            new->states[c] = old->states[c];
-            new->vals[c] = old->vals[c];
+        if (new->states[c] != VAL_UNCHANGED || old->states[c] == VAL_UNCHANGED || !(full || t->in_key[c]))
+            continue;
+        new->states[c] = old->states[c];
+        new->vals[c] = old->vals[c];
+        if (old->states[c] == VAL_ERROR && new->bad.column == UINT32_MAX) {
+            new->bad = old->bad;
+            new->bad.column = c;
         }
     }
 }
@@ -286,30 +292,102 @@ static struct err *handed(bool accepted)
     return accepted ? NULL : pg_stopping();
 }
 
+/* ---- rows that cannot be read ---- */
+
+static bool reads(const struct row *row)
+{
+    return LIKELY(row->bad.column == UINT32_MAX);
+}
+
+/* The tuple's fields by column; one that it leaves out as unchanged is the old row's, if that is given. */
+static struct pgo_field *fields_by_column(struct pg_apply *a, const struct relation *r,
+                                          const struct pgo_tuple *tuple, const struct pgo_tuple *old)
+{
+    struct pgo_field *fields =
+        ARENA_ARRAY(&a->arena, struct pgo_field, r->table->def->schema.column_count + 1);
+    for (uint32_t f = 0; f < r->field_count; f++) {
+        if (r->columns[f] < 0)
+            continue;
+        bool from_old = tuple->fields[f].kind == PGO_UNCHANGED && old;
+        fields[r->columns[f]] = from_old ? old->fields[f] : tuple->fields[f];
+    }
+    return fields;
+}
+
+/* "16/B3748#2": where its transaction ends, and which change of it this is. */
+static struct err *send_bad(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
+{
+    char lsn[PG_LSN_TEXT], position[PG_LSN_TEXT + 24];
+    const struct pgo_tuple *old = m->kind == PGO_UPDATE && m->old_kind ? &m->old_row : NULL;
+    struct pg_bad_row row = {r->table, a->new_row.vals, a->new_row.states,
+                             fields_by_column(a, r, &m->new_row, old), &a->new_row.bad};
+    snprintf(position, sizeof position, "%s#%" PRIu64, pg_lsn_format(a->run->partial.lsn, lsn),
+             a->run->partial.changes + 1);
+    return pg_bad_send(a->run->lane, &row, m->kind == PGO_UPDATE ? 'u' : 'i', position);
+}
+
+/* The new row, whose key is not the mirror's business. */
+static struct err *send_new(struct pg_apply *a, const struct relation *r, const struct pgo_message *m,
+                            enum row_op op)
+{
+    if (!reads(&a->new_row))
+        return send_bad(a, r, m);
+    return handed(sink_row(a->run->lane, r->table->index, op, a->new_row.vals, a->new_row.states));
+}
+
+/* The old row goes: from the mirror, or from the list of those that cannot be read. */
+static struct err *send_old_gone(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
+{
+    const struct pg_table *t = r->table;
+    bool listed = t->def->key_count ? !pg_bad_key_reads(t, a->old_row.states) : !reads(&a->old_row);
+    if (UNLIKELY(listed))
+        return pg_bad_gone(a->run->lane, t, fields_by_column(a, r, &m->old_row, NULL));
+    return handed(sink_row(a->run->lane, t->index, ROW_DELETE, a->old_row.vals, a->old_row.states));
+}
+
+/* ---- changes ---- */
+
+/* Which row of the mirror is meant is not known, so that some row of it is no longer true, whatever is left out. */
+static struct err *check_has_key(const struct pg_table *t, const struct row *row)
+{
+    for (uint32_t k = 0; k < t->def->key_count; k++)
+        if (row->states[t->def->key[k]] == VAL_UNCHANGED)
+            return err_hint(err_new(ERR_STATE, "table %s: an update came without column %s of its key",
+                                    t->rel->quoted, t->def->schema.columns[t->def->key[k]].name),
+                            "apply the configuration again to take a new snapshot of the source");
+    return NULL;
+}
+
+static struct err *update_without_old(struct pg_apply *a, const struct relation *r,
+                                      const struct pgo_message *m)
+{
+    if (r->table->def->key_count == 0)
+        return changed(r->table,
+                       "an update came without the old row: its replica identity is no longer FULL", NULL);
+    TRY(check_has_key(r->table, &a->new_row));
+    return send_new(a, r, m, ROW_UPDATE);
+}
+
 static struct err *apply_update(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
 {
     const struct pg_table *t = r->table;
-    struct sink_lane *lane = a->run->lane;
     TRY(row_decode(a, r, &m->new_row, false, &a->new_row));
-    if (m->old_kind == 0) {
-        if (t->def->key_count == 0)
-            return changed(t, "an update came without the old row: its replica identity is no longer FULL",
-                           NULL);
-        return handed(sink_row(lane, t->index, ROW_UPDATE, a->new_row.vals, a->new_row.states));
-    }
+    if (m->old_kind == 0)
+        return update_without_old(a, r, m);
     bool full = m->old_kind == 'O';
     TRY(row_decode(a, r, &m->old_row, !full, &a->old_row));
     unchanged_fill(t, full, &a->old_row, &a->new_row);
-    if (t->def->key_count == 0) {
-        if (!full)
-            return changed(t, "its replica identity is no longer FULL", NULL);
-        TRY(handed(sink_row(lane, t->index, ROW_DELETE, a->old_row.vals, a->old_row.states)));
-        return handed(sink_row(lane, t->index, ROW_INSERT, a->new_row.vals, a->new_row.states));
-    }
-    if (same_key(r, m))
-        return handed(sink_row(lane, t->index, ROW_UPDATE, a->new_row.vals, a->new_row.states));
-    return handed(
-        sink_move(lane, t->index, a->old_row.vals, a->old_row.states, a->new_row.vals, a->new_row.states));
+    if (t->def->key_count == 0 && !full)
+        return changed(t, "its replica identity is no longer FULL", NULL);
+    TRY(check_has_key(t, &a->new_row));
+    if (t->def->key_count && same_key(r, m))
+        return send_new(a, r, m, ROW_UPDATE);
+    bool moves = t->def->key_count && reads(&a->new_row) && pg_bad_key_reads(t, a->old_row.states);
+    if (LIKELY(moves))
+        return handed(sink_move(a->run->lane, t->index, a->old_row.vals, a->old_row.states, a->new_row.vals,
+                                a->new_row.states));
+    TRY(send_old_gone(a, r, m));
+    return send_new(a, r, m, ROW_INSERT);
 }
 
 static struct err *apply_delete(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
@@ -318,13 +396,13 @@ static struct err *apply_delete(struct pg_apply *a, const struct relation *r, co
     if (t->def->key_count == 0 && m->old_kind != 'O')
         return changed(t, "its replica identity is no longer FULL", NULL);
     TRY(row_decode(a, r, &m->old_row, t->def->key_count > 0, &a->old_row));
-    return handed(sink_row(a->run->lane, t->index, ROW_DELETE, a->old_row.vals, a->old_row.states));
+    return send_old_gone(a, r, m);
 }
 
 static struct err *apply_insert(struct pg_apply *a, const struct relation *r, const struct pgo_message *m)
 {
     TRY(row_decode(a, r, &m->new_row, false, &a->new_row));
-    return handed(sink_row(a->run->lane, r->table->index, ROW_INSERT, a->new_row.vals, a->new_row.states));
+    return send_new(a, r, m, ROW_INSERT);
 }
 
 static struct err *apply_truncate(struct pg_apply *a, const struct pgo_message *m)

@@ -68,6 +68,7 @@ static struct err *published_tables_read(struct arena *arena, const struct pg_co
         t->schema = cell_dup(arena, r, (int)i, 0);
         t->name = t->as = cell_dup(arena, r, (int)i, 1);
         t->unsupported = conf->unsupported;
+        t->on_error = conf->on_error;
         t->at = conf->at;
     }
     PQclear(r);

@@ -65,6 +65,19 @@ static struct err *unsupported_read(const struct yaml_node *n, enum pg_unsupport
     return NULL;
 }
 
+static struct err *on_error_read(const struct yaml_node *n, enum pg_on_error *out)
+{
+    const char *text;
+    if (!n)
+        return NULL;
+    TRY(yaml_string(n, "on_error", &text));
+    if (strcmp(text, "quarantine") != 0 && strcmp(text, "stop") != 0)
+        return yaml_error(n, "on_error: expected quarantine (leave a row out that cannot be read, and list it) or "
+                             "stop (the table's views stop there)");
+    *out = strcmp(text, "stop") == 0 ? PG_ON_ERROR_STOP : PG_ON_ERROR_QUARANTINE;
+    return NULL;
+}
+
 static struct err *columns_read(struct arena *arena, const struct yaml_node *n, struct pg_conf_table *t)
 {
     if (!n)
@@ -84,7 +97,7 @@ static struct err *columns_read(struct arena *arena, const struct yaml_node *n, 
 
 static struct err *table_mapping_read(struct arena *arena, const struct yaml_node *n, struct pg_conf_table *t)
 {
-    static const char *const known[] = {"table", "as", "columns", "unsupported", NULL};
+    static const char *const known[] = {"table", "as", "columns", "unsupported", "on_error", NULL};
     struct err *errs = yaml_known_keys(n, "tables", known);
     const struct yaml_node *name = yaml_get(n, "table"), *as = yaml_get(n, "as");
     if (name)
@@ -95,6 +108,7 @@ static struct err *table_mapping_read(struct arena *arena, const struct yaml_nod
         err_append(&errs, yaml_string(as, "as", &t->as));
     err_append(&errs, columns_read(arena, yaml_get(n, "columns"), t));
     err_append(&errs, unsupported_read(yaml_get(n, "unsupported"), &t->unsupported));
+    err_append(&errs, on_error_read(yaml_get(n, "on_error"), &t->on_error));
     return errs;
 }
 
@@ -127,6 +141,7 @@ static struct err *tables_read(struct arena *arena, const struct yaml_node *n, s
         const struct yaml_node *item = n->items[i];
         t->at = item;
         t->unsupported = conf->unsupported;
+        t->on_error = conf->on_error;
         err_append(&errs, item->kind == YAML_MAPPING ? table_mapping_read(arena, item, t)
                                                      : table_name_read(arena, item, t));
         err_append(&errs, table_unique(conf, t));
@@ -244,6 +259,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
                                         "snapshot_connections",
                                         "snapshot_chunk",
                                         "unsupported",
+                                        "on_error",
                                         "check_interval",
                                         "retained_warning",
                                         NULL};
@@ -264,6 +280,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
     err_append(&errs, chunk_read(yaml_get(node, "snapshot_chunk"), conf));
     err_append(&errs, check_read(node, conf));
     err_append(&errs, unsupported_read(yaml_get(node, "unsupported"), &conf->unsupported));
+    err_append(&errs, on_error_read(yaml_get(node, "on_error"), &conf->on_error));
     err_append(&errs, tables_read(arena, yaml_get(node, "tables"), conf));
     return errs;
 }

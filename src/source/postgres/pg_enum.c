@@ -92,8 +92,7 @@ struct err *pg_enum_check(const struct pg_table *t, const struct pg_column *c)
     return c->enum_type ? judge(t, c->name, c->enum_type->name, &c->enum_type->desc) : NULL;
 }
 
-struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t, const struct pg_column *c,
-                            struct err *e)
+struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t, const struct pg_column *c)
 {
     PGconn *conn = NULL;
     struct arena arena;
@@ -106,8 +105,5 @@ struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t, 
         judged = judge(t, c->name, now.name, &now.desc);
     PQfinish(conn);
     arena_fini(&arena);
-    if (!judged)
-        return e;
-    err_free(e);
     return judged;
 }

@@ -22,6 +22,7 @@ struct pg_table {
     uint32_t index;                   /* among the source's tables */
     const struct pg_column **columns; /* per column of def; NULL: no view reads it */
     bool *in_key;                     /* per column of def */
+    bool stop_on_error;               /* a value that cannot be read stops the table; else its row is left out */
     struct pg_position_table seen;    /* relid and hashes, as pg_check.c saw them last */
     /* Of a partitioned table (pg_partition.c): its leaves by oid as they were seen last, how far the log went then, the last
      * TRUNCATE of it all that came, and how far the log went when a leaf's file was first seen to be another (0: not so). */
@@ -66,6 +67,7 @@ struct pg_run {
     bool stuck;          /* rows of a cut-off snapshot cannot be taken back: the pipeline must start over */
     bool streamed;       /* this session got as far as streaming */
     /* Of this session: */
+    bool unchecked; /* the server does not check that texts are UTF-8, see pg_bad.h */
     struct arena arena;
     struct pg_catalog *catalog;
     struct pg_table *tables; /* the wanted ones */
@@ -89,15 +91,11 @@ const char *pg_tables_gap(struct pg_run *run);
 /* A table that is no longer what was planned on, as `e` says: it alone is no longer followed (NULL) where the pipeline
  * can do that and others remain; else e, which stops the source. Takes e. */
 NODISCARD struct err *pg_table_stop(struct pg_run *run, uint32_t index, struct err *e);
-/* One value as the server printed it; the error (ERR_STATE) names table and column. ERR_RESTART: see pg_enum.c. */
-NODISCARD struct err *pg_table_value(const struct pg_run *run, const struct pg_table *t, struct fn_ctx *ctx,
-                                     uint32_t column, const char *text, size_t len, union val *out);
-
 /* pg_enum.c: whether the column's type is what was planned with; ERR_RESTART: it has new labels, ERR_STATE: it is another. */
 NODISCARD struct err *pg_enum_check(const struct pg_table *t, const struct pg_column *c);
-/* A value of an enum column could not be read, as `e` (taken) says: the same question to the server. */
+/* A value of an enum column could not be read: the same question to the server. */
 NODISCARD struct err *pg_enum_unknown(const struct pg_run *run, const struct pg_table *t,
-                                      const struct pg_column *c, struct err *e);
+                                      const struct pg_column *c);
 
 /* pg_partition.c: remembers how the leaves are; then judges what has become of them (ERR_STATE: rows came or went unseen).
  * columns_changed: so did the table's columns. */

@@ -3,7 +3,7 @@
  * Tables are cut into ranges of pages (ctid), which the workers take in turn, largest tables first. All connections
  * import the snapshot that the slot's creation exported, so together they read one state, and the stream goes on
  * exactly from it: no gap, no overlap. Rows are taken unbuffered from the socket into the worker's own lane. */
-#include "source/postgres/pg_run.h"
+#include "source/postgres/pg_bad.h"
 #include "source/postgres/pg_copy.h"
 #include "base/log.h"
 #include <inttypes.h>
@@ -37,7 +37,7 @@ struct worker {
     struct sink_lane *lane;
     /* Scratch of the row loop: */
     struct arena arena, text_arena;
-    struct fn_ctx ctx;
+    struct pg_reader reader;
     struct pg_copy_field *fields;
     uint32_t *columns; /* per field: column of the table */
     uint32_t field_count;
@@ -120,18 +120,34 @@ static const char *copy_sql(struct worker *w, const struct chunk *c)
                         t->rel->quoted, where);
 }
 
+static struct err *bad_row_take(struct worker *w, const struct pg_table *t, const struct pg_bad *bad)
+{
+    char lsn[PG_LSN_TEXT], position[PG_LSN_TEXT + 16];
+    struct pgo_field *fields = ARENA_ARRAY(&w->arena, struct pgo_field, t->def->schema.column_count + 1);
+    for (uint32_t f = 0; f < w->field_count; f++)
+        fields[w->columns[f]] = (struct pgo_field){.kind = w->fields[f].p ? PGO_TEXT : PGO_NULL,
+                                                   .len = (uint32_t)w->fields[f].len,
+                                                   .p = (const uint8_t *)w->fields[f].p};
+    snprintf(position, sizeof position, "snapshot at %s", pg_lsn_format(w->snapshot->run->position.lsn, lsn));
+    struct pg_bad_row row = {t, w->vals, w->states, fields, bad};
+    return pg_bad_send(w->lane, &row, 's', position);
+}
+
 static struct err *row_take(struct worker *w, const struct pg_table *t, char *row, size_t len)
 {
     if (pg_copy_split(row, len, w->fields, w->field_count) != w->field_count)
         return err_new(ERR_SOURCE, "table %s: a row of COPY has the wrong number of columns", t->rel->quoted);
+    struct pg_bad bad = {.column = UINT32_MAX};
     for (uint32_t f = 0; f < w->field_count; f++) {
         uint32_t column = w->columns[f];
-        w->states[column] = w->fields[f].p ? VAL_OK : VAL_NULL;
+        w->states[column] = VAL_NULL;
         if (w->fields[f].p)
-            TRY(pg_table_value(w->snapshot->run, t, &w->ctx, column, w->fields[f].p, w->fields[f].len,
-                               &w->vals[column]));
+            TRY(pg_value_read(&w->reader, t, column, w->fields[f].p, w->fields[f].len, &w->vals[column],
+                              &w->states[column], &bad));
     }
-    if (!sink_row(w->lane, t->index, ROW_INSERT, w->vals, w->states))
+    if (UNLIKELY(bad.column != UINT32_MAX))
+        TRY(bad_row_take(w, t, &bad));
+    else if (!sink_row(w->lane, t->index, ROW_INSERT, w->vals, w->states))
         return pg_stopping();
     if (w->arena.used_bytes)
         arena_reset(&w->arena);
@@ -237,11 +253,13 @@ static void *worker_main(void *arg)
     struct pg_stop stop = {snapshot_stopped, w->snapshot};
     arena_init(&w->arena);
     arena_init(&w->text_arena);
-    w->ctx.arena = &w->arena;
+    w->reader = (struct pg_reader){.run = w->snapshot->run, .ctx = {.arena = &w->arena}};
     PGconn *conn = NULL;
     struct err *e = pg_connect(w->snapshot->run->conf, PG_CONN_SQL, PG_CONNECT_TIMEOUT_MS, &stop, &conn);
     if (!e) {
-        e = chunks_copy(w, conn);
+        e = pg_data_encoding(w->snapshot->run, conn, &stop);
+        if (!e)
+            e = chunks_copy(w, conn);
         PQfinish(conn);
     }
     if (e) {

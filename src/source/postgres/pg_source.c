@@ -1,6 +1,6 @@
 /* The postgres source: follows tables of a PostgreSQL database by logical replication. This file is its entry in the
  * table of kinds and the loop of sessions. */
-#include "source/postgres/pg_run.h"
+#include "source/postgres/pg_bad.h"
 #include "base/log.h"
 #include "base/clock.h"
 #include <inttypes.h>
@@ -115,7 +115,11 @@ static struct err *session(struct pg_run *run)
     if (!e)
         e = catalog_load(run, sql);
     if (!e)
+        run->unchecked = pg_data_unchecked(sql);
+    if (!e)
         e = pg_connect(run->conf, PG_CONN_REPLICATION, PG_CONNECT_TIMEOUT_MS, &run->stop, &replication);
+    if (!e)
+        e = pg_data_encoding(run, replication, &run->stop);
     if (!e)
         e = session_run(run, sql, replication);
     if (!e)

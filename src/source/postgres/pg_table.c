@@ -1,6 +1,5 @@
 /* The pipeline's tables against the server's: matched by name, compared by type and key. */
 #include "source/postgres/pg_run.h"
-#include "source/postgres/pg_value.h"
 #include <stdlib.h>
 
 static NODISCARD struct err *changed(struct err *e)
@@ -66,6 +65,7 @@ static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, st
     *table = (struct pg_table){.def = def,
                                .rel = rel,
                                .index = index,
+                               .stop_on_error = t->on_error == PG_ON_ERROR_STOP,
                                .columns = ARENA_ARRAY(&run->arena, const struct pg_column *, columns),
                                .in_key = ARENA_ARRAY(&run->arena, bool, columns)};
     for (uint32_t k = 0; k < def->key_count; k++)
@@ -177,16 +177,4 @@ const char *pg_tables_gap(struct pg_run *run)
     struct pg_position_table *list;
     uint32_t count = identities(run, &list);
     return pg_position_gap(&run->position, list, count);
-}
-
-struct err *pg_table_value(const struct pg_run *run, const struct pg_table *t, struct fn_ctx *ctx,
-                           uint32_t column, const char *text, size_t len, union val *out)
-{
-    const struct column *c = &t->def->schema.columns[column];
-    if (LIKELY(pg_value_decode(ctx, c->type, text, len, out)))
-        return NULL;
-    struct err *e = err_new(ERR_STATE, "table %s: a value of column %s cannot be read: %s", t->rel->quoted,
-                            c->name, ctx->error_text);
-    const struct pg_column *from = t->columns[column];
-    return from && from->enum_type ? pg_enum_unknown(run, t, from, e) : e;
 }
