@@ -30,7 +30,8 @@ const struct command commands[] = {
     {"errors", "[-c F] [--data D] [VIEW | --source S.T] [--json]",
      "the rows that views leave out, as an expression fails or the source's row cannot be read, and why",
      TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_SOURCE, 1, cmd_errors, false,
-     "With --source: the rows of a source's table that cannot be read, as they were delivered. Each is left out "
+     "With --source: the rows of a source's table that cannot be read, as they were delivered. Each is left "
+     "out "
      "of the views that\n"
      "read the table until the source sends it again readable, or deletes it; --forget ID takes one off the "
      "list, --forget all\n"

@@ -3,6 +3,7 @@
 #include "cli/look.h"
 #include "base/crash.h"
 #include "cli/cli.h"
+#include "cli/forget.h"
 #include "cli/world.h"
 
 #include "base/nearest.h"
@@ -25,6 +26,7 @@
 #include "sql/refused.h"
 #include "store/gate.h"
 #include "store/manifest.h"
+#include "store/quarantine.h"
 #include "store/mdb_pages.h"
 #include "store/verify.h"
 #include "store/store.h"
@@ -145,6 +147,14 @@ static const struct limit pipeline_limits[] = {
     LIMIT(ERROR_ROW_BYTES_MAX, BYTES, "text of an error row, about; further columns are left out"),
     LIMIT(ERROR_VALUE_BYTES_MAX, BYTES, "text of a value in it; the rest is cut"),
     LIMIT(ERROR_EXPR_BYTES_MAX, BYTES, "text of the expression that fails; the rest is cut"),
+    LIMIT(QUARANTINE_FULL_ROWS, COUNT,
+          "rows that cannot be read of which raw bytes are kept, per table and shard; further ones are "
+          "listed without"),
+    LIMIT(QUARANTINE_RAW_BYTES, BYTES, "raw bytes of such a row; the rest is cut"),
+    LIMIT(QUARANTINE_LIST_ROWS, COUNT, "of them that a list shows, the newest; further ones are counted"),
+    LIMIT(GATE_BAD_TABLES_MAX, COUNT,
+          "tables with such rows that status and metrics name; of more the sum is told"),
+    LIMIT(FORGET_WAIT_S, SECONDS, "that `penstock errors --forget` waits for the instance"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
     LIMIT(LOOK_TIMEOUT_S, SECONDS,

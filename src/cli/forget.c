@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES   1024
+#define LINE_BYTES    1024
 #define EPOCH_WAIT_MS 10000
-#define POLL_MS      50
+#define POLL_MS       50
 
 static char *path_of(const char *data)
 {
@@ -80,7 +80,8 @@ void forget_look(struct pipeline *p, const char *data)
     if (!read_line(data, line) || strncmp(line, "ask ", 4) != 0)
         return;
     bool done = carry_out(p, line, &token, &rows);
-    char *answer = xprintf("%s %s %llu\n", done ? "done" : "failed", token ? token : "-", (unsigned long long)rows);
+    char *answer =
+        xprintf("%s %s %llu\n", done ? "done" : "failed", token ? token : "-", (unsigned long long)rows);
     err_free(write_line(data, answer));
     free(answer);
 }
@@ -101,7 +102,8 @@ static struct err *wait_answer(const char *data, const char *token, uint64_t *ro
         *rows = strtoull(at, NULL, 10);
         return strcmp(verdict, "done") == 0
                    ? NULL
-                   : err_new(ERR_STATE, "the instance could not do it: no view reads the table, or it is busy");
+                   : err_new(ERR_STATE,
+                             "the instance could not do it: no view reads the table, or it is busy");
     }
     return err_hint(err_new(ERR_STATE, "no answer from the instance in %d s", FORGET_WAIT_S),
                     "penstock status tells whether its pipeline runs");

@@ -249,7 +249,8 @@ static void aim_at(struct copier *c, struct mirror *m)
 
 /* ---- rows that cannot be read: each entry says where its home is ---- */
 
-static struct err *put_bad(struct copier *c, struct slice key, struct slice value, struct quarantine_sum *sums)
+static struct err *put_bad(struct copier *c, struct slice key, struct slice value,
+                           struct quarantine_sum *sums)
 {
     struct quarantine_entry e;
     if (!quarantine_get(value, &e))

@@ -308,6 +308,7 @@ static void publish_bad_rows(struct pipeline *p)
             for (uint32_t s = 0; node != UINT32_MAX && s < p->o.shard_count; s++)
                 rows += op_table_bad_rows(&p->shards[s].graph->ops[node]);
             of_source += rows;
+            atomic_store_explicit(&p->sinks[i].bad_rows[t], rows, memory_order_relaxed);
             struct gate_bad_table *g = bad_table(p->o.gate, i, p->o.sources[i].tables[t].name, rows > 0);
             if (g)
                 atomic_store(&g->rows, rows);

@@ -85,7 +85,8 @@ struct sink {
     int64_t on_wait_us; /* steady: when it was called last */
     atomic_bool
         *stopped; /* per table: can no longer be followed; set by the source's threads, never taken back */
-    char **stop_reasons; /* owned, per table, NULL: not stopped; guarded by lock */
+    atomic_ullong *bad_rows; /* owned, per table: rows that cannot be read; written by the coordinator */
+    char **stop_reasons;     /* owned, per table, NULL: not stopped; guarded by lock */
 };
 
 /* ---- shards ---- */
@@ -242,12 +243,13 @@ void coordinator_publish_views(struct pipeline *p);   /* which views may be serv
 struct err *coordinator_load_positions(struct pipeline *p);
 /* Inside shard 0's transaction: positions of the epoch at hand. */
 struct err *coordinator_store_positions(struct pipeline *p);
+void coordinator_forget(struct pipeline *p,
+                        struct shard *s); /* by each shard, at the beginning of an epoch */
 /* pause.c */
 #define PAUSE_ADVICE_BYTES 256
 bool pause_holds(struct pipeline *p, int64_t now); /* between epochs: there is no room for another one */
 bool pause_allows_clock(const struct pipeline *p); /* though it holds */
 void pause_watch_memory(struct pipeline *p, int64_t now); /* at any time; may fail the pipeline */
-void coordinator_forget(struct pipeline *p, struct shard *s); /* by each shard, at the beginning of an epoch */
 /* checkpointer.c */
 void checkpointer_start(struct pipeline *p);
 void checkpointer_stop(struct pipeline *p); /* after a last checkpoint */

@@ -56,6 +56,7 @@ static void map_tables(struct pipeline *p)
         p->table_node[i] = xcalloc(src->table_count, sizeof **p->table_node);
         p->sinks[i].wanted = xcalloc(src->table_count, sizeof(bool));
         p->sinks[i].stopped = xcalloc(src->table_count, sizeof(atomic_bool));
+        p->sinks[i].bad_rows = xcalloc(src->table_count + 1, sizeof(atomic_ullong));
         p->sinks[i].stop_reasons = xcalloc(src->table_count + 1, sizeof(char *));
         for (uint32_t t = 0; t < src->table_count; t++) {
             p->table_node[i][t] = find_table_node(p->o.plan, &src->tables[t]);
@@ -336,6 +337,7 @@ void pipeline_free(struct pipeline *p)
         free(p->table_node[i]);
         free(p->sinks[i].wanted);
         free(p->sinks[i].stopped);
+        free(p->sinks[i].bad_rows);
         for (uint32_t t = 0; t < p->o.sources[i].table_count; t++)
             free(p->sinks[i].stop_reasons[t]);
         free(p->sinks[i].stop_reasons);

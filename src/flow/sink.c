@@ -425,6 +425,11 @@ bool sink_bad_row(struct sink_lane *l, uint32_t table_index, const struct quaran
     return bad_row(l, table_index, ROW_BAD, why, identity, vals, states);
 }
 
+uint64_t sink_bad_rows(const struct sink *s, uint32_t table_index)
+{
+    return atomic_load_explicit(&s->bad_rows[table_index], memory_order_relaxed);
+}
+
 bool sink_bad_gone(struct sink_lane *l, uint32_t table_index, const uint8_t identity[QUARANTINE_ID_BYTES])
 {
     struct quarantine_entry none = {0};

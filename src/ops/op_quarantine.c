@@ -55,6 +55,7 @@ void quarantine_fini(struct quarantine *q)
     buf_fini(&q->known_bits);
     buf_fini(&q->row);
     buf_fini(&q->value);
+    buf_fini(&q->raw);
 }
 
 /* ---- the row at hand ---- */
@@ -129,6 +130,29 @@ void quarantine_note_row(struct quarantine *q, const struct batch *b, uint32_t r
     row_encode_vecs(&q->row, schema, cols, 0);
     free(cols);
     free(states);
+}
+
+void quarantine_print_row(struct quarantine *q, const struct batch *b, uint32_t r, struct quarantine_entry *e)
+{
+    struct arena arena;
+    struct fn_ctx ctx = {.arena = &arena};
+    arena_init(&arena);
+    buf_reset(&q->raw);
+    for (uint32_t c = 0; c < q->table->schema.column_count; c++) {
+        const struct column *column = &q->table->schema.columns[c];
+        uint8_t state = b->cols[c].state[r];
+        struct quarantine_field f = {
+            .name = {(const uint8_t *)column->name, (uint32_t)strlen(column->name), 0},
+            .kind = state == VAL_OK     ? QUARANTINE_TEXT
+                    : state == VAL_NULL ? QUARANTINE_NULL
+                                        : QUARANTINE_UNCHANGED};
+        if (state == VAL_OK)
+            f.text = type_output(&ctx, column->type.id, &b->cols[c].v[r]);
+        quarantine_raw_put(&q->raw, &e->raw_bytes, &f);
+    }
+    hash_bytes128(q->raw.p, q->raw.len, e->raw_hash);
+    e->raw = str_of(&q->raw);
+    arena_fini(&arena);
 }
 
 /* ---- error rows ---- */
@@ -395,7 +419,6 @@ bool quarantine_message_get(struct str message, bool *has_identity, uint8_t iden
         return false;
     *has_identity = message.p[0] != 0;
     memcpy(identity, message.p + 1, QUARANTINE_ID_BYTES);
-    return quarantine_get((struct slice){message.p + 1 + QUARANTINE_ID_BYTES,
-                                         message.len - 1 - QUARANTINE_ID_BYTES},
-                          out);
+    return quarantine_get(
+        (struct slice){message.p + 1 + QUARANTINE_ID_BYTES, message.len - 1 - QUARANTINE_ID_BYTES}, out);
 }

@@ -9,7 +9,8 @@
 #include "ops/op_errors.h"
 #include "store/quarantine.h"
 
-#define QUARANTINE_LOG_US 10000000 /* least time between two lines in the log about one table, in each shard */
+#define QUARANTINE_LOG_US \
+    10000000 /* least time between two lines in the log about one table, in each shard */
 
 struct quarantine {
     struct op *op;
@@ -27,7 +28,7 @@ struct quarantine {
     struct buf held;               /* its bytes, */
     struct quarantine_entry entry; /* of held, */
     struct batch *known;           /* and row 0: what is known of it, VAL_UNCHANGED for what is not */
-    struct buf key_bytes, known_bits, row, value;
+    struct buf key_bytes, known_bits, row, value, raw;
 };
 
 NODISCARD struct err *quarantine_open(struct quarantine *q, struct op *op, const struct table_def *t);
@@ -46,6 +47,9 @@ NODISCARD bool quarantine_find_raw(struct quarantine *q, const uint8_t identity[
 /* Keeps what is known of row r of b (states VAL_OK and VAL_NULL) for quarantine_hold; before the values go. */
 void quarantine_note_row(struct quarantine *q, const struct batch *b, uint32_t r);
 void quarantine_note_nothing(struct quarantine *q);
+/* Row r of b as fields, where nobody has its raw bytes: e's raw, in q->raw. */
+void quarantine_print_row(struct quarantine *q, const struct batch *b, uint32_t r,
+                          struct quarantine_entry *e);
 /* The row at hand is on the list from now on, with what was noted of it; why is the cause's. rows: +1 another equal row. */
 bool quarantine_hold(struct quarantine *q, const struct quarantine_entry *why);
 /* One such row is gone from it, if it is there at all. */

@@ -256,6 +256,8 @@ static void row_without_old(struct op *op, struct table_state *s, const struct b
     if (s->bad.is_held && !is_known(b, r, schema, s->bad.entry.column)) {
         why = s->bad.entry;
         why.last_us = op->graph->now_us;
+    } else {
+        quarantine_print_row(&s->bad, b, r, &why);
     }
     quarantine_note_row(&s->bad, b, r);
     (void)quarantine_hold(&s->bad, &why);
@@ -516,8 +518,8 @@ bool op_table_replay(struct op *op, uint64_t rows)
     struct table_state *s = op->state;
     if (!s->stored)
         return true;
-    if (!s->replay && (!quarantine_replay(&s->bad) ||
-                       failed(op, store_scan_open(op->graph->env.store, s->db, &s->replay))))
+    if (!s->replay &&
+        (!quarantine_replay(&s->bad) || failed(op, store_scan_open(op->graph->env.store, s->db, &s->replay))))
         return true;
     if (!emit_some(op, s->replay, 1, rows))
         return false;

@@ -47,7 +47,8 @@ static enum bad_table find_bad_table(const struct rest *r, const char *source, c
         return BAD_TABLE_NO_SOURCE;
     uint32_t count = g->bad_table_count;
     for (uint32_t i = 0; i < count && i < GATE_BAD_TABLES_MAX; i++)
-        if (g->bad_tables[i].source == s && strncmp(g->bad_tables[i].name, table, sizeof g->bad_tables[i].name - 1) == 0)
+        if (g->bad_tables[i].source == s &&
+            strncmp(g->bad_tables[i].name, table, sizeof g->bad_tables[i].name - 1) == 0)
             return BAD_TABLE_LISTED;
     bool complete = g->pipeline_state == PIPELINE_RUNNING || g->pipeline_state == PIPELINE_PAUSED;
     return complete ? BAD_TABLE_NONE : BAD_TABLE_STARTING;

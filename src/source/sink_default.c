@@ -23,3 +23,10 @@ __attribute__((weak)) void sink_on_wait(struct sink *s, void (*fn)(void *ctx), v
     (void)fn;
     (void)ctx;
 }
+
+__attribute__((weak)) uint64_t sink_bad_rows(const struct sink *s, uint32_t table_index)
+{
+    (void)s;
+    (void)table_index;
+    return 0;
+}

@@ -21,7 +21,7 @@
 #define GATE_VIEWS_MAX   1024
 #define GATE_BAD_TABLES_MAX \
     128 /* tables of which some row could not be read since the start, by name; of more the sum is told */
-#define GATE_SHARDS_MAX  256
+#define GATE_SHARDS_MAX 256
 
 enum pipeline_state {
     PIPELINE_DOWN,
@@ -89,9 +89,9 @@ struct gate_view {
     atomic_uint error_seq;
 };
 struct gate_bad_table { /* a table of which some row could not be read since the start */
-    char name[64];           /* as cut; written before bad_table_count covers it */
-    atomic_uint source;      /* index into sources */
-    atomic_ullong rows;      /* that are left out now */
+    char name[64];      /* as cut; written before bad_table_count covers it */
+    atomic_uint source; /* index into sources */
+    atomic_ullong rows; /* that are left out now */
 };
 struct gate_shard {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong rows_in;

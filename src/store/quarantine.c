@@ -230,8 +230,9 @@ struct err *quarantine_sum_load(struct store_shard *sh, store_db db, struct quar
     if (store_entries(sh, db) == 0)
         return NULL;
     if (store_get(sh, db, (struct slice){sum_key, sizeof sum_key}, &value))
-        return quarantine_sum_get(value, out) ? NULL
-                                              : err_new(ERR_CORRUPT, "sums of quarantined rows cannot be read");
+        return quarantine_sum_get(value, out)
+                   ? NULL
+                   : err_new(ERR_CORRUPT, "sums of quarantined rows cannot be read");
     return sum_count(sh, db, out);
 }
 

@@ -35,7 +35,7 @@ struct quarantine_entry {
     struct str sqlstate, message, column; /* column: "" when it is about none in particular */
     uint64_t raw_bytes;                   /* as delivered, before it was cut */
     uint8_t raw_hash[16];                 /* of all of them */
-    struct str raw; /* its fields, see quarantine_raw_next; "": not kept */
+    struct str raw;                       /* its fields, see quarantine_raw_next; "": not kept */
     /* What could be read of it, to complete it with: a bit per column (1: known), and the row with NULL for the others.
      * "" both: nothing. */
     struct str known, row;
@@ -63,9 +63,9 @@ static inline bool quarantine_knows(const struct quarantine_entry *e, uint32_t c
 }
 
 struct quarantine_sum {
-    uint64_t rows;    /* by weight */
+    uint64_t rows; /* by weight */
     uint64_t entries;
-    uint64_t full;    /* entries that keep raw bytes */
+    uint64_t full; /* entries that keep raw bytes */
 };
 char *quarantine_db_name(const char *source, const char *table); /* malloc'ed */
 bool quarantine_is_sum(struct slice key);

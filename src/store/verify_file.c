@@ -16,10 +16,18 @@
 #include <unistd.h>
 
 static const char *const kind_names[VERIFY_KINDS] = {
-    [VERIFY_FILE] = "file",     [VERIFY_MARKER] = "marker", [VERIFY_PAGES] = "pages",
-    [VERIFY_EPOCH] = "epoch",   [VERIFY_MIRROR] = "mirror", [VERIFY_ROW] = "row",
-    [VERIFY_INDEX] = "index",   [VERIFY_LOG] = "log",       [VERIFY_COUNT] = "count",
-    [VERIFY_ERRORS] = "errors", [VERIFY_QUARANTINE] = "quarantine", [VERIFY_VIEW] = "view",
+    [VERIFY_FILE] = "file",
+    [VERIFY_MARKER] = "marker",
+    [VERIFY_PAGES] = "pages",
+    [VERIFY_EPOCH] = "epoch",
+    [VERIFY_MIRROR] = "mirror",
+    [VERIFY_ROW] = "row",
+    [VERIFY_INDEX] = "index",
+    [VERIFY_LOG] = "log",
+    [VERIFY_COUNT] = "count",
+    [VERIFY_ERRORS] = "errors",
+    [VERIFY_QUARANTINE] = "quarantine",
+    [VERIFY_VIEW] = "view",
 };
 
 const char *verify_kind_name(enum verify_kind k)

@@ -84,8 +84,9 @@ static void check_sum(struct check *c, struct slice value, bool found)
     bool good = !found || quarantine_sum_get(value, &stored);
     if (!good || stored.rows != c->counted.rows || stored.entries != c->counted.entries ||
         stored.full != c->counted.full)
-        verify_fault(c->v, VERIFY_QUARANTINE, (int)c->shard, c->where, "%llu rows are counted, %llu are listed",
-                     (unsigned long long)stored.rows, (unsigned long long)c->counted.rows);
+        verify_fault(c->v, VERIFY_QUARANTINE, (int)c->shard, c->where,
+                     "%llu rows are counted, %llu are listed", (unsigned long long)stored.rows,
+                     (unsigned long long)c->counted.rows);
 }
 
 static struct err *check_list(struct check *c, store_db db)

@@ -323,7 +323,7 @@ static struct err *send_bad(struct pg_apply *a, const struct relation *r, const 
                              fields_by_column(a, r, &m->new_row, old), &a->new_row.bad};
     snprintf(position, sizeof position, "%s#%" PRIu64, pg_lsn_format(a->run->partial.lsn, lsn),
              a->run->partial.changes + 1);
-    return pg_bad_send(a->run->lane, &row, m->kind == PGO_UPDATE ? 'u' : 'i', position);
+    return pg_bad_send(a->run, a->run->lane, &row, m->kind == PGO_UPDATE ? 'u' : 'i', position);
 }
 
 /* The new row, whose key is not the mirror's business. */
@@ -362,8 +362,8 @@ static struct err *update_without_old(struct pg_apply *a, const struct relation 
                                       const struct pgo_message *m)
 {
     if (r->table->def->key_count == 0)
-        return changed(r->table,
-                       "an update came without the old row: its replica identity is no longer FULL", NULL);
+        return changed(r->table, "an update came without the old row: its replica identity is no longer FULL",
+                       NULL);
     TRY(check_has_key(r->table, &a->new_row));
     return send_new(a, r, m, ROW_UPDATE);
 }

@@ -8,15 +8,16 @@
 
 static struct err *value_error(const struct pg_table *t, uint32_t column, const char *why)
 {
-    return err_hint(err_new(ERR_STATE, "table %s: a value of column %s cannot be read: %s", t->rel->quoted,
-                            t->def->schema.columns[column].name, why),
-                    "mend the row at the source and apply the configuration again, or set on_error: quarantine "
-                    "to go on without such rows");
+    return err_hint(
+        err_new(ERR_STATE, "table %s: a value of column %s cannot be read: %s", t->rel->quoted,
+                t->def->schema.columns[column].name, why),
+        "mend the row at the source and apply the configuration again, or set on_error: quarantine "
+        "to go on without such rows");
 }
 
 /* Of an enum: the server may have new labels, which a new start learns. */
-static struct err *ask_server(struct pg_reader *r, const struct pg_table *t, uint32_t column, const char *text,
-                              size_t len)
+static struct err *ask_server(struct pg_reader *r, const struct pg_table *t, uint32_t column,
+                              const char *text, size_t len)
 {
     const struct pg_column *c = t->columns[column];
     uint64_t hash = hash_bytes(text, len);
@@ -121,12 +122,30 @@ static struct err *handed(bool accepted)
     return accepted ? NULL : pg_stopping();
 }
 
-struct err *pg_bad_send(struct sink_lane *lane, const struct pg_bad_row *row, char op, const char *position)
+/* What is known of the number is a few epochs old at most. */
+static struct err *check_limit(const struct pg_run *run, const struct pg_bad_row *row)
+{
+    const struct pg_table *t = row->table;
+    if (!t->quarantine_limit || sink_bad_rows(run->sink, t->index) < t->quarantine_limit)
+        return NULL;
+    return err_hint(
+        err_new(ERR_STATE,
+                "table %s: %llu rows cannot be read, as many as quarantine_limit allows; column %s: %s",
+                t->rel->quoted, (unsigned long long)sink_bad_rows(run->sink, t->index),
+                t->def->schema.columns[row->bad->column].name, row->bad->message),
+        "penstock errors --source %s.%s lists them; mend them, or raise quarantine_limit, and apply the "
+        "configuration again",
+        t->def->source, t->def->name);
+}
+
+struct err *pg_bad_send(const struct pg_run *run, struct sink_lane *lane, const struct pg_bad_row *row,
+                        char op, const char *position)
 {
     const struct pg_table *t = row->table;
     struct buf raw = {0};
     uint8_t identity[QUARANTINE_ID_BYTES];
     bool by_key = pg_bad_key_reads(t, row->states);
+    TRY(check_limit(run, row));
     struct quarantine_entry e = {.op = op,
                                  .last_us = unix_us(),
                                  .position = str_of(position),
@@ -162,8 +181,9 @@ struct err *pg_data_encoding(const struct pg_run *run, PGconn *conn, const struc
     PGresult *r = NULL;
     if (!pg_data_unchecked(conn))
         return NULL;
-    struct err *e = pg_exec(run->conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK,
-                            "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)", 0, NULL, &r);
+    struct err *e =
+        pg_exec(run->conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK,
+                "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)", 0, NULL, &r);
     PQclear(r);
     return e;
 }

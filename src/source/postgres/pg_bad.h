@@ -40,9 +40,9 @@ struct pg_bad_row {
 };
 /* Whether the columns of the key could be read; tables without a key have none that can be. */
 bool pg_bad_key_reads(const struct pg_table *t, const uint8_t *states);
-/* op as in struct quarantine_entry. position: in the source's log. */
-NODISCARD struct err *pg_bad_send(struct sink_lane *lane, const struct pg_bad_row *row, char op,
-                                  const char *position);
+/* op as in struct quarantine_entry. position: in the source's log. ERR_STATE: the table has more of them than it may. */
+NODISCARD struct err *pg_bad_send(const struct pg_run *run, struct sink_lane *lane,
+                                  const struct pg_bad_row *row, char op, const char *position);
 /* A row that was sent so, by its bytes, is gone. Only where pg_bad_key_reads is false. */
 NODISCARD struct err *pg_bad_gone(struct sink_lane *lane, const struct pg_table *t,
                                   const struct pgo_field *fields);

@@ -69,6 +69,7 @@ static struct err *published_tables_read(struct arena *arena, const struct pg_co
         t->name = t->as = cell_dup(arena, r, (int)i, 1);
         t->unsupported = conf->unsupported;
         t->on_error = conf->on_error;
+        t->quarantine_limit = conf->quarantine_limit;
         t->at = conf->at;
     }
     PQclear(r);

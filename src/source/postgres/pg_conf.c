@@ -72,9 +72,19 @@ static struct err *on_error_read(const struct yaml_node *n, enum pg_on_error *ou
         return NULL;
     TRY(yaml_string(n, "on_error", &text));
     if (strcmp(text, "quarantine") != 0 && strcmp(text, "stop") != 0)
-        return yaml_error(n, "on_error: expected quarantine (leave a row out that cannot be read, and list it) or "
-                             "stop (the table's views stop there)");
+        return yaml_error(
+            n, "on_error: expected quarantine (leave a row out that cannot be read, and list it) or "
+               "stop (the table's views stop there)");
     *out = strcmp(text, "stop") == 0 ? PG_ON_ERROR_STOP : PG_ON_ERROR_QUARANTINE;
+    return NULL;
+}
+
+static struct err *quarantine_limit_read(const struct yaml_node *n, uint64_t *out)
+{
+    int64_t most = 0;
+    if (n)
+        TRY(yaml_int(n, "quarantine_limit", 1, INT64_MAX, &most));
+    *out = n ? (uint64_t)most : *out;
     return NULL;
 }
 
@@ -97,7 +107,8 @@ static struct err *columns_read(struct arena *arena, const struct yaml_node *n, 
 
 static struct err *table_mapping_read(struct arena *arena, const struct yaml_node *n, struct pg_conf_table *t)
 {
-    static const char *const known[] = {"table", "as", "columns", "unsupported", "on_error", NULL};
+    static const char *const known[] = {
+        "table", "as", "columns", "unsupported", "on_error", "quarantine_limit", NULL};
     struct err *errs = yaml_known_keys(n, "tables", known);
     const struct yaml_node *name = yaml_get(n, "table"), *as = yaml_get(n, "as");
     if (name)
@@ -109,6 +120,7 @@ static struct err *table_mapping_read(struct arena *arena, const struct yaml_nod
     err_append(&errs, columns_read(arena, yaml_get(n, "columns"), t));
     err_append(&errs, unsupported_read(yaml_get(n, "unsupported"), &t->unsupported));
     err_append(&errs, on_error_read(yaml_get(n, "on_error"), &t->on_error));
+    err_append(&errs, quarantine_limit_read(yaml_get(n, "quarantine_limit"), &t->quarantine_limit));
     return errs;
 }
 
@@ -142,6 +154,7 @@ static struct err *tables_read(struct arena *arena, const struct yaml_node *n, s
         t->at = item;
         t->unsupported = conf->unsupported;
         t->on_error = conf->on_error;
+        t->quarantine_limit = conf->quarantine_limit;
         err_append(&errs, item->kind == YAML_MAPPING ? table_mapping_read(arena, item, t)
                                                      : table_name_read(arena, item, t));
         err_append(&errs, table_unique(conf, t));
@@ -260,6 +273,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
                                         "snapshot_chunk",
                                         "unsupported",
                                         "on_error",
+                                        "quarantine_limit",
                                         "check_interval",
                                         "retained_warning",
                                         NULL};
@@ -281,6 +295,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
     err_append(&errs, check_read(node, conf));
     err_append(&errs, unsupported_read(yaml_get(node, "unsupported"), &conf->unsupported));
     err_append(&errs, on_error_read(yaml_get(node, "on_error"), &conf->on_error));
+    err_append(&errs, quarantine_limit_read(yaml_get(node, "quarantine_limit"), &conf->quarantine_limit));
     err_append(&errs, tables_read(arena, yaml_get(node, "tables"), conf));
     return errs;
 }

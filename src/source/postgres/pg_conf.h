@@ -9,9 +9,9 @@ enum pg_unsupported {
     PG_UNSUPPORTED_TEXT
 }; /* columns of types that Penstock has not */
 
-enum pg_on_error { /* a value that cannot be read */
-    PG_ON_ERROR_QUARANTINE, /* its row is left out and listed */
-    PG_ON_ERROR_STOP        /* its table is no longer followed */
+enum pg_on_error {                         /* a value that cannot be read */
+                   PG_ON_ERROR_QUARANTINE, /* its row is left out and listed */
+                   PG_ON_ERROR_STOP        /* its table is no longer followed */
 };
 
 struct pg_conf_table {
@@ -21,6 +21,7 @@ struct pg_conf_table {
     const char **columns;
     enum pg_unsupported unsupported;
     enum pg_on_error on_error;
+    uint64_t quarantine_limit; /* 0: none */
     const struct yaml_node *at;
 };
 enum pg_secret { PG_SECRET_PASSWORD, PG_SECRET_URL_PASSWORD, PG_SECRET_URL_KEY, PG_SECRETS };
@@ -42,6 +43,7 @@ struct pg_conf {
     struct pg_conf_table *tables;
     enum pg_unsupported unsupported;
     enum pg_on_error on_error;
+    uint64_t quarantine_limit;
     const struct yaml_node *at;
 };
 NODISCARD struct err *pg_conf_read(struct arena *arena, const char *source_name, const struct yaml_node *node,

@@ -130,7 +130,7 @@ static struct err *bad_row_take(struct worker *w, const struct pg_table *t, cons
                                                    .p = (const uint8_t *)w->fields[f].p};
     snprintf(position, sizeof position, "snapshot at %s", pg_lsn_format(w->snapshot->run->position.lsn, lsn));
     struct pg_bad_row row = {t, w->vals, w->states, fields, bad};
-    return pg_bad_send(w->lane, &row, 's', position);
+    return pg_bad_send(w->snapshot->run, w->lane, &row, 's', position);
 }
 
 static struct err *row_take(struct worker *w, const struct pg_table *t, char *row, size_t len)

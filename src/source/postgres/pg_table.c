@@ -65,6 +65,7 @@ static struct err *table_map(struct pg_run *run, uint32_t at, uint32_t index, st
     *table = (struct pg_table){.def = def,
                                .rel = rel,
                                .index = index,
+                               .quarantine_limit = t->quarantine_limit,
                                .stop_on_error = t->on_error == PG_ON_ERROR_STOP,
                                .columns = ARENA_ARRAY(&run->arena, const struct pg_column *, columns),
                                .in_key = ARENA_ARRAY(&run->arena, bool, columns)};

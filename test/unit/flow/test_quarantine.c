@@ -467,7 +467,8 @@ static void test_limit(void)
     must(store_snapshot_new(reader, &s));
     must(store_snapshot_begin(s, -1));
     CHECK(quarantine_read_sum(s, 1, "t", "a", &sum));
-    CHECK(sum.rows == QUARANTINE_FULL_ROWS + 50 && sum.entries == sum.rows && sum.full == QUARANTINE_FULL_ROWS);
+    CHECK(sum.rows == QUARANTINE_FULL_ROWS + 50 && sum.entries == sum.rows &&
+          sum.full == QUARANTINE_FULL_ROWS);
     CHECK(quarantine_read_list(s, 1, "t", "a", &list) == QUARANTINE_LIST_ROWS);
     store_snapshot_end(s);
     store_snapshot_free(s);
