@@ -151,8 +151,8 @@ static bool read_plain(struct fn_ctx *ctx, enum type_id id, const char *p, size_
     size_t used;
     switch (id) {
     case T_BOOL: out->i = len == 1 && *p == 't'; return len == 1 && (*p == 't' || *p == 'f');
-    case T_INT2:
-    case T_INT4:
+    case T_INT2: return read_int(p, len, out) && out->i == (int16_t)out->i;
+    case T_INT4: return read_int(p, len, out) && out->i == (int32_t)out->i;
     case T_INT8: return read_int(p, len, out);
     case T_NUMERIC: return read_numeric(p, len, out);
     case T_TEXT:
