@@ -24,6 +24,7 @@ struct box {
     struct pipeline_source sources[BOX_SOURCES_MAX];
     int64_t epoch_us, checkpoint_us;
     size_t map_bytes;
+    bool power_cut; /* box_open comes back at the last checkpoint */
     struct gate *gate;
     struct store *store;
     struct plan *plan;
@@ -62,8 +63,10 @@ static inline void box_catalog(struct box *b)
 
 static inline void box_open(struct box *b, bool fresh)
 {
-    struct store_options o = {
-        .shard_count = b->shards, .no_sync = true, .map_bytes = b->map_bytes ? b->map_bytes : 256 << 20};
+    struct store_options o = {.shard_count = b->shards,
+                              .no_sync = true,
+                              .assume_power_cut = b->power_cut,
+                              .map_bytes = b->map_bytes ? b->map_bytes : 256 << 20};
     struct api_request apis[BOX_VIEWS_MAX] = {0};
     struct sql_text text = {"test.sql", b->sql, 1};
     uint32_t count = 0;

@@ -56,8 +56,13 @@ struct op_sent {
     bool bad;    /* SEND_BAG */
     bool delete; /* SEND_BAG */
 };
-static struct op_sent sent[OPS_MAX];
+#define TRANSACTIONS_MAX 4096
+static struct op_sent sent[OPS_MAX]; /* the transaction at hand */
 static uint32_t sent_count;
+static struct { /* all of them, by position: what a power cut takes back is sent again */
+    struct op_sent *ops;
+    uint32_t count;
+} history[TRANSACTIONS_MAX];
 static struct box box;
 static uint64_t position, run;
 static uint32_t nodes[64];
@@ -282,6 +287,11 @@ static void on_fault(void *ctx, const struct verify_fault *f)
     printf("# shard %d, %s: %s: %s\n", f->shard, verify_kind_name(f->kind), f->where, f->text);
 }
 
+static void no_fault_told(void *ctx, const struct verify_fault *f)
+{
+    (void)ctx, (void)f;
+}
+
 static struct quarantine_sum stored_sum(const char *table, struct buf *list)
 {
     struct store_reader *reader;
@@ -360,23 +370,52 @@ static void reopen(void)
     CHECK(box_settle(&box));
 }
 
-static bool is_stored(void)
+static uint64_t stored_position(void)
 {
     uint64_t stored = 0;
-    memcpy(&stored, pipeline_sink(box.pipeline, 0)->resume, sizeof stored);
-    return pipeline_sink(box.pipeline, 0)->resume_len == sizeof stored && stored == position;
+    const struct sink *s = pipeline_sink(box.pipeline, 0);
+    if (s->resume_len)
+        memcpy(&stored, s->resume, sizeof stored);
+    return stored;
 }
 
-/* The epoch is given up somewhere; what was not stored is sent again. */
+static void remember(void)
+{
+    ASSERT(position < TRANSACTIONS_MAX);
+    history[position].count = sent_count;
+    history[position].ops = xcalloc(sent_count + 1, sizeof *sent);
+    memcpy(history[position].ops, sent, sent_count * sizeof *sent);
+}
+
+static void forget_history(void)
+{
+    for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
+        free(history[i].ops);
+        history[i].ops = NULL;
+    }
+}
+
+static uint32_t cuts, taken_back; /* power cuts, and transactions that they took back */
+
+/* The epoch is given up somewhere, or the machine loses power; what was not stored is sent again. */
 static void crash(uint32_t shards)
 {
+    uint64_t newest = position;
     for (uint32_t steps = rnd(20); steps; steps--)
         pipeline_step(box.pipeline, rnd(shards));
+    box.power_cut = rnd(2);
     reopen();
-    if (is_stored())
-        return;
-    send(sent_count);
-    send_commit();
+    cuts += box.power_cut;
+    taken_back += box.power_cut ? (uint32_t)(newest - stored_position()) : 0;
+    box.power_cut = false;
+    for (position = stored_position() + 1; position <= newest; position++) {
+        sent_count = history[position].count;
+        memcpy(sent, history[position].ops, sent_count * sizeof *sent);
+        send(sent_count);
+        send_commit();
+        CHECK(box_settle(&box));
+    }
+    position = newest;
 }
 
 static void random_run(uint32_t shards)
@@ -391,6 +430,7 @@ static void random_run(uint32_t shards)
             send(rnd(sent_count + 1));
             CHECK(sink_rollback(lane()));
         }
+        remember();
         send(sent_count);
         send_commit();
         if (rnd(6) == 0)
@@ -406,12 +446,14 @@ static void random_run(uint32_t shards)
     CHECK(check());
     box_close(&box);
     box_remove(&box);
+    forget_history();
 }
 
 static void test_random(void)
 {
     for (uint32_t shards = 1; shards <= 3; shards++)
         random_run(shards);
+    CHECK(cuts > 0 && taken_back > cuts); /* more than the transaction at hand */
 }
 
 /* ---- what the list says, its limits, and taking off ---- */
@@ -565,6 +607,111 @@ static void test_forget(void)
     box_remove(&box);
 }
 
+/* ---- damage is found ---- */
+
+typedef void (*damage_fn)(struct store_shard *sh, store_db list, store_db mirror, struct slice key,
+                          struct slice value);
+
+static void damage_sum(struct store_shard *sh, store_db list, store_db mirror, struct slice key,
+                       struct slice value)
+{
+    (void)mirror, (void)key, (void)value;
+    must(quarantine_sum_store(sh, list, &(struct quarantine_sum){.rows = 7, .entries = 7}));
+}
+
+static void damage_entry(struct store_shard *sh, store_db list, store_db mirror, struct slice key,
+                         struct slice value)
+{
+    (void)mirror;
+    must(store_put(sh, list, key, (struct slice){value.p, value.len - 1}));
+}
+
+static void damage_key(struct store_shard *sh, store_db list, store_db mirror, struct slice key,
+                       struct slice value)
+{
+    (void)mirror;
+    uint8_t other[QUARANTINE_KEY_BYTES];
+    memcpy(other, key.p, sizeof other);
+    other[5] ^= 1;
+    must(store_del(sh, list, key));
+    must(store_put(sh, list, (struct slice){other, sizeof other}, value));
+}
+
+/* The row is in the mirror too. */
+static void damage_mirror(struct store_shard *sh, store_db list, store_db mirror, struct slice key,
+                          struct slice value)
+{
+    (void)list, (void)key, (void)value;
+    struct buf k = {0}, row = {0};
+    union val vals[3] = {{.i = 7}, {.i = 1}, {.s = text("x")}};
+    uint8_t states[3] = {VAL_OK, VAL_OK, VAL_OK};
+    struct key_column column = {.column = 0};
+    key_encode(&k, &tables[0].schema, vals, states, &column, 1);
+    row_encode(&row, &tables[0].schema, vals, states);
+    must(store_put(sh, mirror, (struct slice){k.p, k.len}, (struct slice){row.p, row.len}));
+    buf_fini(&k);
+    buf_fini(&row);
+}
+
+/* Of the one entry there is. */
+static void damage(damage_fn fn)
+{
+    uint64_t epoch = store_epoch(box.store);
+    struct slice key, value;
+    struct store_scan *scan;
+    for (uint32_t s = 0; s < box.shards; s++) {
+        struct store_shard *sh = store_shard(box.store, s);
+        store_db list, mirror;
+        uint8_t entry_key[QUARANTINE_KEY_BYTES];
+        struct buf entry = {0};
+        must(store_begin(sh));
+        must(store_db_open(sh, "q:t.a", &list));
+        must(store_db_open(sh, "m:t.a", &mirror));
+        must(store_scan_open(sh, list, &scan));
+        while (store_scan_next(scan, &key, &value))
+            if (key.len == sizeof entry_key) {
+                memcpy(entry_key, key.p, sizeof entry_key);
+                buf_put(&entry, value.p, value.len);
+            }
+        store_scan_close(scan);
+        if (entry.len)
+            fn(sh, list, mirror, (struct slice){entry_key, sizeof entry_key},
+               (struct slice){entry.p, entry.len});
+        must(store_commit(sh, epoch + 1));
+        buf_fini(&entry);
+    }
+    gate_publish(box.gate, epoch + 1);
+}
+
+static void test_damage(void)
+{
+    static const damage_fn all[] = {damage_sum, damage_entry, damage_key, damage_mirror};
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        struct buf list = {0};
+        make(2);
+        bad(7, 1);
+        done();
+        CHECK(stored_sum("a", &list).rows == 1);
+        damage(all[i]);
+        struct store_reader *reader;
+        struct store_still still = {.shard_count = box.shards};
+        struct verify v = {.fault = no_fault_told};
+        static const struct table_def *const checked[] = {&tables[0]};
+        must(store_reader_open(box.dir, box.gate, box.shards, &reader));
+        must(store_snapshot_new(reader, &still.snapshot));
+        must(store_snapshot_begin(still.snapshot, -1));
+        still.epoch = store_snapshot_epoch(still.snapshot);
+        must(verify_content(&v, &still, &box.catalog, checked, 1));
+        CHECK(v.faults[VERIFY_QUARANTINE] >= 1);
+        store_snapshot_end(still.snapshot);
+        store_snapshot_free(still.snapshot);
+        store_reader_close(reader);
+        buf_fini(&list);
+        box_close(&box);
+        box_remove(&box);
+    }
+}
+
 static void test_malformed(void)
 {
     struct buf b = {0};
@@ -593,6 +740,7 @@ int main(void)
     RUN(test_limit);
     RUN(test_raw_is_cut);
     RUN(test_forget);
+    RUN(test_damage);
     RUN(test_malformed);
     TEST_END();
 }
