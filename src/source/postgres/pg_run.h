@@ -22,9 +22,9 @@ struct pg_table {
     uint32_t index;                   /* among the source's tables */
     const struct pg_column **columns; /* per column of def; NULL: no view reads it */
     bool *in_key;                     /* per column of def */
-    bool stop_on_error;               /* a value that cannot be read stops the table; else its row is left out */
-    uint64_t quarantine_limit;        /* rows left out so at which it stops all the same; 0: none */
-    struct pg_position_table seen;    /* relid and hashes, as pg_check.c saw them last */
+    bool stop_on_error;            /* a value that cannot be read stops the table; else its row is left out */
+    uint64_t quarantine_limit;     /* rows left out so at which it stops all the same; 0: none */
+    struct pg_position_table seen; /* relid and hashes, as pg_check.c saw them last */
     /* Of a partitioned table (pg_partition.c): its leaves by oid as they were seen last, how far the log went then, the last
      * TRUNCATE of it all that came, and how far the log went when a leaf's file was first seen to be another (0: not so). */
     struct pg_part *parts;
