@@ -30,3 +30,19 @@ __attribute__((weak)) uint64_t sink_bad_rows(const struct sink *s, uint32_t tabl
     (void)table_index;
     return 0;
 }
+
+__attribute__((weak)) bool sink_bad_row(struct sink_lane *l, uint32_t table_index,
+                                        const struct quarantine_entry *why, const uint8_t *identity,
+                                        const union val *vals, const uint8_t *states)
+{
+    (void)l, (void)identity, (void)vals, (void)states;
+    PANIC("this sink takes no rows that cannot be read: table %u, %.*s", table_index, (int)why->message.len,
+          (const char *)why->message.p);
+}
+
+__attribute__((weak)) bool sink_bad_gone(struct sink_lane *l, uint32_t table_index,
+                                         const uint8_t identity[QUARANTINE_ID_BYTES])
+{
+    (void)l, (void)identity;
+    PANIC("this sink takes no rows that cannot be read: table %u", table_index);
+}

@@ -38,7 +38,8 @@ NODISCARD bool sink_move(struct sink_lane *l, uint32_t table_index, const union 
  * without a key: a hash of what tells it from others, and that is the same whenever the row comes again. */
 NODISCARD bool sink_bad_row(struct sink_lane *l, uint32_t table_index, const struct quarantine_entry *why,
                             const uint8_t *identity, const union val *vals, const uint8_t *states);
-/* How many rows of the table are on the list, as of the newest visible epoch. The sources' own definition says 0. */
+/* How many rows of the table are on the list, as of the newest visible epoch. The sources' own definition says 0; those of the
+ * two around it panic. */
 uint64_t sink_bad_rows(const struct sink *s, uint32_t table_index);
 /* Such a row has been deleted at the source, or changed to another identity. */
 NODISCARD bool sink_bad_gone(struct sink_lane *l, uint32_t table_index,
