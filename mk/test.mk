@@ -49,6 +49,11 @@ $(B)/test/%: test/unit/%.c $(LIB)
 	@$(CC_OWN) $(CFLAGS_OWN) $(WARNINGS) $(INCLUDES) -I. -Itest/unit $(DEPS_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS_OWN) $(TEST_LDFLAGS) \
 	    $(MALLOC_OBJ) $< $(LIB) $(DEPS_LIBS) -lm -o $@
 
+# The program with a clock that test/e2e/test_clock_jumps.py sets.
+$(B)/test/moved_clock: test/tools/moved_clock.c $(MAIN_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC_OWN) $(CFLAGS_OWN) $(INCLUDES) $(DEPS_CFLAGS) $(LDFLAGS_OWN) -Wl,--wrap=clock_gettime $(MALLOC_OBJ) $(MAIN_OBJ) $< $(LIB) $(DEPS_LIBS) -lm -o $@
+
 $(B)/fuzz/%: test/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo '  FUZZ    $@'

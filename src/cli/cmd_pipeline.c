@@ -159,8 +159,8 @@ struct progress {
 static bool tell_progress(void *ctx, uint64_t rows, uint64_t total)
 {
     struct progress *p = ctx;
-    int64_t now = unix_us();
-    atomic_store(&p->run->gate->heartbeat_us, now);
+    int64_t now = steady_us();
+    atomic_store(&p->run->gate->heartbeat_us, unix_us());
     if (now - p->told_us >= 1000000 || rows == total) {
         log_info("repartition", "copying", "rows=%llu total=%llu percent=%llu", (unsigned long long)rows,
                  (unsigned long long)total, (unsigned long long)(total ? rows * 100 / total : 100));
