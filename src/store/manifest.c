@@ -289,10 +289,10 @@ static struct err *get_manifest(struct manifest *m, const char *dir, yyjson_val 
     m->made_us = yyjson_get_sint(yyjson_obj_get(root, "made_us"));
     const char *build = yyjson_get_str(yyjson_obj_get(root, "build"));
     m->build = arena_strdup(&m->arena, build ? build : "");
-    if (m->store_format != STORE_FORMAT)
+    if (m->store_format < STORE_FORMAT_OLDEST || m->store_format > STORE_FORMAT)
         return err_hint(err_new(ERR_STATE,
-                                "the backup %s has a store of format %u, this program reads format %u", dir,
-                                m->store_format, STORE_FORMAT),
+                                "the backup %s has a store of format %u, this program reads formats %u to %u",
+                                dir, m->store_format, STORE_FORMAT_OLDEST, STORE_FORMAT),
                         "use the program that wrote it (%s)", m->build);
     if (m->shard_count < 1 || m->shard_count > GATE_SHARDS_MAX)
         return damaged(dir, "its number of shards");

@@ -65,10 +65,11 @@ static struct err *marker_decode(const uint8_t *p, size_t len, struct marker *ou
     hash_bytes128(p, n, sum);
     if (memcmp(sum, p + n, MARKER_SUM_BYTES))
         return NULL;
-    if (head.format != STORE_FORMAT)
-        return err_hint(err_new(ERR_STATE, "the store has format %u, this program reads format %u",
-                                head.format, STORE_FORMAT),
+    if (head.format < STORE_FORMAT_OLDEST || head.format > STORE_FORMAT)
+        return err_hint(err_new(ERR_STATE, "the store has format %u, this program reads formats %u to %u",
+                                head.format, STORE_FORMAT_OLDEST, STORE_FORMAT),
                         "use the program that wrote it, or begin with an empty data directory");
+    out->format = head.format;
     out->sequence = head.sequence;
     out->epoch = head.epoch;
     out->shard_count = head.shard_count;

@@ -122,6 +122,7 @@ static struct err *shard_make(struct store_shard *sh)
 static void marker_fill(struct store *s, uint64_t epoch)
 {
     struct mdbp_meta older;
+    s->marker->format = STORE_FORMAT;
     s->marker->epoch = epoch;
     s->marker->shard_count = s->shard_count;
     for (uint32_t i = 0; i < s->shard_count; i++)
@@ -351,6 +352,19 @@ static struct err *shard_count_check(const struct store *s, enum marker_found fo
                     "start with --shards %u, or re-partition", s->marker->shard_count);
 }
 
+/* An older program must not open what this one is going to write: the same snapshot is named again, in the other slot. */
+static struct err *marker_renew(struct store *s)
+{
+    if (s->marker->format == STORE_FORMAT)
+        return NULL;
+    log_info(STORE_COMPONENT, "the store takes this program's format", "from=%u to=%u", s->marker->format,
+             STORE_FORMAT);
+    s->marker->sequence++;
+    s->marker->format = STORE_FORMAT;
+    TRY(marker_write(s->marker_fd, s->marker));
+    return store_sync(s, -1);
+}
+
 /* From here on the marker on disk is the one in memory, its snapshot is held, and commits may follow. The marker that
  * was read may have been in the page cache only: an older one may be what a power cut would leave. */
 static struct err *marker_adopt(struct store *s)
@@ -363,6 +377,7 @@ static struct err *marker_adopt(struct store *s)
     }
     TRY(marker_open(s->dir, &s->marker_fd));
     TRY(store_sync(s, -1));
+    TRY(marker_renew(s));
     atomic_store(&s->durable_epoch, s->marker->epoch);
     return store_pin_hold(s, s->marker->epoch, s->marker->shards, &s->durable_pin);
 }

@@ -17,8 +17,11 @@
 #include "base/err.h"
 #include "store/gate.h"
 
-#define STORE_FORMAT  2
-#define STORE_KEY_MAX 511
+/* Of what lies in a data directory, written into its marker before anything else is: a program refuses what is newer than it.
+ * 3 has lists of rows that cannot be read, which 2 does not look for. */
+#define STORE_FORMAT        3
+#define STORE_FORMAT_OLDEST 2 /* that can be read; it becomes STORE_FORMAT when it is opened for writing */
+#define STORE_KEY_MAX       511
 
 struct store;
 struct store_shard;

@@ -62,6 +62,7 @@ struct store_pin {
 /* What the newest valid slot of DATA/checkpoint says. */
 struct marker {
     uint64_t sequence; /* slot sequence & 1 */
+    uint32_t format;   /* as read; STORE_FORMAT is what is written */
     uint64_t epoch;
     uint32_t shard_count;
     struct mdbp_meta shards[GATE_SHARDS_MAX];

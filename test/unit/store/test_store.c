@@ -4,6 +4,9 @@
 #endif
 #include "store_test.h"
 
+#include "base/hash.h"
+#include "store/store_impl.h"
+
 #include <sys/resource.h>
 
 static struct rig rig_new(const char *name, uint32_t shards)
@@ -395,6 +398,64 @@ static void test_damage(void)
     drop_dir(r.dir);
 }
 
+/* What both slots of the marker say of the format, or what they are made to say: behind the magic, under the sum. */
+static void marker_formats(const char *dir, const uint32_t *set, uint32_t got[2])
+{
+    uint8_t bytes[4096];
+    size_t len = 32 + 2 * sizeof(struct mdbp_meta); /* of two shards */
+    char *path = xprintf("%s/" STORE_MARKER_FILE, dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 2; i++) {
+        CHECK(pread(fd, bytes, len + 16, i * 65536) == (ssize_t)len + 16);
+        if (set) {
+            memcpy(bytes + 8, set, sizeof *set);
+            hash_bytes128(bytes, len, bytes + len);
+            CHECK(pwrite(fd, bytes, len + 16, i * 65536) == (ssize_t)len + 16);
+        }
+        memcpy(&got[i], bytes + 8, sizeof got[i]);
+    }
+    close(fd);
+    free(path);
+}
+
+/* An older store is read, and says at once that older programs are not to write it any more; a newer one is refused. */
+static void test_formats(void)
+{
+    struct rig r = rig_new("formats", 2);
+    store_db dbs[2];
+    const uint32_t before = STORE_FORMAT_OLDEST - 1, oldest = STORE_FORMAT_OLDEST, after = STORE_FORMAT + 1;
+    uint32_t got[2];
+    struct store *s;
+    model_dbs(r.store, dbs);
+    for (uint64_t e = 1; e <= 3; e++) {
+        model_epoch(r.store, dbs, r.gate, e);
+        checkpoint(r.store);
+    }
+    rig_close(&r);
+    marker_formats(r.dir, NULL, got);
+    CHECK(got[0] == STORE_FORMAT && got[1] == STORE_FORMAT);
+    marker_formats(r.dir, &oldest, got);
+    for (int boot = 0; boot < 2; boot++) {
+        OK(store_open(r.dir, NULL, boot == 0, &r.options, &s));
+        CHECK(store_epoch(s) == 3);
+        marker_formats(r.dir, NULL, got);
+        CHECK((got[0] == STORE_FORMAT) + (got[1] == STORE_FORMAT) == 1); /* once */
+        store_close(s);
+    }
+    OK(store_open(r.dir, NULL, true, &r.options, &s));
+    model_dbs(s, dbs);
+    model_epoch(s, dbs, NULL, 4);
+    checkpoint(s);
+    store_close(s);
+    marker_formats(r.dir, NULL, got);
+    CHECK(got[0] == STORE_FORMAT && got[1] == STORE_FORMAT);
+    marker_formats(r.dir, &after, got);
+    FAILS(store_open(r.dir, NULL, true, &r.options, &s), ERR_STATE);
+    marker_formats(r.dir, &before, got);
+    FAILS(store_open(r.dir, NULL, false, &r.options, &s), ERR_STATE);
+    drop_dir(r.dir);
+}
+
 /* The file cannot grow any more: a clean error, nothing lost, and on it goes when there is room again. */
 static void test_disk_full(void)
 {
@@ -511,6 +572,7 @@ int main(void)
     RUN(test_checkpoint_restore);
     RUN(test_pins);
     RUN(test_damage);
+    RUN(test_formats);
     RUN(test_disk_full);
     RUN(test_interrupted_creation);
     RUN(test_setup_when_ahead);
