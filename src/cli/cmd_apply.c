@@ -9,6 +9,7 @@
 #include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/instance.h"
+#include "store/pause.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -110,15 +111,20 @@ static struct err *look(struct application *a, int64_t waited_ms, bool *done)
 {
     struct instance i;
     uint32_t ready = 0, all = 0;
+    char paused[PAUSE_TEXT_BYTES] = "";
     TRY(instance_open(a->data, &i));
     bool lives = i.supervisor == a->supervisor;
     bool renewed = i.gate && i.pipeline && i.pipeline != a->pipeline;
     if (renewed)
         count_views(&i, &ready, &all);
+    if (renewed)
+        pause_text(i.gate, paused);
     *done = renewed && atomic_load(&i.gate->pipeline_state) == PIPELINE_RUNNING && ready == all;
     instance_close(&i);
     if (!lives)
         return err_new(ERR_STATE, "the instance ended while the configuration was applied");
+    if (*paused)
+        return err_new(ERR_STATE, "the configuration is in use, and ingest is %s", paused);
     if (!*done)
         tell(a, waited_ms, ready, all);
     return NULL;

@@ -256,10 +256,10 @@ static void print_sources(const struct instance *i, const struct busy_sample *be
 
 static void print_views(const struct instance *i, FILE *to)
 {
-    static const char *const heads[] = {"VIEW", "STATE", "ROWS", "ERROR ROWS", "ERROR"};
+    static const char *const heads[] = {"VIEW", "STATE", "ROWS", "MEMORY", "ERROR ROWS", "ERROR"};
     struct grid g;
     char text[256];
-    grid_head(&g, heads, ARRAY_COUNT(heads), 0xc);
+    grid_head(&g, heads, ARRAY_COUNT(heads), 0x1c);
     for (uint32_t v = 0; i->catalog && v < i->catalog->view_count; v++) {
         const struct catalog_view *cv = &i->catalog->views[v];
         const struct gate_view *view = view_of(i, cv);
@@ -268,6 +268,7 @@ static void print_views(const struct instance *i, FILE *to)
         grid_add(&g, cv->name);
         grid_add(&g, view_state_name(atomic_load(&view->state)));
         grid_add(&g, grouped(atomic_load(&view->rows), text));
+        grid_add(&g, bytes_text((int64_t)atomic_load(&view->state_bytes), text));
         grid_add(&g, grouped(atomic_load(&view->error_rows), text));
         gate_text_get(view->error, sizeof view->error, &view->error_seq, text);
         grid_add(&g, text);
@@ -403,6 +404,7 @@ static void json_views(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_v
         yyjson_mut_obj_add_str(d, o, "name", cv->name);
         yyjson_mut_obj_add_str(d, o, "state", view_state_name(atomic_load(&view->state)));
         yyjson_mut_obj_add_uint(d, o, "rows", atomic_load(&view->rows));
+        yyjson_mut_obj_add_uint(d, o, "state_bytes", atomic_load(&view->state_bytes));
         yyjson_mut_obj_add_uint(d, o, "error_rows", atomic_load(&view->error_rows));
         json_seq_text(d, o, "error", view->error, sizeof view->error, &view->error_seq);
     }

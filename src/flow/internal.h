@@ -139,9 +139,9 @@ struct shard {
     _Alignas(CACHE_LINE_BYTES) atomic_ullong committed; /* newest epoch committed here */
 };
 
-struct room {                     /* the coordinator's knowledge of it, see pause.c */
-    int64_t looked_us, memory_us; /* steady: the last looks */
-    int64_t memory;               /* used then */
+struct room {                               /* the coordinator's knowledge of it, see pause.c */
+    int64_t looked_us, memory_us, views_us; /* steady: the last looks */
+    int64_t memory;                         /* used then */
     bool paused;
 };
 struct source_track { /* shard 0's knowledge of a source, as of the epoch being worked on */
@@ -228,6 +228,7 @@ void measure_init(struct shard *s);
 void measure_fini(struct shard *s);
 void measure_commit(struct shard *s, int64_t from, int64_t to); /* steady: the commit just done */
 void measure_idle(struct shard *s);                             /* in a step that found nothing to do */
+void measure_working(struct shard *s);                          /* in a step inside an epoch */
 static inline void measure_queue(struct shard *s, enum gate_queue q, uint64_t depth)
 {
     if (UNLIKELY(depth > s->measure.most[q]))
@@ -249,7 +250,8 @@ void coordinator_forget(struct pipeline *p,
 #define PAUSE_ADVICE_BYTES 256
 bool pause_holds(struct pipeline *p, int64_t now); /* between epochs: there is no room for another one */
 bool pause_allows_clock(const struct pipeline *p); /* though it holds */
-void pause_watch_memory(struct pipeline *p, int64_t now); /* at any time; may fail the pipeline */
+void pause_publish_views(struct pipeline *p, int64_t now); /* memory by view, into the gate */
+void pause_watch_memory(struct pipeline *p, int64_t now);  /* at any time; may fail the pipeline */
 /* checkpointer.c */
 void checkpointer_start(struct pipeline *p);
 void checkpointer_stop(struct pipeline *p); /* after a last checkpoint */

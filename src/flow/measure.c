@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-#define SIZES_US INT64_C(100000)
-#define SPACE_US INT64_C(1000000)
+#define SIZES_US       INT64_C(100000)
+#define EARLY_SIZES_US INT64_C(50000) /* likewise inside an epoch */
+#define SPACE_US       INT64_C(1000000)
 
 void measure_init(struct shard *s)
 {
@@ -122,6 +123,17 @@ void measure_idle(struct shard *s)
     bool late = s->stats_epoch != s->epoch;
     if (now - s->stats_us >= (late ? SIZES_US : SPACE_US))
         write_sizes(s, now);
+}
+
+/* An epoch may take long, above all one that rebuilds state: what is held is told meanwhile. */
+void measure_working(struct shard *s)
+{
+    int64_t now = steady_us();
+    uint64_t whole = s->stats_epoch; /* the epoch's last word is yet to come */
+    if (now - s->stats_us < EARLY_SIZES_US)
+        return;
+    write_sizes(s, now);
+    s->stats_epoch = whole;
 }
 
 void measure_commit(struct shard *s, int64_t from, int64_t to)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define LOOK_US        10000  /* between two looks while all is well */
+#define VIEWS_US       500000 /* between two sums over the operators of each view */
 #define LOOK_PAUSED_US 200000 /* and while ingest stands still */
 
 static const char disk_advice[] = "make room on the disk that holds the data directory, or take views out: "
@@ -41,7 +42,20 @@ static uint64_t view_bytes(const struct pipeline *p, uint32_t v, uint32_t *large
     return sum;
 }
 
-/* " Largest: view a 12.0 MiB (#4 join), ..." of at most three. */
+void pause_publish_views(struct pipeline *p, int64_t now)
+{
+    if (!p->o.op_stats || !p->o.catalog || now - p->room.views_us < VIEWS_US)
+        return;
+    p->room.views_us = now;
+    for (uint32_t v = 0; v < p->o.plan->view_count; v++) {
+        uint32_t largest;
+        if (p->view_nodes[v])
+            atomic_store_explicit(&p->o.gate->views[p->o.catalog->views[v].slot].state_bytes,
+                                  view_bytes(p, v, &largest), memory_order_relaxed);
+    }
+}
+
+/* "a 12.0 MiB (#4 join), ...", of at most three views. */
 static void name_largest(const struct pipeline *p, char *out, size_t size)
 {
     uint32_t taken[3], count = 0;
@@ -89,9 +103,10 @@ static int64_t memory_now(const struct pipeline *p)
 void pause_watch_memory(struct pipeline *p, int64_t now)
 {
     int64_t limit = atomic_load_explicit(&p->memory_limit, memory_order_relaxed);
-    if (now - p->room.memory_us < 5 * LOOK_US)
+    if (now - p->room.memory_us < LOOK_US)
         return;
     p->room.memory_us = now;
+    pause_publish_views(p, now);
     int64_t used = memory_now(p);
     atomic_store_explicit(&p->o.gate->memory_bytes, used, memory_order_relaxed);
     p->room.memory = used;

@@ -419,6 +419,7 @@ static bool begin(struct shard *s)
 
 static bool work(struct shard *s)
 {
+    measure_working(s);
     bool any = drain_shards(s);
     any |= flush_out(s);
     any |= replay_some(s);

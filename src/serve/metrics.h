@@ -81,6 +81,8 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
     X(SOURCE_QUARANTINED, "penstock_source_quarantined_rows", GAUGE, "source, table",                        \
       "Rows of the table that cannot be read, and are left out; of tables that had any since the start.")    \
     X(VIEW_ROWS, "penstock_view_rows", GAUGE, "view", "Rows stored.")                                        \
+    X(VIEW_MEMORY, "penstock_view_state_bytes", GAUGE, "view",                                               \
+      "Memory of its operators; those that views share count for each.")                                     \
     X(VIEW_BYTES, "penstock_view_bytes", GAUGE, "view",                                                      \
       "Pages of its rows, indexes and change log in the store.")                                             \
     X(VIEW_ERRORS, "penstock_view_error_rows", GAUGE, "view", "Rows left out because an expression fails.")  \

@@ -127,6 +127,7 @@ static void view_sample(const struct metrics_from *f, struct buf *b, enum metric
     else
         metric_sample(b, m, "",
                       m == M_VIEW_ROWS     ? (double)g->rows
+                      : m == M_VIEW_MEMORY ? (double)g->state_bytes
                       : m == M_VIEW_ERRORS ? (double)g->error_rows
                                            : g->state == VIEW_READY,
                       "view", v->name, NULL);

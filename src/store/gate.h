@@ -15,7 +15,7 @@
 #include "store/gate_stats.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      9
+#define GATE_LAYOUT      10
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -82,8 +82,9 @@ struct gate_view {
     atomic_uint
         fills; /* +1 whenever the slot's rows are to be replaced, perhaps by another view's: who read the
                                  catalog before must not take them for those that it describes */
-    atomic_uint hides;        /* +1 after each change of state to VIEW_BUILDING */
-    atomic_ullong rows;       /* rows stored over all shards */
+    atomic_uint hides;         /* +1 after each change of state to VIEW_BUILDING */
+    atomic_ullong rows;        /* rows stored over all shards */
+    atomic_ullong state_bytes; /* memory of the operators below it; those that views share count for each */
     atomic_ullong error_rows; /* rows left out because an expression fails for them: the view is incomplete */
     char error[192];          /* one of those errors */
     atomic_uint error_seq;
