@@ -8,7 +8,10 @@
 #include "cli/look.h"
 #include "cli/world.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "flow/topology.h"
+#include "serve/tls.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,12 +35,28 @@ static struct err *check_cores(const struct config *c)
     return topology_place(&t, &shards, &serve, &p);
 }
 
+/* As the server will read it: a pair that it refuses would end it. */
+static struct err *check_pair(const struct config *c)
+{
+    struct tls_server *s;
+    if (!c->certificate)
+        return NULL;
+    TRY(tls_server_new("", c->certificate, c->key, &s));
+    int64_t now = unix_us() / 1000000, until = tls_server_validity(s).until_s;
+    tls_server_free(s);
+    if (until < now)
+        log_warn("check", "the certificate has expired", "file=%s", c->certificate);
+    return NULL;
+}
+
 static struct err *check_machine(const struct config *c)
 {
     struct err *errors = NULL;
     err_append(&errors, check_cores(c));
     err_append(&errors, check_file("certificate", c->certificate));
     err_append(&errors, check_file("key", c->key));
+    if (!errors)
+        err_append(&errors, check_pair(c));
     return errors;
 }
 

@@ -17,6 +17,7 @@
 #include "serve/metrics.h"
 #include "serve/query.h"
 #include "serve/serve.h"
+#include "serve/tls.h"
 #include "serve/url.h"
 #include "serve/world.h"
 #include "source/ingest/ingest.h"
@@ -184,6 +185,8 @@ static const struct limit request_limits[] = {
           "added up"),
     LIMIT(SERVE_CONNECTIONS_MIN, COUNT,
           "with file descriptors for fewer connections the server does not start"),
+    LIMIT(TLS_EXPIRY_WARN_DAYS, COUNT,
+          "days before its end from which on a certificate is spoken of in the log"),
     LIMIT(SERVE_FDS_SPARE, COUNT,
           "file descriptors kept beside connections, 5 for each loop and 2 for each shard"),
     LIMIT(SERVE_BODY_STEP_BYTES, BYTES,

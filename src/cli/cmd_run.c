@@ -173,6 +173,17 @@ static enum serve_ingest ingest_access(const struct config *f)
     return SERVE_INGEST_NONE;
 }
 
+/* Another one when the file was written anew: a renewed certificate is taken up by a reload. */
+static int64_t file_stamp(const char *path)
+{
+    struct stat st;
+    if (!path || stat(path, &st) != 0)
+        return 0;
+    uint64_t mixed = (uint64_t)st.st_mtim.tv_sec * 1000003 + (uint64_t)st.st_mtim.tv_nsec +
+                     (uint64_t)st.st_size * 31 + (uint64_t)st.st_ino * 7;
+    return (int64_t)(mixed & UINT64_C(0x3fffffffffffffff));
+}
+
 static void serve_args(struct child *c, const struct cli_args *a, const struct config *f, const char *data,
                        const struct placement *p)
 {
@@ -188,6 +199,8 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "port", f->listen_port);
     add_text(c, "certificate", f->certificate);
     add_text(c, "key", f->key);
+    if (f->certificate)
+        add_set(c, "certificate_stamp", file_stamp(f->certificate) ^ file_stamp(f->key) << 1);
     add_set(c, "anonymous", f->anonymous == ACCESS_READ);
     add_set(c, "errors", f->errors == ACCESS_READ);
     add_set(c, "ingest", ingest_access(f));

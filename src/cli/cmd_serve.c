@@ -55,12 +55,13 @@ static uint32_t parse_cpus(const char *list, uint32_t *out)
 static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
 {
     int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, loops = o->loop_count,
-            ingest = o->ingest;
+            stamp = 0, ingest = o->ingest;
     const struct setting settings[] = {
         {"port", &port},
         {"anonymous", &anonymous},
         {"errors", &errors},
         {"ingest", &ingest},
+        {"certificate_stamp", &stamp}, /* another one: another command line, and so a restart */
         {"loops", &loops},
         {"scan_rows", &o->limits.scan_rows},
         {"page_rows", &o->limits.page_rows},

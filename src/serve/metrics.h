@@ -137,6 +137,8 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
     X(TLS_HANDSHAKES, "penstock_tls_handshakes_total", COUNTER, "", "TLS handshakes done.")                  \
     X(TLS_FAILURES, "penstock_tls_failures_total", COUNTER, "", "TLS handshakes failed.")                    \
     X(TLS_RESUMED, "penstock_tls_resumed_total", COUNTER, "", "TLS sessions taken up again from tickets.")   \
+    X(TLS_EXPIRES, "penstock_tls_certificate_expires_seconds", GAUGE, "",                                    \
+      "Unix time at which the server's certificate ceases to be valid.")                                     \
     X(LIVE, "penstock_live_queries", GAUGE, "", "Live queries open.")                                        \
     X(LIVE_EVENTS, "penstock_live_events_total", COUNTER, "", "Events sent to live queries.")                \
     X(LIVE_DROPPED, "penstock_live_dropped_total", COUNTER, "",                                              \

@@ -32,6 +32,7 @@ static void loops(const struct stats_set *s, struct buf *b)
     for (size_t k = 0; k < ARRAY_COUNT(rows); k++)
         metric_one(b, rows[k].metric, loops_sum(s, rows[k].offset));
     metric_one(b, M_TLS_RESUMED, s && s->tls ? (double)tls_server_resumed(s->tls) : 0);
+    metric_one(b, M_TLS_EXPIRES, s && s->tls ? (double)tls_server_validity(s->tls).until_s : 0);
     metric_one(b, M_CONNECTIONS,
                loops_sum(s, offsetof(struct loop_stats, accepted)) -
                    loops_sum(s, offsetof(struct loop_stats, closed)));

@@ -32,6 +32,7 @@ struct serve {
     char ingest_path[64];       /* through it, as DATA's own path may be too long for an address */
     pthread_mutex_t world_lock; /* over `world` between the notifier, which alone writes it, and /metrics */
     uint32_t connections;       /* limits.connections, or what the process may have open */
+    int64_t certificate_day;    /* of the clock, when its end was last looked at */
     struct world *world;
     bool has_generation; /* `generation` was looked at, whether it had a catalog or not */
     unsigned generation;
@@ -240,6 +241,41 @@ static void metrics_text(void *ctx, struct buf *out)
     s->stats.scrape_us = steady_us() - from;
 }
 
+/* ---- the certificate ---- */
+
+#define DAY_S 86400
+
+static void put_date(char out[16], int64_t unix_s)
+{
+    time_t t = (time_t)unix_s;
+    struct tm tm;
+    if (!gmtime_r(&t, &tm) || !strftime(out, 16, "%Y-%m-%d", &tm))
+        out[0] = 0;
+}
+
+/* Once a day of the clock, whenever that changes: the end of a certificate is to be read long before it comes. */
+static void certificate_tell(struct serve *s)
+{
+    int64_t now = unix_us() / 1000000;
+    struct tls_validity v = tls_server_validity(s->tls);
+    char from[16], until[16];
+    if (now / DAY_S == s->certificate_day)
+        return;
+    s->certificate_day = now / DAY_S;
+    put_date(from, v.from_s);
+    put_date(until, v.until_s);
+    const char *hint = s->options->certificate
+                           ? "put the renewed files in place and reload: penstock apply, or SIGHUP"
+                           : "a new self-signed one is made for the same key at the next start after that";
+    if (now > v.until_s)
+        log_error("serve", "the certificate has expired", "until=%s hint=\"%s\"", until, hint);
+    else if (now < v.from_s)
+        log_warn("serve", "the certificate is not valid yet: is the clock right?", "from=%s", from);
+    else if (v.until_s - now < TLS_EXPIRY_WARN_DAYS * DAY_S)
+        log_warn("serve", "the certificate expires soon", "days=%lld until=%s hint=\"%s\"",
+                 (long long)((v.until_s - now) / DAY_S), until, hint);
+}
+
 /* ---- life ---- */
 
 static void epochs_tell(struct serve *s)
@@ -255,6 +291,7 @@ static void watch(struct serve *s)
     int64_t measured_us = 0;
     while (!*s->options->stop) {
         world_refresh(s);
+        certificate_tell(s);
         if (steady_us() - measured_us >= MEASURE_US) {
             measured_us = steady_us();
             gate_measure_process(s->gate, GATE_SERVE);

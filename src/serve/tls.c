@@ -1,4 +1,5 @@
 /* What all TLS connections share: certificate, versions, ciphersuites, session tickets; see tls.h. */
+#define _GNU_SOURCE /* timegm */
 #include "serve/tls.h"
 
 #include <mbedtls/ctr_drbg.h>
@@ -8,6 +9,7 @@
 #include <psa/crypto.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define TICKET_SECONDS (12 * 3600) /* keys rotate at this age; the one before stays valid for as long again */
 
@@ -166,6 +168,22 @@ void tls_server_free(struct tls_server *s)
 const mbedtls_ssl_config *tls_server_config(const struct tls_server *s)
 {
     return &s->config;
+}
+
+static int64_t unix_of(const mbedtls_x509_time *t)
+{
+    struct tm tm = {.tm_year = t->year - 1900,
+                    .tm_mon = t->mon - 1,
+                    .tm_mday = t->day,
+                    .tm_hour = t->hour,
+                    .tm_min = t->min,
+                    .tm_sec = t->sec};
+    return timegm(&tm);
+}
+
+struct tls_validity tls_server_validity(const struct tls_server *s)
+{
+    return (struct tls_validity){unix_of(&s->chain.valid_from), unix_of(&s->chain.valid_to)};
 }
 
 uint64_t tls_server_resumed(const struct tls_server *s)

@@ -17,7 +17,14 @@ const mbedtls_ssl_config *tls_server_config(const struct tls_server *s);
 uint64_t
 tls_server_resumed(const struct tls_server *s); /* sessions taken up again from tickets; any thread */
 
-/* Self-signed pair in dir/tls, made when absent. Paths are malloc'ed. */
+#define TLS_EXPIRY_WARN_DAYS 30 /* before its end a certificate is spoken of in the log, once a day */
+struct tls_validity {
+    int64_t from_s, until_s; /* Unix time */
+};
+struct tls_validity
+tls_server_validity(const struct tls_server *s); /* of the server's certificate; any thread */
+
+/* Self-signed pair in dir/tls, made when absent; once it has expired, a new certificate is made for the same key. Paths are malloc'ed. */
 NODISCARD struct err *tls_self_signed(const char *data_dir, char **certificate, char **key);
 
 #define TLS_READ_BYTES (64u << 10) /* taken from a socket at a time */

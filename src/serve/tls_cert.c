@@ -1,5 +1,7 @@
 /* The self-signed certificate of a box without one: ECDSA P-256, made once, kept in DATA/tls with mode 0600. */
 #include "serve/tls.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,9 @@
 #include <unistd.h>
 
 #define VALID_YEARS 10
+/* A machine without a battery begins in 1970: no certificate that ends before it is used, or begins after it is. */
+#define VALID_FROM INT64_C(1577836800) /* 2020-01-01 */
+#define LEAST_NOW  INT64_C(1767225600) /* 2026-01-01 */
 
 struct maker {
     mbedtls_entropy_context entropy;
@@ -76,10 +81,12 @@ static int set_names(struct maker *m)
 static int set_validity(struct maker *m)
 {
     char from[16], to[16];
-    time_t start = time(NULL) - 86400;
+    time_t start = VALID_FROM, now = (time_t)(unix_us() / 1000000);
     struct tm tm;
     gmtime_r(&start, &tm);
     strftime(from, sizeof from, "%Y%m%d%H%M%S", &tm);
+    now = now < LEAST_NOW ? LEAST_NOW : now;
+    gmtime_r(&now, &tm);
     tm.tm_year += VALID_YEARS;
     tm.tm_mday = tm.tm_mon == 1 && tm.tm_mday == 29 ? 28 : tm.tm_mday;
     strftime(to, sizeof to, "%Y%m%d%H%M%S", &tm);
@@ -94,15 +101,23 @@ static int set_serial(struct maker *m)
     return rc ? rc : mbedtls_x509write_crt_set_serial_raw(&m->cert, serial, sizeof serial);
 }
 
-static int make(struct maker *m)
+/* key_file: of a certificate that was made before, so that who trusts the key goes on to; NULL: another key. */
+static int make_key(struct maker *m, const char *key_file)
+{
+    if (key_file)
+        return mbedtls_pk_parse_keyfile(&m->key, key_file, NULL, mbedtls_ctr_drbg_random, &m->random);
+    int rc = mbedtls_pk_setup(&m->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
+    return rc ? rc
+              : mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(m->key), mbedtls_ctr_drbg_random,
+                                    &m->random);
+}
+
+static int make(struct maker *m, const char *key_file)
 {
     int rc = mbedtls_ctr_drbg_seed(&m->random, mbedtls_entropy_func, &m->entropy,
                                    (const uint8_t *)"penstock-cert", 13);
     if (!rc)
-        rc = mbedtls_pk_setup(&m->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
-    if (!rc)
-        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(m->key), mbedtls_ctr_drbg_random,
-                                 &m->random);
+        rc = make_key(m, key_file);
     if (rc)
         return rc;
     mbedtls_x509write_crt_set_version(&m->cert, MBEDTLS_X509_CRT_VERSION_3);
@@ -131,7 +146,7 @@ static struct err *store(struct maker *m, const char *certificate, const char *k
     return e;
 }
 
-static struct err *make_and_store(const char *certificate, const char *key)
+static struct err *make_and_store(const char *certificate, const char *key, bool keep_key)
 {
     struct maker m;
     memset(&m, 0, sizeof m);
@@ -139,7 +154,7 @@ static struct err *make_and_store(const char *certificate, const char *key)
     mbedtls_ctr_drbg_init(&m.random);
     mbedtls_pk_init(&m.key);
     mbedtls_x509write_crt_init(&m.cert);
-    int rc = make(&m);
+    int rc = make(&m, keep_key ? key : NULL);
     struct err *e =
         rc ? err_new(ERR_INTERNAL, "cannot make a TLS certificate (mbedTLS -0x%04x)", (unsigned)-rc)
            : store(&m, certificate, key);
@@ -148,6 +163,26 @@ static struct err *make_and_store(const char *certificate, const char *key)
     mbedtls_ctr_drbg_free(&m.random);
     mbedtls_entropy_free(&m.entropy);
     return e;
+}
+
+static bool has_expired(const char *certificate)
+{
+    mbedtls_x509_crt c;
+    mbedtls_x509_crt_init(&c);
+    time_t now = (time_t)(unix_us() / 1000000);
+    struct tm tm;
+    bool over = false;
+    if (mbedtls_x509_crt_parse_file(&c, certificate) == 0 && gmtime_r(&now, &tm)) {
+        const mbedtls_x509_time *t = &c.valid_to;
+        int end[] = {t->year, t->mon, t->day, t->hour, t->min, t->sec};
+        int is[] = {tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
+        size_t i = 0;
+        while (i < ARRAY_COUNT(end) - 1 && end[i] == is[i])
+            i++;
+        over = is[i] > end[i];
+    }
+    mbedtls_x509_crt_free(&c);
+    return over;
 }
 
 static struct err *dir_make(const char *dir)
@@ -168,8 +203,14 @@ struct err *tls_self_signed(const char *data_dir, char **certificate, char **key
         return e;
     *certificate = xprintf("%s/tls/cert.pem", data_dir);
     *key = xprintf("%s/tls/key.pem", data_dir);
-    if (access(*certificate, F_OK) != 0 || access(*key, F_OK) != 0)
-        e = make_and_store(*certificate, *key);
+    if (access(*certificate, F_OK) != 0 || access(*key, F_OK) != 0) {
+        e = make_and_store(*certificate, *key, false);
+    } else if (has_expired(*certificate)) {
+        e = make_and_store(*certificate, *key, true);
+        if (!e)
+            log_warn("serve", "the self-signed certificate had expired: a new one was made for its key",
+                     "file=%s", *certificate);
+    }
     if (e) {
         free(*certificate);
         free(*key);

@@ -4,19 +4,14 @@ without input, nothing else notices, and what waits or measures goes on. The pro
 is read through a number that the test sets (test/tools/moved_clock.c)."""
 
 import json
-import mmap
-import os
-import shutil
-import struct
-import subprocess
 import time
 
-from lib import measure, procs
+from lib import clock as moved
+from lib import measure
 from lib.client import wait_for
 from lib.penstock import Penstock
 from lib.report import Report
 
-PROGRAM = os.path.join("build", os.uname().machine, "test/moved_clock")
 HOUR, DAY = 3600, 86400
 CONFIG = """penstock: 1
 sources:
@@ -38,21 +33,6 @@ server: { listen: "127.0.0.1:{port}" }
 store: { checkpoint: 50ms }
 limits: { stuck: 5s, heartbeat: 500ms }
 """
-
-
-class Clock:
-    def __init__(self, program):
-        with open(program + ".offset", "wb") as f:
-            f.write(b"\0" * 4096)
-        self.file = open(program + ".offset", "r+b")
-        self.map = mmap.mmap(self.file.fileno(), 4096)
-
-    def move(self, seconds):
-        """The host's time is now so far from the machine's."""
-        self.map[:8] = struct.pack("<q", seconds)
-
-    def now(self):
-        return time.time() + struct.unpack("<q", self.map[:8])[0]
 
 
 def iso(t):
@@ -143,13 +123,9 @@ def jumps(report, box, clock):
 
 
 def main():
-    subprocess.run(["make", "-s", PROGRAM], cwd=procs.ROOT, check=True)
+    moved.build()
     with Report("test_clock_jumps", 170) as report:
-        where = procs.temp_dir("clock")
-        program = os.path.join(where, "penstock")
-        shutil.copy(os.path.join(procs.ROOT, PROGRAM), program)
-        os.environ["PENSTOCK"] = program
-        clock = Clock(program)
+        clock = moved.Clock()
         box = Penstock(CONFIG, shards=2, name="jumps").start()
         report.on_failure.append(lambda: report.note("log: " + box.log_tail(2500)))
         report.section("jumps", jumps, report, box, clock)

@@ -363,6 +363,7 @@ SERIES = {
     "PenstockSourceLag": [('penstock_source_lag_seconds{source="s"}', "0+30x60")],
     "PenstockSourceRetained": [('penstock_source_retained_bytes{source="s"}', "5e9x60")],
     "PenstockRowsUnreadable": [('penstock_source_quarantined_rows{source="s",table="t"}', "0 1x60")],
+    "PenstockCertificate": [("penstock_tls_certificate_expires_seconds", "1e6x60")],
     "PenstockNotDurable": [("penstock_checkpoint_failures_total", "0 1x60")],
     "PenstockMemoryHigh": [('penstock_process_memory_bytes{process="pipeline",instance="i"}', "9e8x60"), ('penstock_memory_limit_bytes{instance="i"}', "1e9x60")],
 }
