@@ -23,6 +23,7 @@
 #include "source/ingest/ingest.h"
 #include "source/ingest/ingest_server.h"
 #include "source/postgres/pg_position.h"
+#include "source/postgres/pg_spool.h"
 #include "sql/expr.h"
 #include "sql/refused.h"
 #include "store/gate.h"
@@ -108,6 +109,11 @@ static const struct limit pipeline_limits[] = {
     LIMIT(SOURCE_POSITION_MAX, BYTES, "a source's position as stored"),
     LIMIT(PG_POSITION_TABLES_MAX, COUNT,
           "PostgreSQL tables that one snapshot can be interrupted and gone on with"),
+    LIMIT(PG_SPOOL_BYTES, BYTES,
+          "of PostgreSQL transactions in progress kept here with `streaming: on` (`spool`); past it the "
+          "server keeps them"),
+    LIMIT(PG_SPOOL_TRANSACTIONS, COUNT, "of them at a time, likewise"),
+    LIMIT(PG_SPOOL_RESERVE, BYTES, "left free for the store on the disk that they are kept on, likewise"),
     LIMIT(INGEST_TABLES_MAX, COUNT, "tables of an ingest source; more are refused"),
     LIMIT(INGEST_THREADS, COUNT, "requests that push rows at a time; further ones wait"),
     LIMIT(INGEST_QUEUE, COUNT,

@@ -71,7 +71,8 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
       "Rows that it was expected to have, by the source's own estimate.")                                    \
     X(SOURCE_CONTACT, "penstock_source_contact_age_seconds", GAUGE, "source",                                \
       "Since the source's last message.")                                                                    \
-    X(SOURCE_LOG, "penstock_source_log_bytes", GAUGE, "source", "Of the log of an ingest source; else 0.")   \
+    X(SOURCE_LOG, "penstock_source_log_bytes", GAUGE, "source",                                              \
+      "Of its own files: pushed rows, or transactions in progress; else 0.")                                 \
     X(SOURCE_ACCEPTED, "penstock_source_accepted_total", COUNTER, "source", "Rows that clients pushed.")     \
     X(SOURCE_REFUSED, "penstock_source_refused_total", COUNTER, "source",                                    \
       "Requests to push rows that were refused.")                                                            \

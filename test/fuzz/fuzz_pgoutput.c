@@ -23,10 +23,10 @@ static void look_row(const struct pgo_tuple *t)
         look(t->fields[i].p, t->fields[i].len);
 }
 
-static void message(const uint8_t *p, size_t len)
+static void message(const uint8_t *p, size_t len, bool streamed)
 {
     static struct pgo_message m;
-    if (pgo_message_decode(p, len, &m))
+    if (pgo_message_decode(p, len, streamed, &m))
         return;
     switch (m.kind) {
     case PGO_RELATION:
@@ -146,8 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     default:
         /* A frame, which holds a message; and the bytes as a message by themselves. */
         if (!pgo_frame_decode(data, size, &f) && f.kind == PGO_WAL)
-            message(f.p, f.len);
-        message(data, size);
+            message(f.p, f.len, false);
+        message(data, size, false);
+        message(data, size, true);
     }
     return 0;
 }

@@ -9,6 +9,7 @@
  *     --keep              refuse sink_rollback, as the pipeline does for very large transactions
  *     --not-durable       no position ever becomes durable
  *     --stop-tables       stop a table alone when it has changed
+ *     --data DIR          where the source may keep files
  *     --unwanted T[,T]    tables, or T.COLUMN, that no view reads
  *
  * Ends on SIGTERM and SIGINT. Rows of lane 0 are printed at their commit. */
@@ -40,7 +41,7 @@ struct sink {
     uint8_t position[SOURCE_POSITION_MAX];
     size_t position_len;
     uint64_t commits_left;
-    const char *position_file, *unwanted;
+    const char *position_file, *unwanted, *data_dir;
     bool count_only, until_streaming, until_commits, keep, not_durable, stop_tables, in_snapshot;
     volatile sig_atomic_t stopping;
 };
@@ -357,15 +358,12 @@ static void until_set(struct sink *s, const char *text)
 
 static bool options_read(int argc, char **argv, struct sink *s)
 {
-    static const struct option options[] = {{"describe", no_argument, NULL, 'd'},
-                                            {"position", required_argument, NULL, 'p'},
-                                            {"count", no_argument, NULL, 'c'},
-                                            {"until", required_argument, NULL, 'u'},
-                                            {"keep", no_argument, NULL, 'k'},
-                                            {"not-durable", no_argument, NULL, 'n'},
-                                            {"stop-tables", no_argument, NULL, 's'},
-                                            {"unwanted", required_argument, NULL, 'w'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"describe", no_argument, NULL, 'd'},    {"position", required_argument, NULL, 'p'},
+        {"count", no_argument, NULL, 'c'},       {"until", required_argument, NULL, 'u'},
+        {"keep", no_argument, NULL, 'k'},        {"not-durable", no_argument, NULL, 'n'},
+        {"stop-tables", no_argument, NULL, 's'}, {"unwanted", required_argument, NULL, 'w'},
+        {"data", required_argument, NULL, 'a'},  {NULL, 0, NULL, 0}};
     bool describe_only = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
@@ -377,6 +375,7 @@ static bool options_read(int argc, char **argv, struct sink *s)
         case 'n': s->not_durable = true; break;
         case 's': s->stop_tables = true; break;
         case 'w': s->unwanted = optarg; break;
+        case 'a': s->data_dir = optarg; break;
         default: exit(2);
         }
     }
@@ -402,6 +401,8 @@ static void run(const struct source_kind *kind, void *conf, struct sink *s)
     for (uint32_t i = 0; i < s->table_count; i++)
         wanted[i] = !unwanted(s, s->tables[i].name);
     double began = seconds();
+    if (kind->data_dir && s->data_dir)
+        kind->data_dir(conf, s->data_dir);
     struct err *e = kind->run(conf, s, s->tables, s->table_count, wanted, resume, resume_len);
     if (s->count_only && s->position_len)
         position_save(s);

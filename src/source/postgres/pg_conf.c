@@ -1,5 +1,6 @@
 /* Reading and checking the `postgres:` section. */
 #include "source/postgres/pg_conf.h"
+#include "source/postgres/pg_spool.h"
 #include <libpq-fe.h>
 
 #define PUBLICATION_DEFAULT "penstock"
@@ -261,6 +262,25 @@ static struct err *check_read(const struct yaml_node *node, struct pg_conf *conf
     return warning ? yaml_size_bytes(warning, "retained_warning", &conf->retained_warning_bytes) : NULL;
 }
 
+static struct err *on_off_read(const struct yaml_node *n, const char *what, bool *out)
+{
+    const char *text;
+    TRY(yaml_string(n, what, &text));
+    *out = strcmp(text, "on") == 0;
+    return *out || strcmp(text, "off") == 0 ? NULL : yaml_error(n, "%s: expected on or off", what);
+}
+
+static struct err *streaming_read(const struct yaml_node *node, struct pg_conf *conf)
+{
+    const struct yaml_node *streaming = yaml_get(node, "streaming"), *spool = yaml_get(node, "spool");
+    conf->spool_bytes = PG_SPOOL_BYTES;
+    if (streaming)
+        TRY(on_off_read(streaming, "streaming", &conf->streaming));
+    if (spool && !conf->streaming)
+        return yaml_error(spool, "spool: only where transactions are streamed: set streaming: on");
+    return spool ? yaml_size_bytes(spool, "spool", &conf->spool_bytes) : NULL;
+}
+
 struct err *pg_conf_read(struct arena *arena, const char *source_name, const struct yaml_node *node,
                          struct pg_conf **out)
 {
@@ -276,6 +296,8 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
                                         "quarantine_limit",
                                         "check_interval",
                                         "retained_warning",
+                                        "streaming",
+                                        "spool",
                                         NULL};
     struct pg_conf *conf = ARENA_NEW(arena, struct pg_conf);
     *out = conf;
@@ -293,6 +315,7 @@ struct err *pg_conf_read(struct arena *arena, const char *source_name, const str
     err_append(&errs, connections_read(yaml_get(node, "snapshot_connections"), conf));
     err_append(&errs, chunk_read(yaml_get(node, "snapshot_chunk"), conf));
     err_append(&errs, check_read(node, conf));
+    err_append(&errs, streaming_read(node, conf));
     err_append(&errs, unsupported_read(yaml_get(node, "unsupported"), &conf->unsupported));
     err_append(&errs, on_error_read(yaml_get(node, "on_error"), &conf->on_error));
     err_append(&errs, quarantine_limit_read(yaml_get(node, "quarantine_limit"), &conf->quarantine_limit));

@@ -67,6 +67,8 @@ struct pg_run {
         retained_warned; /* used by one thread at a time: before streaming the session's, then the watch */
     bool stuck;          /* rows of a cut-off snapshot cannot be taken back: the pipeline must start over */
     bool streamed;       /* this session got as far as streaming */
+    bool in_parts;       /* this session takes large transactions before they end (pg_spool.h) */
+    bool spool_full;     /* they could not be kept: they come whole from now on */
     /* Of this session: */
     bool unchecked; /* the server does not check that texts are UTF-8, see pg_bad.h */
     struct arena arena;

@@ -256,11 +256,17 @@ static uint32_t postgres_lane_count(const void *conf)
     return 1 + ((const struct pg_conf *)conf)->snapshot_connections;
 }
 
+static void postgres_data_dir(void *conf, const char *dir)
+{
+    ((struct pg_conf *)conf)->data_dir = dir;
+}
+
 const struct source_kind source_kind_postgres = {
     .name = "postgres",
     .help = "tables of a PostgreSQL database, by logical replication",
     .configure = postgres_configure,
     .describe = postgres_describe,
+    .data_dir = postgres_data_dir,
     .lane_count = postgres_lane_count,
     .run = postgres_run,
 };

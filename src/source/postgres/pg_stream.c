@@ -3,6 +3,7 @@
  * What the server is told to be flushed is only ever a position that is durable here; while the tables are idle, the
  * position itself moves on with the server's keepalives, so that WAL never piles up behind a quiet table. */
 #include "source/postgres/pg_apply.h"
+#include "source/postgres/pg_spool.h"
 #include "base/log.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,6 +27,11 @@ struct stream {
     bool open, repeated;   /* repeated: it was taken before the connection broke */
     uint64_t skip_changes; /* the first ones of it were taken */
     int64_t commit_us;
+    /* Transactions that come in parts: between a start and a stop of one, and which. */
+    struct pg_spool *spool; /* owned; NULL: none do */
+    bool in_part;
+    uint32_t part_xid;
+    uint32_t replayed;
     /* Where things stand: */
     pg_lsn server_end, flushed;
     bool reply_due;
@@ -91,6 +97,8 @@ static void gauges_update(struct stream *s)
     atomic_store_explicit(&g->lag_bytes, lag, memory_order_relaxed);
     if (lag == 0)
         atomic_store_explicit(&g->stats.caught_up_us, unix_us(), memory_order_relaxed);
+    if (s->spool)
+        atomic_store_explicit(&g->log_bytes, pg_spool_bytes(s->spool), memory_order_relaxed);
     atomic_store_explicit(&g->last_contact_us, unix_us() - (s->now_us - s->heard_us), memory_order_relaxed);
 }
 
@@ -146,13 +154,102 @@ static struct err *change(struct stream *s, const struct pgo_message *m)
     return NULL;
 }
 
+/* ---- transactions that come in parts ---- */
+
+/* The server keeps them itself where we cannot. */
+static struct err *kept(struct stream *s, struct err *e)
+{
+    if (!e || (e->code != ERR_LIMIT && e->code != ERR_IO && e->code != ERR_SPACE))
+        return e;
+    char *text = err_text(e);
+    log_warn("source", "transactions in progress cannot be kept here: the server keeps them from now on",
+             "source=%s error=\"%s\"", s->run->conf->source_name, text);
+    free(text);
+    s->run->spool_full = true;
+    e->code = ERR_SOURCE;
+    return e;
+}
+
+/* A message between start and stop: kept as it is, unless nothing here reads it. */
+static struct err *part_put(struct stream *s, const uint8_t *p, size_t len)
+{
+    if (len == 1 && *p == PGO_STREAM_STOP) {
+        s->in_part = false;
+        return NULL;
+    }
+    if (len && (*p == PGO_ORIGIN || *p == PGO_TYPE || *p == PGO_LOGICAL))
+        return NULL;
+    if (len < 9 || !memchr("RIUDT", *p, 5))
+        return err_new(ERR_SOURCE,
+                       "the replication stream has a strange message within a transaction in progress");
+    uint32_t subxid = pgo_u32(p + 1);
+    if (*p != PGO_RELATION && *p != PGO_TRUNCATE && !pg_table_by_relid(s->run, pgo_u32(p + 5)))
+        return NULL;
+    return kept(s, pg_spool_put(s->spool, s->part_xid, subxid, p, len));
+}
+
+/* A long one must not look like silence to the server. */
+static struct err *replay_pause(struct stream *s)
+{
+    s->now_us = s->heard_us = steady_us();
+    TRY(status_maybe_send(s));
+    gauges_update(s);
+    return sink_stopping(s->run->sink) ? pg_stopping() : NULL;
+}
+
+static struct err *replay_message(void *arg, const uint8_t *p, size_t len)
+{
+    struct stream *s = arg;
+    struct pgo_message *m = s->message;
+    const char *wrong = pgo_message_decode(p, len, true, m);
+    if (wrong)
+        return err_new(ERR_SOURCE, "%s", wrong);
+    if (++s->replayed % CLOCK_EVERY_MESSAGES == 0)
+        TRY(replay_pause(s));
+    return m->kind == PGO_RELATION ? pg_apply_relation(s->apply, m, s->server_end) : change(s, m);
+}
+
+/* It counts from here on as if it had come whole. What it announces of tables must be read even when its rows are not. */
+static struct err *part_commit(struct stream *s, const struct pgo_message *m)
+{
+    struct pgo_message *end = s->message;
+    pg_lsn lsn = m->lsn, end_lsn = m->end_lsn;
+    TRY(begin(s, m));
+    TRY(kept(s, pg_spool_commit(s->spool, m->xid, replay_message, s)));
+    end->lsn = lsn;
+    end->end_lsn = end_lsn;
+    return commit(s, end);
+}
+
+static struct err *part_message(struct stream *s, const struct pgo_message *m)
+{
+    if (!s->spool || s->open)
+        return err_new(ERR_SOURCE,
+                       "the replication stream has a transaction in progress, which was not asked for");
+    switch (m->kind) {
+    case PGO_STREAM_START:
+        s->in_part = true;
+        s->part_xid = m->xid;
+        return NULL;
+    case PGO_STREAM_COMMIT: return part_commit(s, m);
+    case PGO_STREAM_ABORT: return kept(s, pg_spool_abort(s->spool, m->xid, m->subxid));
+    default: return err_new(ERR_SOURCE, "the replication stream has a stop without a start");
+    }
+}
+
 static struct err *message(struct stream *s, const uint8_t *p, size_t len)
 {
     struct pgo_message *m = s->message;
-    const char *wrong = pgo_message_decode(p, len, m);
+    if (s->in_part)
+        return part_put(s, p, len);
+    const char *wrong = pgo_message_decode(p, len, false, m);
     if (wrong)
         return err_new(ERR_SOURCE, "%s", wrong);
     switch (m->kind) {
+    case PGO_STREAM_START:
+    case PGO_STREAM_STOP:
+    case PGO_STREAM_COMMIT:
+    case PGO_STREAM_ABORT: return part_message(s, m);
     case PGO_BEGIN: return begin(s, m);
     case PGO_COMMIT: return commit(s, m);
     case PGO_RELATION: return pg_apply_relation(s->apply, m, s->server_end);
@@ -186,7 +283,7 @@ static struct err *frame(struct stream *s, const uint8_t *p, size_t len)
 static struct err *idle_commit(struct stream *s)
 {
     struct pg_run *run = s->run;
-    if (s->open || run->partial.changes || s->server_end <= run->position.lsn ||
+    if (s->open || s->in_part || run->partial.changes || s->server_end <= run->position.lsn ||
         s->now_us - s->idle_commit_us < IDLE_COMMIT_US)
         return NULL;
     s->idle_commit_us = s->now_us;
@@ -197,7 +294,7 @@ static struct err *idle_commit(struct stream *s)
 /* What the watch has found out. Not within a transaction: the tables that a position holds change between them. */
 static struct err *watched_take(struct stream *s)
 {
-    if (s->open || s->run->partial.changes)
+    if (s->open || s->in_part || s->run->partial.changes)
         return NULL;
     struct pg_answer answer = pg_watch_take(s->watch);
     if (!answer.tables)
@@ -299,16 +396,20 @@ struct err *pg_stream_start(struct pg_run *run, PGconn *replication, PGconn *sql
     char lsn[PG_LSN_TEXT];
     /* The option's value is a list of identifiers inside a literal: quoted twice. */
     const char *names = pg_quote_literal(a, pg_quote_ident(a, run->conf->publication));
+    /* Version 2 and streaming came with PostgreSQL 14. */
+    run->in_parts =
+        run->conf->streaming && run->conf->data_dir && !run->spool_full && PQserverVersion(sql) >= 140000;
     const char *text =
-        arena_printf(a, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names %s)",
-                     pg_quote_ident(a, run->conf->slot), pg_lsn_format(run->position.lsn, lsn), names);
+        arena_printf(a, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '%s', publication_names %s)",
+                     pg_quote_ident(a, run->conf->slot), pg_lsn_format(run->position.lsn, lsn),
+                     run->in_parts ? "2', streaming 'on" : "1", names);
     PGresult *r = NULL;
     TRY(pg_exec(run->conf, replication, &run->stop, "cannot start replication", PGRES_COPY_BOTH, text, 0,
                 NULL, &r));
     PQclear(r);
     TRY(check_slot(run, sql));
-    log_info("source", "streaming", "source=%s slot=%s from=%s", run->conf->source_name, run->conf->slot,
-             lsn);
+    log_info("source", "streaming", "source=%s slot=%s from=%s in_parts=%d", run->conf->source_name,
+             run->conf->slot, lsn, run->in_parts);
     sink_set_state(run->sink, SOURCE_STREAMING, NULL);
     run->streamed = true;
     return NULL;
@@ -331,12 +432,19 @@ struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
                        .now_us = steady_us()};
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
+    if (run->in_parts) {
+        struct pg_spool_conf c = {run->conf->data_dir, run->conf->source_name, run->conf->spool_bytes,
+                                  PG_SPOOL_RESERVE};
+        s.spool = pg_spool_new(&c);
+    }
     s.watch = pg_watch_start(run);
     sink_on_wait(run->sink, keep_alive, &s);
     struct err *e = stream_loop(&s);
     sink_on_wait(run->sink, NULL, NULL);
     pg_watch_stop(s.watch);
     cut_off(&s);
+    pg_spool_free(s.spool);
+    atomic_store_explicit(&run->status->log_bytes, 0, memory_order_relaxed);
     arena_fini(&s.arena);
     free(s.message);
     pg_apply_free(s.apply);

@@ -151,21 +151,44 @@ static void take_truncate(struct reader *r, struct pgo_message *m)
 
 static void take_begin_or_commit(struct reader *r, struct pgo_message *m)
 {
-    if (m->kind == PGO_COMMIT)
+    if (m->kind == PGO_STREAM_COMMIT)
+        m->xid = take_u32(r);
+    if (m->kind != PGO_BEGIN)
         (void)take_u8(r); /* flags, unused */
     m->lsn = take_uint(r, 8);
-    if (m->kind == PGO_COMMIT)
+    if (m->kind != PGO_BEGIN)
         m->end_lsn = take_uint(r, 8);
     m->commit_us = (int64_t)take_uint(r, 8);
     if (m->kind == PGO_BEGIN)
         m->xid = take_u32(r);
 }
 
-const char *pgo_message_decode(const uint8_t *p, size_t len, struct pgo_message *m)
+static void take_stream_start_or_abort(struct reader *r, struct pgo_message *m)
+{
+    m->xid = take_u32(r);
+    if (m->kind == PGO_STREAM_ABORT)
+        m->subxid = take_u32(r);
+    else
+        (void)take_u8(r); /* whether it is the first part */
+}
+
+/* What may stand in a stream names the subtransaction that it belongs to, but for those two. */
+static bool names_transaction(enum pgo_kind kind)
+{
+    return kind != PGO_STREAM_STOP && kind != PGO_ORIGIN;
+}
+
+const char *pgo_message_decode(const uint8_t *p, size_t len, bool streamed, struct pgo_message *m)
 {
     struct reader r = {p, p + len, false};
     m->kind = (enum pgo_kind)take_u8(&r);
+    if (streamed && names_transaction(m->kind))
+        m->xid = take_u32(&r);
     switch (m->kind) {
+    case PGO_STREAM_START:
+    case PGO_STREAM_ABORT: take_stream_start_or_abort(&r, m); break;
+    case PGO_STREAM_STOP: break;
+    case PGO_STREAM_COMMIT:
     case PGO_BEGIN:
     case PGO_COMMIT: take_begin_or_commit(&r, m); break;
     case PGO_RELATION: take_relation(&r, m); break;
@@ -181,11 +204,16 @@ const char *pgo_message_decode(const uint8_t *p, size_t len, struct pgo_message 
     return r.bad ? "malformed message in the replication stream" : NULL;
 }
 
+uint32_t pgo_u32(const uint8_t *p)
+{
+    struct reader r = {p, p + 4, false};
+    return take_u32(&r);
+}
+
 uint32_t pgo_truncate_relid(const struct pgo_message *m, uint32_t i)
 {
     ASSERT(i < m->relid_count);
-    struct reader r = {m->relids + 4 * (size_t)i, m->relids + 4 * (size_t)i + 4, false};
-    return take_u32(&r);
+    return pgo_u32(m->relids + 4 * (size_t)i);
 }
 
 /* Once per transaction, hence without printf. */

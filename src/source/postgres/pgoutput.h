@@ -1,5 +1,5 @@
 /* The wire format of logical replication: frames of the copy stream and, inside them, messages of the pgoutput
- * plug-in at proto_version 1 (PostgreSQL documentation, "Logical Replication Message Formats").
+ * plug-in at proto_version 1, and 2 with streaming (PostgreSQL documentation, "Logical Replication Message Formats").
  *
  * Pure decoding: no connection, no allocation, every length checked; what it points to is the caller's buffer. */
 #ifndef PENSTOCK_SOURCE_POSTGRES_PGOUTPUT_H
@@ -33,7 +33,12 @@ enum pgo_kind {
     PGO_UPDATE = 'U',
     PGO_DELETE = 'D',
     PGO_TRUNCATE = 'T',
-    PGO_LOGICAL = 'M'
+    PGO_LOGICAL = 'M',
+    /* proto_version 2: parts of transactions in progress, each between a start and a stop, and how those end. */
+    PGO_STREAM_START = 'S',
+    PGO_STREAM_STOP = 'E',
+    PGO_STREAM_COMMIT = 'c',
+    PGO_STREAM_ABORT = 'A'
 };
 enum pgo_field_kind { PGO_NULL = 'n', PGO_UNCHANGED = 'u', PGO_TEXT = 't' };
 struct pgo_field {
@@ -53,10 +58,11 @@ struct pgo_column {
 };
 struct pgo_message {
     enum pgo_kind kind;
-    /* PGO_BEGIN: lsn is the commit record's; PGO_COMMIT: the same, and end_lsn is where the next transaction may start. */
+    /* PGO_BEGIN: lsn is the commit record's; PGO_COMMIT, PGO_STREAM_COMMIT: the same, and end_lsn is where the next transaction may start. */
     pg_lsn lsn, end_lsn;
     int64_t commit_us; /* since 2000-01-01 */
-    uint32_t xid;
+    uint32_t xid; /* of the transaction; within a stream, of the subtransaction that a message belongs to */
+    uint32_t subxid; /* PGO_STREAM_ABORT: what is taken back; the same as xid: all of it */
     /* PGO_RELATION and row changes */
     uint32_t relid;
     const char *schema, *name; /* schema is "" for pg_catalog */
@@ -70,8 +76,10 @@ struct pgo_message {
     uint32_t relid_count;
     const uint8_t *relids;
 };
-/* Decodes one message into *m (large: keep one per stream). NULL, or what is wrong. Unknown kinds are an error. */
-const char *pgo_message_decode(const uint8_t *p, size_t len, struct pgo_message *m);
+/* Decodes one message into *m (large: keep one per stream). NULL, or what is wrong. Unknown kinds are an error.
+ * streamed: it came between PGO_STREAM_START and PGO_STREAM_STOP, where messages name a transaction. */
+const char *pgo_message_decode(const uint8_t *p, size_t len, bool streamed, struct pgo_message *m);
+uint32_t pgo_u32(const uint8_t *p); /* four bytes as they stand in a message */
 uint32_t pgo_truncate_relid(const struct pgo_message *m, uint32_t i);
 
 /* "16/B3748" */

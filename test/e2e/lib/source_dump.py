@@ -51,7 +51,7 @@ class Dump:
             f.write("sources:\n  %s:\n    postgres:\n" % source + "".join("      %s: %s\n" % kv for kv in config.items()))
         self.log = os.path.join(self.dir, "log")
         open(self.log, "w").close()
-        argv = [tool(), "--position", self.position, *options, self.file, source]
+        argv = [tool(), "--position", self.position, "--data", self.dir, *options, self.file, source]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=open(self.log, "ab"), preexec_fn=procs.die_with_parent)
         Dump.running.append(self)

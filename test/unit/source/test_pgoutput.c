@@ -7,6 +7,7 @@
 
 static struct pgo_message m;
 static struct buf b;
+static bool streamed; /* as between the start and the stop of a stream */
 
 static void put(uint64_t v, int bytes)
 {
@@ -34,7 +35,7 @@ static const char *decode(size_t len)
 {
     uint8_t *copy = xmalloc(len + 1);
     memcpy(copy, b.p, len);
-    const char *wrong = pgo_message_decode(copy, len, &m);
+    const char *wrong = pgo_message_decode(copy, len, streamed, &m);
     free(copy);
     return wrong;
 }
@@ -43,7 +44,7 @@ static void check_prefixes(void)
 {
     for (size_t len = 0; len < b.len; len++)
         CHECK(decode(len) != NULL);
-    CHECK(pgo_message_decode(b.p, b.len, &m) == NULL);
+    CHECK(pgo_message_decode(b.p, b.len, streamed, &m) == NULL);
 }
 
 static void begin_and_commit(void)
@@ -132,6 +133,51 @@ static void truncate_many(void)
     put(43, 4);
     check_prefixes();
     CHECK(m.relid_count == 2 && pgo_truncate_relid(&m, 0) == 42 && pgo_truncate_relid(&m, 1) == 43);
+}
+
+/* proto_version 2: what stands around parts of transactions in progress, and messages within them. */
+static void streams(void)
+{
+    start('S');
+    put(77, 4);
+    put(1, 1);
+    check_prefixes();
+    CHECK(m.kind == PGO_STREAM_START && m.xid == 77);
+    start('E');
+    check_prefixes();
+    CHECK(m.kind == PGO_STREAM_STOP);
+    start('c');
+    put(77, 4);
+    put(0, 1);
+    put(5, 8);
+    put(9, 8);
+    put(1001, 8);
+    check_prefixes();
+    CHECK(m.kind == PGO_STREAM_COMMIT && m.xid == 77 && m.lsn == 5 && m.end_lsn == 9 && m.commit_us == 1001);
+    start('A');
+    put(77, 4);
+    put(78, 4);
+    check_prefixes();
+    CHECK(m.kind == PGO_STREAM_ABORT && m.xid == 77 && m.subxid == 78);
+    streamed = true;
+    start('E');
+    check_prefixes();
+    start('I');
+    put(78, 4);
+    put(42, 4);
+    buf_put_u8(&b, 'N');
+    put(1, 2);
+    put_text("12");
+    check_prefixes();
+    CHECK(m.kind == PGO_INSERT && m.xid == 78 && m.relid == 42 && m.new_row.field_count == 1);
+    start('T');
+    put(78, 4);
+    put(1, 4);
+    put(0, 1);
+    put(42, 4);
+    check_prefixes();
+    CHECK(m.xid == 78 && m.relid_count == 1 && pgo_truncate_relid(&m, 0) == 42);
+    streamed = false;
 }
 
 static void refused(void)
@@ -320,6 +366,7 @@ int main(void)
     RUN(relation);
     RUN(rows);
     RUN(truncate_many);
+    RUN(streams);
     RUN(refused);
     RUN(frames);
     RUN(lsn_text);
