@@ -209,7 +209,7 @@ static void announce(char identity)
         put(pg_columns[i].type_oid, 4);
         put(0xffffffff, 4);
     }
-    CHECK(pgo_message_decode(b.p, b.len, &m) == NULL);
+    CHECK(pgo_message_decode(b.p, b.len, false, &m) == NULL);
     struct err *e = pg_apply_relation(apply, &m, 1);
     CHECK(!e);
     err_free(e);
@@ -252,7 +252,7 @@ static const char *change(char kind, char old, const char *const *before, const 
         put_tuple(old, before);
     if (kind != 'D')
         put_tuple('N', after);
-    CHECK(pgo_message_decode(b.p, b.len, &m) == NULL);
+    CHECK(pgo_message_decode(b.p, b.len, false, &m) == NULL);
     struct err *e = pg_apply_change(apply, &m);
     if (e) {
         char *why = err_text(e);
