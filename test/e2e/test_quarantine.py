@@ -260,8 +260,92 @@ def ascii(report, server, c):
     box.verify(report, "ascii")
     pg.script(a, r"UPDATE keyed SET code = 'a' WHERE n = 99")
     report.equal("ascii/healed-again", state(), ([1, 2, 3, 5], [("a", "99"), ("b", "12"), ("c", "13"), ("d", "5")], 0, 0))
+    # Rows whose updates could no longer be told are no matter of one row: the table stops, the other goes on.
+    pg.script(a, "ALTER TABLE names REPLICA IDENTITY NOTHING; INSERT INTO names VALUES (8, 'eight'); UPDATE keyed SET n = 6 WHERE code = 'd'")
+    def view(name):
+        return [v for v in box.status()["views"] if v["name"] == name][0]
+    wait_for(lambda: view("docs")["state"] == "stopped", 30, "the table without an identity to stop")
+    report.check("ascii/no-identity", "replica identity" in view("docs")["error"], view("docs")["error"])
+    wait_for(lambda: ("d", "6") in [(r.get("code"), str(r.get("n"))) for r in get(box, "/api/codes").rows()], 30, "the other table to go on")
     box.stop()
     a.close()
+
+
+# ---- a pushed row whose bytes in the log do not decode ----
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def varint(n):
+    out = b""
+    while n >= 0x80:
+        out += bytes([n & 0x7f | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def append_record(data, rows):
+    """A record of these rows behind the last one of the log of source `events`, as if it had been acknowledged just before the end."""
+    folder = os.path.join(data, "ingest", "events")
+    name = sorted(os.listdir(folder))[-1]
+    content = open(os.path.join(folder, name), "rb").read()
+    at, log_id, start = 0, None, int(name.split(".")[0], 16)
+    while at + 25 <= len(content) and int.from_bytes(content[at + 8:at + 16], "little") == start + at:
+        size = int.from_bytes(content[at:at + 4], "little")
+        if content[at + 24] == 1:
+            log_id = content[at + 33:at + 41]  # behind the magic
+        at += 25 + size
+    offset = start + at
+    payload = b"\0" + varint(int(time.time() * 1e6)) + varint(0) + varint(len(rows))
+    for row in rows:
+        payload += b"\0" + varint(len(row)) + row
+    size = len(payload).to_bytes(4, "little")
+    head = offset.to_bytes(8, "little") + offset.to_bytes(8, "little") + b"\3"
+    crc = crc32c(log_id + size + head + payload).to_bytes(4, "little")
+    with open(os.path.join(folder, name), "r+b") as f:
+        f.seek(at)
+        f.write(size + crc + head + payload)
+    return offset
+
+
+def pushed(report):
+    config = """penstock: 1
+sources: { events: { ingest: { tables: { clicks: { columns: { id: int, n: int }, key: [id] } } } } }
+sql: [ views.sql ]
+apis: { clicks: }
+access: { anonymous: read, ingest: write }
+server: { listen: "127.0.0.1:{port}" }
+"""
+    box = Penstock(config, "CREATE VIEW clicks AS SELECT id, n FROM events.clicks;", name="pushed").start()
+    c = Client(box.port)
+    answer = c.request("/ingest/events/clicks", {"Content-Type": "application/json"}, "POST", b'[{"id": 1, "n": 5}]')
+    report.equal("pushed/taken", answer.status, 201)
+    c.close()
+    wait_for(lambda: len(list(get(box, "/api/clicks").rows())) == 1, 20, "the pushed row")
+    box.stop()
+    good = lambda i, n: b"\0" + varint(2 * i) + varint(2 * n)  # no NULLs; zigzag
+    offset = append_record(box.data, [good(2, 6), b"\0\xff\xff", good(3, 7)])
+    for name in ("first", "again"):
+        box.start()
+        wait_for(lambda: len(list(get(box, "/api/clicks").rows())) == 3, 20, "the rows beside it")
+        answer = get(box, "/api/clicks")
+        report.equal("pushed/%s/incomplete" % name, answer.headers.get("penstock-incomplete"), "1")
+        code, out, err = box.command("errors", "--source", "events.clicks", "--json", "-c", box.config, "--data", box.data)
+        found = json.loads(out)["errors"]
+        report.equal("pushed/%s/listed" % name, [(e["position"], e["operation"], e["fields"]) for e in found],
+                     [("%d#2" % offset, "insert", [{"column": "row", "hex": "00ffff"}])])
+        box.verify(report, "pushed/" + name)
+        if name == "first":
+            box.kill_all()
+    code, out, err = box.command("errors", "--source", "events.clicks", "--forget", found[0]["id"], "-c", box.config, "--data", box.data)
+    report.check("pushed/forgotten", code == 0 and get(box, "/api/clicks").headers.get("penstock-incomplete") is None, out + err)
+    box.stop()
 
 
 with Report("test_quarantine", 240) as report:
@@ -279,3 +363,4 @@ with Report("test_quarantine", 240) as report:
     forget(report, box, c)
     stop_instead(report, server, box, c)
     ascii(report, server, c)
+    pushed(report)

@@ -3,6 +3,7 @@
  * A position is a format byte, the log's id and the offset of the next record. */
 #include "source/ingest/ingest.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/clock.h"
 #include "data/row.h"
@@ -202,6 +203,37 @@ static void map_row(struct apply *a, const struct ingest_mapped *m)
     }
 }
 
+static struct str str_of(const char *text)
+{
+    return (struct str){(const uint8_t *)text, (uint32_t)strlen(text), 0};
+}
+
+/* A row of a record that is whole by its checksum: it was acknowledged so, and what is wrong with it concerns no other. Its place
+ * in the log is its identity, so that it stays on the list until somebody takes it off. */
+static bool send_bad(struct apply *a, const struct log_record *r, uint32_t table, uint32_t number,
+                     enum row_op op, struct str bytes)
+{
+    char position[48];
+    uint8_t identity[QUARANTINE_ID_BYTES];
+    struct buf raw = {0};
+    uint64_t place[3] = {ingest_log_id(a->g->log), r->offset, number};
+    struct quarantine_field f = {.name = str_of("row"), .kind = QUARANTINE_TEXT, .text = bytes};
+    snprintf(position, sizeof position, "%" PRIu64 "#%" PRIu32, r->offset, number);
+    struct quarantine_entry e = {.op = op == ROW_DELETE ? 'd' : 'i',
+                                 .last_us = unix_us(),
+                                 .position = str_of(position),
+                                 .sqlstate = str_of("XX001"),
+                                 .message = str_of("the row's bytes in the log do not decode")};
+    quarantine_raw_put(&raw, &e.raw_bytes, &f);
+    e.raw = (struct str){raw.p, (uint32_t)raw.len, 0};
+    hash_bytes128(bytes.p, bytes.len, e.raw_hash);
+    hash_bytes128(place, sizeof place, identity);
+    memset(a->states, VAL_ERROR, a->g->conf->tables[table].schema.column_count);
+    bool accepted = sink_bad_row(a->lane, table, &e, identity, a->vals, a->states);
+    buf_fini(&raw);
+    return accepted;
+}
+
 /* *stopping: the pipeline is. */
 static struct err *apply_rows(struct apply *a, const struct log_record *r, bool *stopping)
 {
@@ -212,10 +244,13 @@ static struct err *apply_rows(struct apply *a, const struct log_record *r, bool 
     const uint8_t *at = p.rows, *end = p.rows + p.rows_len, *row;
     size_t len;
     enum row_op op;
-    while (m->table < UINT32_MAX && !*stopping && ingest_payload_row(&at, end, &op, &row, &len)) {
+    for (uint32_t number = 1;
+         m->table < UINT32_MAX && !*stopping && ingest_payload_row(&at, end, &op, &row, &len); number++) {
         arena_reset(&a->row_arena);
-        if (!row_decode(&a->row_arena, &m->was, row, len, a->was_vals, a->was_states))
-            return bad_record(a->g, r);
+        if (UNLIKELY(!row_decode(&a->row_arena, &m->was, row, len, a->was_vals, a->was_states))) {
+            *stopping = !send_bad(a, r, m->table, number, op, (struct str){row, (uint32_t)len, 0});
+            continue;
+        }
         map_row(a, m);
         *stopping = !sink_row(a->lane, m->table, op, a->vals, a->states);
     }
