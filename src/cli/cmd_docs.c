@@ -115,6 +115,11 @@ static const struct limit pipeline_limits[] = {
     LIMIT(PG_SPOOL_TRANSACTIONS, COUNT, "of them at a time, likewise"),
     LIMIT(PG_SPOOL_RESERVE, BYTES, "left free for the store on the disk that they are kept on, likewise"),
     LIMIT(INGEST_TABLES_MAX, COUNT, "tables of an ingest source; more are refused"),
+    LIMIT(
+        PROXY_HOLD_BYTES, BYTES,
+        "of a pushed body that are waited for before it is passed on, so that a slow client takes no thread"),
+    LIMIT(PROXY_HELD_MAX, BYTES,
+          "of all bodies that are waited for on one server core; past it they are passed on"),
     LIMIT(INGEST_THREADS, COUNT, "requests that push rows at a time; further ones wait"),
     LIMIT(INGEST_QUEUE, COUNT,
           "of these that wait; the rest waits in the kernel. Fewer when few files may be open"),

@@ -303,15 +303,7 @@ static void to_back(struct conn *c, const struct http_request *req, enum proxy_t
                             "too many requests that are not reads are under way", c->in_body);
         return;
     }
-    if (proxy_start(c, req, to)) {
-        c->mode = CONN_PROXY;
-        timer_set(c, TIMER_PROXY);
-    } else if (to == PROXY_TO_INGEST) {
-        conn_answer_problem(c, 503, "PENSTOCK_INGEST_AWAY",
-                            "the pipeline does not take rows at this moment: nothing was stored", c->in_body);
-    } else {
-        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console does not answer", c->in_body);
-    }
+    proxy_start(c, req, to);
 }
 
 static void run_request(struct conn *c, const struct http_request *req)

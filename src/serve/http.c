@@ -153,12 +153,16 @@ static void known_header(struct http_request *req, const struct http_header *h)
 
 static bool check_headers(struct http_parser *hp, struct http_request *req)
 {
-    uint32_t hosts = 0;
+    uint32_t hosts = 0, encodings = 0;
     for (uint32_t i = 0; i < req->header_count; i++) {
         struct http_header *h = &req->headers[i];
         if (!value_ok(h->value))
             return refuse(hp, 400, "control character in a header"), false;
         hosts += slice_is_nocase(h->name, "host");
+        encodings += slice_is_nocase(h->name, "transfer-encoding");
+        if (slice_is_nocase(h->name, "transfer-encoding") &&
+            !slice_is_nocase(slice_trim(h->value), "chunked"))
+            return refuse(hp, 501, "no transfer encoding but chunked is understood"), false;
         if (slice_is_nocase(h->name, "expect")) {
             if (!slice_is_nocase(h->value, "100-continue"))
                 return refuse(hp, 417, "only 100-continue may be expected"), false;
@@ -166,6 +170,8 @@ static bool check_headers(struct http_parser *hp, struct http_request *req)
         }
         known_header(req, h);
     }
+    if (encodings > 1 || (encodings && hp->ll.http_minor == 0))
+        return refuse(hp, 400, "a transfer encoding is given once, and in HTTP/1.1"), false;
     if (hosts > 1 || (hosts == 0 && hp->ll.http_minor == 1))
         return refuse(hp, 400, "exactly one Host header is required"), false;
     return true;

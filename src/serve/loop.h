@@ -99,6 +99,7 @@ struct loop {
     int64_t listen_again_us; /* 0: listening; else nothing is accepted until then */
     uint32_t waiting;        /* requests put off: each is tried again at every epoch, so they are few */
     size_t pending_bytes;    /* sum of what connections have not taken */
+    size_t held_bytes;       /* of request bodies that are held: see proxy.c */
     int64_t now_us;          /* monotonic */
     int64_t date_s;
     char date[32];
@@ -164,8 +165,8 @@ void live_heartbeat(struct conn *c);
 
 /* ---- proxy.c ---- */
 enum proxy_to { PROXY_TO_BACK, PROXY_TO_INGEST };
-/* False: not reachable, and nothing was sent. */
-bool proxy_start(struct conn *c, const struct http_request *req, enum proxy_to to);
+/* Answers by itself when the other end is not there. */
+void proxy_start(struct conn *c, const struct http_request *req, enum proxy_to to);
 void proxy_body(struct conn *c, const uint8_t *p, size_t n); /* decoded request body */
 void proxy_body_end(struct conn *c);
 bool proxy_full(const struct conn *c); /* stop reading from the client */

@@ -1,6 +1,9 @@
 /* Requests that are not reads, handed to civetweb over its unix socket (this process's, or the pipeline's for pushed rows) and
  * streamed both ways within bounds.
  *
+ * The pipeline's server has a thread per request. A body is therefore held here until it is complete or PROXY_HOLD_BYTES have
+ * come: a client that sends slowly takes no thread from the others.
+ *
  * One connection per request ("Connection: close"), so that there is no state to share. The request is written anew from
  * what our parser understood, never copied blindly: civetweb sees one reading of it, ours. */
 #define _GNU_SOURCE /* memmem */
@@ -22,11 +25,13 @@ struct proxy {
     struct event_source ev;
     struct conn *conn;
     struct proxy *next_dead;
-    int fd;
+    int fd;      /* -1: not connected yet, the body is held */
+    size_t held; /* of it, counted in the loop */
     uint32_t watched;
     bool chunked;   /* the request body is sent on in chunks */
     bool head_done; /* of the answer */
     bool head_only; /* the request was HEAD */
+    bool ends;      /* the client wants the connection to end with the answer */
     enum proxy_to where;
     bool close; /* the answer ends with the connection */
     bool request_done;
@@ -46,7 +51,9 @@ void proxy_close(struct conn *c)
         return;
     c->proxy = NULL;
     c->loop->proxy_count--;
-    close(p->fd);
+    c->loop->held_bytes -= p->held;
+    if (p->fd >= 0)
+        close(p->fd);
     buf_fini(&p->to);
     buf_fini(&p->head);
     p->ev.on_event = NULL;
@@ -85,6 +92,8 @@ static bool from_full(const struct proxy *p)
 
 static void proxy_watch(struct proxy *p)
 {
+    if (p->fd < 0)
+        return;
     uint32_t want = (from_full(p) ? 0 : EPOLLIN) | (to_pending(p) ? EPOLLOUT : 0);
     struct epoll_event ev = {.events = want, .data.ptr = p};
     if (want == p->watched)
@@ -175,14 +184,62 @@ static void put_head(struct proxy *p, const struct http_request *req)
 
 static bool push(struct proxy *p)
 {
-    while (to_pending(p)) {
+    while (p->fd >= 0 && to_pending(p)) {
         ssize_t n = send(p->fd, p->to.p + p->to_at, to_pending(p), MSG_NOSIGNAL);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         p->to_at += (size_t)n;
     }
-    p->to.len = p->to_at = 0;
+    if (!to_pending(p))
+        p->to.len = p->to_at = 0;
     return true;
+}
+
+static bool proxy_connect(struct proxy *p)
+{
+    struct conn *c = p->conn;
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    const char *path = p->where == PROXY_TO_INGEST ? c->loop->ingest_path : c->loop->back_path;
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path ? path : "");
+    c->loop->held_bytes -= p->held;
+    p->held = 0;
+    p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&to, sizeof to) != 0)
+        return false;
+    p->watched = EPOLLIN;
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
+    return epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev) == 0;
+}
+
+static void answer_away(struct conn *c, enum proxy_to where)
+{
+    if (where == PROXY_TO_INGEST)
+        conn_answer_problem(c, 503, "PENSTOCK_INGEST_AWAY",
+                            "the pipeline does not take rows at this moment: nothing was stored", c->in_body);
+    else
+        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console does not answer", c->in_body);
+}
+
+/* Connects once enough of the request is there. False: it was answered that nobody is there. */
+static bool proxy_ready(struct proxy *p)
+{
+    struct conn *c = p->conn;
+    struct loop *l = c->loop;
+    if (p->fd >= 0)
+        return true;
+    if (!p->request_done && to_pending(p) < PROXY_HOLD_BYTES &&
+        l->held_bytes - p->held + to_pending(p) <= PROXY_HELD_MAX) {
+        l->held_bytes += to_pending(p) - p->held;
+        p->held = to_pending(p);
+        return true;
+    }
+    if (proxy_connect(p))
+        return true;
+    enum proxy_to where = p->where;
+    proxy_close(c);
+    c->mode = CONN_HTTP;
+    answer_away(c, where);
+    return false;
 }
 
 void proxy_body(struct conn *c, const uint8_t *bytes, size_t n)
@@ -195,6 +252,8 @@ void proxy_body(struct conn *c, const uint8_t *bytes, size_t n)
     buf_put(&p->to, bytes, n);
     if (p->chunked)
         OUT_LIT(&p->to, "\r\n");
+    if (!proxy_ready(p))
+        return;
     push(p); /* an error shows when reading */
     proxy_watch(p);
 }
@@ -207,6 +266,8 @@ void proxy_body_end(struct conn *c)
     if (p->chunked)
         OUT_LIT(&p->to, "0\r\n\r\n");
     p->request_done = true;
+    if (!proxy_ready(p))
+        return;
     push(p);
     proxy_watch(p);
 }
@@ -252,10 +313,10 @@ static void pass_head(struct proxy *p, size_t head_len)
         p->left = 0;
         p->close = false;
     }
-    buf_put_str(&out, p->close || !p->request_done ? "Connection: close\r\n\r\n" : "\r\n");
+    p->said_close = p->close || p->ends || !p->request_done;
+    buf_put_str(&out, p->said_close ? "Connection: close\r\n\r\n" : "\r\n");
     conn_put(p->conn, out.p, out.len);
     buf_fini(&out);
-    p->said_close = p->close || !p->request_done;
     p->head_done = true;
 }
 
@@ -320,34 +381,20 @@ void proxy_drained(struct conn *c)
         proxy_watch(c->proxy);
 }
 
-bool proxy_start(struct conn *c, const struct http_request *req, enum proxy_to where)
+void proxy_start(struct conn *c, const struct http_request *req, enum proxy_to where)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const char *path = where == PROXY_TO_INGEST ? c->loop->ingest_path : c->loop->back_path;
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", path ? path : "");
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
     struct proxy *p = xcalloc(1, sizeof *p);
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
     p->ev.on_event = on_proxy;
     p->conn = c;
-    p->fd = fd;
+    p->fd = -1;
     p->where = where;
     p->chunked = req->chunked;
     p->head_only = req->method == HTTP_M_HEAD;
-    p->watched = ev.events;
+    p->ends = !req->keep_alive;
     c->proxy = p;
     c->loop->proxy_count++;
-    if (epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
-        proxy_close(c);
-        return false;
-    }
+    c->mode = CONN_PROXY;
+    timer_set(c, TIMER_PROXY);
     put_head(p, req);
-    push(p);
-    proxy_watch(p);
-    return true;
+    (void)proxy_ready(p);
 }

@@ -148,7 +148,10 @@ static bool form_of(struct mg_connection *c, enum ingest_form *form, struct inge
                 {"application/x-ndjson", FORM_NDJSON},
                 {"application/ndjson", FORM_NDJSON},
                 {"application/jsonl", FORM_NDJSON}};
-    const char *type = mg_get_header(c, "Content-Type");
+    const char *type = mg_get_header(c, "Content-Type"), *coding = mg_get_header(c, "Content-Encoding");
+    if (coding && strcasecmp(coding, "identity") != 0)
+        return refuse(r, 415, "PENSTOCK_INGEST_TYPE", "compressed rows are not taken",
+                      "Send them as they are.");
     *form = FORM_JSON;
     if (!type)
         return true;
