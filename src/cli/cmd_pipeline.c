@@ -754,10 +754,11 @@ static struct err *run(struct run *r)
     TRY(start_ingest(r));
     pipeline_start(r->pipeline);
     const struct err *failure = NULL;
+    struct forget_watch forget = {0};
     unsigned stuck_looks = (unsigned)((c->limits.stuck_us + 999999) / 1000000);
     for (unsigned turn = 1; !stop_requested && !failure; turn++) {
         failure = pipeline_failure(r->pipeline, 200);
-        forget_look(r->pipeline, r->data);
+        forget_look(&forget, r->pipeline, r->data);
         if (turn % 5)
             continue;
         look_around(r, stuck_looks);

@@ -13,9 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES    1024
-#define EPOCH_WAIT_MS 10000
-#define POLL_MS       50
+#define LINE_BYTES 1024
+#define POLL_MS    50
 
 static char *path_of(const char *data)
 {
@@ -52,38 +51,44 @@ static bool read_line(const char *data, char line[LINE_BYTES])
 
 /* ---- the pipeline ---- */
 
-/* "ask TOKEN UNTIL_US ID SOURCE.TABLE"; ID "*": all. */
-static bool carry_out(struct pipeline *p, char *line, const char **token, uint64_t *rows)
+/* "ask TOKEN UNTIL_US ID SOURCE.TABLE"; ID "*": all. The token is taken note of in any case. */
+static bool begin(struct forget_watch *w, struct pipeline *p, char *line)
 {
-    char *at = line, *verb = strsep(&at, " ");
-    *token = strsep(&at, " ");
-    const char *until = strsep(&at, " "), *id = strsep(&at, " ");
+    char *at = line;
+    (void)strsep(&at, " ");
+    const char *token = strsep(&at, " "), *until = strsep(&at, " "), *id = strsep(&at, " ");
     uint8_t key[QUARANTINE_KEY_BYTES];
-    if (strcmp(verb, "ask") != 0 || !*token || !until || !id || !at)
+    snprintf(w->token, sizeof w->token, "%s", token ? token : "-");
+    if (!until || !id || !at)
         return false;
-    char *source = strsep(&at, ".");
+    const char *source = strsep(&at, ".");
     bool one = strcmp(id, "*") != 0;
-    if (!at || (one && !quarantine_id_parse(id, key)))
-        return false;
-    if (!pipeline_forget(p, source, at, one ? key : NULL, strtoll(until, NULL, 10), EPOCH_WAIT_MS, rows))
-        return false;
-    log_info("source", "rows that could not be read are forgotten on request", "source=%s table=%s rows=%llu",
-             source, at, (unsigned long long)*rows);
-    return true;
+    return at && (!one || quarantine_id_parse(id, key)) &&
+           pipeline_forget(p, source, at, one ? key : NULL, strtoll(until, NULL, 10));
 }
 
-void forget_look(struct pipeline *p, const char *data)
+static void answer(struct forget_watch *w, const char *data, bool done, uint64_t rows)
+{
+    char *text = xprintf("%s %s %llu\n", done ? "done" : "failed", w->token, (unsigned long long)rows);
+    err_free(write_line(data, text));
+    free(text);
+}
+
+void forget_look(struct forget_watch *w, struct pipeline *p, const char *data)
 {
     char line[LINE_BYTES];
-    const char *token = NULL;
     uint64_t rows = 0;
-    if (!read_line(data, line) || strncmp(line, "ask ", 4) != 0)
+    if (w->asked && pipeline_forgotten(p, &rows)) {
+        w->asked = false;
+        log_info("source", "rows that could not be read are taken off the list on request", "rows=%llu",
+                 (unsigned long long)rows);
+        answer(w, data, true, rows);
+    }
+    if (w->asked || !read_line(data, line) || strncmp(line, "ask ", 4) != 0)
         return;
-    bool done = carry_out(p, line, &token, &rows);
-    char *answer =
-        xprintf("%s %s %llu\n", done ? "done" : "failed", token ? token : "-", (unsigned long long)rows);
-    err_free(write_line(data, answer));
-    free(answer);
+    w->asked = begin(w, p, line);
+    if (!w->asked)
+        answer(w, data, false, 0);
 }
 
 /* ---- the command ---- */

@@ -9,8 +9,12 @@
 
 #define FORGET_WAIT_S 60 /* for the answer of the pipeline, which may be rebuilding state */
 
-/* The pipeline: looks whether there is a request, and answers it. */
-void forget_look(struct pipeline *p, const char *data);
+struct forget_watch { /* of the pipeline: a request under way; starts as zero */
+    bool asked;
+    char token[64];
+};
+/* The pipeline, now and then: looks whether there is a request, has it carried out, and answers it when that is done. */
+void forget_look(struct forget_watch *w, struct pipeline *p, const char *data);
 /* The command. id NULL: all rows of the table that are listed now. *rows: how many are forgotten. */
 NODISCARD struct err *forget_ask(const char *data, const char *source, const char *table, const char *id,
                                  uint64_t *rows);

@@ -8,7 +8,6 @@
 #include "ops/op_errors.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define GATE_STATS_US 50000
 #define HEARTBEAT_US  500000
@@ -364,17 +363,18 @@ static void forget_step(struct pipeline *p, enum forget_state from, enum forget_
 }
 
 bool pipeline_forget(struct pipeline *p, const char *source, const char *table,
-                     const uint8_t key[QUARANTINE_KEY_BYTES], int64_t until_us, int timeout_ms,
-                     uint64_t *rows)
+                     const uint8_t key[QUARANTINE_KEY_BYTES], int64_t until_us)
 {
     struct forget *f = &p->forget;
+    if (!forget_is(p, FORGET_IDLE))
+        return false;
     f->node = UINT32_MAX;
     for (uint32_t i = 0; i < p->o.source_count; i++)
         for (uint32_t t = 0; t < p->o.sources[i].table_count; t++)
             if (strcmp(p->o.sources[i].name, source) == 0 &&
                 strcmp(p->o.sources[i].tables[t].name, table) == 0)
                 f->node = p->table_node[i][t];
-    if (f->node == UINT32_MAX || !(forget_is(p, FORGET_IDLE) || forget_is(p, FORGET_DONE)))
+    if (f->node == UINT32_MAX)
         return false;
     f->has_key = key != NULL;
     if (key)
@@ -383,10 +383,16 @@ bool pipeline_forget(struct pipeline *p, const char *source, const char *table,
     atomic_store(&f->rows, 0);
     atomic_store_explicit(&f->state, FORGET_ASKED, memory_order_release);
     wake_up(&p->shards[0].wake);
-    for (int ms = 0; ms < timeout_ms && !forget_is(p, FORGET_DONE); ms++)
-        nanosleep(&(struct timespec){0, 1000000}, NULL);
-    *rows = atomic_load(&f->rows);
-    return forget_is(p, FORGET_DONE);
+    return true;
+}
+
+bool pipeline_forgotten(struct pipeline *p, uint64_t *rows)
+{
+    if (!forget_is(p, FORGET_DONE))
+        return false;
+    *rows = atomic_load(&p->forget.rows);
+    atomic_store_explicit(&p->forget.state, FORGET_IDLE, memory_order_release);
+    return true;
 }
 
 /* ---- epochs ---- */

@@ -74,11 +74,12 @@ void pipeline_watch(struct pipeline *p, unsigned stuck_looks);
 /* Another limit than memory_bytes from now on. */
 void pipeline_set_memory(struct pipeline *p, int64_t bytes);
 /* An operator has seen rows of the table that cannot be read: the entry of the key (store/quarantine.h), or with NULL all that
- * were last delivered by until_us, are on its list no longer. Done in an epoch, waited for (bounded by timeout_ms; false: not done in time, or
- * there is no such table). One call at a time. */
+ * were last delivered by until_us, are to be on its list no longer. Done in an epoch to come. False: there is no such table that
+ * a view reads, or one is asked for already. */
 bool pipeline_forget(struct pipeline *p, const char *source, const char *table,
-                     const uint8_t key[QUARANTINE_KEY_BYTES], int64_t until_us, int timeout_ms,
-                     uint64_t *rows);
+                     const uint8_t key[QUARANTINE_KEY_BYTES], int64_t until_us);
+/* Whether the last one is done and visible; then the number of rows, and another may be asked for. By the same thread. */
+bool pipeline_forgotten(struct pipeline *p, uint64_t *rows);
 uint64_t pipeline_epoch(const struct pipeline *p); /* newest visible */
 /* One step of a shard (shard 0 also coordinates). True if it did something. For tests, instead of start. */
 bool pipeline_step(struct pipeline *p, uint32_t shard);

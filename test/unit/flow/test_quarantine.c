@@ -548,32 +548,15 @@ static void test_raw_is_cut(void)
     buf_fini(&raw);
 }
 
-struct asking {
-    const uint8_t *key;
-    int64_t until_us;
-    uint64_t rows;
-    bool good;
-};
-
-static void *ask(void *arg)
-{
-    struct asking *a = arg;
-    a->good = pipeline_forget(box.pipeline, "t", "a", a->key, a->until_us, 60000, &a->rows);
-    return NULL;
-}
-
 static uint64_t forget(const uint8_t *key, int64_t until_us)
 {
-    struct asking a = {key, until_us, 0, false};
-    pthread_t t;
-    CHECK(pthread_create(&t, NULL, ask, &a) == 0);
-    while (atomic_load(&box.pipeline->forget.state) != FORGET_ASKED)
-        sched_yield();
+    uint64_t rows = 0;
+    CHECK(pipeline_forget(box.pipeline, "t", "a", key, until_us));
+    CHECK(!pipeline_forget(box.pipeline, "t", "a", key, until_us)); /* one at a time */
+    CHECK(!pipeline_forgotten(box.pipeline, &rows));
     CHECK(box_settle(&box));
-    CHECK(pthread_join(t, NULL) == 0);
-    CHECK(a.good);
-    atomic_store(&box.pipeline->forget.state, FORGET_IDLE);
-    return a.rows;
+    CHECK(pipeline_forgotten(box.pipeline, &rows));
+    return rows;
 }
 
 static void test_forget(void)
@@ -581,7 +564,6 @@ static void test_forget(void)
     uint8_t key[QUARANTINE_KEY_BYTES];
     struct buf list = {0};
     char id[QUARANTINE_ID_TEXT];
-    uint64_t rows = 0;
     make(3);
     for (uint32_t i = 0; i < 10; i++) {
         bad(i, 1);
@@ -594,7 +576,7 @@ static void test_forget(void)
     CHECK(forget(key, 0) == 1);
     CHECK(forget(key, 0) == 0);
     CHECK(forget(NULL, 4000000) == 4);
-    CHECK(!pipeline_forget(box.pipeline, "t", "none", NULL, 0, 1, &rows));
+    CHECK(!pipeline_forget(box.pipeline, "t", "none", NULL, 0));
     reopen();
     buf_reset(&list);
     CHECK(stored_sum("a", &list).rows == 5);
