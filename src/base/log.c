@@ -2,8 +2,11 @@
 #include "base/log.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/hash.h"
 #include "base/text.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -21,6 +24,53 @@ void log_setup(enum log_level least, enum log_format format, const char *process
     log_least = least;
     log_as = format;
     snprintf(log_process, sizeof log_process, "%s", process_name);
+}
+
+#define X(id, name, fields, meaning) name,
+static const char *const event_names[] = {NULL, EVENTS(X)};
+#undef X
+
+const char *event_name(enum log_event event)
+{
+    return event < EVENT_COUNT ? event_names[event] : NULL;
+}
+
+/* ---- repeats ---- */
+
+#define REPEAT_SLOTS \
+    512 /* events and subjects that are told apart; one that comes into another's slot begins anew */
+struct repeat {
+    uint64_t key;
+    int64_t since_us;
+    unsigned count, dropped;
+};
+static struct repeat repeats[REPEAT_SLOTS];
+static pthread_mutex_t repeats_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* False: not to be written. *dropped: lines before this one that were not. */
+static bool may_write(enum log_event event, const char *pairs, unsigned *dropped)
+{
+    uint64_t key = hash_bytes(pairs, strcspn(pairs, "\x1f")) + event * UINT64_C(0x9e3779b97f4a7c15);
+    struct repeat *r = &repeats[key % REPEAT_SLOTS];
+    int64_t now = steady_us();
+    pthread_mutex_lock(&repeats_lock);
+    if (r->key != key || now - r->since_us > LOG_REPEATS_S * INT64_C(1000000)) {
+        *dropped = r->key == key ? r->dropped : 0;
+        *r = (struct repeat){.key = key, .since_us = now};
+    } else {
+        *dropped = 0;
+    }
+    bool write = r->count++ < LOG_REPEATS_MAX;
+    r->dropped += !write;
+    pthread_mutex_unlock(&repeats_lock);
+    return write;
+}
+
+/* ---- lines ---- */
+
+bool log_is_json(void)
+{
+    return log_as == LOG_FORMAT_JSON;
 }
 
 struct line {
@@ -138,48 +188,78 @@ static void put_time(struct line *l)
     put_text(l, text);
 }
 
-static void put_head(struct line *l, enum log_level level, const char *component, const char *msg)
+static void put_named(struct line *l, const char *key, const char *value)
 {
-    if (log_as == LOG_FORMAT_JSON) {
-        put_text(l, "{\"time\":\"");
-        put_time(l);
-        put_char(l, '"');
-        put_pair(l, "level", 5, level_names[level], strlen(level_names[level]));
-        put_pair(l, "process", 7, log_process, strlen(log_process));
-        put_pair(l, "component", 9, component, strlen(component));
-        put_pair(l, "msg", 3, msg, strlen(msg));
-        return;
-    }
-    put_time(l);
-    put_char(l, ' ');
-    put_text(l, level_names[level]);
-    put_pair(l, "process", 7, log_process, strlen(log_process));
-    put_pair(l, "component", 9, component, strlen(component));
-    put_pair(l, "msg", 3, msg, strlen(msg));
+    put_pair(l, key, strlen(key), value, strlen(value));
 }
 
-void log_line(enum log_level level, const char *component, const char *msg, const char *fmt, ...)
+static void put_head(struct line *l, enum log_event event, enum log_level level, const char *component,
+                     const char *msg)
 {
-    if (level < log_least)
-        return;
-    char marked[1024], pairs[LOG_LINE_MAX];
-    mark_pairs(fmt, marked, sizeof marked);
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(pairs, sizeof pairs, marked, args);
-    va_end(args);
-    struct line l = {.len = 0};
-    put_head(&l, level, component, msg);
-    for (const char *p = pairs; *p && has_room(&l);) {
+    bool json = log_as == LOG_FORMAT_JSON;
+    if (json)
+        put_text(l, "{\"time\":\"");
+    put_time(l);
+    put_char(l, json ? '"' : ' ');
+    if (json)
+        put_named(l, "level", level_names[level]);
+    else
+        put_text(l, level_names[level]);
+    put_named(l, "process", log_process);
+    put_named(l, "component", component);
+    if (event != EVENT_NONE)
+        put_named(l, "event", event_names[event]);
+    put_named(l, "msg", msg);
+}
+
+static void put_pairs(struct line *l, const char *pairs)
+{
+    for (const char *p = pairs; *p && has_room(l);) {
         const char *key, *value;
         size_t key_len, value_len;
         p = split_pair(p, &key, &key_len, &value, &value_len);
         if (key_len)
-            put_pair(&l, key, key_len, value, value_len);
+            put_pair(l, key, key_len, value, value_len);
     }
+}
+
+static void write_line(enum log_event event, enum log_level level, const char *component, const char *msg,
+                       const char *fmt, va_list args)
+{
+    if (level < log_least)
+        return;
+    char marked[1024], pairs[LOG_LINE_MAX], number[16];
+    unsigned dropped = 0;
+    mark_pairs(fmt, marked, sizeof marked);
+    vsnprintf(pairs, sizeof pairs, marked, args);
+    if (event != EVENT_NONE && !may_write(event, pairs, &dropped))
+        return;
+    struct line l = {.len = 0};
+    put_head(&l, event, level, component, msg);
+    snprintf(number, sizeof number, "%u", dropped);
+    if (dropped)
+        put_named(&l, "repeats_dropped", number);
+    put_pairs(&l, pairs);
     if (log_as == LOG_FORMAT_JSON)
         put_char(&l, '}');
     l.text[l.len++] = '\n';
     ssize_t written = write(2, l.text, l.len);
     (void)written;
+}
+
+void log_line(enum log_level level, const char *component, const char *msg, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    write_line(EVENT_NONE, level, component, msg, fmt, args);
+    va_end(args);
+}
+
+void log_event(enum log_event event, enum log_level level, const char *component, const char *msg,
+               const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    write_line(event, level, component, msg, fmt, args);
+    va_end(args);
 }

@@ -280,12 +280,26 @@ void cli_crash_reports(const char *process, const char *data, const struct gate 
     crash_note("durable epoch", &gate->durable_epoch);
 }
 
-int cli_report(struct err *e)
+int cli_end(struct err *e, enum log_event event, bool by_line)
 {
     if (!e)
         return EXIT_DONE;
     int status = e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
-    err_print(stderr, e);
+    if (!by_line && !log_is_json()) {
+        err_print(stderr, e);
+    } else {
+        char *text = err_text(e);
+        if (event == EVENT_NONE)
+            log_error("command", "failed", "error=\"%s\"", text);
+        else
+            log_event(event, LOG_ERROR, "command", "ends with an error", "error=\"%s\"", text);
+        free(text);
+    }
     err_free(e);
     return status;
+}
+
+int cli_report(struct err *e)
+{
+    return cli_end(e, EVENT_NONE, false);
 }

@@ -3,6 +3,7 @@
 #define PENSTOCK_CLI_CLI_H
 
 #include "base/err.h"
+#include "base/events.h"
 
 #include "base/version.h"
 
@@ -74,6 +75,8 @@ int cmd_docs(const struct cli_args *a);
 
 /* Prints the errors and gives the exit status that fits them; takes e. */
 int cli_report(struct err *e);
+/* That of a process of `penstock run`: with --log json, or by_line, as a line of the log with this event. */
+int cli_end(struct err *e, enum log_event event, bool by_line);
 /* Crash reports of this process go to DATA/crash; with the epochs of the gate, if there is one. Goes on without, with a
  * line in the log, where there can be none. */
 struct gate;

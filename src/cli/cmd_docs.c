@@ -6,6 +6,7 @@
 #include "cli/forget.h"
 #include "cli/world.h"
 
+#include "base/log.h"
 #include "base/nearest.h"
 #include "config/config.h"
 #include "data/key.h"
@@ -147,6 +148,9 @@ static const struct limit pipeline_limits[] = {
     LIMIT(CLOCK_BACK_MS, MILLISECONDS,
           "the host's clock set back by more: the pipeline starts anew and fills the views that compare with "
           "now()"),
+    LIMIT(LOG_REPEATS_MAX, COUNT,
+          "lines of one event about one subject in LOG_REPEATS_S; further ones are left out and counted"),
+    LIMIT(LOG_REPEATS_S, SECONDS, "see LOG_REPEATS_MAX"),
     LIMIT(CRASH_REPORTS_MAX, COUNT, "reports of crashes that are kept in `DATA/crash`, the newest"),
     LIMIT(CONFINE_FILE_BYTES, BYTES, "most that the server may write into one file"),
     LIMIT(CRASH_FRAMES_MAX, COUNT, "frames in such a report"),
@@ -249,13 +253,24 @@ static void sql_write(FILE *to)
     refused_doc_write(to);
 }
 
+static void events_doc_write(FILE *to)
+{
+#define X(id, name, fields, meaning) {name, fields, meaning},
+    static const char *const rows[][3] = {EVENTS(X)};
+#undef X
+    fputs("| event | fields | what happened |\n| --- | --- | --- |\n", to);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        fprintf(to, "| `%s` | %s | %s |\n", rows[i][0], rows[i][1], rows[i][2]);
+}
+
 static const struct {
     const char *name;
     void (*write)(FILE *to);
 } sections[] = {{"configuration", config_doc_write},
                 {"sql", sql_write},
                 {"limits", limits_doc_write},
-                {"metrics", metrics_doc_write}};
+                {"metrics", metrics_doc_write},
+                {"events", events_doc_write}};
 
 int cmd_docs(const struct cli_args *a)
 {
@@ -264,6 +279,6 @@ int cmd_docs(const struct cli_args *a)
             sections[i].write(stdout);
             return EXIT_DONE;
         }
-    fputs("usage: penstock docs configuration|sql|limits|metrics\n", stderr);
+    fputs("usage: penstock docs configuration|sql|limits|metrics|events\n", stderr);
     return EXIT_USAGE;
 }

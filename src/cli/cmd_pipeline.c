@@ -581,7 +581,8 @@ static struct err *publish_catalog(struct run *r)
 {
     for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
         if (r->view_fill[v] && r->app->plan->views[v]->sink)
-            log_info("view", "filling a view from the mirrors", "view=%s", r->app->catalog->views[v].name);
+            log_event(EVENT_VIEW_BUILDING, LOG_INFO, "view", "filling a view from the mirrors", "view=%s",
+                      r->app->catalog->views[v].name);
     replace_slots(r);
     TRY(catalog_save(r->app->catalog, r->data));
     replace_slots(r);
@@ -612,6 +613,8 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     TRY(confine(r));
     atomic_store(&r->gate->pipeline_state, PIPELINE_RECOVERING);
     atomic_store(&r->gate->pipeline_pid, (unsigned)getpid());
+    log_event(EVENT_PIPELINE_RECOVERING, LOG_INFO, "pipeline", "putting the store right", "pid=%d",
+              (int)getpid());
     hold_wait(r->gate, r->app->config, r->data, &stop_requested);
     if (stop_requested)
         return NULL;
@@ -765,6 +768,9 @@ static struct err *run(struct run *r)
         pipeline_set_memory(r->pipeline, hold_memory_limit(c));
     }
     char *text = failure ? err_text(failure) : NULL;
+    if (!failure)
+        log_event(EVENT_PIPELINE_STOPPING, LOG_INFO, "pipeline", "stopping", "epoch=%llu",
+                  (unsigned long long)pipeline_epoch(r->pipeline));
     enum err_code code = hold_is_due(failure) ? failure->code : ERR_INTERNAL;
     if (code == ERR_MEMORY)
         pause_memory_advice(r->pipeline, r->advice);
@@ -812,7 +818,7 @@ int cmd_pipeline(const struct cli_args *a)
         hold_begin(r.gate, r.app->config, r.data, e, r.store ? store_map_bytes(r.store) : 0, r.advice);
         err_free(e);
     }
-    int status = held ? EXIT_PAUSED : cli_report(e);
+    int status = held ? EXIT_PAUSED : cli_end(e, EVENT_PIPELINE_FAILED, r.pipeline != NULL);
     finish(&r);
     return status;
 }

@@ -146,6 +146,8 @@ static void check_args(struct child *c, const struct cli_args *a, const char *da
     c->quiet = true;
     add(c, "penstock");
     add(c, "check");
+    if (a->log_json)
+        add(c, "--log=json");
     add(c, "-c");
     add(c, "%s", a->config);
     add(c, "--data");
@@ -237,7 +239,7 @@ static void start(struct child *c)
     if (c->pid < 0) {
         c->pid = 0;
         c->start_at_ms = now_ms() + BACKOFF_MOST_MS;
-        log_error("supervisor", "cannot fork", "process=%s error=\"%s\"", c->name, strerror(errno));
+        log_error("supervisor", "cannot fork", "name=%s error=\"%s\"", c->name, strerror(errno));
         return;
     }
     if (c->pid == 0) {
@@ -246,7 +248,7 @@ static void start(struct child *c)
         if (c->quiet && !freopen("/dev/null", "w", stdout))
             _exit(EXIT_FAILED);
         execve("/proc/self/exe", c->argv, c->clean_environment ? empty : environ);
-        log_error("supervisor", "cannot start", "process=%s error=\"%s\"", c->name, strerror(errno));
+        log_error("supervisor", "cannot start", "name=%s error=\"%s\"", c->name, strerror(errno));
         _exit(EXIT_FAILED);
     }
 }
@@ -272,12 +274,20 @@ static void ended(struct supervisor *s, struct child *c, int status)
         atomic_store(&s->gate->pipeline_state, paused ? PIPELINE_PAUSED : PIPELINE_DOWN);
         atomic_store(&s->gate->pipeline_pid, 0);
     }
-    if (stop_requested || wanted || paused)
+    if (stop_requested || wanted || paused) {
+        log_event(EVENT_PROCESS_STOPPED, LOG_INFO, "supervisor", "a process ended as it should",
+                  "name=%s pid=%d", c->name, (int)pid);
         return;
+    }
     char *dir = xprintf("%s/crash", s->data), *report = killed ? crash_report_of(dir, pid) : NULL;
-    log_warn("supervisor", "a process ended; starting it again", "process=%s %s=%d delay_ms=%d%s%s", c->name,
-             killed ? "signal" : "status", code, c->backoff_ms, report ? " report=" : "",
-             report ? report : "");
+    const char *how = killed ? "signal" : "status";
+    if (report)
+        log_event(EVENT_PROCESS_ENDED, LOG_WARN, "supervisor", "a process ended; starting it again",
+                  "name=%s pid=%d %s=%d delay_ms=%d report=%s", c->name, (int)pid, how, code, c->backoff_ms,
+                  report);
+    else
+        log_event(EVENT_PROCESS_ENDED, LOG_WARN, "supervisor", "a process ended; starting it again",
+                  "name=%s pid=%d %s=%d delay_ms=%d", c->name, (int)pid, how, code, c->backoff_ms);
     free(report);
     free(dir);
 }
@@ -302,7 +312,8 @@ static void reload_begin(struct supervisor *s)
         return; /* once that is judged, the signal is looked at again */
     reload_requested = 0;
     s->reloads++;
-    log_info("supervisor", "checking the configuration", "file=%s", s->args->config);
+    log_event(EVENT_CONFIG_CHECKING, LOG_INFO, "supervisor", "checking the configuration", "file=%s",
+              s->args->config);
     start(&s->check);
     s->check.kill_at_ms = now_ms() + CHECK_WAIT_MS;
 }
@@ -368,13 +379,13 @@ static void reload_judged(struct supervisor *s, int status)
     }
     atomic_fetch_add(right ? &s->gate->stats.reloads_accepted : &s->gate->stats.reloads_refused, 1);
     if (right) {
-        log_info("supervisor", "the configuration is right: the pipeline starts anew with it", "file=%s",
-                 s->args->config);
+        log_event(EVENT_CONFIG_APPLIED, LOG_INFO, "supervisor",
+                  "the configuration is right: the pipeline starts anew with it", "file=%s", s->args->config);
         pause_end(s->gate); /* perhaps there is room with it; if not, that is found again */
         end_for_restart(&s->pipeline);
     } else {
-        log_error("supervisor", "the configuration is refused: the running one goes on", "file=%s",
-                  s->args->config);
+        log_event(EVENT_CONFIG_REFUSED, LOG_ERROR, "supervisor",
+                  "the configuration is refused: the running one goes on", "file=%s", s->args->config);
     }
     tell_reload(s, right);
 }
@@ -425,7 +436,8 @@ static void kill_late(struct supervisor *s)
     struct child *children[] = {&s->serve, &s->pipeline, &s->check};
     for (int i = 0; i < 3; i++)
         if (children[i]->pid && children[i]->kill_at_ms && now_ms() >= children[i]->kill_at_ms) {
-            log_error("supervisor", "a process did not end in time", "process=%s", children[i]->name);
+            log_event(EVENT_PROCESS_LATE, LOG_ERROR, "supervisor", "a process did not end in time", "name=%s",
+                      children[i]->name);
             kill(children[i]->pid, SIGKILL);
             children[i]->kill_at_ms = 0;
         }
@@ -469,7 +481,8 @@ static void watch_pipeline(struct supervisor *s)
     c->cpu_ticks = ticks;
     if (!s->stuck_looks || c->still < s->stuck_looks)
         return;
-    log_error("supervisor", "the pipeline is stuck: it is ended, and started anew", "looks=%u", c->still);
+    log_event(EVENT_PROCESS_STUCK, LOG_ERROR, "supervisor",
+              "the pipeline is stuck: it is ended, and started anew", "name=%s looks=%u", c->name, c->still);
     atomic_fetch_add(&s->gate->stats.stuck_processes, 1);
     c->still = 0;
     c->kill_at_ms = now_ms() + STOP_WAIT_MS;
@@ -494,6 +507,10 @@ static int supervise(struct supervisor *s)
             if (!children[i]->pid && now_ms() >= children[i]->start_at_ms) {
                 atomic_fetch_add(i ? &s->gate->pipeline_starts : &s->gate->serve_starts, 1);
                 start(children[i]);
+                if (children[i]->pid)
+                    log_event(EVENT_PROCESS_STARTED, LOG_INFO, "supervisor", "a process was started",
+                              "name=%s pid=%d starts=%u", children[i]->name, (int)children[i]->pid,
+                              children[i]->starts);
             }
         nanosleep(&(struct timespec){0, 10000000}, NULL);
         s->was_running |= atomic_load(&s->gate->pipeline_state) == PIPELINE_RUNNING;
@@ -503,6 +520,8 @@ static int supervise(struct supervisor *s)
             break;
         }
     }
+    log_event(EVENT_INSTANCE_STOPPING, LOG_INFO, "supervisor", "stopping", "reason=\"%s\"",
+              stop_requested ? "told to" : "the configuration is wrong");
     stop_requested = 1;
     stop_children(s);
     return status;
@@ -659,6 +678,8 @@ int cmd_run(const struct cli_args *a)
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGHUP, &sa, NULL);
+    log_event(EVENT_INSTANCE_STARTED, LOG_INFO, "supervisor", "started",
+              "version=%s config=\"%s\" data=\"%s\"", PENSTOCK_VERSION_NUMBER, a->config, s.data);
     int status = supervise(&s);
     fini(&s);
     return status;

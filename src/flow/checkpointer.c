@@ -24,12 +24,18 @@ void checkpoint_now(struct pipeline *p, struct store_pin *pin)
     if (e) {
         char *text = err_text(e);
         atomic_fetch_add(&p->o.gate->stats.checkpoint_failures, 1);
-        log_error("checkpoint", "failed; the former one stays valid", "epoch=%llu error=\"%s\"",
-                  (unsigned long long)epoch, text);
+        if (!p->checkpointer.failing)
+            log_event(EVENT_CHECKPOINT_FAILING, LOG_ERROR, "checkpoint", "failed; the former one stays valid",
+                      "epoch=%llu error=\"%s\"", (unsigned long long)epoch, text);
+        p->checkpointer.failing = true;
         free(text);
         err_free(e);
         return;
     }
+    if (p->checkpointer.failing)
+        log_event(EVENT_CHECKPOINT_RECOVERED, LOG_INFO, "checkpoint", "succeeds again", "epoch=%llu",
+                  (unsigned long long)epoch);
+    p->checkpointer.failing = false;
     atomic_store(&p->o.gate->durable_epoch, epoch);
     acknowledge(p, p->checkpointer.positions);
 }

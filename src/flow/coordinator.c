@@ -188,6 +188,9 @@ static void publish_stopped(struct pipeline *p, uint32_t v, struct sink *s, uint
         return;
     pthread_mutex_lock(&s->lock);
     gate_text_set(view->error, sizeof view->error, &view->error_seq, s->stop_reasons[table]);
+    if (p->o.plan->views[v]->sink)
+        log_event(EVENT_VIEW_STOPPED, LOG_WARN, "view", "stopped; it is served as it is",
+                  "view=%s reason=\"%s\"", p->o.catalog->views[v].name, s->stop_reasons[table]);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -196,6 +199,20 @@ static void forget_stopped(struct gate_view *view)
 {
     if (atomic_load(&view->state) == VIEW_STOPPED)
         gate_text_set(view->error, sizeof view->error, &view->error_seq, "");
+}
+
+static void publish_view(struct pipeline *p, uint32_t v, bool complete)
+{
+    const struct catalog_view *view = &p->o.catalog->views[v];
+    bool shown = p->o.plan->views[v]->sink != NULL; /* somebody could ask for it */
+    if (!complete) {
+        if (gate_view_hide(p->o.gate, view->slot) && shown)
+            log_event(EVENT_VIEW_BUILDING, LOG_INFO, "view", "being filled", "view=%s", view->name);
+        return;
+    }
+    if (atomic_exchange(&gate_view_of(p, v)->state, VIEW_READY) != VIEW_READY && shown)
+        log_event(EVENT_VIEW_READY, LOG_INFO, "view", "complete", "view=%s epoch=%llu", view->name,
+                  (unsigned long long)atomic_load(&p->o.gate->epoch));
 }
 
 static void publish_views(struct pipeline *p, bool complete)
@@ -210,10 +227,7 @@ static void publish_views(struct pipeline *p, bool complete)
             continue;
         }
         forget_stopped(gate_view_of(p, v));
-        if (complete)
-            atomic_store(&gate_view_of(p, v)->state, VIEW_READY);
-        else
-            gate_view_hide(p->o.gate, p->o.catalog->views[v].slot);
+        publish_view(p, v, complete);
     }
 }
 
@@ -251,10 +265,13 @@ static void view_errors(struct pipeline *p, uint32_t v)
     if (!before && !rows)
         return; /* the text may be why the view is stopped */
     gate_text_set(view->error, sizeof view->error, &view->error_seq, rows ? text : "");
-    if (!before != !rows)
-        log_warn("view", rows ? "incomplete: rows are left out, see penstock errors" : "complete again",
-                 "view=%s rows=%lld error=\"%s\"", p->o.catalog->views[v].name, (long long)rows,
-                 rows ? text : "");
+    if (!before && rows)
+        log_event(EVENT_VIEW_INCOMPLETE, LOG_WARN, "view",
+                  "incomplete: rows are left out, see penstock errors", "view=%s rows=%lld error=\"%s\"",
+                  p->o.catalog->views[v].name, (long long)rows, text);
+    if (before && !rows)
+        log_event(EVENT_VIEW_HEALED, LOG_INFO, "view", "complete again", "view=%s",
+                  p->o.catalog->views[v].name);
 }
 
 static void view_rows(struct pipeline *p, const struct plan_view *v)
@@ -469,8 +486,9 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch, int64_t committed_u
         publish_stats(p, now);
     if (was_rebuilding) {
         atomic_store(&p->o.gate->pipeline_state, PIPELINE_RUNNING);
-        log_info("pipeline", "running", "epoch=%llu shards=%u rebuild_ms=%lld", (unsigned long long)epoch,
-                 p->o.shard_count, (long long)(now - p->epoch_started_us) / 1000);
+        log_event(EVENT_PIPELINE_RUNNING, LOG_INFO, "pipeline", "running",
+                  "epoch=%llu shards=%u rebuild_ms=%lld", (unsigned long long)epoch, p->o.shard_count,
+                  (long long)(now - p->epoch_started_us) / 1000);
     }
 }
 

@@ -71,6 +71,7 @@ struct sink {
     struct sink_lane *lanes; /* borrowed from the pipeline */
     atomic_uint snapshot;    /* between snapshot_begin and snapshot_end */
     struct gate_source *status;
+    bool away; /* not followed since the connection was lost or could not be made; of the source's thread */
     pthread_mutex_t lock; /* durable position */
     pthread_cond_t changed;
     uint8_t durable[SOURCE_POSITION_MAX];
@@ -156,6 +157,7 @@ struct checkpointer {
     pthread_cond_t changed;
     struct store_pin *pin; /* handed over by the coordinator; NULL: idle */
     bool busy, stop;
+    bool failing;                     /* the last checkpoint failed */
     struct chunk_position *positions; /* of the pinned epoch, per source */
 };
 /* What pipeline_forget asks: set by its thread while idle, carried out in one epoch by all shards. */

@@ -106,6 +106,7 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
     pthread_mutex_init(&s->lock, NULL);
     condition_init(&s->changed);
     snprintf(s->status->name, sizeof s->status->name, "%s", p->o.sources[i].name);
+    atomic_store(&s->status->state, SOURCE_OFF);
     atomic_store(&s->status->rows, 0);
     atomic_store(&s->status->lag_bytes, -1);
     atomic_store(&s->status->retained_bytes, -1);
@@ -197,6 +198,8 @@ struct err *pipeline_open(struct pipeline *p)
     }
     coordinator_publish_views(p);
     atomic_store(&p->o.gate->pipeline_state, PIPELINE_REBUILDING);
+    log_event(EVENT_PIPELINE_REBUILDING, LOG_INFO, "pipeline", "rebuilding the operators' state",
+              "epoch=%llu shards=%u", (unsigned long long)epoch, p->o.shard_count);
     return NULL;
 }
 
@@ -266,6 +269,8 @@ static void stop_sources(struct pipeline *p)
         pthread_mutex_unlock(&s->lock);
         if (s->has_thread)
             pthread_join(s->thread, NULL);
+        if (s->has_thread && atomic_load(&s->status->state) != SOURCE_FAILED)
+            sink_set_state(s, SOURCE_OFF, NULL);
         s->has_thread = false;
     }
 }

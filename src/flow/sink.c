@@ -651,8 +651,9 @@ bool sink_table_stop(struct sink *s, uint32_t table_index, const char *reason)
         s->stop_reasons[table_index] = xstrdup(reason);
     pthread_mutex_unlock(&s->lock);
     if (!atomic_exchange(&s->stopped[table_index], true))
-        log_warn("source", "a table can no longer be followed; its views stop, the others go on",
-                 "source=%s table=%s reason=\"%s\"", t->source, t->name, reason);
+        log_event(EVENT_TABLE_STOPPED, LOG_WARN, "source",
+                  "a table can no longer be followed; its views stop, the others go on",
+                  "source=%s table=%s reason=\"%s\"", t->source, t->name, reason);
     atomic_store(&s->pipeline->any_stopped, true);
     wake_up(&s->pipeline->shards[0].wake);
     return true;
@@ -681,13 +682,41 @@ struct gate_source *sink_status(struct sink *s)
     return s->status;
 }
 
+/* One line for each change. A source that is away goes on trying: that is one state, until it is followed again. */
+static void tell_state(struct sink *s, unsigned before, enum source_state state, const char *error)
+{
+    static const struct {
+        enum log_event event;
+        const char *msg;
+    } states[SOURCE_STATES] = {
+        [SOURCE_OFF] = {EVENT_SOURCE_STOPPED, "not followed any more"},
+        [SOURCE_CONNECTING] = {EVENT_SOURCE_CONNECTING, "connecting"},
+        [SOURCE_SNAPSHOT] = {EVENT_SOURCE_SNAPSHOT, "its rows are read"},
+        [SOURCE_STREAMING] = {EVENT_SOURCE_STREAMING, "its changes are followed"},
+        [SOURCE_RETRYING] = {EVENT_SOURCE_AWAY, "away; trying again"},
+        [SOURCE_FAILED] = {EVENT_SOURCE_FAILED, "cannot be followed"},
+    };
+    bool trying = state == SOURCE_CONNECTING || state == SOURCE_RETRYING, was_away = s->away;
+    s->away = state == SOURCE_RETRYING || (was_away && trying);
+    if (before == state && !(error && state != SOURCE_RETRYING))
+        return;
+    if (was_away && trying) {
+        log_debug("source", states[state].msg, "source=%s error=\"%s\"", s->status->name, error ? error : "");
+        return;
+    }
+    enum log_level level = error ? LOG_WARN : LOG_INFO;
+    if (error)
+        log_event(states[state].event, level, "source", states[state].msg, "source=%s error=\"%s\"",
+                  s->status->name, error);
+    else
+        log_event(states[state].event, level, "source", states[state].msg, "source=%s", s->status->name);
+}
+
 void sink_set_state(struct sink *s, enum source_state state, const char *error)
 {
     unsigned before = atomic_exchange(&s->status->state, state);
     if (state == SOURCE_RETRYING && before != SOURCE_RETRYING)
         atomic_fetch_add(&s->status->stats.reconnects, 1);
     gate_text_set(s->status->error, sizeof s->status->error, &s->status->error_seq, error ? error : "");
-    if (before != state || error)
-        log_line(error ? LOG_WARN : LOG_INFO, "source", "state", "source=%s state=%s error=\"%s\"",
-                 s->status->name, source_state_name(state), error ? error : "");
+    tell_state(s, before, state, error);
 }

@@ -46,15 +46,16 @@ static void look(struct pipeline *p, uint32_t shard, unsigned stuck_looks)
     }
     w->cpu_ns = cpu;
     if (w->busy >= w->busy_told) {
-        log_warn("watchdog", "a shard has been at work on one step for long", "shard=%u looks=%u epoch=%llu",
-                 shard, w->busy, (unsigned long long)atomic_load(&p->epoch_open));
+        log_event(EVENT_SHARD_BUSY, LOG_WARN, "watchdog", "a shard has been at work on one step for long",
+                  "shard=%u looks=%u epoch=%llu", shard, w->busy,
+                  (unsigned long long)atomic_load(&p->epoch_open));
         w->busy_told *= 2;
     }
     if (!stuck_looks || w->quiet < stuck_looks)
         return;
-    log_error("watchdog", "a shard is stuck: the pipeline ends, and is started anew",
-              "shard=%u looks=%u epoch=%llu", shard, w->quiet,
-              (unsigned long long)atomic_load(&p->epoch_open));
+    log_event(EVENT_SHARD_STUCK, LOG_ERROR, "watchdog",
+              "a shard is stuck: the pipeline ends, and is started anew", "shard=%u looks=%u epoch=%llu",
+              shard, w->quiet, (unsigned long long)atomic_load(&p->epoch_open));
     atomic_fetch_add(&p->o.gate->stats.stuck_shards, 1);
     w->quiet = 0;
     pthread_kill(s->thread, SIGABRT); /* the report shows where it stands */

@@ -315,6 +315,7 @@ static void run_request(struct conn *c, const struct http_request *req)
     bool close = !req->keep_alive || l->stopping || (c->in_body && req->expect_continue);
     answer_init(&a, &l->rest.arena, &l->body);
     if (overloaded(l)) {
+        loop_over_limit("pending_bytes", l->options->limits.pending_bytes);
         conn_answer_problem(c, 503, "PENSTOCK_OVERLOADED", "too many answers are waiting for their clients",
                             close);
         return;

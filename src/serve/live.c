@@ -302,6 +302,7 @@ static bool room(struct live *v, struct problem *p)
                    (v->loop->options->loop_count ? v->loop->options->loop_count : 1);
     if (v->count < (uint64_t)(most ? most : 1))
         return true;
+    loop_over_limit("subscribers", v->loop->options->limits.subscribers);
     problem_set(p, 429, "PENSTOCK_SUBSCRIBERS", "limits.subscribers live queries are open already");
     p->retry_after_s = 5;
     return false;

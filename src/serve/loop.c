@@ -177,13 +177,13 @@ static struct err *listen_open(struct loop *l)
 }
 
 /* Once in a while, as whoever is refused comes again. */
-static void tell_refused(struct loop *l, const char *why)
+static void tell_refused(struct loop *l, const char *limit, const char *why)
 {
     if (l->refused_told_us && l->now_us - l->refused_told_us < REFUSED_LOG_US)
         return;
     l->refused_told_us = l->now_us;
-    log_warn("serve", "connections are refused", "loop=%u connections=%u reason=\"%s\"", l->index,
-             l->conn_count, why);
+    log_event(EVENT_SERVE_OVER_LIMIT, LOG_WARN, "serve", "connections are refused",
+              "limit=%s loop=%u connections=%u reason=\"%s\"", limit, l->index, l->conn_count, why);
 }
 
 static void listen_watch(struct loop *l, uint32_t events)
@@ -237,7 +237,7 @@ static bool accept_failed(struct loop *l, int error)
     case EAGAIN: return false;
     case EMFILE:
     case ENFILE:
-        tell_refused(l, strerror(error));
+        tell_refused(l, "descriptors", strerror(error));
         if (refuse_one(l))
             return true;
         break;
@@ -245,7 +245,7 @@ static bool accept_failed(struct loop *l, int error)
     case ENOMEM:
     case EBADF:
     case EINVAL:
-    case ENOTSOCK: tell_refused(l, strerror(error)); break;
+    case ENOTSOCK: tell_refused(l, "descriptors", strerror(error)); break;
     default: return true; /* the connection's own failure, as accept(2) has them */
     }
     listen_pause(l);
@@ -267,6 +267,12 @@ static bool full(const struct loop *l)
     return open >= l->conn_total;
 }
 
+void loop_over_limit(const char *limit, int64_t value)
+{
+    log_event(EVENT_SERVE_OVER_LIMIT, LOG_WARN, "serve", "clients are refused at a limit",
+              "limit=%s value=%lld", limit, (long long)value);
+}
+
 static void on_listen(struct loop *l, struct event_source *s, uint32_t events)
 {
     (void)s, (void)events;
@@ -281,7 +287,7 @@ static void on_listen(struct loop *l, struct event_source *s, uint32_t events)
         }
         if (full(l)) {
             counter_add(&l->stats->refused, 1);
-            tell_refused(l, "there are limits.connections already");
+            tell_refused(l, "connections", "there are limits.connections already");
             close(fd);
             continue;
         }

@@ -128,6 +128,8 @@ void loop_run(struct loop *l);
 void loop_close(struct loop *l);
 void loop_wake(struct loop *l); /* any thread */
 
+/* Says so in the log: clients are refused at limits.LIMIT. */
+void loop_over_limit(const char *limit, int64_t value);
 void timer_set(struct conn *c, enum timer kind);
 
 /* ---- conn.c ---- */

@@ -214,8 +214,8 @@ static void world_refresh(struct serve *s)
     s->has_generation = true;
     if (!s->world)
         return;
-    log_info("serve", "serving", "generation=%u apis=%u views=%u shards=%u", generation, s->world->api_count,
-             s->world->view_count, s->world->shard_count);
+    log_event(EVENT_SERVE_SERVING, LOG_INFO, "serve", "serving", "generation=%u apis=%u views=%u shards=%u",
+              generation, s->world->api_count, s->world->view_count, s->world->shard_count);
     world_offer(s);
 }
 
@@ -407,10 +407,10 @@ struct err *serve_run(const struct serve_options *o)
     if (!e)
         e = loops_start(s);
     if (!e) {
-        log_info("serve", "listening", "host=%s port=%d loops=%u", o->host,
-                 o->bound_port ? *o->bound_port : o->port, s->loop_count);
+        log_event(EVENT_SERVE_LISTENING, LOG_INFO, "serve", "listening", "host=%s port=%d loops=%u", o->host,
+                  o->bound_port ? *o->bound_port : o->port, s->loop_count);
         watch(s);
-        log_info("serve", "stopping", "loops=%u", s->loop_count);
+        log_event(EVENT_SERVE_STOPPING, LOG_INFO, "serve", "stopping", "loops=%u", s->loop_count);
     }
     loops_stop(s);
     serve_fini(s);

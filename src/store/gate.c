@@ -242,7 +242,8 @@ static void reader_kill(struct gate_reader *r)
     if (pid == (unsigned)getpid()) {
         PANIC("a reader of this very process holds a snapshot over recovery");
     }
-    log_error(COMPONENT, "a stuck reader is killed before recovery", "pid=%u", pid);
+    log_event(EVENT_READER_KILLED, LOG_ERROR, COMPONENT, "a stuck reader is killed before recovery", "pid=%u",
+              pid);
     if (reader_lives(r))
         kill((pid_t)pid, SIGKILL);
     while (reader_lives(r))
@@ -278,10 +279,12 @@ void gate_recovery_end(struct gate *g)
 
 /* State first: a reader that sees the new count sees the state as well, and one that saw the view ready before will
  * find another count once it has a snapshot. */
-void gate_view_hide(struct gate *g, uint32_t slot)
+bool gate_view_hide(struct gate *g, uint32_t slot)
 {
-    if (atomic_exchange(&g->views[slot].state, VIEW_BUILDING) != VIEW_BUILDING)
+    bool was_shown = atomic_exchange(&g->views[slot].state, VIEW_BUILDING) != VIEW_BUILDING;
+    if (was_shown)
         atomic_fetch_add(&g->views[slot].hides, 1);
+    return was_shown;
 }
 
 void gate_view_replace(struct gate *g, uint32_t slot)

@@ -171,7 +171,7 @@ void gate_recovery_end(struct gate *g); /* generation + 1 */
 
 /* Pipeline: the slot's view is not complete from now on, until its state is set to VIEW_READY. Before a snapshot that
  * shows so is published. */
-void gate_view_hide(struct gate *g, uint32_t slot);
+bool gate_view_hide(struct gate *g, uint32_t slot); /* false: it was not shown before */
 /* Pipeline: as that, and nobody who read `fills` before may show the slot at all. */
 void gate_view_replace(struct gate *g, uint32_t slot);
 

@@ -34,7 +34,7 @@ void pause_begin(struct gate *g, enum pause_reason reason, int64_t need_bytes, i
     atomic_store(&p->since_us, unix_us());
     atomic_fetch_add(&p->count, 1);
     atomic_store(&p->reason, reason);
-    log_error(COMPONENT, "ingest pauses; what is stored stays served",
+    log_event(EVENT_PIPELINE_PAUSED, LOG_ERROR, COMPONENT, "ingest pauses; what is stored stays served",
               "reason=\"%s\" %s=\"%s\" %s=\"%s\" advice=\"%s\"", pause_reason_name(reason),
               reason == PAUSE_MEMORY ? "used" : "free", size_text(have_bytes, have),
               reason == PAUSE_MEMORY ? "limit" : "needed", size_text(need_bytes, need), advice);
@@ -52,8 +52,8 @@ void pause_end(struct gate *g)
     atomic_store(&p->carried, 0);
     if (was == PAUSE_NONE)
         return;
-    log_info(COMPONENT, "ingest goes on", "reason=\"%s\" seconds=%lld", pause_reason_name(was),
-             (long long)(unix_us() - atomic_load(&p->since_us)) / 1000000);
+    log_event(EVENT_PIPELINE_RESUMED, LOG_INFO, COMPONENT, "ingest goes on", "reason=\"%s\" seconds=%lld",
+              pause_reason_name(was), (long long)(unix_us() - atomic_load(&p->since_us)) / 1000000);
 }
 
 const char *pause_text(const struct gate *g, char out[PAUSE_TEXT_BYTES])

@@ -208,8 +208,9 @@ static struct err *standings_settle(struct store *s, const struct standing *st, 
             mdbp_env_settle(sh->env);
             continue;
         }
-        log_info(STORE_COMPONENT, "shard goes back to the last common epoch", "shard=%u from=%llu to=%llu", i,
-                 (unsigned long long)st[i].epoch, (unsigned long long)common);
+        log_event(EVENT_STORE_BACK, LOG_INFO, STORE_COMPONENT, "shard goes back to the last common epoch",
+                  "shard=%u from=%llu to=%llu", i, (unsigned long long)st[i].epoch,
+                  (unsigned long long)common);
         int rc = mdbp_env_put_back(sh->env, &st[i].older);
         if (rc)
             return store_error(sh, rc, "putting the older snapshot back");
@@ -309,7 +310,8 @@ static struct err *recover_to_marker(struct store *s, bool fresh_boot)
     TRY(epochs_verify(s, &epoch));
     if (epoch != s->marker->epoch)
         return corrupt(s, "the checkpoint's snapshot has another epoch than its marker");
-    log_info(STORE_COMPONENT, "back at the last checkpoint", "epoch=%llu", (unsigned long long)epoch);
+    log_event(EVENT_STORE_AT_CHECKPOINT, LOG_INFO, STORE_COMPONENT, "back at the last checkpoint",
+              "epoch=%llu", (unsigned long long)epoch);
     return NULL;
 }
 
@@ -320,14 +322,15 @@ static struct err *recover_same_boot(struct store *s, enum marker_found found)
     TRY(envs_open(s));
     TRY(recover_from_crash(s, &done));
     if (!done && found == MARKER_FOUND) {
-        log_warn(STORE_COMPONENT, "the shards have no epoch in common", "dir=\"%s\"", s->dir);
+        log_event(EVENT_STORE_NO_COMMON, LOG_WARN, STORE_COMPONENT, "the shards have no epoch in common",
+                  "dir=\"%s\"", s->dir);
         return recover_to_marker(s, false);
     }
     TRY(epochs_verify(s, &epoch));
     if (found == MARKER_FOUND)
         return NULL;
-    log_warn(STORE_COMPONENT, "the checkpoint marker is lost, writing a new one", "epoch=%llu",
-             (unsigned long long)epoch);
+    log_event(EVENT_STORE_MARKER_LOST, LOG_WARN, STORE_COMPONENT,
+              "the checkpoint marker is lost, writing a new one", "epoch=%llu", (unsigned long long)epoch);
     return marker_remake(s, epoch);
 }
 

@@ -122,8 +122,8 @@ struct err *store_space_extend(struct store_shard *sh, uint64_t pages)
     wanted = wanted < map ? wanted : map;
     bool news = sh->no_space == 0;
     if (!file_grow(sh, wanted) && !file_grow(sh, least) && news)
-        log_warn(STORE_COMPONENT, "no room to extend the file", "shard=%u to_mib=%zu error=\"%s\"", sh->index,
-                 least >> 20, strerror(sh->no_space));
+        log_event(EVENT_STORE_NO_ROOM, LOG_WARN, STORE_COMPONENT, "no room to extend the file",
+                  "shard=%u to_mib=%zu error=\"%s\"", sh->index, least >> 20, strerror(sh->no_space));
     return NULL;
 }
 
@@ -146,7 +146,8 @@ static void map_grow(struct store_shard *sh, uint64_t pages)
         log_warn(STORE_COMPONENT, "cannot enlarge the map", "shard=%u to_mib=%zu error=\"%s\"", sh->index,
                  wanted >> 20, mdb_strerror(rc));
     else
-        log_info(STORE_COMPONENT, "map enlarged", "shard=%u mib=%zu", sh->index, wanted >> 20);
+        log_event(EVENT_STORE_MAP_GROWN, LOG_INFO, STORE_COMPONENT, "map enlarged", "shard=%u mib=%zu",
+                  sh->index, wanted >> 20);
     sh->map_full = false;
     sh->limit_pages = 0;
 }
