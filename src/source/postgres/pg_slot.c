@@ -161,8 +161,11 @@ struct err *pg_slot_drop(struct pg_run *run, PGconn *sql, const struct pg_slot *
 struct err *pg_slot_create(struct pg_run *run, PGconn *replication, pg_lsn *consistent,
                            const char **snapshot_name)
 {
-    const char *sql = arena_printf(&run->arena, "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput EXPORT_SNAPSHOT",
-                                   pg_quote_ident(&run->arena, run->conf->slot));
+    /* From PostgreSQL 17 on a standby can keep a copy of the slot (sync_replication_slots), and go on with it once promoted. */
+    bool failover = PQserverVersion(replication) >= 170000;
+    const char *sql = arena_printf(&run->arena, "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput %s",
+                                   pg_quote_ident(&run->arena, run->conf->slot),
+                                   failover ? "(SNAPSHOT 'export', FAILOVER true)" : "EXPORT_SNAPSHOT");
     log_info("source", "making the replication slot (waits for transactions that are open now)",
              "source=%s slot=%s", run->conf->source_name, run->conf->slot);
     PGresult *r = NULL;
