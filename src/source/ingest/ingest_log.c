@@ -42,6 +42,9 @@ struct ingest_log {
     bool leading;                 /* some thread writes and syncs */
     bool broken, stopped;
     struct buf batch; /* the leader's */
+    /* A segment's opening and a record of it, up to a megabyte with the keys: the leader's, and kept. Each of the threads that lead would
+     * otherwise keep the memory of the last one that it made. */
+    struct buf opening, payload;
     int fd;           /* of the last segment, */
     uint64_t current; /* and where that begins; both the leader's */
     int read_fd;      /* the reader's, -1 none; of the segment that begins at */
@@ -98,27 +101,27 @@ static void segment_add(struct ingest_log *l, uint64_t start)
 }
 
 /* Head and keys of a segment that begins at `start`. */
-static void opening(struct ingest_log *l, uint64_t start, struct buf *b)
+static void opening_make(struct ingest_log *l, uint64_t start)
 {
-    struct buf payload = {0};
-    ingest_head_put(&payload, l->id, l->o.schema, l->o.schema_len);
-    ingest_record_put(b, l->id, LOG_HEAD, start, start, payload.p, payload.len);
+    struct buf *b = &l->opening, *payload = &l->payload;
+    buf_reset(b);
+    buf_reset(payload);
+    ingest_head_put(payload, l->id, l->o.schema, l->o.schema_len);
+    ingest_record_put(b, l->id, LOG_HEAD, start, start, payload->p, payload->len);
     if (l->o.keys) {
-        buf_reset(&payload);
-        l->o.keys(l->o.ctx, &payload);
-        ingest_record_put(b, l->id, LOG_KEYS, start + b->len, start, payload.p, payload.len);
+        buf_reset(payload);
+        l->o.keys(l->o.ctx, payload);
+        ingest_record_put(b, l->id, LOG_KEYS, start + b->len, start, payload->p, payload->len);
     }
-    buf_fini(&payload);
 }
 
 /* Makes the next segment under another name, so that one of the right name is whole. -1 and errno. */
 static int segment_make(struct ingest_log *l, uint64_t start, size_t *size)
 {
     char *path = segment_path(l, start), *made = xprintf("%s/new", l->dir);
-    struct buf b = {0};
-    opening(l, start, &b);
+    opening_make(l, start);
     int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && write_whole(l, fd, b.p, b.len, 0) && l->o.io->sync(fd) == 0 &&
+    bool ok = fd >= 0 && write_whole(l, fd, l->opening.p, l->opening.len, 0) && l->o.io->sync(fd) == 0 &&
               rename(made, path) == 0 && sync_dir(l->dir);
     int error = errno;
     if (!ok && fd >= 0) {
@@ -126,8 +129,7 @@ static int segment_make(struct ingest_log *l, uint64_t start, size_t *size)
         unlink(made);
         unlink(path);
     }
-    *size = b.len;
-    buf_fini(&b);
+    *size = l->opening.len;
     free(path);
     free(made);
     errno = error;
@@ -516,6 +518,8 @@ void ingest_log_close(struct ingest_log *l)
     if (l->read_fd >= 0)
         close(l->read_fd);
     buf_fini(&l->batch);
+    buf_fini(&l->opening);
+    buf_fini(&l->payload);
     buf_fini(&l->read);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->changed);
