@@ -17,6 +17,8 @@
       "A process stood still for limits.stuck; it leaves a report and is started anew.")                     \
     X(SHARD_STUCK, "shard.stuck", "shard, looks, epoch", "A shard did; so the pipeline ends.")               \
     X(SHARD_BUSY, "shard.busy", "shard, looks, epoch", "A shard has been at work on one step for long.")     \
+    X(LOOP_STUCK, "loop.stuck", "loop, looks, working",                                                      \
+      "A serve loop stood still, or was at one step for far too long; so the server ends.")                  \
     X(CONFIG_CHECKING, "config.checking", "file", "A new configuration is judged.")                          \
     X(CONFIG_APPLIED, "config.applied", "file", "It is right: the pipeline starts anew with it.")            \
     X(CONFIG_REFUSED, "config.refused", "file", "It is wrong: the running one goes on.")                     \

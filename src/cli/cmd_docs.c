@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/still.h"
 #include "config/config.h"
 #include "data/key.h"
 #include "flow/pipeline.h"
@@ -103,6 +104,10 @@ static const struct limit pipeline_limits[] = {
     LIMIT(GATE_SOURCES_MAX, COUNT, "sources; more are refused"),
     LIMIT(GATE_VIEWS_MAX, COUNT, "views; more are refused"),
     LIMIT(GATE_SHARDS_MAX, COUNT, "shards"),
+    LIMIT(GATE_LOOPS_MAX, COUNT, "serve loops"),
+    LIMIT(STILL_LOOKS_MIN, COUNT,
+          "looks, a second apart, that a thread must stand still to be stuck, whatever limits.stuck says"),
+    LIMIT(STILL_BUSY_TIMES, COUNT, "times limits.stuck that a serve loop may work on one step"),
     LIMIT(GATE_READERS_MAX, COUNT, "serve loops and other readers of the store at a time"),
     LIMIT(TOPOLOGY_CPUS_MAX, COUNT, "CPUs that are looked at; those numbered higher are not used"),
     LIMIT(SOURCE_LANES_MAX, COUNT,

@@ -66,7 +66,7 @@ struct supervisor {
     char *data;       /* owned */
     uint32_t reloads; /* asked for so far */
     struct gate *gate;
-    unsigned stuck_looks; /* of watch_pipeline; 0: never */
+    unsigned stuck_looks; /* of watch_child; 0: never */
     bool was_running;     /* the pipeline has been up: from then on it is always restarted */
 };
 
@@ -223,6 +223,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "live_changes", f->limits.live_changes);
     add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
     add_set(c, "subscribers", f->limits.subscribers);
+    add_set(c, "stuck_us", f->limits.stuck_us);
     add_set(c, "metrics_operators", f->limits.metrics_operators);
     serve_cores(c, p);
 }
@@ -465,28 +466,35 @@ static bool cpu_of(pid_t pid, uint64_t *ticks)
     return state != 'T' && state != 't';
 }
 
-/* The pipeline watches its shards itself; this is for when that does not get on either. Looks are counted, not time: a host
- * that was suspended wakes no watchdog. */
-static void watch_pipeline(struct supervisor *s)
+/* Both watch their threads themselves; this is for when the thread that does so does not get on either. Looks are counted, not
+ * time: a host that was suspended wakes no watchdog. may_work: the thread that beats may be at work on something long; in the server
+ * it never is, while the others are as clients want it. */
+static void watch_child(struct supervisor *s, struct child *c, bool lives, int64_t beat, bool may_work)
 {
-    struct child *c = &s->pipeline;
-    unsigned state = atomic_load(&s->gate->pipeline_state);
-    int64_t beat = atomic_load(&s->gate->heartbeat_us);
     uint64_t ticks = 0;
-    bool runs =
-        c->pid && (state == PIPELINE_RUNNING || state == PIPELINE_REBUILDING) && cpu_of(c->pid, &ticks);
-    bool same = runs && beat == c->heartbeat_us && ticks == c->cpu_ticks;
+    bool runs = c->pid && lives && cpu_of(c->pid, &ticks);
+    bool same = runs && beat == c->heartbeat_us && (!may_work || ticks == c->cpu_ticks);
     c->still = same ? c->still + 1 : 0;
     c->heartbeat_us = beat;
     c->cpu_ticks = ticks;
     if (!s->stuck_looks || c->still < s->stuck_looks)
         return;
     log_event(EVENT_PROCESS_STUCK, LOG_ERROR, "supervisor",
-              "the pipeline is stuck: it is ended, and started anew", "name=%s looks=%u", c->name, c->still);
+              "a process is stuck: it is ended, and started anew", "name=%s looks=%u", c->name, c->still);
     atomic_fetch_add(&s->gate->stats.stuck_processes, 1);
     c->still = 0;
     c->kill_at_ms = now_ms() + STOP_WAIT_MS;
     kill(c->pid, SIGABRT);
+}
+
+static void watch_children(struct supervisor *s)
+{
+    const struct gate_process *serve = &s->gate->processes[GATE_SERVE];
+    unsigned state = atomic_load(&s->gate->pipeline_state);
+    watch_child(s, &s->pipeline, state == PIPELINE_RUNNING || state == PIPELINE_REBUILDING,
+                atomic_load(&s->gate->heartbeat_us), true);
+    watch_child(s, &s->serve, atomic_load(&serve->pid) == (unsigned)s->serve.pid,
+                atomic_load(&serve->seen_us), false);
 }
 
 static int supervise(struct supervisor *s)
@@ -496,7 +504,7 @@ static int supervise(struct supervisor *s)
     while (!stop_requested) {
         if (now_ms() - looked_ms >= LOOK_MS) {
             looked_ms = now_ms();
-            watch_pipeline(s);
+            watch_children(s);
             gate_measure_process(s->gate, GATE_SUPERVISOR);
         }
         if (reload_requested)

@@ -80,6 +80,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"live_changes", &o->limits.live_changes},
         {"live_queue_bytes", &o->limits.live_queue_bytes},
         {"subscribers", &o->limits.subscribers},
+        {"stuck_us", &o->limits.stuck_us},
         {"metrics_operators", &o->limits.metrics_operators},
     };
     const char *text;

@@ -105,9 +105,9 @@ const struct config_key config_keys[] = {
     {"limits.metrics_operators", KEY_COUNT, "1000", 0, 100000, AT(limits.metrics_operators),
      "Operators with numbers of their own in /metrics; further ones are added up. 0: none of any."},
     {"limits.stuck", KEY_DURATION, "120s", 0, 86400 * SEC, AT(limits.stuck_us),
-     "A shard that does not get on for so long, without working, is stuck: the pipeline leaves a crash "
-     "report and is "
-     "started anew. 0: never."},
+     "A shard or a serve loop that does not get on for so long, without working, is stuck: its process "
+     "leaves a crash "
+     "report and is started anew. So is a serve loop at work on one step for ten times as long. 0: never."},
 };
 const uint32_t config_key_count = ARRAY_COUNT(config_keys);
 

@@ -3,14 +3,13 @@
 #define _GNU_SOURCE
 #endif
 #include "base/log.h"
+#include "base/still.h"
 #include "flow/internal.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define BUSY_TOLD_FIRST 60     /* looks at a step that works; told again after twice as many */
-#define CPU_LEAST_NS    100000 /* less than that between two looks is no work */
+#define BUSY_TOLD_FIRST 60 /* looks at a step that works; told again after twice as many */
 
 struct shard_watch {
     unsigned long long beats;
@@ -19,23 +18,14 @@ struct shard_watch {
         busy_told; /* looks without a beat: neither working nor waiting on purpose, or working */
 };
 
-static uint64_t cpu_ns(pthread_t t)
-{
-    clockid_t clock;
-    struct timespec used;
-    if (pthread_getcpuclockid(t, &clock) != 0 || clock_gettime(clock, &used) != 0)
-        return UINT64_MAX;
-    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
-}
-
 /* What stands still uses no time of a processor: it waits for a lock, for a disk, or for something that will not come. */
 static void look(struct pipeline *p, uint32_t shard, unsigned stuck_looks)
 {
     struct shard *s = &p->shards[shard];
     struct shard_watch *w = &p->watch[shard];
     unsigned long long beats = atomic_load_explicit(&s->beats, memory_order_relaxed);
-    uint64_t cpu = cpu_ns(s->thread);
-    bool works = cpu - w->cpu_ns >= CPU_LEAST_NS;
+    uint64_t cpu = still_cpu_ns(s->thread);
+    bool works = cpu - w->cpu_ns >= STILL_CPU_NS;
     if (beats != w->beats) {
         *w = (struct shard_watch){.beats = beats, .busy_told = BUSY_TOLD_FIRST};
     } else if (works) {

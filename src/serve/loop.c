@@ -418,6 +418,7 @@ void loop_run(struct loop *l)
     while (!(l->stopping && l->conn_count == 0)) {
         int timeout = live_behind(l->live) ? 0 : l->stopping ? 20 : timers_next_ms(l);
         int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, timeout);
+        counter_add(&l->gate->loops[l->index].rounds, 1);
         loop_clock(l);
         l->handshakes_left = LOOP_HANDSHAKES;
         for (int i = 0; i < n; i++) {

@@ -137,6 +137,7 @@ static void pipeline(const struct metrics_from *f, struct buf *b)
     room(g, b);
     metric_head(b, M_STUCK);
     metric_sample(b, M_STUCK, "", (double)g->stats.stuck_shards, "what", "shard", NULL);
+    metric_sample(b, M_STUCK, "", (double)g->stats.stuck_loops, "what", "loop", NULL);
     metric_sample(b, M_STUCK, "", (double)g->stats.stuck_processes, "what", "process", NULL);
     metric_head(b, M_RELOADS);
     metric_sample(b, M_RELOADS, "", (double)g->stats.reloads_accepted, "result", "accepted", NULL);

@@ -128,6 +128,8 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
       "Answers; api is empty for what is no api, and /ingest for pushed rows.")                              \
     X(HTTP_SECONDS, "penstock_http_request_seconds", HISTOGRAM, "api, status",                               \
       "From complete request to written answer.")                                                            \
+    X(LOOP_ROUNDS, "penstock_serve_loop_rounds_total", COUNTER, "loop",                                      \
+      "Rounds of events; at least one a second while it gets on.")                                           \
     X(HTTP_BYTES, "penstock_http_bytes_total", COUNTER, "", "Bytes sent on connections that have ended.")    \
     X(HTTP_PENDING, "penstock_http_pending_bytes", GAUGE, "",                                                \
       "Of answers and live queries, not taken by their clients yet.")                                        \
@@ -157,7 +159,7 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
     X(SANDBOX, "penstock_sandbox", GAUGE, "process, part",                                                   \
       "1 for each part of a process's confinement that holds.")                                              \
     X(STUCK, "penstock_watchdog_bites_total", COUNTER, "what",                                               \
-      "What stood still and was started anew: shard, process.")                                              \
+      "What stood still, so that its process was started anew: shard, loop, process.")                       \
     X(RELOADS, "penstock_config_reloads_total", COUNTER, "result",                                           \
       "Configurations to be taken over by the running instance: accepted, refused.")                         \
     X(SCRAPE, "penstock_scrape_seconds", GAUGE, "", "What the last scrape before this one took.")

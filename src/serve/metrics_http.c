@@ -85,6 +85,16 @@ static void latencies(const struct stats_set *s, uint32_t slot, struct buf *b)
     }
 }
 
+static void rounds(const struct metrics_from *f, struct buf *b)
+{
+    metric_head(b, M_LOOP_ROUNDS);
+    for (uint32_t i = 0; f->stats && i < f->stats->loop_count && i < GATE_LOOPS_MAX; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%u", i);
+        metric_sample(b, M_LOOP_ROUNDS, "", (double)f->gate->loops[i].rounds, "loop", number, NULL);
+    }
+}
+
 void metrics_http_write(const struct metrics_from *f, struct buf *b)
 {
     const struct stats_set *s = f->stats;
@@ -95,6 +105,7 @@ void metrics_http_write(const struct metrics_from *f, struct buf *b)
     metric_head(b, M_HTTP_SECONDS);
     for (uint32_t i = 0; s && i < named + API_STATS_FIXED; i++)
         latencies(s, slot_at(i, named), b);
+    rounds(f, b);
     loops(s, b);
 }
 

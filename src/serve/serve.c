@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/still.h"
 #include "serve/confine.h"
 #include "serve/loop.h"
 #include "serve/metrics.h"
@@ -14,13 +15,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WATCH_MS         100 /* how often stop and generation are looked at while no epochs come */
-#define MEASURE_US       INT64_C(1000000)
+#define LOOK_US          INT64_C(1000000)
 #define LOOP_STACK_BYTES (512u << 10) /* musl's default of 128 KiB is small for mbedTLS's handshakes */
 
 struct serve {
@@ -40,6 +42,8 @@ struct serve {
     struct stats_set stats;
     struct loop *loops;
     pthread_t *threads;
+    struct still *still; /* per loop: the watchdog's */
+    int64_t looked_us;   /* steady */
     uint32_t loop_count, opened, started;
 };
 
@@ -63,6 +67,7 @@ void serve_limits_default(struct serve_limits *l)
         .live_queue_bytes = 1 << 20,
         .subscribers = 10000,
         .live_changes = 100000,
+        .stuck_us = INT64_C(120000000),
         .metrics_operators = METRICS_OPERATORS_MAX,
     };
 }
@@ -157,6 +162,29 @@ static void pause_ms(long ms)
     nanosleep(&ts, NULL);
 }
 
+/* Once a second, from wherever the notifier may wait for long: its own sign of life, and a look at the loops. */
+static void look_around(struct serve *s)
+{
+    uint32_t most = (uint32_t)((s->options->limits.stuck_us + 999999) / 1000000);
+    int64_t now = steady_us();
+    if (now - s->looked_us < LOOK_US)
+        return;
+    s->looked_us = now;
+    gate_measure_process(s->gate, GATE_SERVE);
+    for (uint32_t i = 0; i < s->started; i++) {
+        struct still *t = &s->still[i];
+        enum still_verdict v = still_look(t, s->gate->loops[i].rounds, still_cpu_ns(s->threads[i]), most);
+        if (v == STILL_MOVES)
+            continue;
+        log_event(EVENT_LOOP_STUCK, LOG_ERROR, "watchdog",
+                  "a serve loop is stuck: the server ends, and is started anew",
+                  "loop=%u looks=%u working=%d", i, t->quiet + t->busy, v == STILL_BUSY);
+        atomic_fetch_add(&s->gate->stats.stuck_loops, 1);
+        *t = (struct still){0};
+        pthread_kill(s->threads[i], SIGABRT); /* the report shows where it stands */
+    }
+}
+
 /* Every loop lets go of the world: only then may the store be opened again (see world.h). */
 static void world_recall(struct serve *s)
 {
@@ -167,8 +195,10 @@ static void world_recall(struct serve *s)
         loop_wake(&s->loops[i]);
     }
     for (uint32_t i = 0; i < s->started; i++)
-        while (s->loops[i].holding)
+        while (s->loops[i].holding) {
+            look_around(s);
             pause_ms(1);
+        }
     pthread_mutex_lock(&s->world_lock);
     world_close(s->world);
     s->world = NULL;
@@ -288,14 +318,10 @@ static void epochs_tell(struct serve *s)
 static void watch(struct serve *s)
 {
     uint64_t seen = 0;
-    int64_t measured_us = 0;
     while (!*s->options->stop) {
         world_refresh(s);
         certificate_tell(s);
-        if (steady_us() - measured_us >= MEASURE_US) {
-            measured_us = steady_us();
-            gate_measure_process(s->gate, GATE_SERVE);
-        }
+        look_around(s);
         uint64_t epoch = gate_wait(s->gate, seen, WATCH_MS);
         if (epoch != seen)
             epochs_tell(s);
@@ -367,10 +393,12 @@ static void serve_init(struct serve *s, const struct serve_options *o)
     s->run_dir = -1;
     pthread_mutex_init(&s->world_lock, NULL);
     s->loop_count = o->loop_count ? o->loop_count : 1;
+    ASSERT(s->loop_count <= GATE_LOOPS_MAX);
     s->loops = aligned_alloc(CACHE_LINE_BYTES, s->loop_count * sizeof *s->loops);
     ASSERT(s->loops);
     memset(s->loops, 0, s->loop_count * sizeof *s->loops);
     s->threads = xcalloc(s->loop_count, sizeof *s->threads);
+    s->still = xcalloc(s->loop_count, sizeof *s->still);
     s->stats.loops = xcalloc(s->loop_count, sizeof *s->stats.loops);
     for (uint32_t i = 0; i < s->loop_count; i++) {
         s->stats.loops[i] = aligned_alloc(CACHE_LINE_BYTES, sizeof **s->stats.loops);
@@ -396,6 +424,7 @@ static void serve_fini(struct serve *s)
         free(s->names.names[i]);
     free(s->stats.loops);
     free(s->threads);
+    free(s->still);
     free(s->loops);
 }
 

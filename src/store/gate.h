@@ -22,6 +22,7 @@
 #define GATE_BAD_TABLES_MAX \
     128 /* tables of which some row could not be read since the start, by name; of more the sum is told */
 #define GATE_SHARDS_MAX 256
+#define GATE_LOOPS_MAX  256
 
 enum pipeline_state {
     PIPELINE_DOWN,
@@ -148,6 +149,7 @@ struct gate {
     struct gate_source sources[GATE_SOURCES_MAX];
     struct gate_view views[GATE_VIEWS_MAX]; /* by catalog view index */
     struct gate_shard shards[GATE_SHARDS_MAX];
+    struct gate_loop loops[GATE_LOOPS_MAX];
     struct gate_reader readers[GATE_READERS_MAX];
 };
 

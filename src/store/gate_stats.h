@@ -48,6 +48,10 @@ struct gate_shard_stats {
         reader_us; /* Unix: since when the oldest snapshot of another process is not the newest; 0: none */
 };
 
+struct gate_loop {                                   /* by the serve loop itself */
+    _Alignas(CACHE_LINE_BYTES) atomic_ullong rounds; /* of events; at least one a second while it gets on */
+};
+
 enum checkpoint_phase { CHECKPOINT_SYNC, CHECKPOINT_MARKER, CHECKPOINT_PHASES };
 struct gate_pipeline_stats {
     struct histogram epoch, publish; /* opened until visible; committed by all until visible */
@@ -56,7 +60,8 @@ struct gate_pipeline_stats {
     atomic_ullong checkpoint_failures;
     atomic_ullong disk_bytes;                        /* of the file system of the data directory */
     atomic_ullong reloads_accepted, reloads_refused; /* by the supervisor */
-    atomic_ullong stuck_shards, stuck_processes;     /* watchdogs that bit; the second by the supervisor */
+    atomic_ullong stuck_shards, stuck_loops,
+        stuck_processes; /* watchdogs that bit; the second by the supervisor */
 };
 
 struct gate;

@@ -97,33 +97,59 @@ def no_dumps(report, box):
         report.check("no-dumps/" + name, re.search(r"^Max core file size +0 +0 ", limits, re.M), limits)
 
 
-def stuck(report, box):
-    """One shard's thread is held by a debugger: nothing else stops it, and it uses no time of a processor."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    pid = box.pid("pipeline")
-    tasks = {t: open("/proc/%d/task/%s/comm" % (pid, t)).read().strip() for t in os.listdir("/proc/%d/task" % pid)}
-    thread = next(int(t) for t, name in tasks.items() if name == "shard 1")
-    before, mark = reports(box), box.log_mark()
-    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
-        if libc.ptrace(request, thread, None, None) != 0:
-            raise OSError(ctypes.get_errno(), "ptrace")
-    os.waitpid(thread, WALL)
-    try:
-        wait_for(lambda: "a shard is stuck" in box.log_since(mark), 40, "the watchdog", 0.1)
-        report.check("stuck/served", box.client().list("total").rows(), "no answer while the shard stood")
-    finally:
-        libc.ptrace(PTRACE_DETACH, thread, None, None)
-    wait_pid(box, "pipeline", pid)
+class Held:
+    """A thread that a debugger holds: nothing else stops it, and it uses no time of a processor."""
+    def __init__(self, pid, name):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        tasks = {t: open("/proc/%d/task/%s/comm" % (pid, t)).read().strip() for t in os.listdir("/proc/%d/task" % pid)}
+        self.id = next(int(t) for t, n in tasks.items() if n == name)
+
+    def __enter__(self):
+        for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+            if self.libc.ptrace(request, self.id, None, None) != 0:
+                raise OSError(ctypes.get_errno(), "ptrace")
+        os.waitpid(self.id, WALL)
+        return self
+
+    def __exit__(self, *_):
+        self.libc.ptrace(PTRACE_DETACH, self.id, None, None)
+
+
+def bites(box, what):
+    text = box.client().request("/metrics").body.decode()
+    return int(re.search(r'^penstock_watchdog_bites_total\{what="%s"\} (\d+)$' % what, text, re.M).group(1))
+
+
+def stuck(report, box, process, thread, event, which, meanwhile):
+    """A process of which a thread stands still leaves a report of that thread and is started anew, and it alone."""
+    name = "stuck-" + process
+    pids = box.pids()
+    before, mark, count = reports(box), box.log_mark(), bites(box, which)
+    with Held(pids[process], thread) as held:
+        wait_for(lambda: "event=" + event in box.log_since(mark), 40, "the watchdog", 0.1)
+        meanwhile()
+    wait_pid(box, process, pids[process])
     box.wait_ready()
     new = [r for r in reports(box) if r not in before]
-    report.equal("stuck/one-report", len(new), 1)
+    report.equal(name + "/one-report", len(new), 1)
     text = open(new[0]).read()
-    report.check("stuck/thread", "\nthread: %d shard 1\n" % thread in text and "SIGABRT" in text, text)
-    report.check("stuck/which", re.search(r'shard is stuck.*shard=1 ', box.log_since(mark)), box.log_since(mark)[-800:])
-    pid = box.pid("pipeline")
-    time.sleep(6)  # twice the limit, without much to do
-    report.equal("stuck/not-idle-ones", box.pid("pipeline"), pid)
+    report.check(name + "/thread", "\nthread: %d %s\n" % (held.id, thread) in text and "SIGABRT" in text, text)
+    report.check(name + "/which", re.search(r"event=%s .*%s=%s " % (event, which, thread.split()[1]), box.log_since(mark)), box.log_since(mark)[-800:])
+    report.equal(name + "/counted", bites(box, which), count + 1)
+    now = box.pids()
+    report.equal(name + "/alone", [p for p in pids if now.get(p) != pids[p]], [process])
+
+
+def stuck_ones(report, box):
+    def served():
+        report.check("stuck-pipeline/served", box.client().list("total").rows(), "no answer while the shard stood")
+    stuck(report, box, "pipeline", "shard 1", "shard.stuck", "shard", served)
+    stuck(report, box, "serve", "serve 0", "loop.stuck", "loop", lambda: None)
+    report.check("stuck-serve/serves", box.client().list("total").rows(), "no answer after that")
+    pids = box.pids()
+    time.sleep(7)  # more than twice the limit, without much to do
+    report.equal("stuck/not-idle-ones", box.pids(), pids)
 
 
 def kills(report, box):
@@ -147,6 +173,6 @@ with Report("test_supervision.py", 3600 if soak() else 240) as report:
     box = Penstock(CONFIG.replace("%s", server.url()), shards=2, name="supervision").start()
     no_dumps(report, box)
     crashes(report, box)
-    stuck(report, box)
+    stuck_ones(report, box)
     kills(report, box)
     report.check("clean-stop", box.stop() == 0, "exit status not 0")
