@@ -63,6 +63,10 @@
       "It serves another generation of the catalog.")                                                        \
     X(SERVE_OVER_LIMIT, "serve.over_limit", "limit, value or loop, connections, reason",                     \
       "Clients are refused at a limit.")                                                                     \
+    X(TLS_EXPIRES, "tls.expires", "days, until, hint", "The certificate expires soon; once a day.")          \
+    X(TLS_EXPIRED, "tls.expired", "until, hint", "It has expired; once a day.")                              \
+    X(TLS_NOT_YET, "tls.not_yet", "from", "It is not valid yet; once a day.")                                \
+    X(TLS_RENEWED, "tls.renewed", "file", "An expired self-signed certificate was made anew.")               \
     X(SERVE_STOPPING, "serve.stopping", "loops", "It was told to end.")
 
 #define X(id, name, fields, meaning) EVENT_##id,

@@ -298,12 +298,14 @@ static void certificate_tell(struct serve *s)
                            ? "put the renewed files in place and reload: penstock apply, or SIGHUP"
                            : "a new self-signed one is made for the same key at the next start after that";
     if (now > v.until_s)
-        log_error("serve", "the certificate has expired", "until=%s hint=\"%s\"", until, hint);
+        log_event(EVENT_TLS_EXPIRED, LOG_ERROR, "serve", "the certificate has expired",
+                  "until=%s hint=\"%s\"", until, hint);
     else if (now < v.from_s)
-        log_warn("serve", "the certificate is not valid yet: is the clock right?", "from=%s", from);
+        log_event(EVENT_TLS_NOT_YET, LOG_WARN, "serve",
+                  "the certificate is not valid yet: is the clock right?", "from=%s", from);
     else if (v.until_s - now < TLS_EXPIRY_WARN_DAYS * DAY_S)
-        log_warn("serve", "the certificate expires soon", "days=%lld until=%s hint=\"%s\"",
-                 (long long)((v.until_s - now) / DAY_S), until, hint);
+        log_event(EVENT_TLS_EXPIRES, LOG_WARN, "serve", "the certificate expires soon",
+                  "days=%lld until=%s hint=\"%s\"", (long long)((v.until_s - now) / DAY_S), until, hint);
 }
 
 /* ---- life ---- */

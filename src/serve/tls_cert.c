@@ -208,8 +208,9 @@ struct err *tls_self_signed(const char *data_dir, char **certificate, char **key
     } else if (has_expired(*certificate)) {
         e = make_and_store(*certificate, *key, true);
         if (!e)
-            log_warn("serve", "the self-signed certificate had expired: a new one was made for its key",
-                     "file=%s", *certificate);
+            log_event(EVENT_TLS_RENEWED, LOG_WARN, "serve",
+                      "the self-signed certificate had expired: a new one was made for its key", "file=%s",
+                      *certificate);
     }
     if (e) {
         free(*certificate);
