@@ -32,15 +32,29 @@ bench: $(B)/penstock ## measure, as a table (arguments in ARGS)
 	@PENSTOCK=$(B)/penstock scripts/bench $(ARGS)
 
 # 200 rounds of kills in place of 20, long differential runs, thousands of random queries, thousands of power cuts, fuzzers, a day of a box. SOAK_LIMIT bounds each program.
-soak: $(B)/penstock $(UNITS) ## the slow tests: the same programs for many more rounds
+# With SEEDS=N: N seeds of the simulation under faults alone, from START, or from one that the time of day gives. A seed that finds something is
+# printed at once, with the command that repeats it.
+ifdef SEEDS
+soak: $(B)/test/flow/test_faults
+	@FAULT_SEEDS=$(SEEDS) FAULT_START=$(or $(START),$(shell date +%s)00000) $<
+else
+soak: $(B)/penstock $(UNITS) ## the slow tests: the same programs for many more rounds; SEEDS=N [START=M]: N simulated stories with faults
 	@STORE_KILLS=1500 STORE_CRASH_POINTS=5000 PENSTOCK_TEST_SCALE=1000 TEST_SECONDS=$(or $(SOAK_LIMIT),7200) \
 	    scripts/run-tests soak $(B)/test/store/test_crash $(B)/test/store/test_power_cut $(B)/test/flow/test_interleave $(B)/test/flow/test_simulate
+	@FAULT_SEEDS=20000 TEST_SECONDS=$(or $(SOAK_LIMIT),7200) scripts/run-tests soak $(B)/test/flow/test_faults
 	@FUZZ_SEED=0 FUZZ_SECONDS=300 $(MAKE) fuzz
 	@SOAK=1 PENSTOCK=$(CURDIR)/$(B)/penstock TEST_SECONDS=$(or $(SOAK_LIMIT),7200) scripts/run-tests soak \
 	    test/e2e/test_crash.py test/e2e/test_differential.py test/e2e/test_random_queries.py test/e2e/soak_tester.py test/e2e/test_bank_invariant.py test/e2e/test_soak_short.py
+endif
 
 # The program's allocations, counted by the test.
 $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+
+# The calls of which test/unit/sim makes a simulated world, and those that test_faults plants bugs in.
+SIM_CALLS := open close read pread write pwrite pwritev fsync fdatasync sync_file_range fallocate ftruncate rename unlink mkdir \
+    malloc calloc realloc panic_at clock_gettime nanosleep usleep getrandom mdbp_env_open mdb_put mdb_del mdb_txn_commit \
+    graph_close op_exchange_receive store_checkpoint coordinator_store_positions store_pin store_del hash_bytes128
+$(B)/test/flow/test_faults: TEST_LDFLAGS = $(SIM_CALLS:%=-Wl,--wrap=%)
 
 # A unit test is one file linked with everything but main.o. Its own warnings count like the program's.
 $(B)/test/%: test/unit/%.c $(LIB)

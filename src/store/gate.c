@@ -52,27 +52,38 @@ static bool gate_fits(const struct gate *g, const char *boot)
            g->size_bytes == sizeof *g && boot[0] && strncmp(g->boot_id, boot, sizeof g->boot_id) == 0;
 }
 
-static struct gate *gate_map(int fd)
+/* 0, or errno. *out NULL: the file is too short. */
+static int gate_map(int fd, struct gate **out)
 {
     struct stat st;
-    if (fstat(fd, &st) || st.st_size < (off_t)sizeof(struct gate))
-        return NULL;
+    *out = NULL;
+    if (fstat(fd, &st))
+        return errno;
+    if (st.st_size < (off_t)sizeof(struct gate))
+        return 0;
     void *p = mmap(NULL, sizeof(struct gate), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return errno;
+    *out = p;
+    return 0;
 }
 
-static struct gate *gate_open_existing(const char *path, const char *boot)
+/* *out NULL: there is none of this boot. One that cannot be opened just now is an error: readers may have it mapped, who
+ * would not see that the store is put back through a new one. */
+static struct err *gate_open_existing(const char *path, const char *boot, struct gate **out)
 {
+    *out = NULL;
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
-        return NULL;
-    struct gate *g = gate_map(fd);
+        return errno == ENOENT ? NULL : err_errno(ERR_IO, "cannot open %s", path);
+    errno = gate_map(fd, out);
+    struct err *e = errno ? err_errno(ERR_IO, "cannot map %s", path) : NULL;
     close(fd);
-    if (g && !gate_fits(g, boot)) {
-        munmap(g, sizeof *g);
-        g = NULL;
+    if (*out && !gate_fits(*out, boot)) {
+        munmap(*out, sizeof **out);
+        *out = NULL;
     }
-    return g;
+    return e;
 }
 
 static struct err *gate_make(const char *path, const char *boot, struct gate **out)
@@ -82,8 +93,8 @@ static struct err *gate_make(const char *path, const char *boot, struct gate **o
     int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct gate *g = NULL;
     int rc = fd < 0 ? errno : store_allocate(fd, 0, (off_t)sizeof *g);
-    if (rc == 0 && (g = gate_map(fd)) == NULL)
-        rc = errno;
+    if (rc == 0)
+        rc = gate_map(fd, &g);
     if (rc == 0) {
         g->layout = GATE_LAYOUT;
         g->size_bytes = sizeof *g;
@@ -119,7 +130,9 @@ struct err *gate_open(const char *dir, struct gate **out, bool *fresh_boot)
     int dir_fd = e ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!e && (dir_fd < 0 || flock(dir_fd, LOCK_EX)))
         e = err_errno(ERR_IO, "cannot lock %s", dir);
-    *out = e ? NULL : gate_open_existing(path, boot);
+    *out = NULL;
+    if (!e)
+        e = gate_open_existing(path, boot, out);
     if (!e && !*out)
         e = gate_make(path, boot, out);
     if (!e)

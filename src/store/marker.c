@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "base/file.h"
 #include "base/hash.h"
 #include "store/store_impl.h"
 
@@ -105,11 +106,13 @@ struct err *marker_load(const char *dir, struct marker *out, enum marker_found *
     if (fd >= 0) {
         uint8_t *bytes = xcalloc(2, MARKER_SLOT_BYTES);
         size_t len[2];
-        for (int i = 0; i < 2; i++) {
-            ssize_t n = pread(fd, bytes + i * MARKER_SLOT_BYTES, MARKER_SLOT_BYTES, i * MARKER_SLOT_BYTES);
+        ssize_t n = 0;
+        for (int i = 0; i < 2 && n >= 0; i++) {
+            n = file_read_at(fd, bytes + i * MARKER_SLOT_BYTES, MARKER_SLOT_BYTES, i * MARKER_SLOT_BYTES);
             len[i] = n > 0 ? (size_t)n : 0;
         }
-        e = slots_decode(bytes, len, out, found);
+        /* What cannot be read just now is not damaged: a new marker must not take its place. */
+        e = n < 0 ? err_errno(ERR_IO, "cannot read %s", path) : slots_decode(bytes, len, out, found);
         free(bytes);
         close(fd);
     }
@@ -130,12 +133,8 @@ struct err *marker_write(int fd, const struct marker *m)
 {
     uint8_t *bytes = xcalloc(1, MARKER_SLOT_BYTES);
     size_t n = marker_encode(m, bytes);
-    ssize_t done = pwrite(fd, bytes, n, (off_t)(m->sequence & 1) * MARKER_SLOT_BYTES);
-    struct err *e = NULL;
-    if (done < 0)
-        e = err_errno(ERR_IO, "cannot write the checkpoint marker");
-    else if ((size_t)done != n)
-        e = err_new(ERR_IO, "cannot write the checkpoint marker: disk full");
+    errno = file_write_at(fd, bytes, n, (off_t)(m->sequence & 1) * MARKER_SLOT_BYTES);
+    struct err *e = errno ? err_errno(ERR_IO, "cannot write the checkpoint marker") : NULL;
     free(bytes);
     return e;
 }
@@ -156,7 +155,7 @@ struct err *marker_create(const char *dir, const struct marker *m, bool no_sync)
     int fd = open(made, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     uint8_t *zeros =
         xcalloc(2, MARKER_SLOT_BYTES); /* all blocks at once: a later marker finds room on a full disk */
-    if (fd < 0 || pwrite(fd, zeros, 2 * MARKER_SLOT_BYTES, 0) != 2 * MARKER_SLOT_BYTES)
+    if (fd < 0 || (errno = file_write_at(fd, zeros, 2 * MARKER_SLOT_BYTES, 0)) != 0)
         e = err_errno(ERR_IO, "cannot make %s", made);
     free(zeros);
     if (!e)

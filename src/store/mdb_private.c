@@ -1,16 +1,18 @@
 /* LMDB itself, and the few things of its inside that the store needs; see mdb_private.h.
  *
- * LMDB is compiled as it comes. Four names are redefined for it:
+ * LMDB is compiled as it comes. A few names are redefined for it:
  *  - locks on files belong to the open file (OFD locks), not to the process, so that one process can hold a
  *    store and readers of it; and for the same end the "process id" in the reader table is one per opener;
  *  - the data file is not stretched to the map's size: the store sizes it ahead of use (store_space.c), so that
  *    a full disk is an error at a safe place and not a SIGBUS; for the same end the lock file is not sparse;
+ *  - a read that gives a part, or is interrupted, goes on: LMDB would call the file damaged;
  *  - on x86 LMDB leaves out the barrier between a meta page's content and its id. A kill between two stores that
  *    the compiler had swapped would leave a torn meta page that looks whole, so the barrier is put back in. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "store/mdb_private.h"
+#include "base/file.h"
 #include "store/store_impl.h"
 
 #include <errno.h>
@@ -89,6 +91,7 @@ static int open_file(const char *path, int flags, mode_t mode)
 #define F_SETLKW                F_OFD_SETLKW
 #define F_GETLK                 F_OFD_GETLK
 #define getpid()                lmdb_identity
+#define pread                   file_read_at
 #define ftruncate(fd, length)   ((fd) == env->me_fd ? 0 : lock_file_extend((fd), (length)))
 #define open(path, flags, mode) open_file((path), (flags), (mode))
 #ifdef __x86_64__
@@ -100,6 +103,7 @@ static int open_file(const char *path, int flags, mode_t mode)
 #define __x86_64__ 1
 #endif
 #undef getpid
+#undef pread
 #undef ftruncate
 #undef open
 
@@ -255,17 +259,21 @@ static bool page_bytes_ok(uint32_t n)
     return n >= 512 && n <= 0x10000 && (n & (n - 1)) == 0;
 }
 
-static bool meta_page_read(int fd, off_t at, struct mdbp_meta *out)
+/* 0, or errno when it cannot be read at all; *present false: it is not a meta page. */
+static int meta_page_read(int fd, off_t at, struct mdbp_meta *out, bool *present)
 {
     MDB_metabuf page;
-    if (pread(fd, &page, sizeof page, at) != (ssize_t)sizeof page)
-        return false;
+    *present = false;
+    ssize_t n = file_read_at(fd, &page, sizeof page, at);
+    if (n != (ssize_t)sizeof page)
+        return n < 0 ? errno : 0;
     const MDB_meta *meta = METADATA(&page.mb_page);
     if (!F_ISSET(page.mb_page.mp_flags, P_META) || meta->mm_magic != MDB_MAGIC ||
         meta->mm_version != MDB_DATA_VERSION || !page_bytes_ok(meta->mm_psize))
-        return false;
+        return 0;
     meta_out(meta, out);
-    return true;
+    *present = true;
+    return 0;
 }
 
 int mdbp_file_metas(const char *path, struct mdbp_meta meta[2], bool present[2])
@@ -273,10 +281,12 @@ int mdbp_file_metas(const char *path, struct mdbp_meta meta[2], bool present[2])
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    present[0] = meta_page_read(fd, 0, &meta[0]);
-    present[1] = meta_page_read(fd, present[0] ? meta[0].page_bytes : sysconf(_SC_PAGESIZE), &meta[1]);
+    int rc = meta_page_read(fd, 0, &meta[0], &present[0]);
+    if (!rc)
+        rc = meta_page_read(fd, present[0] ? meta[0].page_bytes : sysconf(_SC_PAGESIZE), &meta[1],
+                            &present[1]);
     close(fd);
-    return 0;
+    return rc;
 }
 
 static int meta_page_write(int fd, unsigned slot, const MDB_meta *meta)
@@ -286,8 +296,7 @@ static int meta_page_write(int fd, unsigned slot, const MDB_meta *meta)
     head->mp_pgno = slot;
     head->mp_flags = P_META;
     memcpy(METADATA(head), meta, sizeof *meta);
-    ssize_t n = pwrite(fd, page, meta->mm_psize, (off_t)slot * meta->mm_psize);
-    int rc = n == (ssize_t)meta->mm_psize ? 0 : n < 0 ? errno : ENOSPC;
+    int rc = file_write_at(fd, page, meta->mm_psize, (off_t)slot * meta->mm_psize);
     free(page);
     return rc;
 }

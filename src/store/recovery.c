@@ -58,21 +58,24 @@ static struct err *envs_open(struct store *s)
 
 /* ---- a new store ---- */
 
-/* Highest transaction id in any shard's file: 0 none, 1 made but never written to. */
-static uint64_t newest_commit(const struct store *s)
+/* Highest transaction id in any shard's file: 0 none, 1 made but never written to. A file that is there and cannot be
+ * looked at is an error: it must not be taken for an empty one, and made anew. */
+static struct err *newest_commit(const struct store *s, uint64_t *newest)
 {
-    uint64_t newest = 0;
+    *newest = 0;
     for (uint32_t i = 0; i < s->shard_count; i++) {
         struct mdbp_meta meta[2];
         bool present[2] = {false, false};
         char *path = data_file(&s->shards[i]);
-        if (mdbp_file_metas(path, meta, present) == 0)
-            for (int k = 0; k < 2; k++)
-                if (present[k] && meta[k].txnid > newest)
-                    newest = meta[k].txnid;
+        errno = mdbp_file_metas(path, meta, present);
+        struct err *e = errno && errno != ENOENT ? err_errno(ERR_IO, "cannot read %s", path) : NULL;
+        for (int k = 0; k < 2; k++)
+            if (present[k] && meta[k].txnid > *newest)
+                *newest = meta[k].txnid;
         free(path);
+        TRY(e);
     }
-    return newest;
+    return NULL;
 }
 
 static struct err *shard_wipe(struct store_shard *sh)
@@ -134,6 +137,8 @@ static struct err *store_make(struct store *s)
 {
     for (uint32_t i = 0; i < s->shard_count; i++)
         TRY(shard_make(&s->shards[i]));
+    if (!s->options.no_sync) /* the shards' entries too: a file system may write the marker's first */
+        TRY(store_directory_sync(s->dir));
     marker_fill(s, 0);
     return marker_create(s->dir, s->marker, s->options.no_sync);
 }
@@ -369,7 +374,8 @@ static struct err *marker_renew(struct store *s)
 }
 
 /* From here on the marker on disk is the one in memory, its snapshot is held, and commits may follow. The marker that
- * was read may have been in the page cache only: an older one may be what a power cut would leave. */
+ * was read may have been in the page cache only: an older one may be what a power cut would leave, or, when whoever made it
+ * died before its name was durable, none. */
 static struct err *marker_adopt(struct store *s)
 {
     for (uint32_t i = 0; i < s->shard_count; i++) {
@@ -380,6 +386,8 @@ static struct err *marker_adopt(struct store *s)
     }
     TRY(marker_open(s->dir, &s->marker_fd));
     TRY(store_sync(s, -1));
+    if (!s->options.no_sync)
+        TRY(store_directory_sync(s->dir));
     TRY(marker_renew(s));
     atomic_store(&s->durable_epoch, s->marker->epoch);
     return store_pin_hold(s, s->marker->epoch, s->marker->shards, &s->durable_pin);
@@ -388,9 +396,12 @@ static struct err *marker_adopt(struct store *s)
 struct err *store_recover(struct store *s, bool fresh_boot)
 {
     enum marker_found found;
+    uint64_t newest = 0;
     TRY(marker_load(s->dir, s->marker, &found));
     TRY(shard_count_check(s, found));
-    if (found == MARKER_ABSENT && newest_commit(s) <= 1)
+    if (found == MARKER_ABSENT)
+        TRY(newest_commit(s, &newest));
+    if (found == MARKER_ABSENT && newest <= 1)
         TRY(store_make(s));
     else
         TRY(recover_existing(s, found, fresh_boot));

@@ -8,6 +8,7 @@
 #include "store/still.h"
 #include "store/store_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,7 +66,7 @@ static struct err *look_at_shard(const char *dir, struct store_snapshot *s, uint
     int rc = mdbp_file_metas(path, meta, present);
     struct err *e = NULL;
     if (rc)
-        e = err_new(ERR_CORRUPT, "cannot read %s: %s", path, strerror(rc));
+        e = err_new(rc == ENOENT ? ERR_CORRUPT : ERR_IO, "cannot read %s: %s", path, strerror(rc));
     else if (!present[0] || !present[1])
         e = err_new(ERR_CORRUPT, "%s: a meta page is damaged", path);
     free(path);

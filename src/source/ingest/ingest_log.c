@@ -4,6 +4,8 @@
 #endif
 #include "source/ingest/ingest_log.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -285,7 +287,7 @@ static struct err *read_some(struct ingest_log *l, uint64_t start, uint64_t offs
     buf_reset(&l->read);
     l->read_at = offset;
     uint8_t *to = buf_room(&l->read, len);
-    ssize_t n = l->read_fd < 0 ? -1 : pread(l->read_fd, to, len, (off_t)(offset - start));
+    ssize_t n = l->read_fd < 0 ? -1 : file_read_at(l->read_fd, to, len, (off_t)(offset - start));
     if (n < 0)
         e = err_errno(ERR_IO, "cannot read %s", path);
     else
@@ -390,18 +392,23 @@ static struct err *list_segments(struct ingest_log *l)
     return NULL;
 }
 
+/* DATA/ingest and the source's folder in it. The entries of both are made durable: with one of them a power cut would take all
+ * that was acknowledged. */
 static struct err *make_dirs(const char *dir)
 {
-    char *parent = xstrdup(dir), *slash = strrchr(parent, '/');
+    char *parent = xprintf("%s/..", dir), *above = xprintf("%s/../..", dir), *made = xstrdup(dir);
+    char *slash = strrchr(made, '/');
+    struct err *e = NULL;
     if (slash)
         *slash = 0;
-    struct err *e = NULL;
-    if ((slash && *parent && mkdir(parent, 0700) != 0 && errno != EEXIST) ||
+    if ((slash && *made && mkdir(made, 0700) != 0 && errno != EEXIST) ||
         (mkdir(dir, 0700) != 0 && errno != EEXIST))
         e = err_errno(ERR_IO, "cannot make directory %s", dir);
-    else if (slash && *parent && !sync_dir(parent))
-        e = err_errno(ERR_IO, "cannot sync directory %s", parent);
+    else if (!sync_dir(parent) || !sync_dir(above))
+        e = err_errno(ERR_IO, "cannot sync the directories above %s", dir);
     free(parent);
+    free(above);
+    free(made);
     return e;
 }
 
@@ -445,18 +452,34 @@ static struct err *check_last(struct ingest_log *l, const char *path, bool *same
     return NULL;
 }
 
-/* Segments before the last end where the next one begins; their records are checked when they are read. */
-static struct err *check_gaps(const struct ingest_log *l)
+/* Released segments that a power cut has brought back, and not those that were released after them. */
+static void forget_first(struct ingest_log *l, uint32_t count)
 {
-    for (uint32_t i = 0; i + 1 < l->count; i++) {
-        struct stat st;
+    for (uint32_t i = 0; i < count; i++) {
+        char *path = segment_path(l, l->segments[i].start);
+        unlink(path);
+        free(path);
+    }
+    l->count -= count;
+    memmove(l->segments, l->segments + count, l->count * sizeof *l->segments);
+}
+
+/* Segments before the last end where the next one begins; their records are checked when they are read. A gap is no
+ * damage where all before it has been taken. */
+static struct err *check_gaps(struct ingest_log *l)
+{
+    for (uint32_t i = l->count - 1; i-- > 0;) {
+        struct stat st = {0};
         char *path = segment_path(l, l->segments[i].start);
         bool whole =
             stat(path, &st) == 0 && (uint64_t)st.st_size == l->segments[i + 1].start - l->segments[i].start;
         free(path);
-        if (!whole)
-            return damage(l, l->segments[i].start,
-                          l->segments[i].start + (uint64_t)(st.st_size > 0 ? st.st_size : 0));
+        if (whole)
+            continue;
+        if (l->segments[i + 1].start > l->o.start)
+            return damage(l, l->segments[i].start, l->segments[i].start + (uint64_t)st.st_size);
+        forget_first(l, i + 1);
+        break;
     }
     return NULL;
 }
@@ -481,6 +504,8 @@ static struct err *open_files(struct ingest_log *l, uint64_t *cut_bytes)
     }
     if (!same_schema && !roll(l))
         return err_errno(ERR_IO, "cannot make a segment in %s", l->dir);
+    if (!sync_dir(l->dir)) /* whoever made the last segment may have died before its name was durable */
+        return err_errno(ERR_IO, "cannot sync directory %s", l->dir);
     return NULL;
 }
 

@@ -44,7 +44,7 @@ struct log_options {
     size_t segment_bytes;  /* 0: INGEST_SEGMENT_BYTES */
     const uint8_t *schema; /* how rows are to be read: stored in every segment's head */
     size_t schema_len;
-    uint64_t start; /* first offset of a new log */
+    uint64_t start; /* where reading will begin: the first offset of a new log */
     /* Payload of the LOG_KEYS record that every segment begins with, behind its head; may be NULL. Called by an
      * appending thread. */
     void (*keys)(void *ctx, struct buf *out);
