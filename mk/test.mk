@@ -52,7 +52,7 @@ $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,-
 
 # The calls of which test/unit/sim makes a simulated world, and those that test_faults plants bugs in.
 SIM_CALLS := open close read pread write pwrite pwritev fsync fdatasync sync_file_range fallocate ftruncate rename unlink mkdir \
-    malloc calloc realloc panic_at clock_gettime nanosleep usleep getrandom mdbp_env_open mdb_put mdb_del mdb_txn_commit \
+    malloc calloc realloc free panic_at clock_gettime nanosleep usleep getrandom mdbp_env_open mdb_put mdb_del mdb_txn_commit \
     graph_close op_exchange_receive store_checkpoint coordinator_store_positions store_pin store_del hash_bytes128
 $(B)/test/flow/test_faults: TEST_LDFLAGS = $(SIM_CALLS:%=-Wl,--wrap=%)
 
