@@ -59,9 +59,10 @@ struct log_entry {
 struct model {
     enum plant plant;
     uint32_t shards, lives;
-    bool plain_writes, early, last; /* last: a start after everything was done, which must find it done */
-    uint64_t acknowledged;          /* the source has forgotten up to here */
-    uint64_t shown, shown_log;      /* newest positions that were visible since the machine started */
+    bool plain_writes, early, reserves,
+        last;                  /* last: a start after everything was done, which must find it done */
+    uint64_t acknowledged;     /* the source has forgotten up to here */
+    uint64_t shown, shown_log; /* newest positions that were visible since the machine started */
     /* the log, and what its clients were told; by row id, from 1 */
     uint8_t fate[LOG_ROWS_MAX + 1];
     uint32_t next_row, entry_count;
