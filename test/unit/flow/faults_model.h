@@ -58,7 +58,7 @@ struct log_entry {
 };
 struct model {
     enum plant plant;
-    uint32_t shards, lives;
+    uint32_t shards, lives, checkpoint_each;
     bool plain_writes, early, reserves,
         last;                  /* last: a start after everything was done, which must find it done */
     uint64_t acknowledged;     /* the source has forgotten up to here */

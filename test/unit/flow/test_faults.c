@@ -23,9 +23,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define LIVES_MAX     8  /* with faults; then one without must come to the end */
-#define LIFE_SECONDS  60 /* of the host */
-#define PLANT_SEEDS   60 /* within so many a planted bug must be found */
+#define LIVES_MAX     8   /* with faults; then one without must come to the end */
+#define LIFE_SECONDS  60  /* of the host */
+#define PLANT_SEEDS   200 /* within so many a planted bug must be found */
 #define CHECKPOINT_US 4000
 #define DONE_PASSES   1000
 #define WORKERS       2u
@@ -93,7 +93,7 @@ static void pipeline_make(void)
                                  .sources = life.sources,
                                  .source_count = 2,
                                  .epoch_us = 2000,
-                                 .checkpoint_us = CHECKPOINT_US,
+                                 .checkpoint_us = CHECKPOINT_US * model->checkpoint_each,
                                  .checkpoint_bytes = 1 << 30,
                                  .log_us = SECOND,
                                  .log_rows = 20,
@@ -229,7 +229,7 @@ static void live_to_the_end(void)
         sim_wrong("in the end: at position %llu and %llu of the log", (unsigned long long)model->shown,
                   (unsigned long long)model->shown_log);
     for (int i = 0; i < DONE_PASSES && model->acknowledged < TRANSACTIONS; i++) {
-        sim_pass(CHECKPOINT_US);
+        sim_pass(CHECKPOINT_US * model->checkpoint_each);
         pipeline_step(life.pipeline, 0);
         fail_if_failed();
         ask_durable();
@@ -273,8 +273,8 @@ static uint32_t up_to(uint32_t a, uint32_t b, uint32_t c)
 static void faults_draw(void)
 {
     struct sim_faults *f = &sim->faults;
-    *f = (struct sim_faults){0};
-    sim->points = sim->calls = sim->names = sim->allocs = 0;
+    *f = (struct sim_faults){.sync_of = ""};
+    sim->points = sim->calls = sim->names = sim->syncs = sim->allocs = 0;
     sim->injected = 0;
     sim->panic_is_fine = false;
     model->lives++;
@@ -282,17 +282,25 @@ static void faults_draw(void)
         return;
     uint32_t what = sim_random(10);
     f->crash_how = sim_random(2) ? SIM_CRASH : SIM_POWER;
+    static const char *const of[] = {"", "checkpoint", ".mdb", ".log"};
+    f->sync_of = of[sim_random(4)];
     if (model->early && model->lives <= 3) /* while everything is being made */
         *(sim_random(3) ? &f->crash_at_name : &f->crash_at_call) = 1 + sim_random(sim_random(2) ? 12 : 40);
-    else if (what < 1)
-        f->crash_at_name = up_to(6, 12, 40);
+    else if (what < 3)
+        f->crash_at_sync = up_to(3, 6, 12);
     else if (what < 4)
+        f->crash_at_name = up_to(6, 12, 40);
+    else if (what < 6)
         f->crash_at_call = up_to(20, 80, 200);
-    else if (what < 7)
-        f->crash_at = up_to(60, 600, 3000);
     else if (what < 8)
+        f->crash_at = up_to(60, 600, 3000);
+    else if (what < 9)
         f->alloc_at = up_to(300, 5000, 60000);
-    if (what > 5 || sim_random(4) == 0) {
+    if (planted(PLANT_TORN_MARKER) &&
+        sim_random(2)) /* little is written at a time: it takes aiming to tear it */
+        *f = (struct sim_faults){
+            .sync_of = "checkpoint", .crash_at_sync = 1 + sim_random(4), .crash_how = SIM_POWER};
+    if (what > 6 || sim_random(4) == 0) {
         f->errors_left = 1 + sim_random(3);
         f->error_one_in = up_to(5, 50, 300);
     }
@@ -320,8 +328,13 @@ static enum sim_exit life_run(void)
         live();
     while (waitpid(pid, &status, 0) < 0)
         ;
-    if (WIFEXITED(status))
-        return (enum sim_exit)WEXITSTATUS(status);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (code == SIM_DONE || (code >= SIM_CLOSED && code <= SIM_WRONG))
+        return (enum sim_exit)code;
+    if (code >= 0) { /* a sanitizer */
+        sim_wrong("a life ends with code %d", code);
+        return SIM_WRONG;
+    }
     if (WTERMSIG(status) == SIGABRT && sim->panic_is_fine) {
         model->panics++;
         return SIM_CRASH;
@@ -356,7 +369,11 @@ static void seed_begin(uint64_t seed, enum plant plant)
     model->plain_writes = sim_random(4) == 0;
     model->early = sim_random(4) == 0;
     model->reserves = sim_random(2);
+    model->checkpoint_each = sim_random(2) ? 1 : 1 + sim_random(30);
     sim_disk->lies = plant == PLANT_NO_SYNC;
+    sim_disk->tears = plant == PLANT_TORN_MARKER;
+    if (sim_disk->tears)
+        model->shards = 5; /* a marker of less than four lies in one sector */
     boot_note();
     history_make();
     views_make();

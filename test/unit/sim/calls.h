@@ -14,8 +14,8 @@
 #define SIM_FDS_MAX 1024
 
 struct sim_fd {
-    int file; /* SIM_NONE: not ours; SIM_DIRECTORY */
-    char dir[SIM_PATH_MAX];
+    int file;                /* SIM_NONE: not ours; SIM_DIRECTORY */
+    char path[SIM_PATH_MAX]; /* below the root */
 };
 static struct sim_fd sim_fds[SIM_FDS_MAX]; /* of this process */
 static void (*sim_at_point)(void);         /* the world goes on while the call is under way */
@@ -185,7 +185,7 @@ int __wrap_open(const char *path, int flags, ...)
     struct sim_fd *f = &sim_fds[fd];
     f->file = *below ? name_file(below) : SIM_DIRECTORY;
     ASSERT(f->file != SIM_NONE);
-    snprintf(f->dir, sizeof f->dir, "%s", below);
+    snprintf(f->path, sizeof f->path, "%s", below);
     if ((flags & O_TRUNC) && f->file >= 0)
         file_resized(&sim_disk->files[f->file], 0);
     return fd;
@@ -319,6 +319,8 @@ static int sim_sync(int fd, const char *what)
     struct sim_fd *f = sim_fd(fd);
     if (sim_random(8) == 0)
         sim_disk_observe();
+    if (f->file >= 0 && strstr(f->path, sim->faults.sync_of) && ++sim->syncs == sim->faults.crash_at_sync)
+        sim_die();
     f->file >= 0 ? sim_point(what, (uint64_t)f->file) : sim_name_point("sync names");
     if (SIM_FAILS(false, EIO, EIO, ENOSPC, EINTR)) {
         if (f->file >= 0 && errno != EINTR)
@@ -328,7 +330,7 @@ static int sim_sync(int fd, const char *what)
     if (f->file >= 0)
         file_synced(f->file);
     else
-        directory_synced(f->dir);
+        directory_synced(f->path);
     return 0;
 }
 

@@ -63,7 +63,8 @@ struct sim_disk {
     struct sim_change changes[SIM_CHANGES_MAX]; /* of directories, not synced; oldest first */
     uint32_t free_count;
     uint16_t free_versions[SIM_POOL_PAGES];
-    bool lies; /* planted: syncs do nothing */
+    bool lies;  /* planted: syncs do nothing */
+    bool tears; /* every page that is not synced */
 };
 static struct sim_disk *sim_disk;
 static uint8_t (*sim_pool)[SIM_PAGE];
@@ -342,7 +343,7 @@ static void page_make_up(const struct sim_file *f, size_t p, uint8_t out[SIM_PAG
         memcpy(out, f->now + p * SIM_PAGE, SIM_PAGE);
         return;
     }
-    uint32_t how = page->dropped ? 0 : sim_random(4);
+    uint32_t how = page->dropped ? 0 : sim_disk->tears ? 3 : sim_random(4);
     uint32_t pick = how == 0 ? 0 : how == 1 ? sim_random(page->count) : page->count - 1u;
     for (uint32_t k = 0; k < SIM_PAGE; k += SIM_SECTOR)
         memcpy(out + k, sim_pool[page->version[how == 3 ? sim_random(page->count) : pick]] + k, SIM_SECTOR);
@@ -470,7 +471,7 @@ static void sim_disk_begin(void)
             sim_disk->files[i].now = sim_contents + (size_t)i * SIM_FILE_BYTES;
     sim_disk->current.count = sim_disk->durable.count = sim_disk->change_count = 0;
     files_sweep();
-    sim_disk->lies = false;
+    sim_disk->lies = sim_disk->tears = false;
     sim_disk->free_count = 0;
     for (uint32_t i = 0; i < SIM_POOL_PAGES; i++)
         sim_disk->free_versions[sim_disk->free_count++] = (uint16_t)i;

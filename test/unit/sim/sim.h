@@ -33,6 +33,8 @@ struct sim_faults {
     uint64_t crash_at;      /* at this point; 0: not */
     uint64_t crash_at_call; /* likewise, of the points that are system calls */
     uint64_t crash_at_name; /* and of those that make, move or remove a name, or sync a directory */
+    uint64_t crash_at_sync; /* and of those that sync a file: what was written just before is at stake; */
+    const char *sync_of;    /* one whose path has this in it */
     enum sim_exit crash_how;
     uint64_t alloc_at;     /* this allocation gives NULL; 0: none does */
     uint32_t errors_left;  /* calls that may still fail */
@@ -46,9 +48,9 @@ struct sim_world {
     char base[96], root[112]; /* a directory of its own; DATA in it */
     uint64_t boot;
     struct sim_faults faults;
-    uint64_t points, calls, names, allocs; /* of this life */
-    uint32_t injected;                     /* faults of this life */
-    bool panic_is_fine;                    /* an allocation failed in it */
+    uint64_t points, calls, names, syncs, allocs; /* of this life */
+    uint32_t injected;                            /* faults of this life */
+    bool panic_is_fine;                           /* an allocation failed in it */
     bool wrong;
     char what[3000];
 };
