@@ -215,6 +215,19 @@ static void publish_view(struct pipeline *p, uint32_t v, bool complete)
                   (unsigned long long)atomic_load(&p->o.gate->epoch));
 }
 
+/* Stopped by an earlier run of the pipeline: so it stays until the source has looked at its tables again, and either takes them
+ * anew, which hides the view, or finds nothing wrong. */
+static bool stays_stopped(const struct pipeline *p, uint32_t view_index)
+{
+    const struct catalog_view *v = &p->o.catalog->views[view_index];
+    if (atomic_load(&gate_view_of(p, view_index)->state) != VIEW_STOPPED)
+        return false;
+    for (uint32_t i = 0; i < v->source_count; i++)
+        if (!atomic_load(&p->sinks[v->sources[i]].asked))
+            return true;
+    return false;
+}
+
 static void publish_views(struct pipeline *p, bool complete)
 {
     for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++) {
@@ -226,6 +239,8 @@ static void publish_views(struct pipeline *p, bool complete)
             publish_stopped(p, v, stopped, table);
             continue;
         }
+        if (complete && stays_stopped(p, v))
+            continue;
         forget_stopped(gate_view_of(p, v));
         publish_view(p, v, complete);
     }

@@ -87,6 +87,7 @@ struct sink {
     atomic_bool
         *stopped; /* per table: can no longer be followed; set by the source's threads, never taken back */
     atomic_ullong *bad_rows; /* owned, per table: rows that cannot be read; written by the coordinator */
+    atomic_bool asked;       /* the source has looked at its tables in this run, and follows them */
     char **stop_reasons;     /* owned, per table, NULL: not stopped; guarded by lock */
 };
 

@@ -715,6 +715,8 @@ static void tell_state(struct sink *s, unsigned before, enum source_state state,
 void sink_set_state(struct sink *s, enum source_state state, const char *error)
 {
     unsigned before = atomic_exchange(&s->status->state, state);
+    if (state == SOURCE_STREAMING)
+        atomic_store(&s->asked, true);
     if (state == SOURCE_RETRYING && before != SOURCE_RETRYING)
         atomic_fetch_add(&s->status->stats.reconnects, 1);
     gate_text_set(s->status->error, sizeof s->status->error, &s->status->error_seq, error ? error : "");

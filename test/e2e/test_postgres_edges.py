@@ -3,6 +3,8 @@
 key, huge and prepared and nested transactions, partitions, generated and dropped columns, odd names, types that are
 taken as their text, and tables that change their shape while everything runs. PostgreSQL's own answer is the oracle."""
 
+import os
+import signal
 import time
 
 from lib import canon, pg
@@ -234,6 +236,24 @@ def schema_changes(report):
     lines = box.command("status", "--data", box.data)[1].splitlines()
     for view, text in (("t_a", "column a has another type"), ("only_w", "column v was dropped or renamed")):
         report.check("schema/own-reason/" + view, any(x.startswith(view) and text in x for x in lines), "\n".join(lines)[-1500:])
+    # A pipeline that starts anew while the server is away knows no better: what was stopped is not ready.
+    c.close()
+    server.stop()
+    old = box.pids()["pipeline"]
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: box.pids().get("pipeline") not in (None, old), 20, "another pipeline")
+    wait_for(lambda: "going on with its tables as last seen" in box.log_since(0) and "state=retrying" in box.log_since(0), 20, "a pipeline without its server")
+    time.sleep(1)  # several looks at the views
+    out = box.command("status", "--data", box.data)[1]
+    report.check("schema/stays-stopped", out.count("stopped") == 3 and "column a has another type" in out, out[-1500:])
+    c = server.start().connect()
+    pg.script(c, "ALTER TABLE core.w RENAME vv TO v; ALTER TABLE core.t ALTER a TYPE int")
+    code, out, err = box.command("apply", "-c", box.config, "--data", box.data, timeout_s=60)
+    report.check("schema/back/applied", code == 0, (out + err)[-800:])
+    wait_for(lambda: "stopped" not in box.command("status", "--data", box.data)[1], 30, "all views back")
+    wait_for(lambda: all(http.request("/api/%s?limit=1" % v).status == 200 for v in views), 30, "views served again")
+    for view, query in views.items():
+        expect("back", view, query)
     box.stop()
     server.stop()
 
