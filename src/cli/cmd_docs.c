@@ -139,8 +139,13 @@ static const struct limit pipeline_limits[] = {
     LIMIT(INGEST_KEYS_MAX, COUNT, "Idempotency-Keys that an ingest source remembers, the newest ones"),
     LIMIT(INGEST_KEY_BYTES_MAX, BYTES, "of an Idempotency-Key; 400 past it"),
     LIMIT(BATCH_ROWS, COUNT, "rows of a batch"),
+    LIMIT(BATCH_BYTES, BYTES, "of the values in it; the row that passes it is the last"),
     LIMIT(LANE_RING_MSGS, COUNT, "batches between a source's thread and a shard; then the source waits"),
     LIMIT(SHARD_RING_MSGS, COUNT, "batches between two shards; then the sender takes no new input"),
+    LIMIT(SHARD_QUEUE_CHECK, COUNT,
+          "batches that a full one leaves queued with the sender between two looks at `limits.memory`; past "
+          "9/8 of that "
+          "the epoch fails, and ingest pauses"),
     LIMIT(LANE_QUEUE_BATCHES, COUNT,
           "batches of a transaction that are kept back until it has ended; a larger one is worked "
           "on before, still invisible"),

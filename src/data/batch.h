@@ -13,6 +13,8 @@
 #include "data/schema.h"
 
 #define BATCH_ROWS 1024 /* most rows of one batch; sized so that a few columns stay in L2 */
+#define BATCH_BYTES \
+    (256 << 10) /* of its values, after which it takes no further row: queues are bounded in bytes */
 
 struct vec {
     union val *v;
@@ -31,7 +33,7 @@ void batch_free(struct batch *b);
 void batch_reset(struct batch *b, uint32_t column_count); /* empties, keeps memory */
 static inline bool batch_full(const struct batch *b)
 {
-    return b->row_count == BATCH_ROWS;
+    return b->row_count == BATCH_ROWS || b->arena.used_bytes >= BATCH_BYTES;
 }
 /* Deep copy of a value's bytes into `arena` (strings, big numerics); others by value. */
 union val val_copy(struct arena *arena, enum phys phys, union val v);

@@ -253,6 +253,7 @@ void coordinator_forget(struct pipeline *p,
 #define PAUSE_ADVICE_BYTES 256
 bool pause_holds(struct pipeline *p, int64_t now); /* between epochs: there is no room for another one */
 bool pause_allows_clock(const struct pipeline *p); /* though it holds */
+void pause_check_queues(struct pipeline *p);       /* any shard; may fail the pipeline */
 void pause_publish_views(struct pipeline *p, int64_t now); /* memory by view, into the gate */
 void pause_watch_memory(struct pipeline *p, int64_t now);  /* at any time; may fail the pipeline */
 /* checkpointer.c */

@@ -100,6 +100,19 @@ static int64_t memory_now(const struct pipeline *p)
 }
 
 /* While an epoch is open: state that grows past all bounds ends the process before the kernel does. */
+/* Any shard, in the middle of an operator too: a join that multiplies rows fills the queues to others in a single step, which
+ * the coordinator may be in itself. Past the bound the epoch fails, and what is still put out is dropped (send_msg). */
+void pause_check_queues(struct pipeline *p)
+{
+    int64_t limit = atomic_load_explicit(&p->memory_limit, memory_order_relaxed);
+    int64_t used = limit > 0 ? memory_now(p) : 0;
+    if (limit > 0 && used > limit + limit / 8)
+        pipeline_fail(
+            p, err_new(ERR_MEMORY,
+                       "rows between shards need more memory than limits.memory allows: %lld MiB are used",
+                       (long long)used >> 20));
+}
+
 void pause_watch_memory(struct pipeline *p, int64_t now)
 {
     int64_t limit = atomic_load_explicit(&p->memory_limit, memory_order_relaxed);

@@ -91,6 +91,7 @@ struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 /* ---- limits (docs/limits.md) ---- */
 #define LANE_RING_MSGS     16    /* batches between a source and a shard */
 #define SHARD_RING_MSGS    64    /* batches between two shards */
+#define SHARD_QUEUE_CHECK  16    /* batches that a shard queues for others between two looks at the memory */
 #define CHUNK_ROWS_TIGHT   2048  /* and after so many when memory is near its limit */
 #define TIGHT_EPOCH_MS     20    /* least time between epochs then */
 #define CHUNK_ROWS_MAX     32768 /* a chunk ends at the first transaction end after so many rows */

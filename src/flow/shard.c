@@ -51,12 +51,18 @@ static void out_put(struct shard *s, uint32_t to, const struct msg *m)
     q->msgs[q->first + q->count++] = *m;
     s->out_waiting++;
     measure_queue(s, GATE_QUEUE_OUT, s->out_waiting);
+    if (s->out_waiting % SHARD_QUEUE_CHECK == 0)
+        pause_check_queues(s->pipeline);
 }
 
 /* Order per receiver is kept: nothing passes what is queued. */
 static void send_msg(struct shard *s, uint32_t to, const struct msg *m)
 {
     struct shard *receiver = &s->pipeline->shards[to];
+    if (atomic_load_explicit(&s->pipeline->halt, memory_order_relaxed)) {
+        batch_free(m->batch); /* the epoch has failed, and nobody takes it any more */
+        return;
+    }
     if (s->out[to].count || !ring_push(&receiver->in[s->index], m))
         out_put(s, to, m);
     else

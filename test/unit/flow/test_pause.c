@@ -176,6 +176,115 @@ static void inside_an_epoch(void)
     close_box(&b);
 }
 
+/* ---- a join multiplies rows: the queues between shards ---- */
+
+static struct pipeline *watched;
+static uint64_t most_queued;
+
+/* As if each queued batch took 1 MiB. */
+static int64_t queued_told(void *ctx)
+{
+    (void)ctx;
+    uint64_t n = 0;
+    for (uint32_t i = 0; watched && i < watched->o.shard_count; i++)
+        n += watched->shards[i].out_waiting;
+    most_queued = n > most_queued ? n : most_queued;
+    return (int64_t)(10 + n) * MIB;
+}
+
+static void multiply_options(struct box *b, struct pipeline_options *o)
+{
+    options(b, o);
+    o->memory_used = queued_told;
+}
+
+static void queues_between_shards(void)
+{
+    static const char multiply[] = "CREATE VIEW items AS SELECT DISTINCT a.id * 10000 + b.id AS pair FROM "
+                                   "t.items a JOIN t.items b ON a.v = b.v;\n";
+    struct box b = {.sql = multiply,
+                    .views = {"items"},
+                    .tables = tables,
+                    .table_count = 1,
+                    .source_count = 1,
+                    .options = multiply_options};
+    b.sources[0] = (struct pipeline_source){.name = "t", .tables = tables, .table_count = 1};
+    watched = NULL;
+    most_queued = 0;
+    disk = 5000 * MIB;
+    box_make(&b, 2);
+    box_open(&b, true);
+    watched = b.pipeline;
+    CHECK(box_settle(&b));
+    struct sink_lane *l = sink_lane_get(pipeline_sink(b.pipeline, 0), 0);
+    for (int64_t i = 0; i < 800; i++) { /* one transaction: 640,000 pairs */
+        union val vals[2] = {{.i = i}, {.i = 1}};
+        uint8_t states[2] = {VAL_OK, VAL_OK};
+        CHECK(sink_row(l, 0, ROW_INSERT, vals, states));
+    }
+    CHECK(sink_commit(l, NULL, 0, NULL, 0));
+    CHECK(!box_settle(&b));
+    const struct err *e = pipeline_failure(b.pipeline, 0);
+    CHECK(e && e->code == ERR_MEMORY && strstr(e->message, "between shards"));
+    CHECK(most_queued >= 170 && most_queued <= 170 + SHARD_QUEUE_CHECK);
+    uint64_t left = b.pipeline->shards[0].out_waiting + b.pipeline->shards[1].out_waiting;
+    CHECK(left <= most_queued + SHARD_QUEUE_CHECK);
+    watched = NULL;
+    close_box(&b);
+}
+
+/* Rows of any size: what waits between a source and shards that do nothing is bounded in bytes. */
+static atomic_ullong waits;
+
+static void let_wait(void *ctx)
+{
+    struct box *b = ctx;
+    if (++waits > 1000)
+        atomic_store(&b->pipeline->stopping, 1);
+}
+
+static void wide_options(struct box *b, struct pipeline_options *o)
+{
+    options(b, o);
+    o->wait = let_wait;
+    o->wait_ctx = b;
+}
+
+static struct column wide_columns[] = {{"id", {T_INT8, -1}, true, NULL}, {"v", {T_TEXT, -1}, false, NULL}};
+static const struct table_def wide_tables[] = {
+    {"t", "items", {2, wide_columns}, 1, key0, 0, .table_index = 0}};
+
+static void wide_rows(void)
+{
+    enum { ROW = 100000, SHARDS = 2 };
+    static char text[ROW];
+    struct box b = {.sql = sql,
+                    .views = {"items"},
+                    .tables = wide_tables,
+                    .table_count = 1,
+                    .source_count = 1,
+                    .options = wide_options};
+    b.sources[0] = (struct pipeline_source){.name = "t", .tables = wide_tables, .table_count = 1};
+    disk = 5000 * MIB;
+    memory = 10 * MIB;
+    waits = 0;
+    memset(text, 'x', sizeof text);
+    box_make(&b, SHARDS);
+    box_open(&b, true);
+    CHECK(box_settle(&b));
+    struct sink_lane *l = sink_lane_get(pipeline_sink(b.pipeline, 0), 0);
+    int64_t taken = 0;
+    for (bool room = true; room && taken < 1000000; taken += room) {
+        union val vals[2] = {{.i = taken}, {.s = {(const uint8_t *)text, ROW}}};
+        uint8_t states[2] = {VAL_OK, VAL_OK};
+        room = sink_row(l, 0, ROW_INSERT, vals, states); /* one transaction without an end */
+    }
+    /* The rings, the queues, and a batch that is being filled; the last row of each may pass the bound. */
+    int64_t most = (int64_t)(SHARDS * LANE_RING_MSGS + LANE_QUEUE_BATCHES + SHARDS) * (BATCH_BYTES / ROW + 1);
+    CHECK(waits > 1000 && taken > LANE_RING_MSGS && taken <= most);
+    close_box(&b);
+}
+
 static void the_machine(void)
 {
     int64_t all = memory_of_machine(), used = memory_used();
@@ -194,6 +303,8 @@ int main(void)
     RUN(between_epochs);
     RUN(inside_the_files);
     RUN(inside_an_epoch);
+    RUN(queues_between_shards);
+    RUN(wide_rows);
     RUN(the_machine);
     TEST_END();
 }
