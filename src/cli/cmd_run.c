@@ -688,6 +688,8 @@ int cmd_run(const struct cli_args *a)
     sigaction(SIGHUP, &sa, NULL);
     log_event(EVENT_INSTANCE_STARTED, LOG_INFO, "supervisor", "started",
               "version=%s config=\"%s\" data=\"%s\"", PENSTOCK_VERSION_NUMBER, a->config, s.data);
+    if (geteuid() == 0)
+        log_warn("supervisor", "runs as root: name a user of its own in server.user", "uid=%d", 0);
     int status = supervise(&s);
     fini(&s);
     return status;

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/user.h"
-#include "base/log.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -56,11 +55,8 @@ static struct err *switch_to(const struct passwd *u, bool low_port)
 
 struct err *user_become(const char *name, const char *data, int port)
 {
-    if (!name) {
-        if (geteuid() == 0)
-            log_warn("supervisor", "runs as root: name a user of its own in server.user", "uid=%d", 0);
+    if (!name)
         return NULL;
-    }
     const struct passwd *u = getpwnam(name);
     if (!u)
         return err_hint(err_new(ERR_CONFIG, "server.user: there is no user %s on this machine", name),
