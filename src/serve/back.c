@@ -9,7 +9,9 @@
 
 #include <assets.h>
 #include <civetweb.h>
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -138,6 +140,26 @@ static int on_log(const struct mg_connection *c, const char *message)
 }
 
 /* DATA/run/serve/console-PID.sock, through the directory's descriptor: DATA's own path may be too long for an address. */
+/* Sockets of servers that were killed: each has its process's id in its name. */
+static void clear_stale(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    int pid, end;
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (const struct dirent *f; (f = readdir(d));) {
+        end = 0;
+        if (sscanf(f->d_name, "console-%d.sock%n", &pid, &end) == 1 && end && !f->d_name[end] && pid > 0 &&
+            kill(pid, 0) != 0 && errno == ESRCH)
+            (void)unlinkat(dir_fd, f->d_name, 0);
+    }
+    closedir(d);
+}
+
 static struct err *place(struct back *b, const char *data_dir)
 {
     char *run = xprintf("%s/run", data_dir);
@@ -146,6 +168,7 @@ static struct err *place(struct back *b, const char *data_dir)
     free(run);
     if (!made || (b->dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return err_errno(ERR_IO, "make directory %s", b->dir);
+    clear_stale(b->dir_fd);
     snprintf(b->path, sizeof b->path, "/proc/self/fd/%d/console-%d.sock", b->dir_fd, (int)getpid());
     return NULL;
 }

@@ -5,6 +5,7 @@ files, under writes at a steady number of rows, clients that come and go, config
 SOAK=1: as much of it as a box does in a day, as fast as it goes (DAY); SOAK_SECONDS ends it earlier and says how far it came.
 SOAK_RATE bounds the transactions a second."""
 
+import glob
 import json
 import os
 import re
@@ -81,9 +82,15 @@ class Soak:
         self.box.wait_ready(60)
 
     def kill(self):
-        gone = self.box.kill("pipeline")
-        wait_for(lambda: self.box.pids().get("pipeline", gone[0]) != gone[0], 60, "another pipeline")
+        """Both processes: they come back, and leave nothing."""
+        old = self.box.pids()
+        self.box.kill("pipeline", "serve")
+        for name in ("pipeline", "serve"):
+            wait_for(lambda: self.box.pids().get(name, old[name]) != old[name], 60, "another " + name)
         self.box.wait_ready(60)
+        left = glob.glob(os.path.join(self.box.data, "run", "**", "*.sock"), recursive=True)
+        if len(left) != 2:  # the console's and that of pushed rows
+            self.report.fail("kill %d: sockets" % (self.done["kill"] + 1), left)
         self.done["kill"] += 1
 
     def backup(self):
@@ -158,7 +165,7 @@ def check_whole(report, samples):
 
 
 def check_end(report, s, crowd, writers, idle):
-    """The load is over: what it took comes back, and every row is right."""
+    """The load is over: what it took comes back (but for what a process opens once, and a connection now and then), and every row is right."""
     writers.stop()
     crowd.stop()
     wait_visible(s.box, s.c, 60, "items")
@@ -169,7 +176,7 @@ def check_end(report, s, crowd, writers, idle):
     c.close()
     sampler = measure.Sampler(s.box, 3600)
     for name in ("serve", "pipeline"):
-        got = wait_for(lambda: (lambda n: n if n <= idle[name + ".fds"] + 2 else 0)(sampler.look()[name + ".fds"]), 60, "descriptors of %s as before" % name)
+        got = wait_for(lambda: (lambda n: n if n <= idle[name + ".fds"] + 8 else 0)(sampler.look()[name + ".fds"]), 60, "descriptors of %s as before" % name)
         report.check("end/%s.fds" % name, got, "")
     report.check("end/readers", sampler.look()["store.readers"] <= idle["store.readers"] + 2, sampler.look())
     sampler.stop()
@@ -184,7 +191,7 @@ def check_clients(report, crowd):
     """Reads and live queries fail only while processes are replaced; drops and the rest never."""
     for name in ("read", "drop", "live", "push"):
         good, bad = crowd.counts.get(name, 0), crowd.counts.get("failed " + name, 0)
-        report.check("clients/" + name, good > 20 and bad <= good * 0.2 + 20, "%d went well, %d failed: %s" % (good, bad, crowd.problems[-5:]))
+        report.check("clients/" + name, good > 3 and bad <= good * 0.2 + 20, "%d went well, %d failed: %s" % (good, bad, crowd.problems[-5:]))
 
 
 def run(report):
