@@ -215,8 +215,8 @@ static void check_overflow(struct walk *w, uint64_t number, int i, const struct 
 
 static void check_free_ids(struct walk *w, const uint8_t *ids, size_t bytes)
 {
-    uint64_t count = bytes >= 8 ? u64_at(ids) : UINT64_MAX;
-    if (count > bytes / 8 - 1) {
+    uint64_t count = bytes >= 8 ? u64_at(ids) : 0;
+    if (bytes < 8 || count > bytes / 8 - 1) {
         fault(w, "an entry of the free list is shorter than it says");
         return;
     }
