@@ -48,4 +48,9 @@ static inline void histogram_count(struct histogram *h, uint64_t n)
     histogram_put(h, n, 1);
 }
 
+/* The bound, in units, at or below which the share q of all values of the histograms lies; HISTOGRAM_ABOVE: above the last
+ * bound. 0 when there is no value. */
+#define HISTOGRAM_ABOVE UINT64_MAX
+uint64_t histogram_quantile(const struct histogram *const *parts, uint32_t part_count, double q);
+
 #endif

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/status_print.h"
+#include "cli/status_phases.h"
+#include "serve/stats.h"
 #include "base/sandbox.h"
 #include "cli/bad_rows.h"
 #include "base/clock.h"
@@ -107,7 +109,7 @@ static const char *age_text(int64_t ms, char buf[32])
 }
 
 /* Cells of a table, printed with every column as wide as its widest cell. */
-#define GRID_COLUMNS_MAX 8
+#define GRID_COLUMNS_MAX 9
 struct grid {
     uint32_t columns;
     struct buf cells; /* NUL-terminated, row by row */
@@ -220,13 +222,13 @@ static void print_head(const struct instance *i, FILE *to)
 
 static void print_sources(const struct instance *i, const struct busy_sample *before, FILE *to)
 {
-    static const char *const heads[] = {"SOURCE", "STATE",       "CHANGES",  "PER S",
-                                        "LAG",    "LAST CHANGE", "POSITION", "ERROR"};
+    static const char *const heads[] = {"SOURCE", "STATE",       "CHANGES",  "PER S", "LAG",
+                                        "BEHIND", "LAST CHANGE", "POSITION", "ERROR"};
     struct grid g;
     char text[256], rate[32];
     int64_t now = unix_us();
     double window = window_us(i, before);
-    grid_head(&g, heads, ARRAY_COUNT(heads), 0x3c);
+    grid_head(&g, heads, ARRAY_COUNT(heads), 0x7c);
     for (uint32_t s = 0; s < source_count(i); s++) {
         const struct gate_source *src = &i->gate->sources[s];
         uint64_t rows = atomic_load(&src->rows);
@@ -243,6 +245,7 @@ static void print_sources(const struct instance *i, const struct busy_sample *be
         grid_add(&g, grouped(rows, text));
         grid_add(&g, window > 0 ? grouped((uint64_t)(more / window * 1e6 + 0.5), rate) : "-");
         grid_add(&g, bytes_text(atomic_load(&src->lag_bytes), text));
+        grid_add(&g, age_text(status_source_lag_us(i->gate, src, now) / 1000, text));
         grid_add(&g, age_text(age_ms(atomic_load(&src->last_change_us), now), text));
         gate_text_get(src->position, sizeof src->position, &src->position_seq, text);
         grid_add(&g, text);
@@ -278,11 +281,11 @@ static void print_views(const struct instance *i, FILE *to)
 
 static void print_shards(const struct instance *i, const struct busy_sample *before, FILE *to)
 {
-    static const char *const heads[] = {"SHARD", "ROWS IN", "STATE", "BUSY", "COMMITTING"};
+    static const char *const heads[] = {"SHARD", "ROWS IN", "STATE", "BUSY", "COMMITTING", "QUEUE PEAKS"};
     struct grid g;
     char text[64];
     double window = window_us(i, before), up = instance_uptime_s(i->pipeline) * 1e6;
-    grid_head(&g, heads, ARRAY_COUNT(heads), 0x1f);
+    grid_head(&g, heads, ARRAY_COUNT(heads), 0x3f);
     for (uint32_t s = 0; s < shard_count(i); s++) {
         const struct gate_shard *sh = &i->gate->shards[s];
         snprintf(text, sizeof text, "%u", s);
@@ -293,6 +296,12 @@ static void print_shards(const struct instance *i, const struct busy_sample *bef
                  100 * share(atomic_load(&sh->busy_us), before->busy_us[s], window));
         grid_add(&g, text);
         snprintf(text, sizeof text, "%.1f %%", 100 * share(atomic_load(&sh->commit_us), 0, up));
+        grid_add(&g, text);
+        const struct gate_shard_stats *st = &sh->stats;
+        snprintf(text, sizeof text, "in %llu, shards %llu, out %llu",
+                 (unsigned long long)st->queue[GATE_QUEUE_LANES].most,
+                 (unsigned long long)st->queue[GATE_QUEUE_SHARDS].most,
+                 (unsigned long long)st->queue[GATE_QUEUE_OUT].most);
         grid_add(&g, text);
     }
     grid_print(&g, to);
@@ -312,6 +321,10 @@ void status_print_text(const struct instance *i, const struct busy_sample *befor
     if (i->gate) {
         print_sandbox("pipeline", atomic_load(&i->gate->pipeline_sandbox), to);
         print_sandbox("serve", atomic_load(&i->gate->serve_sandbox), to);
+    }
+    if (i->gate) {
+        fputs("phases     ", to);
+        status_phases_text(i->gate, to);
     }
     if (source_count(i)) {
         fputc('\n', to);
@@ -378,6 +391,7 @@ static void json_sources(const struct instance *i, yyjson_mut_doc *d, yyjson_mut
         yyjson_mut_obj_add_uint(d, o, "snapshot_done", atomic_load(&src->snapshot_done));
         yyjson_mut_obj_add_uint(d, o, "snapshot_total", atomic_load(&src->snapshot_total));
         yyjson_mut_obj_add_int(d, o, "lag_bytes", atomic_load(&src->lag_bytes));
+        yyjson_mut_obj_add_int(d, o, "lag_ms", status_source_lag_us(i->gate, src, now) / 1000);
         yyjson_mut_obj_add_int(d, o, "retained_bytes", atomic_load(&src->retained_bytes));
         yyjson_mut_obj_add_int(d, o, "log_bytes", atomic_load(&src->log_bytes));
         yyjson_mut_obj_add_uint(d, o, "accepted", atomic_load(&src->accepted));
@@ -422,6 +436,9 @@ static void json_shards(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_
         yyjson_mut_obj_add_uint(d, o, "state_bytes", atomic_load(&sh->state_bytes));
         yyjson_mut_obj_add_uint(d, o, "busy_us", atomic_load(&sh->busy_us));
         yyjson_mut_obj_add_uint(d, o, "commit_us", atomic_load(&sh->commit_us));
+        yyjson_mut_obj_add_uint(d, o, "lane_queue_max", sh->stats.queue[GATE_QUEUE_LANES].most);
+        yyjson_mut_obj_add_uint(d, o, "shard_queue_max", sh->stats.queue[GATE_QUEUE_SHARDS].most);
+        yyjson_mut_obj_add_uint(d, o, "out_queue_max", sh->stats.queue[GATE_QUEUE_OUT].most);
         yyjson_mut_obj_add_real(d, o, "busy", share(atomic_load(&sh->busy_us), 0, up));
     }
 }
@@ -474,6 +491,8 @@ static void json_head(const struct instance *i, yyjson_mut_doc *d, yyjson_mut_va
     yyjson_mut_val *confined = yyjson_mut_obj_add_obj(d, root, "confined");
     json_sandbox(d, confined, "pipeline", g ? atomic_load(&g->pipeline_sandbox) : 0);
     json_sandbox(d, confined, "serve", g ? atomic_load(&g->serve_sandbox) : 0);
+    if (g)
+        status_phases_json(g, d, yyjson_mut_obj_add_obj(d, root, "phases"));
     yyjson_mut_val *pids = yyjson_mut_obj_add_obj(d, root, "pids");
     yyjson_mut_obj_add_uint(d, pids, "supervisor", i->supervisor);
     yyjson_mut_obj_add_uint(d, pids, "pipeline", i->pipeline);

@@ -174,6 +174,11 @@ def numbers(report, box, db):
         wait_for(lambda: abs(one(scrape(box), "penstock_process_open_fds", process=process) - len(os.listdir("/proc/%d/fd" % pid))) <= 3,
                  10, "open files of " + process)
         report.check("numbers/cpu-" + process, one(m, "penstock_process_cpu_seconds_total", process=process) > 0, "")
+    status = box.status()
+    report.check("status/phases", 0 < status["phases"]["epoch"]["p50_us"] <= status["phases"]["epoch"]["p99_us"] and status["phases"]["sync"]["p99_us"] > 0, status["phases"])
+    report.check("status/lag", status["sources"][0]["lag_ms"] == 0 and status["shards"][0]["lane_queue_max"] >= 1, status)
+    text = box.command("status", "-c", box.config, "--data", box.data)[1]
+    report.check("status/text", "p50/p99 ms epoch " in text and "BEHIND" in text and "QUEUE PEAKS" in text, text)
     report.equal("numbers/lag", one(m, "penstock_source_lag_seconds", source="core"), 0)
 
 

@@ -54,8 +54,24 @@ static void no_negative_times(void)
     CHECK(h.bucket[0] == 2 && h.bucket[1] == 1 && h.sum == 21);
 }
 
+static void quantiles(void)
+{
+    struct histogram a, b;
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    const struct histogram *parts[] = {&a, &b};
+    CHECK(histogram_quantile(parts, 2, 0.5) == 0);
+    for (int i = 0; i < 98; i++)
+        histogram_time(i % 2 ? &a : &b, 40);
+    histogram_time(&a, 9000);
+    histogram_time(&b, INT64_C(100000000));
+    CHECK(histogram_quantile(parts, 2, 0.5) == 5 && histogram_quantile(parts, 2, 0.98) == 5);
+    CHECK(histogram_quantile(parts, 2, 0.99) == 1000 && histogram_quantile(parts, 2, 1) == HISTOGRAM_ABOVE);
+}
+
 int main(void)
 {
+    RUN(quantiles);
     RUN(values_around_bounds);
     RUN(no_negative_times);
     TEST_END();
