@@ -4,6 +4,7 @@
 #include "base/crash.h"
 #include "cli/cli.h"
 #include "cli/forget.h"
+#include "cli/hold.h"
 #include "cli/world.h"
 
 #include "base/log.h"
@@ -183,6 +184,7 @@ static const struct limit pipeline_limits[] = {
     LIMIT(FORGET_WAIT_S, SECONDS, "that `penstock errors --forget` waits for the instance"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),
+    LIMIT(HOLD_BALLAST_BYTES, BYTES, "kept in `DATA/ballast` for a start on a full disk"),
     LIMIT(LOOK_TIMEOUT_S, SECONDS,
           "that backup and verify hold a snapshot of a running instance (`--timeout`); then they end"),
     LIMIT(LOOK_TRIES, COUNT, "times that they begin when the pipeline is started anew meanwhile"),

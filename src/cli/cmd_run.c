@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/clock.h"
+#include "cli/hold.h"
 #include "flow/topology.h"
 #include "store/backup.h"
 #include "store/pause.h"
@@ -26,6 +27,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -553,21 +555,33 @@ static struct err *claim_directory(const char *data)
                              n > 0 ? strtol(text, NULL, 10) : 0L),
                      "stop it first, or use another --data directory");
         close(fd);
-    } else if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
-        e = err_errno(ERR_IO, "cannot write %s", path);
+    } else {
+        /* Over the former one, of the same length: on a full disk there would be no room for a file that was emptied. */
+        size_t len = (size_t)snprintf(text, sizeof text, "%-10d\n", (int)getpid());
+        if (pwrite(fd, text, len, 0) != (ssize_t)len)
+            e = err_errno(ERR_IO, "cannot write %s", path);
     }
     free(dir);
     free(path);
     return e;
 }
 
-/* DATA/run/config: which file `penstock apply` may have read again. */
+/* DATA/run/config: which file `penstock apply` may have read again. Written only when it is another one than before, as the
+ * disk may be full. */
 static struct err *record_config(const char *data, const char *config)
 {
-    char *path = xprintf("%s/run/config", data), *full = realpath(config, NULL);
-    FILE *f = full ? fopen(path, "we") : NULL;
-    bool ok = f && fprintf(f, "%s\n", full) > 0;
-    ok = f && fclose(f) == 0 && ok;
+    char *path = xprintf("%s/run/config", data), *full = realpath(config, NULL), before[PATH_MAX + 2] = "";
+    FILE *f = full ? fopen(path, "re") : NULL;
+    if (f && fgets(before, sizeof before, f))
+        before[strcspn(before, "\n")] = 0;
+    if (f)
+        fclose(f);
+    bool ok = full && strcmp(before, full) == 0;
+    f = full && !ok ? fopen(path, "we") : NULL;
+    if (f) {
+        ok = fprintf(f, "%s\n", full) > 0;
+        ok = fclose(f) == 0 && ok;
+    }
     struct err *e = ok ? NULL : err_errno(ERR_IO, "cannot write %s", path);
     free(path);
     free(full);
@@ -620,6 +634,8 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
                      "do it again, or move the directory away");
     if (!e)
         e = place(a, app->config, data, &placement);
+    if (!e)
+        hold_ballast(data);
     if (!e)
         e = claim_directory(data);
     if (!e)

@@ -9,9 +9,14 @@
 #include "cli/hold.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/resources.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOOK_MS      250
 #define DOUBLED_MOST 10 /* 64 MiB: 64 GiB */
@@ -107,4 +112,30 @@ void hold_check_map(struct gate *g, uint64_t map_bytes, const volatile int *stop
     }
     if (!*stop)
         pause_end(g);
+}
+
+/* ---- ballast ---- */
+
+static void make_ballast(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && st.st_size < HOLD_BALLAST_BYTES &&
+        fallocate(fd, 0, 0, HOLD_BALLAST_BYTES) != 0)
+        unlink(path);
+    close(fd);
+}
+
+void hold_ballast(const char *data)
+{
+    char *path = xprintf("%s/ballast", data);
+    int64_t have = disk_free(data);
+    if (have > 2 * HOLD_BALLAST_BYTES)
+        make_ballast(path);
+    else if (have >= 0 && have < HOLD_BALLAST_BYTES && unlink(path) == 0)
+        log_warn("supervisor", "the disk is full: what was kept for a start is given up", "bytes=%d",
+                 HOLD_BALLAST_BYTES);
+    free(path);
 }

@@ -19,4 +19,11 @@ void hold_wait(struct gate *g, const struct config *c, const char *data, const v
 /* Once the store is open: a map as large as was wanted could not be had. Comes back when *stop is set. */
 void hold_check_map(struct gate *g, uint64_t map_bytes, const volatile int *stop);
 
+/* What a start needs to serve what is stored, kept in the file DATA/ballast: the gate, which belongs to one boot, the catalog,
+ * the operators' numbers. */
+#define HOLD_BALLAST_BYTES (16 << 20)
+/* At the start of an instance, before it makes any file: with less than that free the ballast is given up; with more than
+ * twice that it is there afterwards. Failures change nothing. */
+void hold_ballast(const char *data);
+
 #endif

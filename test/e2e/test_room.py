@@ -170,6 +170,32 @@ def inside_an_epoch(report, server):
     b.close()
 
 
+def boot_when_full(report, server):
+    """The machine starts again while the disk has not a byte left: what is stored is served all the same."""
+    b = Bed(report, server, "boot", 320, reserve="48MiB")
+    b.equal("start")
+    b.push(1)
+    report.check("boot/stop", b.box.stop() == 0, "")
+    b.disk.fill(0)
+    report.equal("boot/full", b.disk.free(), 0)
+    with open(b.box.data + "/gate", "r+b") as gate:  # shared memory of another boot
+        head = gate.read(4096)
+        with open("/proc/sys/kernel/random/boot_id", "rb") as f:
+            at = head.index(f.read().strip())
+        gate.seek(at)
+        gate.write(b"00000000")
+    b.box.start(ready_s=0)
+    b.box.wait_answer("/health", 20)
+    b.http = b.box.client()
+    b.check_paused("started", b.wait_paused("disk"))
+    b.disk.clear()
+    wait_for(lambda: not b.paused(), 15, "going on", 0.05)
+    b.insert(100)
+    b.equal("room")
+    b.notes([1], "room")
+    b.close()
+
+
 def larger_than_map(report, server):
     """The map is doubled between epochs; one that needs more at once leads to a start with a larger one."""
     b = Bed(report, server, "map", 512, map="8MiB")
@@ -185,7 +211,7 @@ def main():
     with Report("test_room", 300) as report:
         SmallDisk(1)  # the namespace, before anything is started
         server = pg.Postgres(settings="wal_sender_timeout = 3000\nautovacuum = off\n").start()
-        for part in (between_epochs, inside_an_epoch, larger_than_map):
+        for part in (between_epochs, inside_an_epoch, boot_when_full, larger_than_map):
             started = time.monotonic()
             part(report, server)
             report.note("%s: %.1f s" % (part.__name__, time.monotonic() - started))
