@@ -49,8 +49,7 @@
       "Some rows are left out of it: `penstock errors`.")                                                    \
     X(VIEW_HEALED, "view.healed", "view", "It has all rows again.")                                          \
     X(CHECKPOINT_FAILING, "checkpoint.failing", "epoch, error",                                              \
-      "A checkpoint failed; the former one stays valid.")                                                    \
-    X(CHECKPOINT_RECOVERED, "checkpoint.recovered", "epoch", "The first one that succeeds after that.")      \
+      "A checkpoint failed: the pipeline starts anew from the former one, once the disk syncs a trial.")     \
     X(STORE_BACK, "store.back", "shard, from, to", "Recovery: a shard goes back to the last epoch of all.")  \
     X(STORE_AT_CHECKPOINT, "store.at_checkpoint", "epoch", "Recovery: the store is at its last checkpoint.") \
     X(STORE_NO_COMMON, "store.no_common_epoch", "dir", "Recovery: shards of different epochs.")              \

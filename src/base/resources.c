@@ -109,16 +109,32 @@ int64_t disk_free(const char *dir)
     return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 }
 
-bool disk_has(const char *dir, int64_t bytes)
+/* A file without a name, soon. */
+static int file_for_trial(const char *dir)
 {
     char *path = xprintf("%s/room", dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc;
-    if (fd < 0) {
-        free(path);
-        return false;
-    }
-    unlink(path);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        unlink(path);
     free(path);
+    return fd;
+}
+
+bool disk_syncs(const char *dir)
+{
+    static const char bytes[4096] = {1};
+    int fd = file_for_trial(dir);
+    bool done = fd >= 0 && write(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+bool disk_has(const char *dir, int64_t bytes)
+{
+    int fd = file_for_trial(dir), rc;
+    if (fd < 0)
+        return false;
     do
         rc = fallocate(fd, 0, 0, bytes) ? errno : 0;
     while (rc == EINTR);

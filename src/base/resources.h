@@ -13,6 +13,8 @@ int64_t memory_of_machine(void);
 int64_t disk_free(const char *dir);
 /* Tries whether `bytes` can really be had below `dir`, with a file that is gone afterwards. */
 bool disk_has(const char *dir, int64_t bytes);
+/* Tries whether a write below `dir` can be made durable just now. */
+bool disk_syncs(const char *dir);
 /* "12.3 MiB"; for negative numbers "unknown". */
 const char *size_text(int64_t bytes, char buf[32]);
 

@@ -153,6 +153,9 @@ static const struct limit pipeline_limits[] = {
     LIMIT(CHUNK_ROWS_MAX, COUNT, "rows after which a chunk ends at the next transaction end"),
     LIMIT(CHUNK_ROWS_TIGHT, COUNT, "likewise from 7/8 of `limits.memory` on"),
     LIMIT(TIGHT_EPOCH_MS, MILLISECONDS, "least time between two epochs then"),
+    LIMIT(CHECKPOINT_BEHIND, COUNT,
+          "times `store.checkpoint_bytes` that are written while a checkpoint lasts; then the sources wait "
+          "for the disk"),
     LIMIT(REPLAY_ROWS, COUNT, "rows of a mirror replayed per step while state is rebuilt"),
     LIMIT(CLOCK_STEP_MS, MILLISECONDS,
           "least time between epochs that only now() asks for; rows due within it change together"),

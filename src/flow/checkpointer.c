@@ -2,6 +2,7 @@
 #include "flow/internal.h"
 
 #include "base/log.h"
+#include "base/resources.h"
 
 #include <stdlib.h>
 
@@ -28,14 +29,15 @@ void checkpoint_now(struct pipeline *p, struct store_pin *pin)
             log_event(EVENT_CHECKPOINT_FAILING, LOG_ERROR, "checkpoint", "failed; the former one stays valid",
                       "epoch=%llu error=\"%s\"", (unsigned long long)epoch, text);
         p->checkpointer.failing = true;
+        /* Nothing that this process does can become durable any more. As soon as the disk can be trusted to say so, the sources
+         * are asked again from the last checkpoint on; until then what they send is served, as nobody else would. */
+        if (disk_syncs(store_dir(p->o.store)))
+            pipeline_fail(
+                p, err_new(ERR_RESTART, "a checkpoint failed, starting anew from the last one: %s", text));
         free(text);
         err_free(e);
         return;
     }
-    if (p->checkpointer.failing)
-        log_event(EVENT_CHECKPOINT_RECOVERED, LOG_INFO, "checkpoint", "succeeds again", "epoch=%llu",
-                  (unsigned long long)epoch);
-    p->checkpointer.failing = false;
     atomic_store(&p->o.gate->durable_epoch, epoch);
     acknowledge(p, p->checkpointer.positions);
 }
@@ -56,6 +58,7 @@ static void *checkpoint_thread(void *arg)
         checkpoint_now(p, pin);
         pthread_mutex_lock(&c->lock);
         c->busy = false;
+        wake_up(&p->shards[0].wake); /* the next epoch may wait for it */
     }
     pthread_mutex_unlock(&c->lock);
     return NULL;

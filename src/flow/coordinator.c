@@ -589,11 +589,29 @@ static void begin_checkpoint(struct pipeline *p, uint64_t epoch, int64_t now)
     checkpointer_give(p, pin);
 }
 
+/* While a checkpoint lasts, no page that is given up can be used again: the files grow by all that is written. A disk that is
+ * so slow slows the sources. */
+static bool checkpoint_is_behind(struct pipeline *p)
+{
+    return p->o.store && p->o.checkpoint_bytes > 0 &&
+           store_dirty_bytes(p->o.store) / CHECKPOINT_BEHIND >= (uint64_t)p->o.checkpoint_bytes &&
+           !checkpointer_idle(p);
+}
+
 /* Near the memory limit input is slowed. */
 static bool tight_wait(const struct pipeline *p, int64_t now)
 {
     return atomic_load_explicit(&p->tight, memory_order_relaxed) &&
            now - p->epoch_started_us < TIGHT_EPOCH_MS * 1000;
+}
+
+/* Between epochs. */
+static void publish_idle(struct pipeline *p, int64_t now)
+{
+    if (now - p->stats_us < GATE_STATS_US)
+        return;
+    publish_stats(p, now);
+    coordinator_publish_views(p); /* a table may have stopped with nothing further to come */
 }
 
 bool coordinator_step(struct pipeline *p)
@@ -621,14 +639,12 @@ bool coordinator_step(struct pipeline *p)
         ; /* the clock alone */
     else if (!p->rebuilt)
         p->rebuilding = true;
-    else if (tight_wait(p, now))
+    else if (tight_wait(p, now) || checkpoint_is_behind(p)) {
+        publish_idle(p, now);
         return false;
-    else if (!claim(p) && !coordinator_clock_due(p) && !forget_is(p, FORGET_ASKED)) {
+    } else if (!claim(p) && !coordinator_clock_due(p) && !forget_is(p, FORGET_ASKED)) {
         atomic_store_explicit(&p->hungry, 1, memory_order_relaxed);
-        if (now - p->stats_us >= GATE_STATS_US) {
-            publish_stats(p, now);
-            coordinator_publish_views(p); /* a table may have stopped with nothing further to come */
-        }
+        publish_idle(p, now);
         return false;
     }
     atomic_store_explicit(&p->hungry, 0, memory_order_relaxed);

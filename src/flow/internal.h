@@ -158,7 +158,7 @@ struct checkpointer {
     pthread_cond_t changed;
     struct store_pin *pin; /* handed over by the coordinator; NULL: idle */
     bool busy, stop;
-    bool failing;                     /* the last checkpoint failed */
+    bool failing;                     /* a checkpoint has failed: there is no other one in this process */
     struct chunk_position *positions; /* of the pinned epoch, per source */
 };
 /* What pipeline_forget asks: set by its thread while idle, carried out in one epoch by all shards. */

@@ -89,11 +89,13 @@ void pipeline_position_text(struct slice stored, char out[64]);
 struct graph *pipeline_graph(struct pipeline *p, uint32_t shard);
 
 /* ---- limits (docs/limits.md) ---- */
-#define LANE_RING_MSGS     16    /* batches between a source and a shard */
-#define SHARD_RING_MSGS    64    /* batches between two shards */
-#define SHARD_QUEUE_CHECK  16    /* batches that a shard queues for others between two looks at the memory */
-#define CHUNK_ROWS_TIGHT   2048  /* and after so many when memory is near its limit */
-#define TIGHT_EPOCH_MS     20    /* least time between epochs then */
+#define LANE_RING_MSGS    16   /* batches between a source and a shard */
+#define SHARD_RING_MSGS   64   /* batches between two shards */
+#define SHARD_QUEUE_CHECK 16   /* batches that a shard queues for others between two looks at the memory */
+#define CHUNK_ROWS_TIGHT  2048 /* and after so many when memory is near its limit */
+#define TIGHT_EPOCH_MS    20   /* least time between epochs then */
+#define CHECKPOINT_BEHIND \
+    4 /* times checkpoint_bytes written while a checkpoint lasts: no further epoch before its end */
 #define CHUNK_ROWS_MAX     32768 /* a chunk ends at the first transaction end after so many rows */
 #define LANE_QUEUE_BATCHES 48    /* a larger transaction is worked on before it has ended */
 #define REPLAY_ROWS        8192  /* rows of a mirror replayed, or taken out by TRUNCATE, per step */

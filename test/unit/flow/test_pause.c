@@ -7,6 +7,7 @@
 #include "base/resources.h"
 #include "flow/internal.h"
 #include "store/pause.h"
+#include "store/store_impl.h"
 
 #include <time.h>
 
@@ -118,6 +119,68 @@ static void stands_still(struct box *b, int64_t *answer, int64_t low, int64_t ed
     CHECK(atomic_load(&b->gate->pipeline_state) == PIPELINE_RUNNING);
     CHECK(atomic_load(&b->gate->pause.count) == count + 1);
     CHECK_STR(pause_text(b->gate, text), "");
+}
+
+/* A checkpoint that takes long: what is written meanwhile is bounded, and the sources wait. */
+static void slow_disk(void)
+{
+    for (uint32_t shards = 1; shards <= 3; shards += 2) {
+        struct box b;
+        int64_t sent = 0;
+        open_box(&b, shards);
+        b.pipeline->o.checkpoint_bytes = MIB;
+        b.pipeline->checkpointer.busy = true;
+        while (store_dirty_bytes(b.store) < CHECKPOINT_BEHIND * MIB && sent < 5000) {
+            item(&b, sent++, 0);
+            CHECK(box_settle(&b));
+        }
+        CHECK(sent > 10 && sent < 5000);
+        CHECK(settle(&b));
+        CHECK(rows(&b) == (uint64_t)sent);
+        item(&b, sent, 0);
+        CHECK(settle(&b));
+        CHECK(rows(&b) == (uint64_t)sent);
+        b.pipeline->checkpointer.busy = false;
+        CHECK(settle(&b));
+        CHECK(rows(&b) == (uint64_t)sent + 1);
+        CHECK(!atomic_load(&b.pipeline->failure));
+        close_box(&b);
+    }
+}
+
+static bool sync_fails(void *ctx, int shard)
+{
+    (void)ctx;
+    return shard == 0;
+}
+
+/* The pipeline ends, and the next one goes on from the last checkpoint. */
+static void failed_sync(void)
+{
+    const struct store_probe bad = {.sync_fails = sync_fails};
+    for (uint32_t shards = 1; shards <= 3; shards += 2) {
+        struct box b;
+        open_box(&b, shards);
+        b.pipeline->o.checkpoint_us = 0;
+        item(&b, 1, 0);
+        CHECK(settle(&b));
+        uint64_t durable = store_durable_epoch(b.store);
+        CHECK(rows(&b) == 1);
+        b.store->probe = &bad;
+        item(&b, 2, 0);
+        settle(&b);
+        const struct err *e = pipeline_failure(b.pipeline, 0);
+        CHECK(e && e->code == ERR_RESTART && strstr(e->message, "a checkpoint failed"));
+        CHECK(store_durable_epoch(b.store) == durable);
+        CHECK(atomic_load(&b.gate->unrecovered)); /* what the next start goes by */
+        box_close(&b);
+        b.power_cut = true;
+        box_open(&b, false);
+        item(&b, 3, 0);
+        CHECK(settle(&b));
+        CHECK(rows(&b) == 2 && !pipeline_failure(b.pipeline, 0)); /* the second one would be sent again */
+        close_box(&b);
+    }
 }
 
 static void between_epochs(void)
@@ -301,6 +364,8 @@ static void the_machine(void)
 int main(void)
 {
     RUN(between_epochs);
+    RUN(slow_disk);
+    RUN(failed_sync);
     RUN(inside_the_files);
     RUN(inside_an_epoch);
     RUN(queues_between_shards);
