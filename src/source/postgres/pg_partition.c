@@ -10,7 +10,20 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum field { F_ROOT, F_OID, F_FILE, F_LINKS, F_BORN, F_XMIN, F_KIND, F_PERSISTENCE, F_NAME, F_COVERS, F_AT };
+enum field {
+    F_ROOT,
+    F_OID,
+    F_FILE,
+    F_LINKS,
+    F_BORN,
+    F_XMIN,
+    F_KIND,
+    F_PERSISTENCE,
+    F_NAME,
+    F_COVERS,
+    F_BEFORE,
+    F_AFTER
+};
 
 #define KEY_OF(table)                                                                                \
     "(SELECT pg_catalog.array_agg(ka.attname ORDER BY ka.attname) FROM pg_catalog.pg_index i,"       \
@@ -19,6 +32,11 @@ enum field { F_ROOT, F_OID, F_FILE, F_LINKS, F_BORN, F_XMIN, F_KIND, F_PERSISTEN
     "  ka.attrelid = " table ".oid AND i.indisvalid AND k.place <= i.indnkeyatts AND"                \
     "  CASE WHEN " table                                                                             \
     ".relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END)"
+
+#define NOW "CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END"
+/* What is seen was committed before F_AFTER, and what is not after F_BEFORE: a statement's own log position is of a later moment
+ * than what it sees. */
+static const char before_sql[] = "SELECT pg_catalog.set_config('penstock.before', (" NOW ")::text, false)";
 
 /* pg_partition_tree and pg_relation_size would wait for an ALTER TABLE; this does not. */
 static const char parts_sql[] =
@@ -33,7 +51,7 @@ static const char parts_sql[] =
     " pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),"
     " c.relreplident = 'f' OR coalesce(c.relreplident <> 'n' AND " KEY_OF("c") " = " KEY_OF(
         "r") ", false),"
-             " CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END"
+             " pg_catalog.current_setting('penstock.before', true), " NOW
              " FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid JOIN pg_catalog.pg_class r ON r.oid = "
              "t.root"
              " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'p' ORDER BY "
@@ -42,6 +60,9 @@ static const char parts_sql[] =
 struct err *pg_parts_read(const struct pg_conf *conf, PGconn *sql, const struct pg_stop *stop,
                           const char *roots, PGresult **out)
 {
+    TRY(pg_exec(conf, sql, stop, "cannot read the log's position", PGRES_TUPLES_OK, before_sql, 0, NULL,
+                out));
+    PQclear(*out);
     return pg_exec(conf, sql, stop, "cannot read the partitions", PGRES_TUPLES_OK, parts_sql, 1, &roots, out);
 }
 
@@ -121,7 +142,7 @@ static void record(struct pg_run *run, struct pg_table *t, const PGresult *r)
     }
     t->parts_at = 0;
     if (count)
-        (void)pg_lsn_parse(cell(r, first, F_AT), &t->parts_at);
+        (void)pg_lsn_parse(cell(r, first, F_BEFORE), &t->parts_at);
     t->suspect_at = 0;
 }
 
@@ -225,7 +246,7 @@ struct err *pg_parts_since(struct pg_run *run, struct pg_table *t, const PGresul
     bool whole = moved == kept && one_xid && t->truncated_at > t->parts_at;
     if (moved && !whole) {
         /* The TRUNCATE of the whole table may still be under way in the stream. */
-        if (!t->suspect_at && !pg_lsn_parse(cell(r, first, F_AT), &t->suspect_at))
+        if (!t->suspect_at && !pg_lsn_parse(cell(r, first, F_AFTER), &t->suspect_at))
             t->suspect_at = 1;
         if (run->position.lsn < t->suspect_at && !columns_changed)
             return NULL;
