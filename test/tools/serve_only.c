@@ -73,6 +73,7 @@ int main(int argc, char **argv)
     pthread_t t;
     serve_limits_default(&o.limits);
     o.data_dir = argc > 1 ? argv[1] : "./data";
+    o.confined = true; /* as in the program */
     for (int i = 2; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--no-access") == 0) {
