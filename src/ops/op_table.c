@@ -251,7 +251,8 @@ static void row_without_old(struct op *op, struct table_state *s, const struct b
         .sqlstate = str_of("XX000"),
         .message = str_of("an update left the column out as unchanged, but its value is not known here"),
         .column = str_of(first_unknown(b, r, schema))};
-    if (!s->bad.is_open || !quarantine_find(&s->bad, b, r))
+    /* One that is held was found already, and b has what is known of it: not to be read again, over that. */
+    if (!s->bad.is_open || (!s->bad.is_held && !quarantine_find(&s->bad, b, r)))
         return;
     if (s->bad.is_held && !is_known(b, r, schema, s->bad.entry.column)) {
         why = s->bad.entry;
