@@ -647,6 +647,7 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
         s->data = xstrdup(data);
         check_args(&s->check, a, data);
         atomic_store(&s->gate->pipeline_state, PIPELINE_DOWN); /* whatever a former run left there */
+        hold_retry(s->gate);
         pipeline_args(&s->pipeline, a, data);
         serve_args(&s->serve, a, app->config, data, &placement);
         s->stuck_looks = 2 * (unsigned)((app->config->limits.stuck_us + 999999) / 1000000);

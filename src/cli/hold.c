@@ -102,6 +102,12 @@ void hold_wait(struct gate *g, const struct config *c, const char *data, const v
     atomic_store(&g->pipeline_state, PIPELINE_RECOVERING);
 }
 
+void hold_retry(struct gate *g)
+{
+    if (atomic_load(&g->pause.reason) == PAUSE_MEMORY)
+        pause_end(g);
+}
+
 void hold_check_map(struct gate *g, uint64_t map_bytes, const volatile int *stop)
 {
     if (atomic_load(&g->pause.reason) != PAUSE_MAP)

@@ -16,6 +16,8 @@ void hold_begin(struct gate *g, const struct config *c, const char *data, const 
                 uint64_t map_bytes, const char *advice);
 /* The start after that: comes back when there is room, or when *stop is set. What is stored is served meanwhile. */
 void hold_wait(struct gate *g, const struct config *c, const char *data, const volatile int *stop);
+/* A new start of the instance: views may have been taken out, and whether the rest has room is not known before it is tried. */
+void hold_retry(struct gate *g);
 /* Once the store is open: a map as large as was wanted could not be had. Comes back when *stop is set. */
 void hold_check_map(struct gate *g, uint64_t map_bytes, const volatile int *stop);
 
