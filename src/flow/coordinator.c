@@ -314,7 +314,7 @@ static void publish_stats(struct pipeline *p, int64_t now)
 static struct gate_bad_table *bad_table(struct gate *g, uint32_t source, const char *name, bool make)
 {
     uint32_t count = atomic_load(&g->bad_table_count);
-    char cut[sizeof g->bad_tables[0].name];
+    char cut[sizeof g->bad_tables[0].name] = ""; /* whole, as other processes see all of it */
     snprintf(cut, sizeof cut, "%s", name);
     for (uint32_t i = 0; i < count; i++)
         if (atomic_load(&g->bad_tables[i].source) == source && strcmp(g->bad_tables[i].name, cut) == 0)
@@ -568,9 +568,12 @@ static void open_epoch(struct pipeline *p)
         wake_up(&p->shards[i].wake);
 }
 
+/* One that failed is due again also with nothing new: the disk may be well by then. */
 static bool checkpoint_due(struct pipeline *p, uint64_t epoch, int64_t now)
 {
-    if (!p->o.store || epoch == p->checkpointed_epoch || !checkpointer_idle(p))
+    if (!p->o.store || !checkpointer_idle(p))
+        return false;
+    if (epoch == p->checkpointed_epoch && !p->checkpointer.failing)
         return false;
     return now - p->checkpoint_us >= p->o.checkpoint_us ||
            store_dirty_bytes(p->o.store) >= (uint64_t)p->o.checkpoint_bytes;
@@ -611,6 +614,7 @@ static void publish_idle(struct pipeline *p, int64_t now)
     if (now - p->stats_us < GATE_STATS_US)
         return;
     publish_stats(p, now);
+    lag_publish(p);               /* of what waits while no epoch is opened */
     coordinator_publish_views(p); /* a table may have stopped with nothing further to come */
 }
 
@@ -633,8 +637,10 @@ bool coordinator_step(struct pipeline *p)
     if (p->rebuilt && clock_went_back(p))
         return false;
     bool held = p->rebuilt && pause_holds(p, now);
-    if (held && !(pause_allows_clock(p) && coordinator_clock_due(p)))
+    if (held && !(pause_allows_clock(p) && coordinator_clock_due(p))) {
+        publish_idle(p, now);
         return false;
+    }
     if (held)
         ; /* the clock alone */
     else if (!p->rebuilt)

@@ -225,6 +225,7 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index);
 void shard_fini(struct shard *s);
 struct err *shard_open(struct shard *s, uint64_t epoch); /* the set-up epoch */
 bool shard_step(struct shard *s);
+int shard_sleep_us(const struct shard *s); /* at most, of one that finds nothing to do */
 void *shard_thread(void *arg);
 /* measure.c: a shard's numbers in the gate and in DATA/operators */
 void measure_init(struct shard *s);

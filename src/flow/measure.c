@@ -13,6 +13,8 @@ void measure_init(struct shard *s)
     s->measure.op_ticks = xcalloc(s->graph->op_count, sizeof *s->measure.op_ticks);
     s->measure.first_ticks = ticks_now();
     s->measure.first_us = steady_us();
+    /* What was seen by a process before this one is not seen to end. */
+    atomic_store_explicit(&s->pipeline->o.gate->shards[s->index].stats.reader_us, 0, memory_order_relaxed);
 }
 
 void measure_fini(struct shard *s)

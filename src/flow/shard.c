@@ -482,14 +482,14 @@ static bool has_work(struct shard *s)
     return s->index == 0 && coordinator_step(p);
 }
 
-/* The coordinator also wakes up for the clock. */
-static int sleep_us(const struct shard *s)
+/* The coordinator also wakes up for the clock. When that is due already, something else holds the epoch up, perhaps for days. */
+int shard_sleep_us(const struct shard *s)
 {
     const struct pipeline *p = s->pipeline;
     if (s->index != 0 || p->due_us == INT64_MAX)
         return SLEEP_US;
     int64_t left = p->due_us - unix_us();
-    return left < 1 ? 1 : left < SLEEP_US ? (int)left : SLEEP_US;
+    return left < 1 ? CLOCK_STEP_MS * 1000 : left < SLEEP_US ? (int)left : SLEEP_US;
 }
 
 static void pin(const struct shard *s)
@@ -535,7 +535,7 @@ void *shard_thread(void *arg)
         if (has_work(s))
             wake_cancel(&s->wake);
         else
-            wake_wait(&s->wake, ticket, sleep_us(s));
+            wake_wait(&s->wake, ticket, shard_sleep_us(s));
         empty = SPIN_STEPS / 2;
     }
     give_up(s);

@@ -4,6 +4,7 @@
 #endif
 #include "test/unit/flow/flow_test.h"
 
+#include "base/clock.h"
 #include "flow/internal.h"
 
 #define LONG_AGO (INT64_C(1600000000) * 1000000)
@@ -117,10 +118,68 @@ static void phases_are_counted(void)
     box_remove(&b);
 }
 
+static int64_t disk_free_bytes;
+
+static int64_t disk_told(void *ctx)
+{
+    (void)ctx;
+    return disk_free_bytes;
+}
+
+static void with_reserve(struct box *b, struct pipeline_options *o)
+{
+    (void)b;
+    o->reserve_bytes = INT64_C(1) << 40;
+    o->disk_free = disk_told;
+}
+
+/* Ingest stands still: what comes waits, and is told of. */
+static void what_waits_in_a_pause_counts(void)
+{
+    struct box b;
+    disk_free_bytes = INT64_C(1) << 42;
+    make(&b, 2);
+    box_close(&b);
+    b.options = with_reserve;
+    box_open(&b, false);
+    CHECK(box_settle(&b));
+    disk_free_bytes = 0;
+    b.pipeline->room.looked_us = 0;
+    CHECK(box_settle(&b));
+    CHECK(atomic_load(&b.gate->pause.reason) == PAUSE_DISK);
+    row(&b, 1);
+    CHECK(sink_commit(lane(&b), "p", 1, "p", LONG_AGO));
+    sink_flush(lane(&b));
+    b.pipeline->stats_us = 0; /* it is told of now and then */
+    CHECK(box_settle(&b));
+    CHECK(b.gate->sources[0].stats.oldest_us == LONG_AGO);
+    b.pipeline->due_us = unix_us() - 1; /* the clock asks for an epoch, and does not get it */
+    CHECK(shard_sleep_us(&b.pipeline->shards[0]) >= 1000);
+    b.pipeline->due_us = INT64_MAX;
+    box_close(&b);
+    box_remove(&b);
+}
+
+/* Nobody is there any more to see the end of what the process before saw. */
+static void readers_of_before_are_forgotten(void)
+{
+    struct box b;
+    make(&b, 2);
+    b.gate->shards[1].stats.reader_us = LONG_AGO;
+    box_close(&b);
+    box_open(&b, false);
+    CHECK(box_settle(&b));
+    CHECK(b.gate->shards[1].stats.reader_us == 0);
+    box_close(&b);
+    box_remove(&b);
+}
+
 int main(void)
 {
     RUN(with_1_shard);
     RUN(with_3_shards);
     RUN(phases_are_counted);
+    RUN(what_waits_in_a_pause_counts);
+    RUN(readers_of_before_are_forgotten);
     TEST_END();
 }

@@ -9,6 +9,7 @@
 #include "store/pause.h"
 #include "store/store_impl.h"
 
+#include <sys/stat.h>
 #include <time.h>
 
 #define MIB (INT64_C(1) << 20)
@@ -181,6 +182,27 @@ static void failed_sync(void)
         CHECK(rows(&b) == 2 && !pipeline_failure(b.pipeline, 0)); /* the second one would be sent again */
         close_box(&b);
     }
+}
+
+/* The disk is well again when no change comes any more. */
+static void failed_sync_at_the_end(void)
+{
+    const struct store_probe bad = {.sync_fails = sync_fails};
+    struct box b;
+    char room[96];
+    open_box(&b, 2);
+    b.pipeline->o.checkpoint_us = 0;
+    b.store->probe = &bad;
+    snprintf(room, sizeof room, "%s/room", b.dir); /* the trial fails */
+    CHECK(mkdir(room, 0700) == 0);
+    item(&b, 1, 0);
+    CHECK(settle(&b));
+    CHECK(rows(&b) == 1 && atomic_load(&b.gate->stats.checkpoint_failures) > 0);
+    CHECK(rmdir(room) == 0);
+    settle(&b);
+    const struct err *e = pipeline_failure(b.pipeline, 0);
+    CHECK(e && e->code == ERR_RESTART);
+    close_box(&b);
 }
 
 static void between_epochs(void)
@@ -366,6 +388,7 @@ int main(void)
     RUN(between_epochs);
     RUN(slow_disk);
     RUN(failed_sync);
+    RUN(failed_sync_at_the_end);
     RUN(inside_the_files);
     RUN(inside_an_epoch);
     RUN(queues_between_shards);
