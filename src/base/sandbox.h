@@ -53,7 +53,7 @@ struct sandbox {
     bool connects;          /* makes TCP connections */
     bool listens;           /* binds TCP ports, or starts children that do */
     bool signals;           /* sends signals to processes outside */
-    int64_t file_bytes;     /* most that it may write into one file; 0: any */
+    int64_t file_bytes;     /* most that it may write into one file; 0: any. Not kept where the log is a file */
     const struct sandbox_path *paths;
     size_t path_count;
 };
@@ -66,7 +66,7 @@ const char *sandbox_missing(unsigned parts, char *buf, size_t size_bytes);
 /* "privileges", ... by index from 0; NULL past the last. Bit 1 << index of enum sandbox_part. */
 const char *sandbox_part_name(unsigned index);
 
-/* Inside: sandbox_calls.c. False: the kernel has no seccomp filters. */
+/* Inside: sandbox_calls.c. False: the kernel has no seccomp filters, or whoever started the process keeps it from them. */
 NODISCARD struct err *sandbox_calls_restrict(enum sandbox_calls calls, bool *done);
 
 #endif
