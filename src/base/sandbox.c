@@ -95,6 +95,13 @@ static struct err *drop_capabilities(void)
     return NULL;
 }
 
+/* A log that is a file (2>>penstock.log) outgrows any such bound, and a line past it would be lost, or the end of the process. */
+static bool logs_to_file(void)
+{
+    struct stat st;
+    return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static struct err *restrict_privileges(const struct sandbox *s)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -105,7 +112,7 @@ static struct err *restrict_privileges(const struct sandbox *s)
         TRY(drop_capabilities());
     }
     struct rlimit files = {(rlim_t)s->file_bytes, (rlim_t)s->file_bytes};
-    if (s->file_bytes && setrlimit(RLIMIT_FSIZE, &files) != 0)
+    if (s->file_bytes && !logs_to_file() && setrlimit(RLIMIT_FSIZE, &files) != 0)
         return err_errno(ERR_IO, "cannot bound the size of files");
     return NULL;
 }

@@ -108,6 +108,7 @@ int cmd_serve(const struct cli_args *a)
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that is at a limit on files loses a line, not the server */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     crash_no_dumps(); /* it holds the certificate's key */
     cli_crash_reports("serve", a->data, NULL);

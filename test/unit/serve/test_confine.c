@@ -138,6 +138,11 @@ static int start_thread(void)
     pthread_t t;
     return pthread_create(&t, NULL, nothing, NULL) || pthread_join(t, NULL);
 }
+static int find_node(void)
+{
+    unsigned cpu, node;
+    return result(syscall(SYS_getcpu, &cpu, &node, NULL));
+}
 static int accept_none(void)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -224,6 +229,7 @@ static const struct attempt attempts[] = {
     {"look at itself", read_self, WORKS, 0},
     {"make the console's socket", make_socket, WORKS, 0},
     {"start a thread", start_thread, WORKS, 0},
+    {"find the memory node, as malloc does on machines with several", find_node, WORKS, 0},
     {"accept a connection", accept_none, WORKS, 0},
     {"write the store", write_data, DENIED, SANDBOX_FILES},
     {"empty the store", empty_data, DENIED, SANDBOX_FILES},
@@ -267,18 +273,25 @@ static unsigned enter(void)
     return got;
 }
 
-/* Status of a child that does this inside. */
-static int child(int (*run)(void))
+/* Status of a child that does this inside. log: where its standard error goes; NULL: as it is. */
+static int child_logging(const char *log, int (*run)(void))
 {
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
+        if (log && dup2(open(log, O_WRONLY | O_APPEND), STDERR_FILENO) < 0)
+            _exit(98);
         enter();
         _exit(run());
     }
     int status;
     CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
     return status;
+}
+
+static int child(int (*run)(void))
+{
+    return child_logging(NULL, run);
 }
 
 static void test_parts(void)
@@ -346,7 +359,22 @@ static void test_privileges(void)
     if (!(parts & SANDBOX_PRIVILEGES))
         return;
     CHECK(child(read_status) == 0);
-    CHECK(child(write_much) == 0);
+    CHECK(child_logging("/dev/null", write_much) == 0);
+}
+
+static int write_log(void)
+{
+    return write(STDERR_FILENO, "line\n", 5) != 5;
+}
+
+/* A log that is a file has no bound: the line past it would end the process. */
+static void test_long_log(void)
+{
+    char log[256];
+    file_make("log");
+    snprintf(log, sizeof log, "%s", in_data("log"));
+    CHECK(truncate(log, 2 * CONFINE_FILE_BYTES) == 0);
+    CHECK(child_logging(log, write_log) == 0);
 }
 
 /* The report of a call that is not allowed names it. */
@@ -405,6 +433,7 @@ int main(void)
     RUN(test_free);
     RUN(test_attempts);
     RUN(test_privileges);
+    RUN(test_long_log);
     RUN(test_report);
     remove_tree(data);
     TEST_END();
