@@ -53,10 +53,27 @@ static struct err *switch_to(const struct passwd *u, bool low_port)
     return NULL;
 }
 
+/* The processes of root give up its right to pass over permissions: the directory must let root in as it stands. */
+static struct err *check_entry(const char *data)
+{
+    struct stat st;
+    if (geteuid() != 0 || stat(data, &st) != 0 || st.st_uid == 0)
+        return NULL;
+    unsigned granted = st.st_gid == getegid() ? st.st_mode >> 3 : st.st_mode;
+    if ((granted & 7) == 7)
+        return NULL;
+    const struct passwd *u = getpwuid(st.st_uid);
+    return err_hint(err_new(ERR_STATE,
+                            "the data directory %s belongs to user %s (%u), and penstock as root gives up the "
+                            "right to write there",
+                            data, u ? u->pw_name : "?", (unsigned)st.st_uid),
+                    "name the user in server.user, or as root: chown -R root %s", data);
+}
+
 struct err *user_become(const char *name, const char *data, int port)
 {
     if (!name)
-        return NULL;
+        return check_entry(data);
     const struct passwd *u = getpwnam(name);
     if (!u)
         return err_hint(err_new(ERR_CONFIG, "server.user: there is no user %s on this machine", name),

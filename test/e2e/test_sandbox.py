@@ -157,9 +157,35 @@ def test_user(r):
         r.check("user/%s" % user, code == 2 and wrong in err, (code, err))
 
 
+def test_log_file(r):
+    """A log that is a file, and longer than what the server may write into any other."""
+    box = Penstock(CONFIG % "", name="log")
+    with open(box.log, "wb") as f:
+        f.truncate(40 << 20)
+    box.start(30)
+    r.equal("log/served", box.client().request("/api/total").status, 200)
+    with open(box.log, "rb") as f:
+        f.seek(40 << 20)
+        r.check("log/goes-on", b"event=serve.listening" in f.read(), "no line of the server's")
+    r.equal("log/stop", box.stop(), 0)
+
+
+def test_root(r):
+    """Root without capabilities cannot write in another's directory: said at the start."""
+    if os.geteuid() != 0:
+        return
+    box = Penstock(CONFIG % "", name="root")
+    os.mkdir(box.data, 0o755)
+    os.chown(box.data, pwd.getpwnam(USER).pw_uid, -1)
+    code, _, err = box.command("run", "-c", box.config, "--data", box.data)
+    r.check("root/other-directory", code == 1 and "belongs to user %s" % USER in err and "server.user" in err, (code, err))
+
+
 def main():
     with Report("test_sandbox.py", 120) as r:
         test_processes(r)
+        test_log_file(r)
+        test_root(r)
         test_user(r)
 
 
