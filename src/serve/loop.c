@@ -252,13 +252,11 @@ static bool accept_failed(struct loop *l, int error)
     return false;
 }
 
-/* Past its share a loop looks at the others' counts: the kernel spreads connections by their hash, not evenly. Two loops that do so
- * at the same moment may let one too many in; SERVE_FDS_SPARE has room for it. */
+/* Of all loops together: the kernel spreads connections by their hash, not evenly. Loops that look at the same moment may let
+ * one too many in each; SERVE_FDS_SPARE has room for it. */
 static bool full(const struct loop *l)
 {
     uint64_t open = 0;
-    if (l->conn_count < l->conn_share)
-        return false;
     for (uint32_t i = 0; i < l->all->loop_count; i++) {
         const struct loop_stats *s = l->all->loops[i];
         uint64_t closed = atomic_load_explicit(&s->closed, memory_order_relaxed);

@@ -92,8 +92,7 @@ struct loop {
     struct conn *conns, *dead;
     struct proxy *dead_proxies; /* freed at the end of the round: its events may still name them */
     uint32_t conn_count;
-    uint32_t conn_share,
-        conn_total; /* connections: within its share a loop asks nobody; past it, all together count */
+    uint32_t conn_total; /* most connections of all loops together */
     uint32_t proxy_count;
     int64_t refused_told_us; /* when the log last said that connections are refused; 0 never */
     int64_t listen_again_us; /* 0: listening; else nothing is accepted until then */

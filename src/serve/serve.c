@@ -106,7 +106,6 @@ static void loop_init(struct serve *s, uint32_t i)
     l->gate = s->gate;
     l->stats = s->stats.loops[i];
     l->all = &s->stats;
-    l->conn_share = (s->connections + s->loop_count - 1) / s->loop_count;
     l->conn_total = s->connections;
 }
 

@@ -169,8 +169,34 @@ def in_the_run(report):
     report.equal("out/end", box.stop(), 0)
 
 
+def taken(box):
+    """A connection with its handshake done, or None."""
+    s = socket.create_connection(("127.0.0.1", box.port), 10)
+    try:
+        return client.tls_context().wrap_socket(s)
+    except OSError:
+        s.close()
+        return None
+
+
+def together(report):
+    """limits.connections holds for all loops together, however the kernel spreads the connections over them."""
+    box = Limited(1024, 4096, "limits: { connections: 20 }\ncores: { serve: 2 }", name="together").start()
+    most = []
+    for _ in range(10):
+        held = [s for s in (taken(box) for _ in range(60)) if s]
+        most.append(len(held))
+        close_all(held)
+        wait_for(lambda: box.client(5).request("/health").status == 200, 10, "room again")
+        time.sleep(0.2)
+    report.check("together/most", max(most) <= 20, most)
+    report.check("together/some", min(most) >= 15, most)
+    report.equal("together/end", box.stop(), 0)
+
+
 with Report("test_descriptors", 170) as report:
     report.section("soft", soft_limit, report)
     report.section("few", few, report)
     report.section("too few", too_few, report)
     report.section("out", in_the_run, report)
+    report.section("together", together, report)
