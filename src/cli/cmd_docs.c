@@ -125,6 +125,9 @@ static const struct limit pipeline_limits[] = {
     LIMIT(
         PROXY_HOLD_BYTES, BYTES,
         "of a pushed body that are waited for before it is passed on, so that a slow client takes no thread"),
+    LIMIT(PROXY_ANSWER_BYTES, BYTES,
+          "of an answer of the console or /metrics that wait for a slow client; 256 KiB when half of "
+          "limits.pending_bytes waits"),
     LIMIT(PROXY_HELD_MAX, BYTES,
           "of all bodies that are waited for on one server core; past it they are passed on"),
     LIMIT(INGEST_THREADS, COUNT, "requests that push rows at a time; further ones wait"),

@@ -41,8 +41,11 @@ void conn_accept(struct loop *l, int fd, const struct sockaddr_storage *peer)
     c->mode = CONN_HANDSHAKE;
     peer_text(c, peer);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (!tls_open(&c->tls, l->tls, &l->pool, fd) || epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
+    bool opened = tls_open(&c->tls, l->tls, &l->pool, fd);
+    if (!opened || epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
         counter_add(&l->stats->refused, 1);
+        if (opened)
+            tls_close(&c->tls);
         close(fd);
         free(c);
         return;

@@ -85,9 +85,14 @@ bool proxy_full(const struct conn *c)
     return c->proxy && to_pending(c->proxy) > PROXY_BUFFER_BYTES;
 }
 
+/* An answer is taken off civetweb's thread, of which there are few, as long as the loop has room: clients that read slowly must not
+ * keep /metrics and the console from everybody else. */
 static bool from_full(const struct proxy *p)
 {
-    return conn_pending(p->conn) > PROXY_BUFFER_BYTES;
+    const struct loop *l = p->conn->loop;
+    size_t pending = conn_pending(p->conn);
+    bool room = l->pending_bytes <= (size_t)l->options->limits.pending_bytes / 2;
+    return pending > (room ? PROXY_ANSWER_BYTES : PROXY_BUFFER_BYTES);
 }
 
 static void proxy_watch(struct proxy *p)
@@ -125,7 +130,9 @@ static void finish(struct proxy *p, bool ok)
     c->close_after |= !reusable;
     c->linger |= !reusable && c->in_body;
     timer_set(c, TIMER_IDLE);
-    conn_resume(c);
+    conn_flush(c); /* what was answered here, before the loop's buffer is used anew */
+    if (c->mode != CONN_DEAD && c->mode != CONN_LINGER)
+        conn_resume(c);
 }
 
 void proxy_late(struct conn *c)
@@ -211,13 +218,13 @@ static bool proxy_connect(struct proxy *p)
     return epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev) == 0;
 }
 
-static void answer_away(struct conn *c, enum proxy_to where)
+static void answer_away(struct conn *c, enum proxy_to where, bool close)
 {
     if (where == PROXY_TO_INGEST)
         conn_answer_problem(c, 503, "PENSTOCK_INGEST_AWAY",
-                            "the pipeline does not take rows at this moment: nothing was stored", c->in_body);
+                            "the pipeline does not take rows at this moment: nothing was stored", close);
     else
-        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console does not answer", c->in_body);
+        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console does not answer", close);
 }
 
 /* Connects once enough of the request is there. False: it was answered that nobody is there. */
@@ -236,9 +243,10 @@ static bool proxy_ready(struct proxy *p)
     if (proxy_connect(p))
         return true;
     enum proxy_to where = p->where;
+    bool close = p->ends || c->in_body;
     proxy_close(c);
     c->mode = CONN_HTTP;
-    answer_away(c, where);
+    answer_away(c, where, close);
     return false;
 }
 

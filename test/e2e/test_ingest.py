@@ -258,6 +258,28 @@ def away(report, box, p):
     report.ok("away/back")
 
 
+def broken_off(report, box):
+    """The pipeline ends with a request in hand: the client is told that nothing is known, and to send it again."""
+    answers = []
+
+    def push():
+        try:
+            a = Pusher(box).push("clicks", {"id": 7003}, key="broken-off")
+            answers.append((a.status, a.json()["code"]))
+        except Exception as e:  # pylint: disable=broad-except
+            answers.append(e)
+
+    pid = box.pid("pipeline")
+    os.kill(pid, 19)
+    t = threading.Thread(target=push)
+    t.start()
+    time.sleep(1)  # it is handed on meanwhile
+    procs.kill(pid)
+    t.join(30)
+    report.equal("broken-off/told", answers, [(503, "PENSTOCK_INGEST_UNKNOWN")])
+    report.check("broken-off/again", Pusher(box).must("clicks", {"id": 7003}, key="broken-off").status in (200, 201))
+
+
 def later_view(report, box, p):
     """A table that no view read was kept all the same, for the view that comes."""
     p.must("unread", [{"a": i, "b": "kept"} for i in range(10, 20)])
@@ -469,6 +491,7 @@ def main():
         report.section("key", idempotent, report, p)
         report.section("told", told, report, box, p)
         report.section("away", away, report, box, p)
+        report.section("broken off", broken_off, report, box)
         acked = report.section("load", load, report, box, 12, 5)
         if acked:
             check_load(report, box, "killed", acked)

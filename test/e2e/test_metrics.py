@@ -132,6 +132,33 @@ limits: { metrics_operators: 2 }
     box.stop()
 
 
+def slow_readers(report):
+    """More clients than threads ask for a long text and do not read it: the next one gets its own all the same."""
+    count = 250
+    box = Penstock("""penstock: 1
+sources: { demo: { generator: { workload: bank, rate: 10, accounts: 5 } } }
+sql: [ views.sql ]
+apis: { v0: }
+access: { anonymous: read }
+server: { listen: "127.0.0.1:{port}" }
+""", "".join("CREATE VIEW v%d AS SELECT account_id, count(*) + %d AS n FROM demo.entries GROUP BY account_id;\n" % (i, i) for i in range(count)), name="slow").start()
+    size = len(box.client().get("/metrics").body)
+    report.check("slow/long", size > 700000, size)
+    held = []
+    for _ in range(8):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", box.port))
+        s = client.tls_context().wrap_socket(s)
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        held.append(s)
+    time.sleep(1)
+    report.equal("slow/others", box.client(15).request("/metrics").status, 200)
+    for s in held:
+        s.close()
+    box.stop()
+
+
 # ---- the numbers ----
 
 def numbers(report, box, db):
@@ -409,6 +436,7 @@ def rules_are_documented(report, seen):
 
 with Report("test_metrics.py", 300) as report:
     names_are_escaped(report)
+    slow_readers(report)
     rules_by_series(report)
     server = pg.Postgres().start()
     db = server.connect()
