@@ -53,7 +53,7 @@ struct sandbox {
     bool connects;          /* makes TCP connections */
     bool listens;           /* binds TCP ports, or starts children that do */
     bool signals;           /* sends signals to processes outside */
-    int64_t file_bytes;     /* most that it may write into one file; 0: any. Not kept where the log is a file */
+    int64_t file_bytes; /* most that it may write into one file; 0: any. Not kept where the log is a file */
     const struct sandbox_path *paths;
     size_t path_count;
 };

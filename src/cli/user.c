@@ -63,11 +63,12 @@ static struct err *check_entry(const char *data)
     if ((granted & 7) == 7)
         return NULL;
     const struct passwd *u = getpwuid(st.st_uid);
-    return err_hint(err_new(ERR_STATE,
-                            "the data directory %s belongs to user %s (%u), and penstock as root gives up the "
-                            "right to write there",
-                            data, u ? u->pw_name : "?", (unsigned)st.st_uid),
-                    "name the user in server.user, or as root: chown -R root %s", data);
+    return err_hint(
+        err_new(ERR_STATE,
+                "the data directory %s belongs to user %s (%u), and penstock as root gives up the "
+                "right to write there",
+                data, u ? u->pw_name : "?", (unsigned)st.st_uid),
+        "name the user in server.user, or as root: chown -R root %s", data);
 }
 
 struct err *user_become(const char *name, const char *data, int port)

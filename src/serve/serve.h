@@ -16,7 +16,8 @@
 #define PROXY_HOLD_BYTES (64u << 10) /* of a pushed body, until which it is held: see proxy.c */
 #define PROXY_HELD_MAX   (64u << 20) /* of all of them in one loop */
 #define PROXY_ANSWER_BYTES \
-    (16u << 20) /* of an answer that is taken off its thread before the client reads it, while there is room */
+    (16u                   \
+     << 20) /* of an answer that is taken off its thread before the client reads it, while there is room */
 
 /* Named limits: what a client may use up. All from the configuration's `limits` section; see serve_limits_default. */
 struct serve_limits {

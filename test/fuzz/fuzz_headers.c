@@ -107,7 +107,8 @@ static void last_event(const struct http_request *req)
     uint64_t epoch = 0;
     loop.rest.world = &world;
     if (resume_point(&live, req->last_event_id, &epoch))
-        ASSERT(req->last_event_id.len <= 29 && req->last_event_id.p[0] >= '0' && req->last_event_id.p[0] <= '9');
+        ASSERT(req->last_event_id.len <= 29 && req->last_event_id.p[0] >= '0' &&
+               req->last_event_id.p[0] <= '9');
 }
 
 static void target(const struct http_request *req)
@@ -137,7 +138,8 @@ static void authorization(struct mg_connection *c)
 
 static void idempotency(struct mg_connection *c)
 {
-    struct ingest_request q = {.table = "t", .key = header_of(c, "Idempotency-Key"), .body = (const uint8_t *)"[]", .body_len = 2};
+    struct ingest_request q = {
+        .table = "t", .key = header_of(c, "Idempotency-Key"), .body = (const uint8_t *)"[]", .body_len = 2};
     struct ingest_result out = {0};
     struct ingest_key key;
     bool ok = key_ok(&q, &out);
@@ -150,16 +152,17 @@ static void idempotency(struct mg_connection *c)
 static void path(const struct http_request *req)
 {
     char uri[4096], source[64], table[64];
-    snprintf(uri, sizeof uri, "/ingest/%.*s", (int)req->if_none_match.len, (const char *)req->if_none_match.p);
+    snprintf(uri, sizeof uri, "/ingest/%.*s", (int)req->if_none_match.len,
+             (const char *)req->if_none_match.p);
     if (split(uri, source, table))
         ASSERT(*source && *table && !strchr(source, '/') && !strchr(table, '/'));
 }
 
 /* ---- all ---- */
 
-static const char *const names[] = {"Accept",        "Range",         "Prefer",        "If-None-Match",
-                                    "Penstock-Wait", "Last-Event-ID", "Content-Type",  "Content-Encoding",
-                                    "Authorization", "Idempotency-Key", "Origin",      "Expect"};
+static const char *const names[] = {"Accept",        "Range",           "Prefer",       "If-None-Match",
+                                    "Penstock-Wait", "Last-Event-ID",   "Content-Type", "Content-Encoding",
+                                    "Authorization", "Idempotency-Key", "Origin",       "Expect"};
 
 static void look(struct arena *a, const struct http_request *req)
 {
