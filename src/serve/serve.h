@@ -13,11 +13,9 @@
 #define SERVE_BODY_STEP_BYTES (64 << 10)
 #define LOOP_PROXIES_MAX \
     1000 /* requests of one loop that civetweb answers or the pipeline takes, at a time */
-#define PROXY_HOLD_BYTES (64u << 10) /* of a pushed body, until which it is held: see proxy.c */
-#define PROXY_HELD_MAX   (64u << 20) /* of all of them in one loop */
-#define PROXY_ANSWER_BYTES \
-    (16u                   \
-     << 20) /* of an answer that is taken off its thread before the client reads it, while there is room */
+#define PROXY_HOLD_BYTES   (64u << 10) /* of a pushed body, until which it is held: see proxy.c */
+#define PROXY_HELD_MAX     (64u << 20) /* of all of them in one loop */
+#define PROXY_ANSWER_BYTES (16u << 20) /* of an answer, taken in before the client reads it */
 
 /* Named limits: what a client may use up. All from the configuration's `limits` section; see serve_limits_default. */
 struct serve_limits {
