@@ -80,7 +80,7 @@ struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_
 {
     struct arena arena;
     arena_init(&arena);
-    *out = (struct pg_answer){0};
+    *out = (struct pg_answer){.asked_us = steady_us()};
     const char **relids = ARENA_ARRAY(&arena, const char *, run->table_count + 1);
     const char **roots = ARENA_ARRAY(&arena, const char *, run->table_count + 1);
     uint32_t root_count = 0;
@@ -97,6 +97,7 @@ struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_
                             params, &out->tables);
     if (!e && root_count)
         e = pg_parts_read(run->conf, sql, stop, pg_text_array(&arena, roots, root_count), &out->parts);
+    out->had_us = steady_us();
     if (e)
         pg_answer_clear(out);
     arena_fini(&arena);
@@ -264,6 +265,7 @@ struct err *pg_check_begin(struct pg_run *run, PGconn *sql)
         if (!e)
             hashes(&f, t, &t->seen);
     }
+    run->answered_us = answer.had_us;
     pg_answer_clear(&answer);
     return e;
 }
@@ -297,6 +299,9 @@ static struct err *since_judge(struct pg_run *run, const struct facts *f, const 
 struct err *pg_check_since(struct pg_run *run, const struct pg_answer *answer, const struct pg_table *only)
 {
     uint32_t live = 0, republished = 0;
+    if (answer->asked_us < run->answered_us)
+        return NULL;
+    run->answered_us = answer->had_us;
     struct err **errs = xcalloc(run->table_count + 1, sizeof(struct err *));
     for (uint32_t i = 0; i < run->table_count; i++) {
         struct pg_table *t = &run->tables[i];

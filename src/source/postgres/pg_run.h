@@ -75,7 +75,8 @@ struct pg_run {
     struct pg_catalog *catalog;
     struct pg_table *tables; /* the wanted ones */
     uint32_t table_count;
-    pg_lsn checked; /* tables that are announced for the first time below it were checked before */
+    pg_lsn checked;      /* tables that are announced for the first time below it were checked before */
+    int64_t answered_us; /* steady: when the newest answer that the tables were judged by was there */
 };
 
 /* pg_table.c: finds the wanted tables on the server; an error (ERR_STATE) when they are not what was planned on. */
@@ -110,6 +111,7 @@ uint32_t pg_parts_hash(const struct pg_table *t);
 /* pg_check.c: asks what has become of the tables (any thread; the tables must not change meanwhile). */
 struct pg_answer {
     PGresult *tables, *parts; /* parts: NULL without partitioned tables */
+    int64_t asked_us, had_us; /* steady: when it was asked for, and there */
 };
 NODISCARD struct err *pg_check_ask(const struct pg_run *run, PGconn *sql, const struct pg_stop *stop,
                                    struct pg_answer *out);
@@ -117,7 +119,8 @@ void pg_answer_clear(struct pg_answer *a);
 /* At the beginning of a session: remembers how the tables are. */
 NODISCARD struct err *pg_check_begin(struct pg_run *run, PGconn *sql);
 /* Afterwards: stops the tables that changed (ERR_STATE when none is left), or ends the session (ERR_SOURCE) with
- * run->snapshot_reason. Within a transaction only the table in question may be stopped: `only`, else NULL. */
+ * run->snapshot_reason. Within a transaction only the table in question may be stopped: `only`, else NULL. An answer that may be
+ * older than what the tables were judged by last says nothing: what came since would look as if it had gone. */
 NODISCARD struct err *pg_check_since(struct pg_run *run, const struct pg_answer *answer,
                                      const struct pg_table *only);
 

@@ -144,9 +144,10 @@ void pg_table_truncated(struct pg_run *run, const struct pg_table *t)
     run->tables[t - run->tables].truncated_at = run->partial.lsn;
 }
 
-static uint32_t identities(struct pg_run *run, struct pg_position_table **out)
+/* *out is malloc'ed: this happens at every look, and a session may go on for years. */
+static uint32_t identities(const struct pg_run *run, struct pg_position_table **out)
 {
-    struct pg_position_table *list = ARENA_ARRAY(&run->arena, struct pg_position_table, run->table_count + 1);
+    struct pg_position_table *list = xcalloc(run->table_count + 1, sizeof *list);
     uint32_t count = 0;
     for (uint32_t i = 0; i < run->table_count; i++) {
         const struct pg_table *t = &run->tables[i];
@@ -171,11 +172,14 @@ void pg_tables_record(struct pg_run *run)
     struct pg_position_table *list;
     uint32_t count = identities(run, &list);
     pg_position_set_tables(&run->position, list, count);
+    free(list);
 }
 
 const char *pg_tables_gap(struct pg_run *run)
 {
     struct pg_position_table *list;
     uint32_t count = identities(run, &list);
-    return pg_position_gap(&run->position, list, count);
+    const char *gap = pg_position_gap(&run->position, list, count);
+    free(list);
+    return gap;
 }

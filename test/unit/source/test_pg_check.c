@@ -1,0 +1,82 @@
+/* Looks at the server's catalogue: one that is older than the last says nothing, and none of them leaves memory behind. The sink is
+ * the pipeline's, and is not called. */
+#include "source/postgres/pg_run.h"
+#include "test.h"
+
+static struct column columns[] = {{"id", {T_INT4, -1}, true, NULL}};
+static uint32_t key[] = {0};
+static const struct table_def def = {"core", "t", {1, columns}, 1, key, 0, .table_index = 0};
+static struct pg_column pg_columns[] = {{.name = "id", .attnum = 1, .type_oid = 23, .typmod = -1}};
+static const struct pg_relation rel = {.relid = 42,
+                                       .schema = "public",
+                                       .name = "t",
+                                       .quoted = "\"public\".\"t\"",
+                                       .column_count = 1,
+                                       .columns = pg_columns,
+                                       .attnum_max = 1,
+                                       .kind = 'r'};
+static const struct pg_column *of_def[] = {&pg_columns[0]};
+static bool in_key[] = {true};
+static const bool wanted[] = {true};
+static bool stopped[1];
+static const struct pg_conf conf = {.source_name = "core", .publication = "penstock"};
+static struct pg_table table = {.def = &def, .rel = &rel, .columns = of_def, .in_key = in_key};
+
+static struct pg_run a_run(void)
+{
+    struct pg_run run = {.conf = &conf,
+                         .defs = &def,
+                         .def_count = 1,
+                         .wanted = wanted,
+                         .stopped = stopped,
+                         .tables = &table,
+                         .table_count = 1,
+                         .answered_us = 1000};
+    arena_init(&run.arena);
+    return run;
+}
+
+/* Without a row: the table was dropped, or not yet made. */
+static bool dropped(struct pg_run *run, int64_t asked_us, int64_t had_us)
+{
+    struct pg_answer answer = {
+        .tables = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK), .asked_us = asked_us, .had_us = had_us};
+    struct err *e = pg_check_since(run, &answer, NULL);
+    bool found = e && e->code == ERR_STATE && strstr(e->message, "it was dropped");
+    CHECK(found || !e);
+    err_free(e);
+    pg_answer_clear(&answer);
+    return found;
+}
+
+static void older_answers(void)
+{
+    struct pg_run run = a_run();
+    CHECK(!dropped(&run, 900, 990));
+    CHECK(!dropped(&run, 990, 1010)); /* may have been read before the other */
+    CHECK(run.answered_us == 1000);
+    CHECK(dropped(&run, 1000, 1020));
+    CHECK(run.answered_us == 1020);
+    CHECK(!dropped(&run, 1010, 1030));
+    arena_fini(&run.arena);
+}
+
+/* A session goes on until the connection breaks. */
+static void nothing_is_left(void)
+{
+    struct pg_run run = a_run();
+    for (int i = 0; i < 100; i++) {
+        pg_tables_record(&run);
+        CHECK(!pg_tables_gap(&run));
+    }
+    CHECK(run.position.table_count == 1 && run.position.tables[0].relid == 42);
+    CHECK(run.arena.used_bytes == 0);
+    arena_fini(&run.arena);
+}
+
+int main(void)
+{
+    RUN(older_answers);
+    RUN(nothing_is_left);
+    TEST_END();
+}
