@@ -120,7 +120,9 @@ static const struct limit pipeline_limits[] = {
           "of PostgreSQL transactions in progress kept here with `streaming: on` (`spool`); past it the "
           "server keeps them"),
     LIMIT(PG_SPOOL_TRANSACTIONS, COUNT, "of them at a time, likewise"),
-    LIMIT(PG_SPOOL_RESERVE, BYTES, "left free for the store on the disk that they are kept on, likewise"),
+    LIMIT(PG_SPOOL_SUBTRANSACTIONS, COUNT, "of their subtransactions that wrote something, likewise"),
+    LIMIT(PG_SPOOL_RESERVE, BYTES,
+          "left free on the disk that they are kept on, beyond what `store.reserve` pauses at, likewise"),
     LIMIT(INGEST_TABLES_MAX, COUNT, "tables of an ingest source; more are refused"),
     LIMIT(
         PROXY_HOLD_BYTES, BYTES,

@@ -675,7 +675,7 @@ static struct err *start_ingest(struct run *r)
     for (uint32_t i = 0; i < r->app->source_count; i++) {
         const struct pipeline_source *s = &r->app->sources[i];
         if (s->kind->data_dir)
-            s->kind->data_dir(s->conf, r->data);
+            s->kind->data_dir(s->conf, r->data, r->app->config->reserve_bytes);
         if (s->kind == &source_kind_ingest)
             r->ingest_confs[o.source_count++] = s->conf;
     }

@@ -98,8 +98,9 @@ struct source_kind {
      * table_def.source_index is set by the caller. Tables live in arena. */
     struct err *(*describe)(struct arena *arena, void *conf, int timeout_ms, struct table_def **tables,
                             uint32_t *table_count);
-    /* Where the source may keep files of its own, told before run(); borrowed. NULL: it keeps none. */
-    void (*data_dir)(void *conf, const char *dir);
+    /* Where the source may keep files of its own, told before run(); borrowed. With less than reserve_bytes free there the
+     * pipeline takes nothing in. NULL: it keeps none. */
+    void (*data_dir)(void *conf, const char *dir, int64_t reserve_bytes);
     /* How many lanes run() will use (1 + snapshot workers). */
     uint32_t (*lane_count)(const void *conf);
     /* Runs on its own thread until sink_stopping or an error that retrying cannot mend. Reconnects with backoff by

@@ -189,6 +189,35 @@ def cut_at_commit(report, server, c):
         d.stop()
 
 
+def taken_slowly(report, server, c):
+    """A transaction that takes longer to be taken in than the server waits for an answer; and one that is cut off in the middle, what was
+    taken kept, and comes again in another way, with changes of a table that nobody reads in between: each change counts once."""
+    fresh(c, DDL)
+    pg.script(c, "CREATE PUBLICATION penstock FOR ALL TABLES")
+    pg.script(c, "ALTER SYSTEM SET wal_sender_timeout = '3s'")
+    pg.script(c, "SELECT pg_reload_conf()")
+    d = Dump(config(server), "--keep", "--slow", "600").streaming()
+    for i, cut in enumerate((False, True)):
+        before, states = streamed(c), len(d.states)
+        k = server.connect(autocommit=False)
+        pg.script(k, "DO $$ BEGIN FOR i IN 1..15000 LOOP INSERT INTO other VALUES ('nobody'), ('reads'); INSERT INTO lb VALUES (%d, i %% 9); END LOOP; END $$" % i)
+        report.check("slowly-%d/in-parts" % i, wait_streamed(c, before), streamed(c))
+        d.until(pg.lsn(c))  # by then the position is behind most of it
+        pg.script(k, "COMMIT")
+        if cut:
+            time.sleep(1)
+            pg.script(c, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots")
+        d.until(pg.lsn(c), 60)
+        pg.script(c, "INSERT INTO lb VALUES (100, 0)")  # through whatever connection there is then
+        d.until(pg.lsn(c), 60)
+        same(report, "slowly-%d/keyless" % i, c, d, "lb")
+        report.equal("slowly-%d/sessions" % i, sum(s == "streaming" for s, _ in d.states[states:]), 1 if cut else 0)
+    report.equal("slowly/no-snapshot", d.seen("snapshot_begin"), 1)
+    d.stop()
+    pg.script(c, "ALTER SYSTEM RESET wal_sender_timeout")
+    pg.script(c, "SELECT pg_reload_conf()")
+
+
 def too_large(report, server, c):
     """Past `spool` the server keeps them; nothing is lost by it."""
     fresh(c, DDL)
@@ -236,7 +265,7 @@ def main():
             server = pg.Postgres(settings=SERVER, version=version).start()
             c = server.connect()
             report.note("PostgreSQL %d" % version)
-            for test in (side_by_side, subtransactions, tables_change, cut_off, cut_at_commit, too_large, off) if version == 15 else (side_by_side, tables_change, cut_off):
+            for test in (side_by_side, subtransactions, tables_change, cut_off, cut_at_commit, taken_slowly, too_large, off) if version == 15 else (side_by_side, tables_change, cut_off):
                 began = time.monotonic()
                 report.section("%d/%s" % (version, test.__name__), test, report, server, c)
                 Dump.stop_all()

@@ -10,6 +10,7 @@
  *     --not-durable       no position ever becomes durable
  *     --stop-tables       stop a table alone when it has changed
  *     --data DIR          where the source may keep files
+ *     --slow US           a row of lane 0 takes so many microseconds
  *     --unwanted T[,T]    tables, or T.COLUMN, that no view reads
  *
  * Ends on SIGTERM and SIGINT. Rows of lane 0 are printed at their commit. */
@@ -41,6 +42,7 @@ struct sink {
     uint8_t position[SOURCE_POSITION_MAX];
     size_t position_len;
     uint64_t commits_left;
+    useconds_t slow_us;
     const char *position_file, *unwanted, *data_dir;
     bool count_only, until_streaming, until_commits, keep, not_durable, stop_tables, in_snapshot;
     volatile sig_atomic_t stopping;
@@ -128,6 +130,8 @@ bool sink_row(struct sink_lane *l, uint32_t table, enum row_op op, const union v
               const uint8_t *states)
 {
     static const char *const names[] = {"insert", "update", "delete"};
+    if (l->number == 0 && l->sink->slow_us)
+        usleep(l->sink->slow_us);
     l->rows++;
     if (!l->sink->count_only) {
         put_change(l, names[op], table);
@@ -358,12 +362,17 @@ static void until_set(struct sink *s, const char *text)
 
 static bool options_read(int argc, char **argv, struct sink *s)
 {
-    static const struct option options[] = {
-        {"describe", no_argument, NULL, 'd'},    {"position", required_argument, NULL, 'p'},
-        {"count", no_argument, NULL, 'c'},       {"until", required_argument, NULL, 'u'},
-        {"keep", no_argument, NULL, 'k'},        {"not-durable", no_argument, NULL, 'n'},
-        {"stop-tables", no_argument, NULL, 's'}, {"unwanted", required_argument, NULL, 'w'},
-        {"data", required_argument, NULL, 'a'},  {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"describe", no_argument, NULL, 'd'},
+                                            {"position", required_argument, NULL, 'p'},
+                                            {"count", no_argument, NULL, 'c'},
+                                            {"until", required_argument, NULL, 'u'},
+                                            {"keep", no_argument, NULL, 'k'},
+                                            {"not-durable", no_argument, NULL, 'n'},
+                                            {"stop-tables", no_argument, NULL, 's'},
+                                            {"unwanted", required_argument, NULL, 'w'},
+                                            {"data", required_argument, NULL, 'a'},
+                                            {"slow", required_argument, NULL, 'l'},
+                                            {NULL, 0, NULL, 0}};
     bool describe_only = false;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
@@ -376,6 +385,7 @@ static bool options_read(int argc, char **argv, struct sink *s)
         case 's': s->stop_tables = true; break;
         case 'w': s->unwanted = optarg; break;
         case 'a': s->data_dir = optarg; break;
+        case 'l': s->slow_us = (useconds_t)strtoul(optarg, NULL, 10); break;
         default: exit(2);
         }
     }
@@ -402,7 +412,7 @@ static void run(const struct source_kind *kind, void *conf, struct sink *s)
         wanted[i] = !unwanted(s, s->tables[i].name);
     double began = seconds();
     if (kind->data_dir && s->data_dir)
-        kind->data_dir(conf, s->data_dir);
+        kind->data_dir(conf, s->data_dir, 0);
     struct err *e = kind->run(conf, s, s->tables, s->table_count, wanted, resume, resume_len);
     if (s->count_only && s->position_len)
         position_save(s);

@@ -411,8 +411,9 @@ static uint32_t ingest_lane_count(const void *conf)
     return 1;
 }
 
-static void ingest_data_dir(void *conf, const char *dir)
+static void ingest_data_dir(void *conf, const char *dir, int64_t reserve_bytes)
 {
+    (void)reserve_bytes;
     ((struct ingest_conf *)conf)->data_dir = dir;
 }
 

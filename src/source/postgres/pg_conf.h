@@ -38,10 +38,11 @@ struct pg_conf {
     int64_t snapshot_chunk_bytes; /* a table larger than this is read in several ranges */
     int64_t check_interval_us;    /* how often the server is asked, beside the stream */
     int64_t retained_warning_bytes;
-    bool streaming;       /* large transactions are sent before they end */
-    int64_t spool_bytes;  /* of those that are kept here at a time */
-    const char *data_dir; /* set before run; NULL: there is none (check) */
-    bool all_tables;      /* no `tables:`: those of the publication */
+    bool streaming;              /* large transactions are sent before they end */
+    int64_t spool_bytes;         /* of those that are kept here at a time */
+    int64_t spool_reserve_bytes; /* free on the disk below which none are; set with */
+    const char *data_dir;        /* before run; NULL: there is none (check) */
+    bool all_tables;             /* no `tables:`: those of the publication */
     uint32_t table_count;
     struct pg_conf_table *tables;
     enum pg_unsupported unsupported;

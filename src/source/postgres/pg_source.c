@@ -1,6 +1,7 @@
 /* The postgres source: follows tables of a PostgreSQL database by logical replication. This file is its entry in the
  * table of kinds and the loop of sessions. */
 #include "source/postgres/pg_bad.h"
+#include "source/postgres/pg_spool.h"
 #include "base/log.h"
 #include "base/clock.h"
 #include <inttypes.h>
@@ -256,9 +257,12 @@ static uint32_t postgres_lane_count(const void *conf)
     return 1 + ((const struct pg_conf *)conf)->snapshot_connections;
 }
 
-static void postgres_data_dir(void *conf, const char *dir)
+static void postgres_data_dir(void *conf, const char *dir, int64_t reserve_bytes)
 {
-    ((struct pg_conf *)conf)->data_dir = dir;
+    struct pg_conf *c = conf;
+    c->data_dir = dir;
+    /* A pause for want of room ends when a quarter more is free. */
+    c->spool_reserve_bytes = reserve_bytes + reserve_bytes / 4 + PG_SPOOL_RESERVE;
 }
 
 const struct source_kind source_kind_postgres = {

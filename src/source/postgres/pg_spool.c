@@ -2,14 +2,15 @@
  * its own or of those inside it until it ends, so that taking it back is cutting the file there. */
 #include "source/postgres/pg_spool.h"
 #include "base/buf.h"
+#include "base/resources.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define LENGTH_BYTES 4
 #define READ_BYTES   (256u << 10)
+#define MEMORY_KEPT  (4 * PG_SPOOL_MEMORY) /* after a large message its buffer goes */
 
 struct sub {
     uint32_t xid;
@@ -29,7 +30,7 @@ struct transaction {
 struct pg_spool {
     struct pg_spool_conf conf;
     int64_t bytes;
-    uint32_t count;
+    uint32_t count, subs; /* subs: of all transactions */
     struct transaction *transactions[PG_SPOOL_TRANSACTIONS];
 };
 
@@ -37,6 +38,7 @@ struct pg_spool *pg_spool_new(const struct pg_spool_conf *conf)
 {
     struct pg_spool *s = xcalloc(1, sizeof *s);
     s->conf = *conf;
+    s->conf.disk_free = conf->disk_free ? conf->disk_free : disk_free;
     return s;
 }
 
@@ -49,6 +51,7 @@ static void forget(struct pg_spool *s, uint32_t i)
 {
     struct transaction *t = s->transactions[i];
     s->bytes -= size_of(t);
+    s->subs -= t->sub_count;
     if (t->fd >= 0)
         close(t->fd);
     buf_fini(&t->memory);
@@ -106,12 +109,16 @@ static void places_make(struct transaction *t)
         *place(t, t->subs[i].xid) = i + 1;
 }
 
-static void sub_note(struct transaction *t, uint32_t subxid)
+static struct err *sub_note(struct pg_spool *s, struct transaction *t, uint32_t subxid)
 {
     if (!t->places)
         places_make(t);
     if (*place(t, subxid))
-        return;
+        return NULL;
+    if (s->subs == PG_SPOOL_SUBTRANSACTIONS)
+        return err_new(ERR_LIMIT, "large transactions in progress have more than %u subtransactions",
+                       PG_SPOOL_SUBTRANSACTIONS);
+    s->subs++;
     if (t->sub_count == t->sub_room) {
         t->sub_room = t->sub_room ? 2 * t->sub_room : 16;
         t->subs = xrealloc(t->subs, t->sub_room * sizeof *t->subs);
@@ -121,6 +128,7 @@ static void sub_note(struct transaction *t, uint32_t subxid)
     /* Stale entries fill it as well. */
     if (2 * ++t->places_used > t->place_count)
         places_make(t);
+    return NULL;
 }
 
 /* ---- writing ---- */
@@ -143,10 +151,10 @@ static struct err *file_open(struct pg_spool *s, struct transaction *t)
 
 static struct err *room_check(const struct pg_spool *s)
 {
-    struct statvfs v;
-    if (statvfs(s->conf.dir, &v) != 0)
+    int64_t room = s->conf.disk_free(s->conf.dir);
+    if (room < 0)
         return cannot(s, "its disk cannot be asked");
-    if ((int64_t)v.f_bavail * (int64_t)v.f_frsize < s->conf.reserve_bytes + PG_SPOOL_MEMORY) {
+    if (room < s->conf.reserve_bytes + PG_SPOOL_MEMORY) {
         errno = ENOSPC;
         return cannot(s, "too little would be left");
     }
@@ -165,6 +173,8 @@ static struct err *memory_file(struct pg_spool *s, struct transaction *t)
         done += n > 0 ? (size_t)n : 0;
     }
     t->filed += (int64_t)t->memory.len;
+    if (t->memory.cap > MEMORY_KEPT)
+        buf_fini(&t->memory);
     buf_reset(&t->memory);
     return NULL;
 }
@@ -193,7 +203,7 @@ struct err *pg_spool_put(struct pg_spool *s, uint32_t xid, uint32_t subxid, cons
                        (long long)s->conf.limit_bytes);
     TRY(transaction_get(s, xid, &t));
     if (subxid != xid)
-        sub_note(t, subxid);
+        TRY(sub_note(s, t, subxid));
     uint32_t n = (uint32_t)len;
     buf_put(&t->memory, &n, LENGTH_BYTES);
     buf_put(&t->memory, p, len);
@@ -201,12 +211,20 @@ struct err *pg_spool_put(struct pg_spool *s, uint32_t xid, uint32_t subxid, cons
     return t->memory.len >= PG_SPOOL_MEMORY ? memory_file(s, t) : NULL;
 }
 
+struct err *pg_spool_look(const struct pg_spool *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->transactions[i]->filed)
+            return room_check(s);
+    return NULL;
+}
+
 /* ---- endings ---- */
 
 static struct err *cut(struct pg_spool *s, struct transaction *t, int64_t offset)
 {
     s->bytes -= size_of(t) - offset;
-    while (t->sub_count && t->subs[t->sub_count - 1].offset >= offset)
+    for (; t->sub_count && t->subs[t->sub_count - 1].offset >= offset; s->subs--)
         t->sub_count--;
     if (offset >= t->filed) {
         t->memory.len = (size_t)(offset - t->filed);

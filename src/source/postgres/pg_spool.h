@@ -9,13 +9,18 @@
 
 #define PG_SPOOL_BYTES        (INT64_C(4) << 30) /* of all together; past it the server keeps them instead */
 #define PG_SPOOL_TRANSACTIONS 64                 /* at a time, likewise */
-#define PG_SPOOL_RESERVE      (INT64_C(256) << 20) /* free bytes that are left to the store on the same disk */
-#define PG_SPOOL_MEMORY       (64u << 10)          /* of each one that is not in its file yet */
+#define PG_SPOOL_SUBTRANSACTIONS \
+    (1u << 20) /* that wrote something, of all together, likewise: about 50 bytes of memory each */
+#define PG_SPOOL_RESERVE \
+    (INT64_C(256)        \
+     << 20) /* free bytes that are left to the store on the same disk, beyond those without which it pauses */
+#define PG_SPOOL_MEMORY (64u << 10) /* of each one that is not in its file yet */
 
 struct pg_spool;
 struct pg_spool_conf {
     const char *dir, *name; /* borrowed: where, and a file name's end */
     int64_t limit_bytes, reserve_bytes;
+    int64_t (*disk_free)(const char *dir); /* -1 and errno; NULL: the system's */
 };
 struct pg_spool *pg_spool_new(const struct pg_spool_conf *conf);
 void pg_spool_free(struct pg_spool *s); /* with all that is in it; NULL is allowed */
@@ -29,5 +34,7 @@ NODISCARD struct err *pg_spool_abort(struct pg_spool *s, uint32_t xid, uint32_t 
 typedef struct err *(*pg_spool_take)(void *arg, const uint8_t *p, size_t len);
 NODISCARD struct err *pg_spool_commit(struct pg_spool *s, uint32_t xid, pg_spool_take take, void *arg);
 int64_t pg_spool_bytes(const struct pg_spool *s);
+/* ERR_SPACE: it has something on the disk, and less than the reserve is free there; with what it keeps it should go. */
+NODISCARD struct err *pg_spool_look(const struct pg_spool *s);
 
 #endif

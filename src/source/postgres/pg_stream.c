@@ -11,11 +11,17 @@
 #define POLL_MS              250      /* how soon a stop or a newly durable position is seen while idle */
 #define STATUS_EVERY_US      10000000 /* tell the server where we are at least so often */
 #define STATUS_DURABLE_US    200000   /* and on newly durable positions, but not more often than this */
-#define KEEP_ALIVE_US        1000000  /* likewise while the pipeline takes nothing */
+#define KEEP_ALIVE_US        1000000  /* likewise while the pipeline takes nothing, or much is to be taken */
 #define IDLE_COMMIT_US       250000   /* how often the position alone is committed */
 #define SILENCE_ASK_US       30000000 /* a silent server is asked for a keepalive, */
 #define SILENCE_LOST_US      75000000 /* and given up */
+#define SPOOL_LOOK_US        1000000  /* how often the spool looks whether the store needs its room */
 #define CLOCK_EVERY_MESSAGES 256      /* how often the clock is looked at under load */
+
+/* In the spool, in place of changes that nobody here reads: this byte, and how many. They are counted among a transaction's
+ * changes, as they are when it comes whole: it may have been begun the one way and come again the other. */
+#define PASSED       '#'
+#define PASSED_BYTES (1 + sizeof(uint64_t))
 
 struct stream {
     struct pg_run *run;
@@ -32,6 +38,9 @@ struct stream {
     bool in_part;
     uint32_t part_xid;
     uint32_t replayed;
+    uint64_t passed;        /* changes in a row that nobody reads and that are not in the spool yet, */
+    uint32_t passed_subxid; /* by this subtransaction */
+    int64_t spool_look_us;
     /* Where things stand: */
     pg_lsn server_end, flushed;
     bool reply_due;
@@ -89,6 +98,12 @@ static struct err *status_maybe_send(struct stream *s)
     return NULL;
 }
 
+/* The server's question whether we are alive may stand behind much that is not read yet. */
+static void busy(struct stream *s)
+{
+    s->reply_due = s->reply_due || s->now_us - s->status_us >= KEEP_ALIVE_US;
+}
+
 static void gauges_update(struct stream *s)
 {
     struct gate_source *g = s->run->status;
@@ -139,6 +154,15 @@ static struct err *commit(struct stream *s, const struct pgo_message *m)
     return NULL;
 }
 
+static void changes_pass(struct stream *s, uint64_t count)
+{
+    uint64_t skipped = count < s->skip_changes ? count : s->skip_changes;
+    if (s->repeated)
+        return;
+    s->skip_changes -= skipped;
+    s->run->partial.changes += count - skipped;
+}
+
 static struct err *change(struct stream *s, const struct pgo_message *m)
 {
     if (!s->open)
@@ -170,12 +194,31 @@ static struct err *kept(struct stream *s, struct err *e)
     return e;
 }
 
+static struct err *passed_put(struct stream *s)
+{
+    uint8_t note[PASSED_BYTES] = {PASSED};
+    if (!s->passed)
+        return NULL;
+    memcpy(note + 1, &s->passed, sizeof s->passed);
+    s->passed = 0;
+    return kept(s, pg_spool_put(s->spool, s->part_xid, s->passed_subxid, note, sizeof note));
+}
+
+static struct err *pass(struct stream *s, uint32_t subxid)
+{
+    if (s->passed && s->passed_subxid != subxid)
+        TRY(passed_put(s));
+    s->passed_subxid = subxid;
+    s->passed++;
+    return NULL;
+}
+
 /* A message between start and stop: kept as it is, unless nothing here reads it. */
 static struct err *part_put(struct stream *s, const uint8_t *p, size_t len)
 {
     if (len == 1 && *p == PGO_STREAM_STOP) {
         s->in_part = false;
-        return NULL;
+        return passed_put(s);
     }
     if (len && (*p == PGO_ORIGIN || *p == PGO_TYPE || *p == PGO_LOGICAL))
         return NULL;
@@ -184,7 +227,8 @@ static struct err *part_put(struct stream *s, const uint8_t *p, size_t len)
                        "the replication stream has a strange message within a transaction in progress");
     uint32_t subxid = pgo_u32(p + 1);
     if (*p != PGO_RELATION && *p != PGO_TRUNCATE && !pg_table_by_relid(s->run, pgo_u32(p + 5)))
-        return NULL;
+        return pass(s, subxid);
+    TRY(passed_put(s));
     return kept(s, pg_spool_put(s->spool, s->part_xid, subxid, p, len));
 }
 
@@ -192,6 +236,7 @@ static struct err *part_put(struct stream *s, const uint8_t *p, size_t len)
 static struct err *replay_pause(struct stream *s)
 {
     s->now_us = s->heard_us = steady_us();
+    busy(s);
     TRY(status_maybe_send(s));
     gauges_update(s);
     return sink_stopping(s->run->sink) ? pg_stopping() : NULL;
@@ -201,11 +246,17 @@ static struct err *replay_message(void *arg, const uint8_t *p, size_t len)
 {
     struct stream *s = arg;
     struct pgo_message *m = s->message;
+    if (++s->replayed % CLOCK_EVERY_MESSAGES == 0)
+        TRY(replay_pause(s));
+    if (len == PASSED_BYTES && *p == PASSED) {
+        uint64_t count;
+        memcpy(&count, p + 1, sizeof count);
+        changes_pass(s, count);
+        return NULL;
+    }
     const char *wrong = pgo_message_decode(p, len, true, m);
     if (wrong)
         return err_new(ERR_SOURCE, "%s", wrong);
-    if (++s->replayed % CLOCK_EVERY_MESSAGES == 0)
-        TRY(replay_pause(s));
     return m->kind == PGO_RELATION ? pg_apply_relation(s->apply, m, s->server_end) : change(s, m);
 }
 
@@ -304,6 +355,15 @@ static struct err *watched_take(struct stream *s)
     return e;
 }
 
+/* The store comes first on their disk: without room it takes nothing in, and what is kept here could never end. */
+static struct err *spool_look(struct stream *s)
+{
+    if (!s->spool || s->now_us - s->spool_look_us < SPOOL_LOOK_US)
+        return NULL;
+    s->spool_look_us = s->now_us;
+    return kept(s, pg_spool_look(s->spool));
+}
+
 /* ---- the loop ---- */
 
 static struct err *stream_end(struct stream *s)
@@ -363,12 +423,15 @@ static struct err *stream_loop(struct stream *s)
         bool taken;
         TRY(take_available(s, &taken));
         s->now_us = steady_us();
-        if (taken)
+        if (taken) {
             s->heard_us = s->now_us;
-        else if (s->now_us - s->heard_us > SILENCE_LOST_US)
+            busy(s);
+        } else if (s->now_us - s->heard_us > SILENCE_LOST_US) {
             return err_new(ERR_SOURCE, "replication broken off: the server has been silent for %d s",
                            SILENCE_LOST_US / 1000000);
+        }
         TRY(watched_take(s));
+        TRY(spool_look(s));
         TRY(idle_commit(s));
         TRY(status_maybe_send(s));
         gauges_update(s);
@@ -433,8 +496,10 @@ struct err *pg_stream_run(struct pg_run *run, PGconn *replication)
     s.heard_us = s.status_us = s.now_us;
     arena_init(&s.arena);
     if (run->in_parts) {
-        struct pg_spool_conf c = {run->conf->data_dir, run->conf->source_name, run->conf->spool_bytes,
-                                  PG_SPOOL_RESERVE};
+        struct pg_spool_conf c = {.dir = run->conf->data_dir,
+                                  .name = run->conf->source_name,
+                                  .limit_bytes = run->conf->spool_bytes,
+                                  .reserve_bytes = run->conf->spool_reserve_bytes};
         s.spool = pg_spool_new(&c);
     }
     s.watch = pg_watch_start(run);

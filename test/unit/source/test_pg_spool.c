@@ -10,7 +10,7 @@ static char dir[64];
 
 static struct pg_spool *spool(int64_t limit)
 {
-    struct pg_spool_conf conf = {dir, "core", limit, 0};
+    struct pg_spool_conf conf = {.dir = dir, .name = "core", .limit_bytes = limit};
     return pg_spool_new(&conf);
 }
 
@@ -198,16 +198,63 @@ static void limits(void)
 static void disks(void)
 {
     static uint8_t big[100000];
-    struct pg_spool_conf nowhere = {"/nonexistent", "core", INT64_C(1) << 30, 0};
+    struct pg_spool_conf nowhere = {.dir = "/nonexistent", .name = "core", .limit_bytes = INT64_C(1) << 30};
     struct pg_spool *s = pg_spool_new(&nowhere);
     CHECK(!pg_spool_put(s, 1, 1, big, 100)); /* in memory as yet */
     CHECK(refused(pg_spool_put(s, 1, 1, big, sizeof big), ERR_IO, "cannot keep a transaction in progress"));
     pg_spool_free(s);
-    struct pg_spool_conf full = {dir, "core", INT64_C(1) << 30, INT64_MAX / 2};
+    struct pg_spool_conf full = {
+        .dir = dir, .name = "core", .limit_bytes = INT64_C(1) << 30, .reserve_bytes = INT64_MAX / 2};
     s = pg_spool_new(&full);
     CHECK(refused(pg_spool_put(s, 1, 1, big, sizeof big), ERR_SPACE, "too little would be left"));
     pg_spool_free(s);
     CHECK(dir_empty());
+}
+
+static int64_t room;
+static int64_t room_left(const char *where)
+{
+    CHECK(strcmp(where, dir) == 0);
+    return room;
+}
+
+/* The store gets its room back, whoever took it. */
+static void store_first(void)
+{
+    static uint8_t big[100000];
+    struct pg_spool_conf conf = {.dir = dir,
+                                 .name = "core",
+                                 .limit_bytes = INT64_C(1) << 30,
+                                 .reserve_bytes = 1 << 20,
+                                 .disk_free = room_left};
+    struct pg_spool *s = pg_spool_new(&conf);
+    room = 10;
+    CHECK(!pg_spool_look(s));
+    CHECK(!pg_spool_put(s, 1, 1, big, 100));
+    CHECK(!pg_spool_look(s)); /* nothing of it is on the disk */
+    room = 2 << 20;
+    CHECK(!pg_spool_put(s, 1, 1, big, sizeof big) && !pg_spool_look(s));
+    room = 1 << 20;
+    CHECK(refused(pg_spool_look(s), ERR_SPACE, "too little would be left"));
+    CHECK(!pg_spool_abort(s, 1, 1) && !pg_spool_look(s));
+    pg_spool_free(s);
+}
+
+/* What they take in memory is bounded, and given back with them. */
+static void most_subtransactions(void)
+{
+    struct pg_spool *s = spool(INT64_C(1) << 40);
+    for (uint32_t i = 0; i < PG_SPOOL_SUBTRANSACTIONS; i++)
+        if (pg_spool_put(s, 1 + i % 2, 10 + i, &i, sizeof i))
+            CHECK(false);
+    uint32_t more = 9;
+    CHECK(!pg_spool_put(s, 1, 10, &more, sizeof more)); /* one that is known */
+    CHECK(refused(pg_spool_put(s, 1, more, &more, sizeof more), ERR_LIMIT, "subtransactions"));
+    CHECK(!pg_spool_abort(s, 2, 10 + PG_SPOOL_SUBTRANSACTIONS - 1)); /* the last one alone */
+    CHECK(!pg_spool_put(s, 1, more, &more, sizeof more));
+    CHECK(refused(pg_spool_put(s, 1, 8, &more, sizeof more), ERR_LIMIT, "subtransactions"));
+    CHECK(!pg_spool_abort(s, 2, 2) && !pg_spool_put(s, 1, 8, &more, sizeof more));
+    pg_spool_free(s);
 }
 
 static void unknown_ones(void)
@@ -229,6 +276,8 @@ int main(void)
     RUN(many_subtransactions);
     RUN(limits);
     RUN(disks);
+    RUN(store_first);
+    RUN(most_subtransactions);
     RUN(unknown_ones);
     rmdir(dir);
     TEST_END();
