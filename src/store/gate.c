@@ -151,7 +151,16 @@ void gate_close(struct gate *g)
 
 /* ---- who lives ---- */
 
-#define PROCESS_HIDDEN UINT64_MAX /* from a process that is confined: it counts as alive */
+#define PROCESS_HIDDEN UINT64_MAX /* from this one: it counts as alive */
+
+/* Whether there may be such a process though /proc does not show it: this one is confined, has no descriptor left, or the machine hides
+ * processes from each other (hidepid, ProtectProc). Signal 0 finds these, too. */
+static bool is_hidden(unsigned pid, int error)
+{
+    if (error != ENOENT && error != ESRCH)
+        return error != 0;
+    return syscall(SYS_tkill, pid, 0) == 0 || errno == EPERM;
+}
 
 /* Start time of a process in clock ticks since boot (with its id, its identity); 0 when it is dead, a zombie or unknown.
  * /proc/PID/stat: "pid (name) state ppid ...", the start time being field 22; the name may hold anything. */
@@ -161,7 +170,7 @@ static uint64_t process_start(unsigned pid)
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
     errno = 0;
     if (file_read(path, text, sizeof text) == 0)
-        return errno == EACCES ? PROCESS_HIDDEN : 0;
+        return is_hidden(pid, errno) ? PROCESS_HIDDEN : 0;
     const char *p = strrchr(text, ')');
     if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
         return 0;

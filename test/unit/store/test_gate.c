@@ -4,7 +4,11 @@
 #endif
 #include "store_test.h"
 
+#include <grp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 
 static pid_t child(void (*fn)(const char *dir), const char *dir)
 {
@@ -138,6 +142,76 @@ static void test_stuck_reader(void)
     drop_dir(dir);
 }
 
+#define NOBODY 65534
+
+static bool become_nobody(void) /* group 0 would see all */
+{
+    return setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0 &&
+           prctl(PR_SET_DUMPABLE, 0) == 0;
+}
+
+/* Inside: processes of one user that do not see each other in /proc, as the instance's are where it is mounted so. */
+static int hidden_reader(const char *dir)
+{
+    bool fresh;
+    struct gate *g = open_gate(dir, &fresh);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!become_nobody())
+            _exit(1);
+        atomic_store(&g->epoch, gate_read_enter(g, gate_reader_attach(g)) ? 5 : 6);
+        for (;;)
+            pause();
+    }
+    while (atomic_load(&g->epoch) < 5) {
+        if (waitpid(pid, NULL, WNOHANG) == pid)
+            return 77;
+        usleep(100);
+    }
+    if (!become_nobody())
+        return 1;
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (access(path, F_OK) == 0)
+        return 2;
+    gate_readers_reap(g);
+    if (atomic_load(&g->readers[0].pid) != (unsigned)pid)
+        return 3;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    gate_readers_reap(g);
+    return atomic_load(&g->readers[0].pid) == 0 ? 0 : 4;
+}
+
+static void test_hidden_reader(void)
+{
+    char *dir = fresh_dir("hidden");
+    bool fresh;
+    struct gate *g = open_gate(dir, &fresh);
+    atomic_store(&g->recovering, 0);
+    fflush(stdout);
+    pid_t outer = fork();
+    if (outer == 0) {
+        if (unshare(CLONE_NEWNS | CLONE_NEWPID) != 0)
+            _exit(77);
+        pid_t inner = fork();
+        if (inner == 0) {
+            bool hides = mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                         mount("proc", "/proc", "proc", 0, "hidepid=2") == 0;
+            _exit(hides ? hidden_reader(dir) : 77);
+        }
+        _exit(end_of(inner) >> 8);
+    }
+    int status = end_of(outer) >> 8;
+    if (status == 77)
+        printf("# this machine does not let the test hide processes\n");
+    else if (status)
+        printf("# status %d\n", status);
+    CHECK(status == 0 || status == 77);
+    gate_close(g);
+    drop_dir(dir);
+}
+
 static void follow(const char *dir)
 {
     bool fresh;
@@ -240,6 +314,7 @@ int main(void)
     RUN(test_fresh_boot);
     RUN(test_slots);
     RUN(test_stuck_reader);
+    RUN(test_hidden_reader);
     RUN(test_waiting);
     RUN(test_texts);
     TEST_END();
