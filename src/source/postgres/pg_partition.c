@@ -63,6 +63,7 @@ struct err *pg_parts_read(const struct pg_conf *conf, PGconn *sql, const struct 
     TRY(pg_exec(conf, sql, stop, "cannot read the log's position", PGRES_TUPLES_OK, before_sql, 0, NULL,
                 out));
     PQclear(*out);
+    *out = NULL; /* the caller's to free, also after an error */
     return pg_exec(conf, sql, stop, "cannot read the partitions", PGRES_TUPLES_OK, parts_sql, 1, &roots, out);
 }
 

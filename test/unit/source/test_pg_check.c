@@ -1,7 +1,11 @@
-/* Looks at the server's catalogue: one that is older than the last says nothing, and none of them leaves memory behind. The sink is
- * the pipeline's, and is not called. */
+/* Looks at the server's catalogue: one that is older than the last says nothing, none of them leaves memory behind, and one that breaks off
+ * in the middle frees nothing twice. The sink is the pipeline's, and is not called. */
 #include "source/postgres/pg_run.h"
 #include "test.h"
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct column columns[] = {{"id", {T_INT4, -1}, true, NULL}};
 static uint32_t key[] = {0};
@@ -74,9 +78,60 @@ static void nothing_is_left(void)
     arena_fini(&run.arena);
 }
 
+/* ---- a server that goes away after its first answer ---- */
+
+static void receive(int fd, bool has_kind)
+{
+    uint8_t head[5], skipped[4096];
+    size_t n = has_kind ? 5 : 4;
+    CHECK(recv(fd, head, n, MSG_WAITALL) == (ssize_t)n);
+    const uint8_t *len = head + n - 4;
+    size_t rest = (size_t)(len[2] << 8 | len[3]) - 4;
+    CHECK(rest <= sizeof skipped && recv(fd, skipped, rest, MSG_WAITALL) == (ssize_t)rest);
+}
+
+static void *serve(void *arg)
+{
+    static const char ready[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char answer[] = "T\0\0\0\32\0\1v\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0"
+                                 "\0D\0\0\0\13\0\1\0\0\0\1xC\0\0\0\15SELECT 1\0Z\0\0\0\5I";
+    int fd = accept(*(int *)arg, NULL, NULL);
+    receive(fd, false);
+    CHECK(send(fd, ready, sizeof ready - 1, 0) == sizeof ready - 1);
+    receive(fd, true);
+    CHECK(send(fd, answer, sizeof answer - 1, 0) == sizeof answer - 1);
+    receive(fd, true);
+    close(fd);
+    return NULL;
+}
+
+static void lost_between_two_questions(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    pthread_t thread;
+    char info[128];
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(listener, (struct sockaddr *)&at, len) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+    CHECK(pthread_create(&thread, NULL, serve, &listener) == 0);
+    snprintf(info, sizeof info, "host=127.0.0.1 port=%u user=u dbname=d sslmode=disable", ntohs(at.sin_port));
+    PGconn *conn = PQconnectdb(info);
+    CHECK(PQstatus(conn) == CONNECTION_OK);
+    PGresult *parts = NULL;
+    struct err *e = pg_parts_read(&conf, conn, NULL, "{42}", &parts);
+    CHECK(e && strstr(e->message, "cannot read the partitions"));
+    CHECK(!parts); /* nothing that was freed before */
+    err_free(e);
+    PQfinish(conn);
+    pthread_join(thread, NULL);
+    close(listener);
+}
+
 int main(void)
 {
     RUN(older_answers);
     RUN(nothing_is_left);
+    RUN(lost_between_two_questions);
     TEST_END();
 }
