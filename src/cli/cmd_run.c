@@ -28,10 +28,12 @@
 #include <stdarg.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -343,6 +345,41 @@ static bool same_args(const struct child *a, const struct child *b)
 static struct err *place(const struct cli_args *a, const struct config *c, const char *data,
                          struct placement *out);
 
+static bool has_port(const struct child *c, int port)
+{
+    char text[32];
+    snprintf(text, sizeof text, "port=%d", port);
+    for (int i = 0; i < c->argc; i++)
+        if (strcmp(c->argv[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* A server that could not have its new port would be no server: another process has it, or it is below 1024 and we are not root any
+ * more. Of the port it has now nothing is asked. */
+static struct err *try_port(const struct child *serve, const struct config *c)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list;
+    char port[16];
+    int on = 1;
+    snprintf(port, sizeof port, "%d", c->listen_port);
+    if (c->listen_port == 0 || has_port(serve, c->listen_port))
+        return NULL;
+    int rc = getaddrinfo(c->listen_host, port, &hints, &list);
+    if (rc)
+        return err_new(ERR_CONFIG, "server.listen: %s: %s", c->listen_host, gai_strerror(rc));
+    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+              bind(fd, list->ai_addr, list->ai_addrlen) == 0;
+    struct err *e = ok ? NULL
+                       : err_errno(ERR_CONFIG, "server.listen: cannot listen on %s port %d", c->listen_host,
+                                   c->listen_port);
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(list);
+    return e;
+}
+
 /* The server's command line as the new configuration wants it; it restarts only if that is another one. */
 static struct err *reload_serve(struct supervisor *s)
 {
@@ -351,6 +388,8 @@ static struct err *reload_serve(struct supervisor *s)
     struct child now = {0};
     TRY(app_load(s->args->config, &app));
     struct err *e = place(s->args, app->config, s->data, &placement);
+    if (!e)
+        e = try_port(&s->serve, app->config);
     if (!e)
         serve_args(&now, s->args, app->config, s->data, &placement);
     app_free(app);

@@ -170,6 +170,28 @@ def test_log_file(r):
     r.equal("log/stop", box.stop(), 0)
 
 
+def test_other_port(r):
+    """A port that the server could not have is refused before it is given up for; one that it can is taken."""
+    import socket
+    box = Penstock(CONFIG % "", name="port").start()
+    old = box.port
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        box.port = s.getsockname()[1]
+        box.write_config(CONFIG % "")
+        code, _, err = box.command("apply", "-c", box.config, "--data", box.data)
+        r.check("port/in-use", code == 1 and "refused" in err, (code, err))
+        r.check("port/said", "server.listen: cannot listen on 127.0.0.1 port %d" % box.port in box.log_text(), box.log_tail())
+        new, box.port = box.port, old
+        r.equal("port/old-one-served", box.client().request("/api/total").status, 200)
+    box.port = new
+    code, _, err = box.command("apply", "-c", box.config, "--data", box.data)
+    r.check("port/free", code == 0, (code, err))
+    wait_for(lambda: box.client().request("/api/total").status == 200, 20, "the new port")
+    r.equal("port/stop", box.stop(), 0)
+
+
 def test_root(r):
     """Root without capabilities cannot write in another's directory: said at the start."""
     if os.geteuid() != 0:
@@ -186,6 +208,7 @@ def main():
         test_processes(r)
         test_log_file(r)
         test_root(r)
+        test_other_port(r)
         test_user(r)
 
 
