@@ -100,8 +100,9 @@ static struct err *finish_connecting(const struct pg_conf *conf, PGconn *conn, i
 }
 
 /* Others speak the protocol and name a version of PostgreSQL, but replicate in ways of their own or not at all. */
-static struct err *server_judge(const struct pg_conf *conf, const char *version)
+static struct err *server_judge(const struct pg_conf *conf, const PGresult *r)
 {
+    const char *version = PQntuples(r) > 0 && PQnfields(r) > 1 ? PQgetvalue(r, 0, 1) : "";
     static const char *const others[] = {"-YB-",       "Greenplum", "Redshift", "CockroachDB", "Materialize",
                                          "RisingWave", "openGauss", "QuestDB",  "CrateDB",     "Cloudberry"};
     bool known = strncmp(version, "PostgreSQL ", 11) == 0;
@@ -141,8 +142,8 @@ struct err *pg_connect(const struct pg_conf *conf, enum pg_conn_kind kind, int t
     if (!e)
         e = pg_exec(conf, conn, stop, "cannot set up the session", PGRES_TUPLES_OK, settings_sql, 0, NULL,
                     &result);
-    if (!e && PQntuples(result) > 0)
-        e = server_judge(conf, PQgetvalue(result, 0, 1));
+    if (!e)
+        e = server_judge(conf, result);
     PQclear(result);
     if (e) {
         PQfinish(conn);

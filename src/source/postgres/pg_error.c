@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct remedy {
-    const char *sqlstate; /* exact, or a prefix; NULL: any */
+    const char *sqlstate; /* NULL: any */
     const char *text;     /* must occur in the message; NULL: any */
     enum err_code code;
     const char *hint; /* {user}, {database}, {source}, {slot} are put in */

@@ -117,7 +117,7 @@ static struct err *started_at(struct pg_run *run, PGconn *conn, char out[64])
     TRY(pg_exec(run->conf, conn, &run->stop, "cannot identify the server", PGRES_TUPLES_OK,
                 "SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.pg_is_in_recovery()",
                 0, NULL, &r));
-    snprintf(out, 64, "%s", PQgetvalue(r, 0, 0));
+    snprintf(out, 64, "%s", PQntuples(r) == 1 ? PQgetvalue(r, 0, 0) : "");
     PQclear(r);
     return NULL;
 }
@@ -185,6 +185,10 @@ struct err *pg_identify(struct pg_run *run, PGconn *replication, struct pg_ident
     PGresult *r = NULL;
     TRY(pg_exec(run->conf, replication, &run->stop, "cannot identify the server", PGRES_TUPLES_OK,
                 "IDENTIFY_SYSTEM", 0, NULL, &r));
+    if (PQntuples(r) != 1 || PQnfields(r) < 3) {
+        PQclear(r);
+        return err_new(ERR_SOURCE, "the server did not identify itself");
+    }
     out->system_identifier = strtoull(PQgetvalue(r, 0, 0), NULL, 10);
     out->timeline = (uint32_t)strtoul(PQgetvalue(r, 0, 1), NULL, 10);
     if (!pg_lsn_parse(PQgetvalue(r, 0, 2), &out->wal_end))

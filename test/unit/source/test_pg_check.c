@@ -1,5 +1,5 @@
-/* Looks at the server's catalogue: one that is older than the last says nothing, none of them leaves memory behind, and one that breaks off
- * in the middle frees nothing twice. The sink is the pipeline's, and is not called. */
+/* Looks at the server's catalogue: one that is older than the last says nothing, none of them leaves memory behind, one that breaks off in
+ * the middle frees nothing twice, and strange answers are errors. The sink is the pipeline's, and is not called. */
 #include "source/postgres/pg_run.h"
 #include "test.h"
 #include <netinet/in.h>
@@ -78,7 +78,7 @@ static void nothing_is_left(void)
     arena_fini(&run.arena);
 }
 
-/* ---- a server that goes away after its first answer ---- */
+/* ---- a server that answers one question, with a row of one column, and goes away ---- */
 
 static void receive(int fd, bool has_kind)
 {
@@ -92,7 +92,7 @@ static void receive(int fd, bool has_kind)
 
 static void *serve(void *arg)
 {
-    static const char ready[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char ready[] = "R\0\0\0\10\0\0\0\0S\0\0\0\30server_version\00015.1\0Z\0\0\0\5I";
     static const char answer[] = "T\0\0\0\32\0\1v\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0"
                                  "\0D\0\0\0\13\0\1\0\0\0\1xC\0\0\0\15SELECT 1\0Z\0\0\0\5I";
     int fd = accept(*(int *)arg, NULL, NULL);
@@ -105,17 +105,30 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void lost_between_two_questions(void)
+static int listener;
+static pthread_t thread;
+static char info[128];
+
+static void server_start(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof at;
-    pthread_t thread;
-    char info[128];
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(bind(listener, (struct sockaddr *)&at, len) == 0 && listen(listener, 1) == 0);
     CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
     CHECK(pthread_create(&thread, NULL, serve, &listener) == 0);
     snprintf(info, sizeof info, "host=127.0.0.1 port=%u user=u dbname=d sslmode=disable", ntohs(at.sin_port));
+}
+
+static void server_end(void)
+{
+    pthread_join(thread, NULL);
+    close(listener);
+}
+
+static void lost_between_two_questions(void)
+{
+    server_start();
     PGconn *conn = PQconnectdb(info);
     CHECK(PQstatus(conn) == CONNECTION_OK);
     PGresult *parts = NULL;
@@ -124,8 +137,29 @@ static void lost_between_two_questions(void)
     CHECK(!parts); /* nothing that was freed before */
     err_free(e);
     PQfinish(conn);
-    pthread_join(thread, NULL);
-    close(listener);
+    server_end();
+}
+
+/* Another program may listen there. */
+static void strange_answers(void)
+{
+    struct pg_run run = a_run();
+    struct pg_identity id;
+    server_start();
+    PGconn *conn = PQconnectdb(info);
+    struct err *e = pg_identify(&run, conn, &id);
+    CHECK(e && strstr(e->message, "did not identify itself"));
+    err_free(e);
+    PQfinish(conn);
+    server_end();
+    server_start();
+    struct pg_conf there = conf;
+    there.url = info;
+    e = pg_connect(&there, PG_CONN_SQL, 5000, NULL, &conn);
+    CHECK(e && strstr(e->message, "the server is not PostgreSQL"));
+    err_free(e);
+    server_end();
+    arena_fini(&run.arena);
 }
 
 int main(void)
@@ -133,5 +167,6 @@ int main(void)
     RUN(older_answers);
     RUN(nothing_is_left);
     RUN(lost_between_two_questions);
+    RUN(strange_answers);
     TEST_END();
 }
