@@ -772,9 +772,9 @@ static struct err *run(struct run *r)
         log_event(EVENT_PIPELINE_STOPPING, LOG_INFO, "pipeline", "stopping", "epoch=%llu",
                   (unsigned long long)pipeline_epoch(r->pipeline));
     enum err_code code = hold_is_due(failure) ? failure->code : ERR_INTERNAL;
-    if (code == ERR_MEMORY)
-        pause_memory_advice(r->pipeline, r->advice);
     pipeline_stop(r->pipeline);
+    if (code == ERR_MEMORY) /* the shards have said what they held */
+        pause_memory_advice(r->pipeline, r->advice);
     ingest_server_stop(r->ingest);
     r->ingest = NULL;
     struct err *e = text ? err_new(code, "%s", text) : NULL;

@@ -233,6 +233,7 @@ void measure_fini(struct shard *s);
 void measure_commit(struct shard *s, int64_t from, int64_t to); /* steady: the commit just done */
 void measure_idle(struct shard *s);                             /* in a step that found nothing to do */
 void measure_working(struct shard *s);                          /* in a step inside an epoch */
+void measure_given_up(struct shard *s); /* of an epoch that ends there: what was held by then may be why */
 static inline void measure_queue(struct shard *s, enum gate_queue q, uint64_t depth)
 {
     if (UNLIKELY(depth > s->measure.most[q]))

@@ -138,6 +138,17 @@ void measure_working(struct shard *s)
     s->stats_epoch = whole;
 }
 
+/* Memory alone: the store's transaction may have failed, and answers no more. */
+void measure_given_up(struct shard *s)
+{
+    struct op_stats *to = s->pipeline->o.op_stats;
+    for (uint32_t i = 0; to && i < s->graph->op_count; i++) {
+        const struct op *op = &s->graph->ops[i];
+        if (op->klass->state_bytes && op->state)
+            put(&to->stats[(size_t)s->index * to->node_count + i].state_bytes, op->klass->state_bytes(op));
+    }
+}
+
 void measure_commit(struct shard *s, int64_t from, int64_t to)
 {
     const struct pipeline *p = s->pipeline;

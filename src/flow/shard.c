@@ -508,6 +508,7 @@ static void give_up(struct shard *s)
 {
     if (s->phase != SHARD_WORKING)
         return;
+    measure_given_up(s);
     for (uint32_t i = 0; i < s->graph->op_count; i++)
         if (s->graph->ops[i].node->kind == PLAN_TABLE)
             op_table_replay_end(&s->graph->ops[i]);

@@ -261,6 +261,46 @@ static void inside_an_epoch(void)
     close_box(&b);
 }
 
+static struct op_stats *stats;
+
+static void stats_options(struct box *b, struct pipeline_options *o)
+{
+    options(b, o);
+    must(op_stats_create(b->dir, b->shards, b->plan->node_count, 1, &stats));
+    o->op_stats = stats;
+}
+
+/* The largest views are named, however fast the limit was reached. */
+static void what_was_held_is_told(void)
+{
+    enum { ROWS = 20000 };
+    struct box b;
+    uint64_t held = 0;
+    open_box(&b, 1);
+    CHECK(settle(&b));
+    struct sink_lane *l = sink_lane_get(pipeline_sink(b.pipeline, 0), 0);
+    for (int64_t i = 0; i < ROWS; i++) {
+        union val vals[2] = {{.i = i}, {.i = i}};
+        uint8_t states[2] = {VAL_OK, VAL_OK};
+        CHECK(sink_row(l, 0, ROW_INSERT, vals, states));
+        if (i % 1000 == 999)
+            CHECK(sink_commit(l, NULL, 0, NULL, 0) && box_settle(&b));
+    }
+    box_close(&b);
+    memory = 200 * MIB;
+    b.options = stats_options;
+    box_open(&b, false);
+    CHECK(!box_settle(&b)); /* found after REPLAY_ROWS or two times as many */
+    uint32_t groups = 0;
+    while (b.plan->nodes[groups]->kind != PLAN_AGGREGATE)
+        groups++;
+    box_close(&b);
+    held = atomic_load(&op_stat_of(stats, 0, groups)->state_bytes);
+    CHECK(held >= REPLAY_ROWS * sizeof(int64_t));
+    op_stats_close(stats);
+    box_remove(&b);
+}
+
 /* ---- a join multiplies rows: the queues between shards ---- */
 
 static struct pipeline *watched;
@@ -391,6 +431,7 @@ int main(void)
     RUN(failed_sync_at_the_end);
     RUN(inside_the_files);
     RUN(inside_an_epoch);
+    RUN(what_was_held_is_told);
     RUN(queues_between_shards);
     RUN(wide_rows);
     RUN(the_machine);
