@@ -269,8 +269,9 @@ static void ended(struct supervisor *s, struct child *c, int status)
     c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (c->backoff_ms > BACKOFF_MOST_MS)
         c->backoff_ms = BACKOFF_MOST_MS;
-    bool paused = c == &s->pipeline && !killed && code == EXIT_PAUSED; /* the next one waits by itself */
-    if (wanted || paused)
+    /* The next one waits for room by itself; but if what it asks says that there is some, and there is none, it ends the same way. */
+    bool paused = c == &s->pipeline && !killed && code == EXIT_PAUSED;
+    if (wanted)
         c->backoff_ms = 0;
     c->start_at_ms = now_ms() + c->backoff_ms;
     pid_t pid = c->pid;
@@ -674,9 +675,9 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
     if (!e)
         e = place(a, app->config, data, &placement);
     if (!e)
-        hold_ballast(data);
-    if (!e)
         e = claim_directory(data);
+    if (!e)
+        hold_ballast(data); /* not that of an instance that runs */
     if (!e)
         e = record_config(data, a->config);
     if (!e)
