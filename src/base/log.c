@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,8 +20,22 @@ static enum log_format log_as = LOG_FORMAT_TEXT;
 static char log_process[32];
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
+/* Ends a pair while a line is put together. Of the process's own choice, as values hold what others choose. */
+#define PAIR_END_BYTES 9
+static char pair_end[PAIR_END_BYTES + 1] = "\x1f--------";
+
+static void choose_pair_end(void)
+{
+    unsigned char bytes[PAIR_END_BYTES - 1];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        pair_end[i + 1] = (char)('A' + (bytes[i] & 31));
+}
+
 void log_setup(enum log_level least, enum log_format format, const char *process_name)
 {
+    choose_pair_end();
     log_least = least;
     log_as = format;
     snprintf(log_process, sizeof log_process, "%s", process_name);
@@ -50,7 +65,9 @@ static pthread_mutex_t repeats_lock = PTHREAD_MUTEX_INITIALIZER;
 /* False: not to be written. *dropped: lines before this one that were not. */
 static bool may_write(enum log_event event, const char *pairs, unsigned *dropped)
 {
-    uint64_t key = hash_bytes(pairs, strcspn(pairs, "\x1f")) + event * UINT64_C(0x9e3779b97f4a7c15);
+    const char *end = strstr(pairs, pair_end);
+    uint64_t key =
+        hash_bytes(pairs, end ? (size_t)(end - pairs) : strlen(pairs)) + event * UINT64_C(0x9e3779b97f4a7c15);
     struct repeat *r = &repeats[key % REPEAT_SLOTS];
     int64_t now = steady_us();
     pthread_mutex_lock(&repeats_lock);
@@ -115,36 +132,44 @@ static void put_escaped(struct line *l, const char *s, size_t len)
 }
 
 /* Marks the ends of pairs in the caller's format, so that values may hold quotes, blanks and '=' as they like:
- * `a=%s b="%s"` becomes `a=%s` PAIR_END `b=%s` PAIR_END. */
-#define PAIR_END '\x1f'
+ * `a=%s b="%s"` becomes `a=%s` END `b=%s` END. */
+static size_t put_end(char *out)
+{
+    memcpy(out, pair_end, PAIR_END_BYTES);
+    return PAIR_END_BYTES;
+}
+
 static void mark_pairs(const char *fmt, char *out, size_t size_bytes)
 {
     bool quoted = false;
     size_t n = 0;
-    for (const char *p = fmt; *p && n + 2 < size_bytes; p++) {
+    for (const char *p = fmt; *p && n + 2 * PAIR_END_BYTES + 1 < size_bytes; p++) {
         if (!quoted && *p == '"' && p > fmt && p[-1] == '=')
             quoted = true;
         else if (quoted && *p == '"')
             quoted = false;
+        else if (!quoted && *p == ' ')
+            n += put_end(out + n);
         else
-            out[n++] = !quoted && *p == ' ' ? PAIR_END : *p;
+            out[n++] = *p;
     }
-    out[n++] = PAIR_END;
+    n += put_end(out + n);
     out[n] = 0;
 }
 
 static const char *split_pair(const char *p, const char **key, size_t *key_len, const char **value,
                               size_t *value_len)
 {
-    const char *end = strchr(p, PAIR_END);
-    if (!end)
-        end = p + strlen(p); /* cut for its length */
+    const char *end = strstr(p, pair_end);
+    bool cut = !end; /* for its length */
+    if (cut)
+        end = p + strlen(p);
     const char *equals = memchr(p, '=', (size_t)(end - p));
     *key = p;
     *key_len = (size_t)((equals ? equals : end) - p);
     *value = equals ? equals + 1 : end;
     *value_len = (size_t)(end - *value);
-    return *end ? end + 1 : end;
+    return cut ? end : end + PAIR_END_BYTES;
 }
 
 static bool needs_quotes(const char *v, size_t len)

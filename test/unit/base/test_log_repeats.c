@@ -66,6 +66,20 @@ static void repeats_are_counted(void)
     CHECK(lines_with("repeats_dropped") == 1 && lines_with("\n") == 2);
 }
 
+static void forged(void)
+{
+    away("x\x1f"
+         "forged=1\x1f--------forged=2");
+}
+
+/* A value's bytes make no pair of their own. */
+static void values_stay_values(void)
+{
+    log_setup(LOG_INFO, LOG_FORMAT_TEXT, "test");
+    caught(forged);
+    CHECK(lines_with("source=\"x\\u001fforged=1\\u001f--------forged=2\" error=no\n") == 1);
+}
+
 static void as_json(void)
 {
     log_setup(LOG_INFO, LOG_FORMAT_JSON, "test");
@@ -79,6 +93,7 @@ static void as_json(void)
 int main(void)
 {
     RUN(repeats_are_counted);
+    RUN(values_stay_values);
     RUN(as_json);
     CHECK(strcmp(event_name(EVENT_VIEW_READY), "view.ready") == 0);
     CHECK(!event_name(EVENT_NONE) && !event_name(EVENT_COUNT));
