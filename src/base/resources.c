@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "base/resources.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,16 +12,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-static bool file_text(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0;
-}
 
 /* /proc/self/statm: pages "size resident shared ..."; what is resident and not shared is ours alone. */
 int64_t memory_used(void)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/instance.h"
+#include "base/file.h"
 
 #include "config/config.h"
 #include "store/store.h"
@@ -16,20 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static size_t read_small(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0 ? (size_t)n : 0;
-}
-
 static bool of_this_boot(const struct gate *g)
 {
     char boot[64];
-    size_t n = read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    size_t n = file_text("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     while (n && boot[n - 1] == '\n')
         boot[--n] = 0;
     return memcmp(g->magic, "PENSTOCK", sizeof g->magic) == 0 && g->layout == GATE_LAYOUT &&
@@ -64,7 +55,7 @@ static bool runs_command(unsigned pid, const char *command)
     if (!pid || pid == GATE_READER_CLAIMED)
         return false;
     snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
-    size_t n = read_small(path, text, sizeof text);
+    size_t n = file_text(path, text, sizeof text);
     size_t first = strlen(text) + 1;
     return n > first && strcmp(text + first, command) == 0;
 }
@@ -82,7 +73,7 @@ static unsigned find_serve(const struct gate *g)
 static void look(struct instance *i)
 {
     char *path = xprintf("%s/run/supervisor.pid", i->dir), text[32];
-    read_small(path, text, sizeof text);
+    file_text(path, text, sizeof text);
     free(path);
     unsigned supervisor = (unsigned)strtoul(text, NULL, 10);
     unsigned pipeline = i->gate ? atomic_load(&i->gate->pipeline_pid) : 0;
@@ -134,7 +125,7 @@ double instance_uptime_s(unsigned pid)
 {
     char path[32], text[512], up[64];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
-    if (!pid || !read_small(path, text, sizeof text) || !read_small("/proc/uptime", up, sizeof up))
+    if (!pid || !file_text(path, text, sizeof text) || !file_text("/proc/uptime", up, sizeof up))
         return 0;
     const char *p = strrchr(text, ')'); /* the name may hold anything; the start time is field 22 */
     for (int field = 2; p && field < 22; field++)
@@ -150,7 +141,7 @@ double instance_uptime_s(unsigned pid)
 static bool read_boot_id(const char *path, char *out)
 {
     char text[BOOT_ID_BYTES + 1];
-    bool whole = read_small(path, text, sizeof text) == BOOT_ID_BYTES;
+    bool whole = file_text(path, text, sizeof text) == BOOT_ID_BYTES;
     memcpy(out, text, BOOT_ID_BYTES);
     return whole;
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #endif
 #include "store/gate.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/clock.h"
@@ -26,22 +27,12 @@
 #define COMPONENT "gate"
 static const char gate_magic[8] = {'P', 'E', 'N', 'S', 'T', 'O', 'C', 'K'};
 
-static size_t file_read(const char *path, char *out, size_t size_bytes)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size_bytes - 1);
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0 ? (size_t)n : 0;
-}
-
 /* ---- the file ---- */
 
 /* Empty when the kernel does not say: then no file ever matches, and every start counts as a fresh boot. */
 static void boot_id(char out[40])
 {
-    size_t n = file_read("/proc/sys/kernel/random/boot_id", out, 40);
+    size_t n = file_text("/proc/sys/kernel/random/boot_id", out, 40);
     while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == ' '))
         out[--n] = 0;
 }
@@ -169,7 +160,7 @@ static uint64_t process_start(unsigned pid)
     char path[32], text[512];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
     errno = 0;
-    if (file_read(path, text, sizeof text) == 0)
+    if (file_text(path, text, sizeof text) == 0)
         return is_hidden(pid, errno) ? PROCESS_HIDDEN : 0;
     const char *p = strrchr(text, ')');
     if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
