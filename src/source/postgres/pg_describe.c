@@ -340,5 +340,5 @@ struct err *pg_describe(struct arena *arena, const struct pg_conf *conf, int tim
     }
     if (!e)
         e = replication_try(conf, timeout_ms);
-    return e ? err_wrap(e, "source %s", conf->source_name) : NULL;
+    return e;
 }
