@@ -1,6 +1,6 @@
 /* Change logs of a view's shards, read epoch by epoch for the live queries on it; see live.c. */
 #include "data/row.h"
-#include "serve/filter.h"
+#include "serve/grant.h"
 #include "serve/live.h"
 #include "serve/out.h"
 
@@ -151,9 +151,8 @@ static bool update(struct live *v, struct live_query *q)
 static bool apply(struct live *v, struct live_query *q, const struct change_rows *c)
 {
     struct rest *r = &v->loop->rest;
-    const struct cond *f = q->read.query.filter;
-    bool was = c->has_old && filter_match(&r->fn, f, v->vals, v->states);
-    bool is = c->has_new && filter_match(&r->fn, f, r->vals, r->states);
+    bool was = c->has_old && read_match(r, &q->read, v->vals, v->states);
+    bool is = c->has_new && read_match(r, &q->read, r->vals, r->states);
     if (was && is)
         return update(v, q);
     if (was)

@@ -71,10 +71,16 @@ void errors_answer(struct rest *r, struct slice view, struct answer *a);
 void bad_rows_answer(struct rest *r, struct slice source, struct slice table, struct answer *a);
 
 /* ---- shared with live queries and status ---- */
+/* What a caller may see of one api; see grant.h. All zero: everything. */
+struct grant {
+    const uint64_t *columns; /* bit set by column; NULL: all */
+    const struct cond *rows; /* NULL: every row */
+};
 struct read { /* one bound read of an api */
     const struct world_api *api;
     const struct world_view *view;
-    bool by_key; /* one row by key */
+    struct grant grant; /* of who asks */
+    bool by_key;        /* one row by key */
     struct query query;
     struct projection projection;
 };

@@ -1,7 +1,7 @@
 /* Reads of one api, by key and as a list; see rest_read.h. */
 #include "serve/rest_read.h"
 #include "data/row.h"
-#include "serve/filter.h"
+#include "serve/grant.h"
 #include "serve/out.h"
 
 /* ---- Penstock-Wait ---- */
@@ -219,8 +219,7 @@ static void read_key(struct rest *r, const struct http_request *req, const struc
         !rest_snapshot_begin(r, (int)shard, rd->view, &a->problem))
         return;
     rest_mark_snapshot(r, rd->view, a);
-    if (key_get(r, rd->view, shard, &a->problem) &&
-        filter_match(&r->fn, rd->query.filter, r->vals, r->states)) {
+    if (key_get(r, rd->view, shard, &a->problem) && read_match(r, rd, r->vals, r->states)) {
         a->content_type = media_type(media);
         render_one(r, media, &rd->projection, a);
     } else if (!a->problem.status) {

@@ -5,7 +5,7 @@
  * limits.scan_rows; past it the answer is the CREATE INDEX line that would serve it. */
 #include "data/row.h"
 #include "serve/access.h"
-#include "serve/filter.h"
+#include "serve/grant.h"
 #include "serve/scan.h"
 
 #include <stdlib.h>
@@ -25,6 +25,7 @@ struct run {
     uint64_t examined, examined_max;
     uint64_t skip, left; /* rows still to skip, rows that may still go out */
     uint64_t matched;
+    bool filters;        /* rows may be left out */
     bool count_all;      /* go on past the limit to count */
     struct sorted *rows; /* heap or list of the sort */
     uint32_t row_count, row_room;
@@ -73,7 +74,7 @@ static bool decode(struct run *run, struct slice row)
 static bool matches(struct run *run)
 {
     struct rest *r = run->rest;
-    return filter_match(&r->fn, run->read->query.filter, r->vals, r->states);
+    return read_match(r, run->read, r->vals, r->states);
 }
 
 /* Hands the decoded row out `copies` times, as far as offset and limit let it. */
@@ -98,7 +99,7 @@ static bool stream(struct run *run)
     while ((run->left || run->count_all) && scan_next(&scan, &e)) {
         if (++run->examined > run->examined_max)
             return refuse_scan(run);
-        if (!run->read->query.filter && e.multiplicity <= run->skip) {
+        if (!run->filters && e.multiplicity <= run->skip) {
             run->skip -= e.multiplicity;
             run->matched += e.multiplicity;
             continue;
@@ -231,7 +232,7 @@ static void run_start(struct run *run)
     run->left = q->limit >= 0 && (uint64_t)q->limit < page ? (uint64_t)q->limit : page;
     run->skip = (uint64_t)q->offset;
     run->row_max = run->left + run->skip < UINT32_MAX ? run->left + run->skip : UINT32_MAX;
-    run->examined_max = (uint64_t)l->scan_rows + (q->filter || run->count_all ? 0 : run->left);
+    run->examined_max = (uint64_t)l->scan_rows + (run->filters || run->count_all ? 0 : run->left);
     run->examined = run->matched = 0;
     run->row_count = run->row_room = 0;
     run->out->row_count = 0;
@@ -240,7 +241,8 @@ static void run_start(struct run *run)
 static bool go(struct run *run)
 {
     const struct query *q = &run->read->query;
-    bool unserved = (q->filter || (q->order_count && !run->access.ordered)) && !access_serves(&run->access);
+    bool unserved =
+        (run->filters || (q->order_count && !run->access.ordered)) && !access_serves(&run->access);
     run_start(run);
     if (unserved && run->view_rows > (uint64_t)run->rest->limits->scan_rows)
         return refuse_scan(run);
@@ -260,7 +262,8 @@ bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct 
                 struct select_result *out, struct problem *p)
 {
     struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p};
-    bool by_entries = !rd->query.filter && rd->view->key_count;
+    run.filters = rd->query.filter || !grant_every_row(&rd->grant);
+    bool by_entries = !run.filters && rd->view->key_count;
     *out = (struct select_result){.offset = rd->query.offset};
     access_choose(&r->arena, rd->view, r->world->shard_count, &rd->query, &run.access);
     run.view_rows = stored_rows(r, rd->view);
