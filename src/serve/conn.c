@@ -73,6 +73,7 @@ void conn_close(struct conn *c)
         return;
     if (c->sub)
         live_end(c->sub);
+    c->sub = NULL;
     if (c->proxy)
         proxy_close(c);
     if (c->mode == CONN_WAIT)
@@ -136,7 +137,6 @@ static void out_kept(struct conn *c)
 {
     if (conn_pending(c) == 0) {
         c->out.len = c->out_at = 0;
-        c->live_allow = 0;
         if (c->out.cap > 4096) /* memory of a large answer is not kept by an idle connection */
             buf_fini(&c->out);
     } else if (c->out_at > (1u << 20)) {
@@ -674,7 +674,6 @@ void conn_timeout(struct conn *c)
         wait_over(c);
         conn_resume(c);
         return;
-    case CONN_LIVE: live_heartbeat(c); return;
     default: break;
     }
     l->out.len = 0;

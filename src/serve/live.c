@@ -1,15 +1,12 @@
-/* Live queries: the rows of a query as server-sent events, then every change of exactly that query.
- *
- * One feed per view reads each epoch's changes from the shards' change logs once. Subscribers with the same request
- * share a live_query: its filter is evaluated and its events are written once, then copied to each of them. Changes of one
- * epoch over all shards go out together, ended by an `epoch` event whose id resumes after it. The id names the timeline of
- * epochs too (boot and generation): epochs that a crash took back are never mistaken for those that replaced them.
- * See live_feed.c for the reading of change logs. */
-#include "base/clock.h"
+/* Live queries and their subscribers; see live.h. live_feed.c reads the change logs, live_index.c finds whom a change concerns,
+ * live_send.c hands out. */
 #include "serve/live.h"
+#include "base/hash.h"
 #include "serve/out.h"
 
 #include <stdlib.h>
+
+#define TABLE_FIRST 64
 
 struct live *live_new(struct loop *l)
 {
@@ -17,14 +14,17 @@ struct live *live_new(struct loop *l)
     v->loop = l;
     v->vals = xcalloc(COLUMNS_MAX, sizeof *v->vals);
     v->states = xcalloc(COLUMNS_MAX, sizeof *v->states);
+    v->table = xcalloc(TABLE_FIRST, sizeof *v->table);
+    v->table_mask = TABLE_FIRST - 1;
     return v;
 }
 
 void live_free(struct live *v)
 {
-    ASSERT(!v->feeds);
+    ASSERT(!v->feeds && !v->query_count);
     free(v->vals);
     free(v->states);
+    free(v->table);
     buf_fini(&v->rows);
     buf_fini(&v->scratch);
     free(v);
@@ -32,56 +32,44 @@ void live_free(struct live *v)
 
 bool live_busy(const struct live *v)
 {
-    return v->feeds != NULL || v->orphans != NULL;
+    return v->query_count > 0;
 }
 
 bool live_behind(const struct live *v)
 {
-    return v->behind;
+    return v->behind || v->unsent_first;
 }
 
-/* ---- events ---- */
+/* ---- points in time ---- */
 
-void live_id(const struct live *v, uint64_t epoch, struct buf *out)
+const char *live_event_name(enum live_event e)
 {
-    OUT_LIT(out, "id: ");
-    out_u64(out, epoch);
-    buf_printf(out, "-%08x\n", (unsigned)(v->loop->rest.world->tag >> 32));
+    static const char *const names[] = {"insert", "update", "delete", "reset", "epoch", "heartbeat"};
+    return names[e];
 }
 
-void live_epoch_event(const struct live *v, const char *event, uint64_t epoch, struct buf *out)
+struct live_point live_point_at(const struct live *v, uint64_t epoch)
 {
-    live_id(v, epoch, out);
-    OUT_LIT(out, "event: ");
-    buf_put_str(out, event);
-    OUT_LIT(out, "\ndata: {\"epoch\":");
-    out_u64(out, epoch);
-    OUT_LIT(out, "}\n\n");
+    return (struct live_point){epoch, (uint32_t)(v->loop->rest.world->tag >> 32)};
 }
 
-/* A json column keeps its text as it came, newlines included; outside of strings they are blanks, inside they cannot be. */
-static void one_line(struct buf *out, size_t from)
+void live_point_text(struct live_point at, struct buf *out)
 {
-    for (size_t i = from; i < out->len; i++)
-        if (out->p[i] == '\n' || out->p[i] == '\r')
-            out->p[i] = ' ';
+    out_u64(out, at.epoch);
+    buf_printf(out, "-%08x", (unsigned)at.timeline);
 }
 
-bool live_row_event(struct live *v, const struct live_query *q, const char *event, const union val *vals,
-                    const uint8_t *states, struct buf *out)
+/* "123-0a1b2c3d" or "123". False: of another timeline, or nonsense. */
+static bool resume_point(const struct live *v, struct slice text, uint64_t *epoch)
 {
-    OUT_LIT(out, "event: ");
-    buf_put_str(out, event);
-    OUT_LIT(out, "\ndata: ");
-    size_t from = out->len;
-    if (!render_json_row(&v->loop->rest.fn, &q->read.projection, vals, states, out))
-        return false;
-    one_line(out, from);
-    OUT_LIT(out, "\n\n");
-    return true;
+    struct slice tag = text;
+    struct slice number = slice_cut(&tag, '-');
+    char own[16];
+    snprintf(own, sizeof own, "%08x", (unsigned)live_point_at(v, 0).timeline);
+    return slice_u64(number, UINT64_MAX, epoch) && (!tag.p || slice_is(tag, own));
 }
 
-/* ---- queries ---- */
+/* ---- what is asked for ---- */
 
 /* A key in the path is a filter on the key columns: one kind of live query for both. */
 static void key_as_filter(struct live_query *q, const struct world_view *v, const struct slice *key)
@@ -117,45 +105,93 @@ static bool refuse_paging(const struct query *query, struct problem *p)
     return problem_hint(p, "A live query follows all rows of its filter; order and cut them in the client.");
 }
 
-/* Binds q->target in the present world. Everything it points to lives in q->arena or the world. */
+/* Whether two rows of the query that look alike are one row of the view. */
+static bool identifies(const struct read *rd)
+{
+    const struct world_view *v = rd->view;
+    for (uint32_t k = 0; k < v->key_count && !rd->by_key; k++) {
+        bool shown = false;
+        for (uint32_t i = 0; i < rd->projection.count; i++)
+            shown |= rd->projection.items[i].column == v->row_key[k].column && !rd->projection.items[i].conv;
+        if (!shown)
+            return false;
+    }
+    return v->key_count > 0;
+}
+
+/* Binds the query in the present world. Everything it points to lives in its arena or the world. */
 static bool query_prepare(struct live *v, struct live_query *q, struct problem *p)
 {
     struct rest *r = &v->loop->rest;
     struct fn_ctx fn = {.arena = &q->arena};
-    struct url *u = arena_alloc(&q->arena, sizeof *u);
-    const char *wrong = url_parse(&q->arena, q->target, u);
+    const char *wrong = url_parse(&q->arena, slice_of(q->target), &v->url);
     if (wrong)
         return problem_set(p, 400, "PENSTOCK_URL", "%s", wrong);
-    if (!read_parse(r, &q->arena, u, &q->read, p) || !refuse_paging(&q->read.query, p))
+    if (!read_parse(r, &q->arena, &v->url, &q->read, p) || !refuse_paging(&q->read.query, p))
         return false;
     const struct world_view *view = q->read.view;
     if (q->read.by_key) {
-        key_as_filter(q, view, u->segments + (u->segment_count - view->key_count));
-        return query_bind(&q->arena, &fn, q->read.api->path, view->schema, &q->read.query, p) &&
-               (projection_init(&q->arena, q->read.query.select, q->read.query.select_count,
-                                &q->read.projection),
-                true);
+        key_as_filter(q, view, v->url.segments + (v->url.segment_count - view->key_count));
+        if (!query_bind(&q->arena, &fn, q->read.api->path, view->schema, &q->read.query, p))
+            return false;
+        projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection);
     }
+    q->identifies = identifies(&q->read);
+    for (struct rendition *rn = q->renditions; rn; rn = rn->next)
+        if (rn->how->prepare && !rn->how->prepare(&q->arena, &q->read, &rn->state, p))
+            return false;
     return true;
 }
 
-void live_query_free(struct live_query *q)
+/* ---- queries ---- */
+
+static void table_grow(struct live *v)
 {
-    arena_fini(&q->arena);
-    buf_fini(&q->events);
-    free(q->target_text);
-    free(q);
+    uint32_t count = (v->table_mask + 1) * 2;
+    struct live_query **table = xcalloc(count, sizeof *table);
+    for (uint32_t i = 0; i <= v->table_mask; i++)
+        for (struct live_query *q = v->table[i], *next; q; q = next) {
+            next = q->hash_next;
+            q->hash_next = table[q->hash & (count - 1)];
+            table[q->hash & (count - 1)] = q;
+        }
+    free(v->table);
+    v->table = table;
+    v->table_mask = count - 1;
 }
 
-static struct live_query *query_new(struct slice target)
+static struct live_query *query_new(struct live *v, struct slice target)
 {
     struct live_query *q = xcalloc(1, sizeof *q);
     arena_init(&q->arena);
-    q->target_text = xmalloc(target.len + 1);
-    memcpy(q->target_text, target.p, target.len);
-    q->target_text[target.len] = 0;
-    q->target = (struct slice){(uint8_t *)q->target_text, target.len};
+    q->target = xmalloc(target.len + 1);
+    memcpy(q->target, target.p, target.len);
+    q->target[target.len] = 0;
+    q->hash = hash_bytes(target.p, target.len);
+    if (v->query_count > v->table_mask)
+        table_grow(v);
+    q->hash_next = v->table[q->hash & v->table_mask];
+    v->table[q->hash & v->table_mask] = q;
+    v->query_count++;
     return q;
+}
+
+/* One that is attached to nothing and has no subscribers. */
+static void query_free(struct live *v, struct live_query *q)
+{
+    struct live_query **at = &v->table[q->hash & v->table_mask];
+    while (*at != q)
+        at = &(*at)->hash_next;
+    *at = q->hash_next;
+    v->query_count--;
+    for (struct rendition *rn = q->renditions, *next; rn; rn = next) {
+        next = rn->next;
+        buf_fini(&rn->events);
+        free(rn);
+    }
+    arena_fini(&q->arena);
+    free(q->target);
+    free(q);
 }
 
 static struct feed *feed_get(struct live *v, const struct world_view *view)
@@ -173,128 +209,131 @@ static struct feed *feed_get(struct live *v, const struct world_view *view)
     return f;
 }
 
-static void feed_drop_if_empty(struct live *v, struct feed *feed)
+static void feed_drop(struct live *v, struct feed *feed)
 {
     struct feed **at = &v->feeds;
-    if (feed->queries)
-        return;
     while (*at != feed)
         at = &(*at)->next;
     *at = feed->next;
+    live_index_fini(&feed->index);
     free(feed);
 }
 
-static struct live_query *query_find(struct live *v, struct slice target)
+static void list_put(struct live_query **list, struct live_query *q)
 {
-    for (struct feed *f = v->feeds; f; f = f->next)
-        for (struct live_query *q = f->queries; q; q = q->next)
-            if (slice_eq(q->target, target))
-                return q;
-    return NULL;
+    q->prev = NULL;
+    q->next = *list;
+    if (q->next)
+        q->next->prev = q;
+    *list = q;
+}
+
+static void list_remove(struct live_query **list, struct live_query *q)
+{
+    *(q->prev ? &q->prev->next : list) = q->next;
+    if (q->next)
+        q->next->prev = q->prev;
 }
 
 static void query_attach(struct live *v, struct live_query *q)
 {
     q->feed = feed_get(v, q->read.view);
-    q->next = q->feed->queries;
-    q->feed->queries = q;
+    list_put(&q->feed->queries, q);
+    live_index_add(&q->feed->index, q);
 }
 
 static void query_detach(struct live *v, struct live_query *q)
 {
-    struct live_query **at = q->feed ? &q->feed->queries : &v->orphans;
-    while (*at != q)
-        at = &(*at)->next;
-    *at = q->next;
-    if (q->feed)
-        feed_drop_if_empty(v, q->feed);
+    struct feed *f = q->feed;
+    list_remove(f ? &f->queries : &v->orphans, q);
     q->feed = NULL;
+    if (f)
+        live_index_remove(&f->index, q);
+    if (f && !f->queries)
+        feed_drop(v, f);
 }
 
-/* ---- subscribers ---- */
-
-static struct subscriber *subscriber_new(struct live *v, struct live_query *q, struct conn *c)
+static bool has_subscribers(const struct live_query *q)
 {
-    struct subscriber *s = xcalloc(1, sizeof *s);
-    s->live = v;
-    s->query = q;
-    s->conn = c;
-    s->next = q->subscribers;
-    if (s->next)
-        s->next->prev = s;
-    q->subscribers = s;
-    c->sub = s;
-    v->count++;
-    counter_add(&v->loop->stats->subscribed, 1);
-    return s;
+    for (const struct rendition *rn = q->renditions; rn; rn = rn->next)
+        if (rn->subscribers)
+            return true;
+    return false;
 }
 
-void live_end(struct subscriber *s)
+static void query_put(struct live *v, struct live_query *q)
 {
-    struct live *v = s->live;
-    struct live_query *q = s->query;
-    *(s->prev ? &s->prev->next : &q->subscribers) = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
-    s->conn->sub = NULL;
-    v->count--;
-    counter_add(&v->loop->stats->unsubscribed, 1);
-    free(s);
-    if (!q->subscribers && !q->in_delivery) {
-        query_detach(v, q);
-        live_query_free(q);
-    }
+    if (has_subscribers(q))
+        return;
+    query_detach(v, q);
+    query_free(v, q);
 }
 
-/* "123-0a1b2c3d" or "123". 1 understood, 0 of another timeline or nonsense. */
-static bool resume_point(const struct live *v, struct slice text, uint64_t *epoch)
+void live_query_touch(struct live *v, struct live_query *q)
 {
-    struct slice tag = text;
-    struct slice number = slice_cut(&tag, '-');
-    char own[16];
-    snprintf(own, sizeof own, "%08x", (unsigned)(v->loop->rest.world->tag >> 32));
-    return slice_u64(number, UINT64_MAX, epoch) && (!tag.p || slice_is(tag, own));
+    if (q->touched)
+        return;
+    q->touched = true;
+    q->touched_next = v->touched;
+    v->touched = q;
 }
 
-static void head(struct conn *c, const struct http_request *req, const struct answer *a, struct buf *out)
+static void query_doom(struct live_query *q, enum live_why why)
 {
-    struct loop *l = c->loop;
-    OUT_LIT(out, "HTTP/1.1 200 OK\r\nDate: ");
-    buf_put_str(out, l->date);
-    OUT_LIT(out, "\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-                 "X-Accel-Buffering: no\r\nConnection: close\r\n");
-    if (req->origin.p)
-        OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n");
-    buf_printf(out, "Penstock-Epoch: %llu\r\nPenstock-Lag-Ms: %lld\r\n", (unsigned long long)a->epoch,
-               (long long)(a->lag_ms < 0 ? 0 : a->lag_ms));
-    if (a->stale_s >= 0)
-        buf_printf(out, "Penstock-Stale: %lld\r\n", (long long)a->stale_s);
-    if (a->incomplete)
-        buf_printf(out, "Penstock-Incomplete: %llu\r\n", (unsigned long long)a->incomplete);
-    OUT_LIT(out, "\r\n");
+    q->failed = true;
+    for (struct rendition *rn = q->renditions; rn; rn = rn->next)
+        for (struct subscriber *s = rn->subscribers; s; s = s->next)
+            live_doom(s, why);
 }
 
-static struct live_query *query_for(struct live *v, struct slice target, struct problem *p)
+void live_query_fail(struct live_query *q)
+{
+    query_doom(q, LIVE_AGAIN);
+}
+
+static struct live_query *query_find(struct live *v, struct slice target)
+{
+    uint64_t hash = hash_bytes(target.p, target.len);
+    for (struct live_query *q = v->table[hash & v->table_mask]; q; q = q->hash_next)
+        if (q->hash == hash && q->feed && !q->failed && slice_is(target, q->target))
+            return q;
+    return NULL;
+}
+
+static struct live_query *query_get(struct live *v, struct slice target, struct problem *p)
 {
     struct live_query *q = query_find(v, target);
     if (q)
         return q;
-    q = query_new(target);
+    q = query_new(v, target);
     if (!query_prepare(v, q, p)) {
-        live_query_free(q);
+        query_free(v, q);
         return NULL;
     }
     query_attach(v, q);
     return q;
 }
 
-static void query_put(struct live *v, struct live_query *q) /* after a failed start */
+static struct rendition *rendition_get(struct live_query *q, const struct live_rendering *how,
+                                       struct problem *p)
 {
-    if (q->subscribers)
-        return;
-    query_detach(v, q);
-    live_query_free(q);
+    struct rendition *rn = q->renditions;
+    while (rn && rn->how != how)
+        rn = rn->next;
+    if (rn)
+        return rn;
+    rn = xcalloc(1, sizeof *rn);
+    rn->how = how;
+    if (how->prepare && !how->prepare(&q->arena, &q->read, &rn->state, p)) {
+        free(rn);
+        return NULL;
+    }
+    rn->next = q->renditions;
+    q->renditions = rn;
+    return rn;
 }
+
+/* ---- subscribers ---- */
 
 static bool room(struct live *v, struct problem *p)
 {
@@ -308,97 +347,63 @@ static bool room(struct live *v, struct problem *p)
     return false;
 }
 
-/* The target without last_event_id: two that differ only in it are one query. */
-static struct slice target_of(struct rest *r, struct slice target)
+static struct subscriber *subscriber_new(struct live *v, struct live_query *q, struct rendition *rn,
+                                         const struct live_ask *ask)
 {
-    static const char name[] = "last_event_id=";
-    for (size_t i = 1; i + sizeof name - 1 < target.len; i++) {
-        if ((target.p[i - 1] != '?' && target.p[i - 1] != '&') ||
-            memcmp(target.p + i, name, sizeof name - 1) != 0)
-            continue;
-        size_t end = i;
-        while (end < target.len && target.p[end] != '&')
-            end++;
-        char *cut = arena_printf(&r->arena, "%.*s%.*s", (int)i, (const char *)target.p,
-                                 (int)(end < target.len ? target.len - end - 1 : 0),
-                                 (const char *)target.p + (end < target.len ? end + 1 : end));
-        return slice_of(cut);
-    }
-    return target;
+    struct subscriber *s = xcalloc(1, sizeof *s);
+    s->live = v;
+    s->query = q;
+    s->rendition = rn;
+    s->to = ask->to;
+    s->owner = ask->owner;
+    s->next = rn->subscribers;
+    if (s->next)
+        s->next->prev = s;
+    rn->subscribers = s;
+    v->count++;
+    counter_add(&v->loop->stats->subscribed, 1);
+    live_beat_start(s);
+    return s;
 }
 
-bool live_start(struct live *v, struct conn *c, const struct http_request *req, struct answer *a)
+struct subscriber *live_subscribe(struct live *v, const struct live_ask *ask, struct buf *first,
+                                  struct answer *a)
 {
-    struct rest *r = &v->loop->rest;
-    struct slice last = req->last_event_id;
-    uint64_t from = 0;
-    bool reset = false;
-    if (!last.p)
-        url_param(&r->url, "last_event_id", &last);
+    struct live_start start = {0};
     if (!room(v, &a->problem))
-        return false;
-    struct live_query *q = query_for(v, target_of(r, req->target), &a->problem);
+        return NULL;
+    struct live_query *q = query_get(v, ask->target, &a->problem);
     if (!q)
-        return false;
-    bool resume = last.p && last.len && resume_point(v, last, &from);
-    reset = last.p && last.len && !resume;
-    buf_reset(&v->rows);
-    if (!live_first(v, q, resume, from, reset, &v->rows, &a->epoch, &a->problem)) {
+        return NULL;
+    struct rendition *rn = rendition_get(q, ask->how, &a->problem);
+    bool back = ask->last_id.p && ask->last_id.len;
+    start.resume = back && resume_point(v, ask->last_id, &start.from);
+    start.reset = back && !start.resume;
+    if (!rn || !live_first(v, q, rn, start, first, &a->epoch, &a->problem)) {
         query_put(v, q);
-        return false;
+        return NULL;
     }
-    a->incomplete = rest_incomplete(r, q->read.view);
-    head(c, req, a, &v->loop->out);
-    stats_request(v->loop->stats, q->read.api->stat, 200, steady_us() - c->asked_us);
-    if (req->method == HTTP_M_HEAD) {
-        query_put(v, q);
-        c->close_after = true;
-        return true;
-    }
-    struct subscriber *s = subscriber_new(v, q, c);
-    s->epoch = a->epoch;
-    c->mode = CONN_LIVE;
-    c->live_allow = v->rows.len;
-    out_slice(&v->loop->out, (struct slice){v->rows.p, v->rows.len});
-    if (v->rows.cap > (4u << 20))
-        buf_fini(&v->rows);
-    timer_set(c, TIMER_LIVE);
-    return true;
+    a->stat = q->read.api->stat;
+    a->incomplete = rest_incomplete(&v->loop->rest, q->read.view);
+    struct subscriber *s = subscriber_new(v, q, rn, ask);
+    s->since = a->epoch;
+    s->allow = first->len;
+    return s;
 }
 
-/* Gives a subscriber its bytes; one that does not take them is dropped, never waited for. */
-void live_send(struct subscriber *s, const struct buf *events, uint64_t epoch)
+void live_end(struct subscriber *s)
 {
-    struct conn *c = s->conn;
-    struct loop *l = c->loop;
-    s->epoch = epoch;
-    conn_put(c, events->p, events->len);
-    counter_add(&l->stats->events, 1);
-    l->out.len = 0;
-    conn_flush(c);
-    if (c->mode == CONN_DEAD)
-        return;
-    if (conn_pending(c) > (size_t)l->options->limits.live_queue_bytes + c->live_allow) {
-        counter_add(&l->stats->dropped, 1);
-        conn_close(c);
-        return;
-    }
-    tls_park(&c->tls);
-    conn_watch(c);
-}
-
-void live_heartbeat(struct conn *c)
-{
-    struct live *v = c->loop->live;
-    struct buf *b = &v->scratch;
-    buf_reset(b);
-    OUT_LIT(b, ": heartbeat\n");
-    /* The id moves on although nothing changed, so that a resume later is not "too long away". */
-    if (c->loop->rest.world && c->sub->query->feed && c->sub->epoch)
-        live_id(v, c->sub->epoch, b);
-    OUT_LIT(b, "\n");
-    timer_set(c, TIMER_LIVE);
-    live_send(c->sub, b, c->sub->epoch);
+    struct live *v = s->live;
+    *(s->prev ? &s->prev->next : &s->rendition->subscribers) = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    live_send_forget(s);
+    if (v->flushing == s)
+        v->flushing = NULL;
+    v->count--;
+    counter_add(&v->loop->stats->unsubscribed, 1);
+    query_put(v, s->query);
+    free(s);
 }
 
 /* ---- worlds come and go ---- */
@@ -410,67 +415,77 @@ void live_release(struct live *v)
         struct feed *f = v->feeds;
         while (f->queries) {
             struct live_query *q = f->queries;
-            f->queries = q->next;
+            list_remove(&f->queries, q);
+            live_index_remove(&f->index, q);
             q->feed = NULL;
-            q->next = v->orphans;
-            v->orphans = q;
+            list_put(&v->orphans, q);
         }
-        v->feeds = f->next;
-        free(f);
+        feed_drop(v, f);
     }
     v->behind = false;
 }
 
-static void drop_all(struct live_query *q)
+static bool adopt_rendition(struct live *v, struct live_query *q, struct rendition *rn, struct problem *p)
 {
-    q->in_delivery = true;
-    while (q->subscribers)
-        conn_close(q->subscribers->conn);
-    live_query_free(q);
+    uint64_t epoch;
+    buf_reset(&v->rows);
+    if (!live_first(v, q, rn, (struct live_start){.reset = true}, &v->rows, &epoch, p))
+        return false;
+    for (struct subscriber *s = rn->subscribers; s; s = s->next) {
+        s->allow = s->to->pending(s) + v->rows.len;
+        s->since = epoch;
+        live_send(s, &v->rows);
+    }
+    return true;
 }
 
 /* Binds an orphan again and starts its subscribers over. False: not possible yet. */
 static bool adopt(struct live *v, struct live_query *q)
 {
     struct problem p;
-    uint64_t epoch;
     problem_init(&p, &v->loop->rest.arena);
     arena_reset(&v->loop->rest.arena);
     arena_reset(&q->arena);
+    if (q->failed)
+        return true;
     if (!query_prepare(v, q, &p)) {
-        drop_all(q); /* the api is gone or its columns are others: the client asks again and is told */
+        query_doom(
+            q, LIVE_GONE); /* the api is gone or its columns are others: the client asks again and is told */
         return true;
     }
-    buf_reset(&v->rows);
-    query_attach(v, q);
-    if (!rest_ready(&v->loop->rest, q->read.view, &p) ||
-        !live_first(v, q, false, 0, true, &v->rows, &epoch, &p)) {
-        query_detach(v, q);
+    if (!rest_ready(&v->loop->rest, q->read.view, &p))
         return false;
+    list_remove(&v->orphans, q);
+    query_attach(v, q);
+    bool ok = true;
+    for (struct rendition *rn = q->renditions; rn && ok; rn = rn->next)
+        ok = !rn->subscribers || adopt_rendition(v, q, rn, &p);
+    if (ok)
+        return true;
+    query_detach(v, q);
+    list_put(&v->orphans, q);
+    if (p.status != 503)
+        query_doom(q, LIVE_AGAIN);
+    return p.status != 503;
+}
+
+void live_epoch(struct live *v)
+{
+    uint64_t epoch = v->loop->gate->epoch;
+    if (v->loop->rest.world && (epoch != v->epoch_seen || v->behind)) {
+        v->epoch_seen = epoch;
+        live_attach(v);
+        if (v->feeds)
+            live_follow(v);
     }
-    q->in_delivery = true;
-    for (struct subscriber *s = q->subscribers, *next; s; s = next) {
-        next = s->next;
-        s->conn->live_allow = conn_pending(s->conn) + v->rows.len;
-        live_send(s, &v->rows, epoch);
-    }
-    q->in_delivery = false;
-    if (!q->subscribers)
-        query_put(v, q);
-    return true;
+    live_beat(v);
+    live_flush(v);
 }
 
 void live_attach(struct live *v)
 {
-    struct live_query *list = v->orphans;
-    v->orphans = NULL;
-    while (list) {
-        struct live_query *q = list;
-        list = q->next;
-        q->next = NULL;
-        if (!adopt(v, q)) {
-            q->next = v->orphans;
-            v->orphans = q;
-        }
+    for (struct live_query *q = v->orphans, *next; q; q = next) {
+        next = q->next;
+        adopt(v, q);
     }
 }

@@ -1,4 +1,4 @@
-/* Change logs of a view's shards, read epoch by epoch for the live queries on it; see live.c. */
+/* Change logs of a view's shards, read epoch by epoch for the live queries on it; see live.h. */
 #include "data/row.h"
 #include "serve/grant.h"
 #include "serve/live.h"
@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define STEP_CHANGES 20000 /* delivered with one snapshot; then others get their turn */
+#define STEP_CHANGES    20000        /* delivered with one snapshot; then others get their turn */
+#define LIVE_KEPT_BYTES (256u << 10) /* of a query's events, kept from one epoch to the next */
 
 struct log_shard {
     struct store_cursor *cursor;
@@ -122,71 +123,121 @@ static bool decode(struct live *v, const struct world_view *view, const struct v
            row_decode(&r->rows, view->schema, c->new_row.p, c->new_row.len, r->vals, r->states);
 }
 
-static bool repeat(struct live *v, struct live_query *q, const char *event, const union val *vals,
-                   const uint8_t *states, uint64_t n)
+struct change_sink { /* one query's events of one rendering */
+    struct live *live;
+    struct live_query *query;
+    struct rendition *rendition;
+    struct buf *out;
+};
+
+static bool put_row(struct change_sink *s, enum live_event e, bool old, uint64_t n)
 {
+    struct live *v = s->live;
+    struct rest *r = &v->loop->rest;
+    const union val *vals = old ? v->vals : r->vals;
+    const uint8_t *states = old ? v->states : r->states;
     size_t most =
         (size_t)v->loop->options->limits.answer_bytes; /* more in one epoch: the client starts over */
     for (; n; n--)
-        if (q->events.len > most || !live_row_event(v, q, event, vals, states, &q->events))
+        if (s->out->len > most ||
+            !s->rendition->how->row(&r->fn, &s->query->read, s->rendition->state, e, vals, states, s->out))
             return false;
     return true;
 }
 
-/* An update may not touch what the query selects: then it is none. */
-static bool update(struct live *v, struct live_query *q)
+/* An update may not touch what the query selects: then it is none. Where its row cannot be told from the others, it is told as
+ * the delete of the one and the insert of the other. */
+static bool put_update(struct change_sink *s, uint64_t n)
 {
-    struct rest *r = &v->loop->rest;
-    size_t from = q->events.len, before = v->scratch.len;
-    if (!live_row_event(v, q, "update", v->vals, v->states, &v->scratch) ||
-        !repeat(v, q, "update", r->vals, r->states, 1))
+    struct live *v = s->live;
+    size_t from = s->out->len, len;
+    if (!put_row(s, LIVE_UPDATE, true, 1))
         return false;
-    size_t n = q->events.len - from;
-    if (v->scratch.len - before == n && memcmp(v->scratch.p + before, q->events.p + from, n) == 0)
-        q->events.len = from;
-    v->scratch.len = before;
-    return true;
+    buf_reset(&v->scratch);
+    buf_put(&v->scratch, s->out->p + from, len = s->out->len - from);
+    s->out->len = from;
+    if (!put_row(s, LIVE_UPDATE, false, 1))
+        return false;
+    if (s->out->len - from == len && memcmp(v->scratch.p, s->out->p + from, len) == 0) {
+        s->out->len = from;
+        return true;
+    }
+    if (s->query->identifies)
+        return true;
+    s->out->len = from;
+    return put_row(s, LIVE_DELETE, true, n) && put_row(s, LIVE_INSERT, false, n);
 }
 
-static bool apply(struct live *v, struct live_query *q, const struct change_rows *c)
+static bool put_change(struct change_sink *s, const struct change_rows *c, bool was, bool is)
+{
+    if (was && is)
+        return put_update(s, c->multiplicity);
+    return was ? put_row(s, LIVE_DELETE, true, c->multiplicity)
+               : put_row(s, LIVE_INSERT, false, c->multiplicity);
+}
+
+/* Whether the query holds the change's old row, and its new one. False: neither. */
+static bool concerns(struct live *v, struct live_query *q, const struct change_rows *c, bool *was, bool *is)
 {
     struct rest *r = &v->loop->rest;
-    bool was = c->has_old && read_match(r, &q->read, v->vals, v->states);
-    bool is = c->has_new && read_match(r, &q->read, r->vals, r->states);
-    if (was && is)
-        return update(v, q);
-    if (was)
-        return repeat(v, q, "delete", v->vals, v->states, c->multiplicity);
-    if (is)
-        return repeat(v, q, "insert", r->vals, r->states, c->multiplicity);
-    return true;
+    *was = c->has_old && read_match(r, &q->read, v->vals, v->states);
+    *is = c->has_new && read_match(r, &q->read, r->vals, r->states);
+    return *was || *is;
 }
 
 /* ---- following ---- */
 
+struct change_ctx {
+    struct live *live;
+    const struct change_rows *rows;
+};
+
+static void on_change(void *ctx, struct live_query *q)
+{
+    struct change_ctx *c = ctx;
+    bool was, is;
+    if (q->failed || !concerns(c->live, q, c->rows, &was, &is))
+        return;
+    live_query_touch(c->live, q);
+    for (struct rendition *rn = q->renditions; rn && !q->failed; rn = rn->next) {
+        struct change_sink s = {c->live, q, rn, &rn->events};
+        if (rn->subscribers && !put_change(&s, c->rows, was, is))
+            live_query_fail(q);
+    }
+}
+
 static void deliver(struct live *v, struct live_query *q, uint64_t epoch)
 {
-    q->in_delivery = true;
-    if (q->events.len)
-        live_epoch_event(v, "epoch", epoch, &q->events);
-    for (struct subscriber *s = q->subscribers, *next; s; s = next) {
-        next = s->next;
-        if (q->failed)
-            conn_close(s->conn);
-        else if (s->epoch < epoch && q->events.len)
-            live_send(s, &q->events, epoch);
-        else if (s->epoch < epoch)
-            s->epoch = epoch;
+    for (struct rendition *rn = q->renditions; rn; rn = rn->next) {
+        if (rn->events.len && !q->failed) {
+            rn->how->mark(LIVE_EPOCH, live_point_at(v, epoch), &rn->events);
+            for (struct subscriber *s = rn->subscribers; s; s = s->next)
+                if (s->since < epoch)
+                    live_send(s, &rn->events);
+        }
+        if (rn->events.cap > LIVE_KEPT_BYTES)
+            buf_fini(&rn->events);
+        buf_reset(&rn->events);
     }
-    buf_reset(&q->events);
-    q->in_delivery = false;
+}
+
+static void deliver_touched(struct live *v, uint64_t epoch)
+{
+    while (v->touched) {
+        struct live_query *q = v->touched;
+        v->touched = q->touched_next;
+        q->touched = false;
+        deliver(v, q, epoch);
+    }
 }
 
 static uint64_t one_epoch(struct log_reader *log, struct feed *f, uint64_t epoch)
 {
     struct live *v = log->live;
+    const struct rest *r = &v->loop->rest;
     struct view_change change;
     struct change_rows rows;
+    struct change_ctx ctx = {v, &rows};
     uint64_t n = 0;
     while (log_next(log, epoch, &change)) {
         n++;
@@ -194,24 +245,19 @@ static uint64_t one_epoch(struct log_reader *log, struct feed *f, uint64_t epoch
             log->broken = true;
             break;
         }
-        for (struct live_query *q = f->queries; q; q = q->next)
-            q->failed |= !apply(v, q, &rows);
+        live_index_find(&f->index, f->view->schema,
+                        (struct index_row){rows.has_old ? v->vals : NULL, v->states},
+                        (struct index_row){rows.has_new ? r->vals : NULL, r->states}, on_change, &ctx);
     }
-    for (struct live_query *q = f->queries; q; q = q->next)
-        deliver(v, q, epoch);
+    deliver_touched(v, epoch);
     return n;
 }
 
 /* Everyone on this feed asks again: its log is gone or broken. They reconnect with their last id and are reset. */
 static void feed_fail(struct feed *f)
 {
-    for (struct live_query *q = f->queries; q; q = q->next) {
-        q->failed = true;
-        q->in_delivery = true;
-        while (q->subscribers)
-            conn_close(q->subscribers->conn);
-        q->in_delivery = false;
-    }
+    for (struct live_query *q = f->queries; q; q = q->next)
+        live_query_fail(q);
 }
 
 static void feed_follow(struct live *v, struct feed *f, uint64_t last)
@@ -233,45 +279,15 @@ static void feed_follow(struct live *v, struct feed *f, uint64_t last)
         v->behind = true;
     else
         f->epoch = last;
-    if (f->epoch == last) /* those without changes have everything too */
-        for (struct live_query *q = f->queries; q; q = q->next)
-            for (struct subscriber *s = q->subscribers; s; s = s->next)
-                s->epoch = s->epoch < last ? last : s->epoch;
 }
 
-/* Queries that lost their last subscriber during delivery. */
-static void sweep(struct live *v)
-{
-    for (struct feed **at = &v->feeds; *at;) {
-        struct feed *f = *at;
-        for (struct live_query **qa = &f->queries; *qa;) {
-            struct live_query *q = *qa;
-            if (q->subscribers) {
-                qa = &q->next;
-                continue;
-            }
-            *qa = q->next;
-            live_query_free(q);
-        }
-        if (f->queries) {
-            at = &f->next;
-            continue;
-        }
-        *at = f->next;
-        free(f);
-    }
-}
-
-void live_epoch(struct live *v)
+void live_follow(struct live *v)
 {
     struct rest *r = &v->loop->rest;
-    if (v->orphans && r->world)
-        live_attach(v);
-    if (!v->feeds || !r->world)
-        return;
     struct err *e = store_snapshot_begin(r->snapshot, -1);
     if (e) {
         err_free(e);
+        v->behind = false; /* the next epoch tries again */
         return;
     }
     uint64_t last = store_snapshot_epoch(r->snapshot);
@@ -281,16 +297,13 @@ void live_epoch(struct live *v)
         if (f->epoch < last && rest_holds(r, f->view))
             feed_follow(v, f, last);
     store_snapshot_end(r->snapshot);
-    sweep(v);
 }
 
 /* ---- the first bytes of a subscriber ---- */
 
 struct first_sink {
     struct select_sink sink;
-    struct live *live;
-    struct live_query *query;
-    struct buf *out;
+    struct change_sink to;
     struct problem *problem;
     uint64_t rows;
     size_t start;
@@ -299,80 +312,84 @@ struct first_sink {
 static bool first_row(struct select_sink *sink, const union val *vals, const uint8_t *states)
 {
     struct first_sink *s = (struct first_sink *)sink;
-    const struct serve_limits *m = s->live->loop->rest.limits;
-    if (!live_row_event(s->live, s->query, "insert", vals, states, s->out))
-        return problem_from_fn(s->problem, &s->live->loop->rest.fn);
-    if (++s->rows < (uint64_t)m->page_rows && s->out->len <= (uint64_t)m->answer_bytes)
+    struct rest *r = &s->to.live->loop->rest;
+    const struct rendition *rn = s->to.rendition;
+    if (!rn->how->row(&r->fn, &s->to.query->read, rn->state, LIVE_INSERT, vals, states, s->to.out))
+        return problem_from_fn(s->problem, &r->fn);
+    if (++s->rows < (uint64_t)r->limits->page_rows && s->to.out->len <= (uint64_t)r->limits->answer_bytes)
         return true;
     problem_set(s->problem, 400, "PENSTOCK_ANSWER_LIMIT",
-                "too many rows for a live query (limits.page_rows is %lld)", (long long)m->page_rows);
+                "too many rows for a live query (limits.page_rows is %lld)", (long long)r->limits->page_rows);
     return problem_hint(s->problem, "Narrow the filter, or select fewer columns.");
 }
 
 static void first_reset(struct select_sink *sink)
 {
     struct first_sink *s = (struct first_sink *)sink;
-    s->out->len = s->start;
+    s->to.out->len = s->start;
     s->rows = 0;
 }
 
-static bool first_rows(struct live *v, struct live_query *q, struct buf *out, struct problem *p)
+static bool first_rows(const struct change_sink *to, struct problem *p)
 {
     struct select_result res;
-    struct first_sink s = {{first_row, first_reset}, v, q, out, p, 0, out->len};
-    return select_run(&v->loop->rest, &q->read, false, &s.sink, &res, p);
+    struct first_sink s = {{first_row, first_reset}, *to, p, 0, to->out->len};
+    return select_run(&to->live->loop->rest, &to->query->read, false, &s.sink, &res, p);
 }
 
-/* Changes after `from`, for this query alone. False: too many, or broken: start over. */
-static bool first_changes(struct live *v, struct live_query *q, uint64_t from, uint64_t last, struct buf *out)
+/* Changes after `from`, for this subscriber alone. False: too many, or broken: start over. */
+static bool first_changes(struct change_sink *to, uint64_t from, uint64_t last)
 {
+    struct live *v = to->live;
+    const struct serve_limits *m = &v->loop->options->limits;
     struct log_reader log;
     struct view_change change;
     struct change_rows rows;
     uint64_t epoch, n = 0;
-    log_open(&log, v, q->read.view, from);
+    log_open(&log, v, to->query->read.view, from);
     while ((epoch = log_epoch(&log, last)) != 0) {
-        buf_reset(&q->events);
+        size_t before = to->out->len;
+        bool was, is;
         while (log_next(&log, epoch, &change)) {
-            if (++n > (uint64_t)v->loop->options->limits.live_changes ||
-                !decode(v, q->read.view, &change, &rows) || !apply(v, q, &rows))
+            if (++n > (uint64_t)m->live_changes || !decode(v, to->query->read.view, &change, &rows))
+                return false;
+            if (concerns(v, to->query, &rows, &was, &is) && !put_change(to, &rows, was, is))
                 return false;
         }
-        if (q->events.len) {
-            live_epoch_event(v, "epoch", epoch, &q->events);
-            buf_put(out, q->events.p, q->events.len);
-        }
+        if (to->out->len > before)
+            to->rendition->how->mark(LIVE_EPOCH, live_point_at(v, epoch), to->out);
     }
-    buf_reset(&q->events);
-    return !log.broken && out->len <= (uint64_t)v->loop->options->limits.answer_bytes;
+    return !log.broken && to->out->len <= (uint64_t)m->answer_bytes;
 }
 
-static bool first_in_snapshot(struct live *v, struct live_query *q, bool resume, uint64_t from, bool reset,
-                              uint64_t epoch, struct buf *out, struct problem *p)
+static bool first_in_snapshot(struct change_sink *to, struct live_start start, uint64_t epoch,
+                              struct problem *p)
 {
-    if (resume && from <= epoch && log_trimmed(v, q->read.view) <= from &&
-        first_changes(v, q, from, epoch, out)) {
-        live_epoch_event(v, "epoch", epoch, out);
+    const struct live_rendering *how = to->rendition->how;
+    struct live_point at = live_point_at(to->live, epoch);
+    if (start.resume && start.from <= epoch && log_trimmed(to->live, to->query->read.view) <= start.from &&
+        first_changes(to, start.from, epoch)) {
+        how->mark(LIVE_EPOCH, at, to->out);
         return true;
     }
-    buf_reset(out);
-    buf_reset(&q->events);
-    if (resume || reset)
-        live_epoch_event(v, "reset", epoch, out);
-    if (!first_rows(v, q, out, p))
+    buf_reset(to->out);
+    if (start.resume || start.reset)
+        how->mark(LIVE_RESET, at, to->out);
+    if (!first_rows(to, p))
         return false;
-    live_epoch_event(v, "epoch", epoch, out);
+    how->mark(LIVE_EPOCH, at, to->out);
     return true;
 }
 
-bool live_first(struct live *v, struct live_query *q, bool resume, uint64_t from, bool reset, struct buf *out,
-                uint64_t *epoch, struct problem *p)
+bool live_first(struct live *v, struct live_query *q, struct rendition *rn, struct live_start start,
+                struct buf *out, uint64_t *epoch, struct problem *p)
 {
     struct rest *r = &v->loop->rest;
+    struct change_sink to = {v, q, rn, out};
     if (!rest_snapshot_begin(r, -1, q->read.view, p))
         return false;
     *epoch = store_snapshot_epoch(r->snapshot);
-    bool ok = first_in_snapshot(v, q, resume, from, reset, *epoch, out, p);
+    bool ok = first_in_snapshot(&to, start, *epoch, p);
     store_snapshot_end(r->snapshot);
     if (ok && q->feed->epoch == UINT64_MAX)
         q->feed->epoch = *epoch;

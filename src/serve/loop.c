@@ -78,7 +78,6 @@ static void timers_init(struct loop *l)
     l->timers[TIMER_IDLE].length_us = m->idle_timeout_us;
     l->timers[TIMER_WRITE].length_us = m->write_timeout_us;
     l->timers[TIMER_WAIT].length_us = m->wait_us;
-    l->timers[TIMER_LIVE].length_us = m->heartbeat_us;
     l->timers[TIMER_PROXY].length_us = m->idle_timeout_us;
 }
 
@@ -101,6 +100,8 @@ static int timers_next_ms(const struct loop *l)
             next = l->timers[k].first->deadline_us;
     if (l->listen_again_us && l->listen_again_us < next)
         next = l->listen_again_us;
+    if (live_due_us(l->live) < next)
+        next = live_due_us(l->live);
     return next <= l->now_us ? 0 : (int)((next - l->now_us + 999) / 1000);
 }
 
@@ -335,10 +336,10 @@ static void world_check(struct loop *l)
 static void epoch_check(struct loop *l)
 {
     uint64_t epoch = l->gate->epoch;
-    if (epoch == l->epoch_seen && !live_behind(l->live))
+    live_epoch(l->live);
+    if (epoch == l->epoch_seen)
         return;
     l->epoch_seen = epoch;
-    live_epoch(l->live);
     loop_retry_waiting(l);
 }
 

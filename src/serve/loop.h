@@ -30,7 +30,6 @@ enum timer {
     TIMER_IDLE,
     TIMER_WRITE,
     TIMER_WAIT,
-    TIMER_LIVE,
     TIMER_PROXY,
     TIMER_KINDS
 };
@@ -65,7 +64,6 @@ struct conn {
     struct conn *timer_prev, *timer_next;
     struct conn *prev, *next; /* all connections of the loop */
     struct subscriber *sub;
-    size_t live_allow; /* bytes of the first rows, not counted against the queue's limit */
     struct proxy *proxy;
     char peer[INET6_ADDRSTRLEN];
 };
@@ -151,18 +149,19 @@ void conn_answer_problem(struct conn *c, int status, const char *code, const cha
 /* Retries requests put off; called after an epoch or a new world. */
 void loop_retry_waiting(struct loop *l);
 
-/* ---- live.c ---- */
+/* ---- live*.c; see live.h ---- */
 struct live *live_new(struct loop *l);
 void live_free(struct live *v);
 /* Starts a live query for the request in l->rest.url. False: a->problem says why. */
 bool live_start(struct live *v, struct conn *c, const struct http_request *req, struct answer *a);
-void live_end(struct subscriber *s);    /* the connection is closing */
-void live_epoch(struct live *v);        /* a new epoch may be visible: deliver its changes */
-void live_release(struct live *v);      /* the world goes */
-void live_attach(struct live *v);       /* a new world came: everyone starts over */
-bool live_busy(const struct live *v);   /* has subscribers */
-bool live_behind(const struct live *v); /* stopped in the middle: call live_epoch again soon */
-void live_heartbeat(struct conn *c);
+void live_end(struct subscriber *s); /* the connection is closing */
+/* Once in each round of the loop: changes of a new epoch, heartbeats, and what is still to be sent. */
+void live_epoch(struct live *v);
+void live_release(struct live *v);         /* the world goes */
+void live_attach(struct live *v);          /* a new world came: everyone starts over */
+bool live_busy(const struct live *v);      /* has subscribers */
+bool live_behind(const struct live *v);    /* stopped in the middle: call live_epoch again soon */
+int64_t live_due_us(const struct live *v); /* when the next heartbeat is; INT64_MAX: none */
 
 /* ---- proxy.c ---- */
 enum proxy_to { PROXY_TO_BACK, PROXY_TO_INGEST };

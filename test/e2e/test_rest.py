@@ -462,6 +462,21 @@ def live_by_key_and_unselected(s):
 
 
 @test
+def live_without_its_key(s):
+    """Whose rows cannot be told apart: an update is a delete and an insert. By key, there is no doubt."""
+    v, one = Events(s, "/api/balances?account_id=in.(21,22)&select=balance"), Events(s, "/api/balances/21?select=balance")
+    v.epochs(1)
+    one.epochs(1)
+    before = json.loads(json.dumps(float(balance(21))))
+    s.tell("update 21 5.00", "commit")
+    same([e[:2] for e in v.epochs(2)[3:-1]], [("delete", {"balance": before}), ("insert", {"balance": 5.0})])
+    same([e[:2] for e in one.epochs(2)[2:-1]], [("update", {"balance": 5.0})])
+    s.tell(f"update 21 {balance(21)}", "commit")
+    v.close()
+    one.close()
+
+
+@test
 def live_keyless(s):
     v = Events(s, "/api/visits?page=eq./home")
     same([e[0] for e in v.epochs(1)], ["insert"] * 3 + ["epoch"])
