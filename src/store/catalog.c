@@ -82,6 +82,19 @@ static void put_view(yyjson_mut_doc *d, yyjson_mut_val *o, const struct catalog_
     put_text(d, o, "definition", v->definition);
 }
 
+/* {"path":"balances","columns":[["id","int64",1],...]} */
+static void put_fields(yyjson_mut_doc *d, yyjson_mut_val *o, const struct api_fields *f)
+{
+    yyjson_mut_obj_add_str(d, o, "path", f->path);
+    yyjson_mut_val *columns = yyjson_mut_obj_add_arr(d, o, "columns");
+    for (uint32_t i = 0; i < f->count; i++) {
+        yyjson_mut_val *row = yyjson_mut_arr_add_arr(d, columns);
+        yyjson_mut_arr_add_str(d, row, f->rows[i].column);
+        yyjson_mut_arr_add_str(d, row, field_form_name(f->rows[i].form));
+        yyjson_mut_arr_add_uint(d, row, f->rows[i].number);
+    }
+}
+
 static char *catalog_text(const struct catalog *c, size_t *len)
 {
     yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
@@ -105,6 +118,9 @@ static char *catalog_text(const struct catalog *c, size_t *len)
         yyjson_mut_obj_add_str(d, o, "path", c->apis[i].path);
         yyjson_mut_obj_add_uint(d, o, "view", c->apis[i].view);
     }
+    yyjson_mut_val *fields = yyjson_mut_obj_add_arr(d, root, "fields");
+    for (uint32_t i = 0; i < c->fields_count; i++)
+        put_fields(d, yyjson_mut_arr_add_obj(d, fields), &c->fields[i]);
     char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, len);
     yyjson_mut_doc_free(d);
     if (!text)
@@ -135,10 +151,28 @@ static struct err *directory_sync(const char *dir)
     return e;
 }
 
+/* The catalog's text with the numbers of fields that it and the one stored before have. */
+static struct err *numbered_text(const struct catalog *c, const char *dir, char **text, size_t *len)
+{
+    struct catalog *was, numbered = *c;
+    struct arena arena;
+    struct err *e = catalog_load(dir, &was);
+    if (e && e->code != ERR_CORRUPT)
+        return e;
+    err_free(e); /* of another version of the program: numbers are given anew */
+    arena_init(&arena);
+    catalog_number_fields(&numbered, &arena, was);
+    *text = catalog_text(&numbered, len);
+    arena_fini(&arena);
+    catalog_free(was);
+    return NULL;
+}
+
 struct err *catalog_save(const struct catalog *c, const char *dir)
 {
     size_t len;
-    char *text = catalog_text(c, &len);
+    char *text;
+    TRY(numbered_text(c, dir, &text, &len));
     char *path = xprintf("%s/" CATALOG_FILE, dir), *made = xprintf("%s.new", path);
     int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct err *e = fd < 0 ? err_errno(ERR_IO, "cannot make %s", made) : write_all(fd, text, len, made);
@@ -290,6 +324,48 @@ static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
     }
 }
 
+static void get_field(struct loader *l, yyjson_val *v, struct field_number *out)
+{
+    yyjson_val *column = yyjson_arr_get(v, 0), *form = yyjson_arr_get(v, 1), *number = yyjson_arr_get(v, 2);
+    if (!yyjson_is_str(column) || !yyjson_is_str(form) || !yyjson_is_uint(number) ||
+        yyjson_get_uint(number) - 1 >= FIELD_NUMBER_MAX ||
+        !field_form_parse(yyjson_get_str(form), &out->form)) {
+        surprise(l, "fields");
+        return;
+    }
+    out->column = arena_strndup(l->arena, yyjson_get_str(column), yyjson_get_len(column));
+    out->number = (uint32_t)yyjson_get_uint(number);
+}
+
+static void get_fields(struct loader *l, yyjson_val *o, struct api_fields *f)
+{
+    yyjson_val *v;
+    size_t i, n;
+    f->path = get_text(l, o, "path", false);
+    yyjson_val *a = get_array(l, o, "columns", &f->count);
+    f->rows = ARENA_ARRAY(l->arena, struct field_number, f->count + 1);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_field(l, v, &f->rows[i]);
+    }
+}
+
+static void get_all_fields(struct loader *l, yyjson_val *root, struct catalog *c)
+{
+    yyjson_val *v;
+    size_t i, n;
+    yyjson_val *a = get_array(l, root, "fields", &c->fields_count);
+    c->fields = ARENA_ARRAY(l->arena, struct api_fields, c->fields_count + 1);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_fields(l, v, &c->fields[i]);
+    }
+}
+
 static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
 {
     yyjson_val *v;
@@ -320,6 +396,8 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
         c->apis[i].path = get_text(l, v, "path", false);
         c->apis[i].view = (uint32_t)get_uint(l, v, "view", c->view_count ? c->view_count - 1 : 0);
     }
+    if (yyjson_obj_get(root, "fields")) /* younger than the format */
+        get_all_fields(l, root, c);
 }
 
 /* NULL and no error: there is no such file. */

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "data/key.h"
 #include "data/schema.h"
+#include "store/field_numbers.h"
 
 struct catalog_index {
     char *name;
@@ -44,10 +45,12 @@ struct catalog {
     struct catalog_view *views;
     uint32_t api_count;
     struct catalog_api *apis;
+    uint32_t fields_count; /* of every path that ever was an api */
+    struct api_fields *fields;
 };
 
-NODISCARD struct err *catalog_save(const struct catalog *c,
-                                   const char *dir); /* atomic: write, fsync, rename */
+/* Atomic: write, fsync, rename. Numbers of fields that stand in the one before are carried over, missing ones given. */
+NODISCARD struct err *catalog_save(const struct catalog *c, const char *dir);
 /* *out NULL when there is none yet. Free with catalog_free. */
 NODISCARD struct err *catalog_load(const char *dir, struct catalog **out);
 void catalog_free(struct catalog *c);

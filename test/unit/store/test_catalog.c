@@ -112,9 +112,78 @@ static void test_refusals(void)
     drop_dir(dir);
 }
 
+static void save_columns(const char *dir, struct column *c, uint32_t count, const char *path)
+{
+    struct catalog_view view = {.name = "v", .schema = {count, c}};
+    struct catalog_api api = {(char *)path, 0};
+    struct catalog saved = {
+        .shard_count = 1, .version = 1, .view_count = 1, .views = &view, .api_count = 1, .apis = &api};
+    OK(catalog_save(&saved, dir));
+}
+
+static uint32_t number(const char *dir, const char *path, const char *column, enum type_id type)
+{
+    struct catalog *c;
+    OK(catalog_load(dir, &c));
+    const struct api_fields *f = catalog_fields(c, path);
+    uint32_t n = f ? field_number_find(f, column, type) : 0;
+    catalog_free(c);
+    return n;
+}
+
+/* Whatever comes, goes or changes places: a number belongs to one column in one form for good. */
+static void test_field_numbers(void)
+{
+    char *dir = fresh_dir("numbers");
+    struct column a = {.name = "a", .type = {T_INT4, -1}}, b = {.name = "b", .type = {T_TEXT, -1}};
+    struct column wide = {.name = "a", .type = {T_INT8, -1}}, other = {.name = "b", .type = {T_BYTEA, -1}};
+    mkdir(dir, 0700);
+    save_columns(dir, (struct column[]){a, b}, 2, "x/y");
+    CHECK(number(dir, "x/y", "a", T_INT4) == 1 && number(dir, "x/y", "b", T_TEXT) == 2);
+    save_columns(dir, (struct column[]){{.name = "c", .type = {T_NUMERIC, -1}}, b}, 2, "x/y");
+    CHECK(number(dir, "x/y", "b", T_TEXT) == 2 && number(dir, "x/y", "c", T_NUMERIC) == 3);
+    save_columns(dir, (struct column[]){other, wide}, 2, "x/y");
+    CHECK(number(dir, "x/y", "b", T_BYTEA) == 4);                                        /* another form */
+    CHECK(number(dir, "x/y", "a", T_INT8) == 1 && number(dir, "x/y", "a", T_INT2) == 1); /* the same */
+    CHECK(number(dir, "x/y", "b", T_VARCHAR) == 2 &&
+          number(dir, "x/y", "c", T_UUID) == 3); /* not forgotten */
+    save_columns(dir, (struct column[]){b}, 1, "z");
+    CHECK(number(dir, "z", "b", T_TEXT) == 1 && number(dir, "x/y", "b", T_TEXT) == 2);
+    expect_refusal(dir, "{");
+    save_columns(dir, (struct column[]){b}, 1, "z"); /* what cannot be read is written anew */
+    CHECK(number(dir, "z", "b", T_TEXT) == 1 && number(dir, "x/y", "b", T_TEXT) == 0);
+    expect_refusal(dir, HEAD
+                   "\"views\":[],\"apis\":[],\"fields\":[{\"path\":\"x\",\"columns\":[[\"a\",\"int\",1]]}]}");
+    expect_refusal(
+        dir,
+        HEAD "\"views\":[],\"apis\":[],\"fields\":[{\"path\":\"x\",\"columns\":[[\"a\",\"int32\",0]]}]}");
+    drop_dir(dir);
+}
+
+/* Numbers that Protocol Buffers keeps for itself are passed over. */
+static void test_reserved_numbers(void)
+{
+    char *dir = fresh_dir("reserved");
+    char text[300];
+    mkdir(dir, 0700);
+    snprintf(text, sizeof text,
+             HEAD
+             "\"views\":[],\"apis\":[],\"fields\":[{\"path\":\"x\",\"columns\":[[\"a\",\"int32\",18999]]}]}");
+    char *path = xprintf("%s/catalog.json", dir);
+    FILE *f = fopen(path, "we");
+    fputs(text, f);
+    fclose(f);
+    free(path);
+    save_columns(dir, (struct column[]){{.name = "b", .type = {T_TEXT, -1}}}, 1, "x");
+    CHECK(number(dir, "x", "a", T_INT4) == 18999 && number(dir, "x", "b", T_TEXT) == 20000);
+    drop_dir(dir);
+}
+
 int main(void)
 {
     RUN(test_round_trip);
+    RUN(test_field_numbers);
+    RUN(test_reserved_numbers);
     RUN(test_refusals);
     TEST_END();
 }
