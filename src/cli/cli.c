@@ -56,6 +56,12 @@ const struct command commands[] = {
      "fault is found.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},
+    {"proto", "[-c F] [--data D] [views]", "print the gRPC services of the configured APIs as a .proto file",
+     TAKES_CONFIG | TAKES_DATA, 1, cmd_proto, false,
+     "Columns have the numbers that the data directory knows, or else those that a first start gives. "
+     "`views` "
+     "is the service\n"
+     "that reads every API by its path, the same everywhere.\n\n"},
     {"bench", "NAME", "run a built-in benchmark: engine, store", TAKES_SHARDS, 2, cmd_bench, false, NULL},
     {"docs", "configuration|sql|limits", "print a reference section as Markdown", 0, 1, cmd_docs, true, NULL},
     {"pipeline-process", "", "the pipeline of `penstock run`", TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0,

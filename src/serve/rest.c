@@ -1,6 +1,7 @@
 /* Routing of reads and the loop's reading state; see rest.h. The list and key reads themselves: rest_read.c. */
 #include "serve/rest.h"
 #include "serve/out.h"
+#include "serve/proto_files.h"
 #include "serve/rest_read.h"
 #include "store/pause.h"
 
@@ -228,6 +229,34 @@ static enum rest_next openapi(struct rest *r, const struct http_request *req, st
     return REST_DONE;
 }
 
+/* /api/penstock.proto, /api/vN/penstock.proto, and views.proto likewise: no api's path holds a point. */
+static bool is_proto(const struct rest *r)
+{
+    uint32_t n = r->url.segment_count;
+    const struct slice *s = r->url.segments;
+    uint64_t version;
+    if (n == 3 && (s[1].len < 2 || s[1].p[0] != 'v' ||
+                   !slice_u64((struct slice){s[1].p + 1, s[1].len - 1}, UINT32_MAX, &version)))
+        return false;
+    return (n == 2 || n == 3) && (slice_is(s[n - 1], "penstock.proto") || slice_is(s[n - 1], "views.proto"));
+}
+
+static enum rest_next proto(struct rest *r, const struct http_request *req, struct answer *a)
+{
+    uint32_t used;
+    bool views = slice_is(r->url.segments[--r->url.segment_count], "views.proto");
+    if (rest_find_api(r, &r->url, &used, &a->problem) || a->problem.status)
+        return REST_DONE;
+    const struct buf *text = r->url.segment_count == 1 ? &r->world->proto : &r->world->proto_pinned;
+    a->content_type = "text/plain; charset=utf-8";
+    if (views)
+        proto_file_text(&proto_views, a->body);
+    else
+        out_slice(a->body, (struct slice){text->p, text->len});
+    etag_of_body(a, req);
+    return REST_DONE;
+}
+
 static bool may_read(const struct rest *r, struct problem *p)
 {
     if (r->anonymous_read)
@@ -258,6 +287,8 @@ static enum rest_next api_route(struct rest *r, const struct http_request *req, 
     }
     if (!may_read(r, &a->problem))
         return REST_DONE;
+    if (is_proto(r))
+        return proto(r, req, a);
     const struct world_api *api = rest_find_api(r, &r->url, &used, &a->problem);
     if (!api)
         return a->problem.status ? REST_DONE : openapi(r, req, a);

@@ -2,6 +2,7 @@
 #include "serve/world.h"
 #include "base/hash.h"
 #include "serve/out.h"
+#include "serve/proto_api.h"
 
 #include <stdlib.h>
 
@@ -141,6 +142,22 @@ const char *world_nearest(const struct world *w, const struct slice *segments, u
     return best;
 }
 
+const uint32_t *world_field_numbers(struct arena *a, const struct catalog *c, const char *path,
+                                    const struct schema *schema)
+{
+    const struct api_fields *f = catalog_fields(c, path);
+    uint32_t *numbers = ARENA_ARRAY(a, uint32_t, schema->column_count + 1);
+    for (uint32_t i = 0; i < schema->column_count; i++) {
+        const struct column *column = &schema->columns[i];
+        numbers[i] = f ? field_number_find(f, column->name, column->type.id) : 0;
+        if (!f)
+            numbers[i] = i + 1; /* written before there were numbers: what the next start gives */
+        else if (numbers[i] == 0)
+            numbers[i] = FIELD_NUMBER_MAX - i;
+    }
+    return numbers;
+}
+
 const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes)
 {
     if (db == WORLD_DB_ROWS)
@@ -172,6 +189,8 @@ static void world_fill(struct world *w, struct api_names *names)
         w->apis[i] = (struct world_api){.path = c->apis[i].path,
                                         .view = &w->views[c->apis[i].view],
                                         .stat = name_stat(names, c->apis[i].path)};
+        w->apis[i].field_numbers =
+            world_field_numbers(&w->arena, c, c->apis[i].path, w->apis[i].view->schema);
         api_add(w, &w->apis[i]);
     }
 }
@@ -208,6 +227,8 @@ struct err *world_open(const char *data_dir, struct gate *gate, struct api_names
     openapi_write(w, &w->openapi);
     snprintf(w->openapi_etag, sizeof w->openapi_etag, "\"%016llx\"",
              (unsigned long long)hash_bytes(w->openapi.p, w->openapi.len));
+    proto_write(w, 0, &w->proto);
+    proto_write(w, catalog->version, &w->proto_pinned);
     *out = w;
     return NULL;
 }
@@ -219,6 +240,8 @@ void world_close(struct world *w)
     store_reader_close(w->reader);
     catalog_free(w->catalog);
     buf_fini(&w->openapi);
+    buf_fini(&w->proto);
+    buf_fini(&w->proto_pinned);
     arena_fini(&w->arena);
     free(w);
 }

@@ -24,7 +24,8 @@ struct world_api {
     const char *path;
     uint32_t segment_count;
     const struct world_view *view;
-    uint32_t stat; /* number in the counters, the same for a path over all worlds */
+    const uint32_t *field_numbers; /* by column: see store/field_numbers.h */
+    uint32_t stat;                 /* number in the counters, the same for a path over all worlds */
 };
 struct world {
     unsigned generation;
@@ -39,6 +40,7 @@ struct world {
     uint32_t *slots; /* hash of path -> api + 1 */
     struct buf openapi;
     char openapi_etag[24];
+    struct buf proto, proto_pinned; /* texts of the .proto file: see proto_api.h */
     struct arena arena;
 };
 
@@ -58,6 +60,9 @@ const struct world_api *world_find(const struct world *w, const struct slice *se
                                    uint32_t *used);
 /* The api whose name is nearest to what was asked, for hints; NULL if none is near. */
 const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count);
+/* Numbers of an api's columns by the catalog; all of a catalog that was saved are there. */
+const uint32_t *world_field_numbers(struct arena *a, const struct catalog *c, const char *path,
+                                    const struct schema *schema);
 const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes);
 void openapi_write(const struct world *w, struct buf *out);
 
