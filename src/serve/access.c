@@ -20,6 +20,8 @@ static void collect(struct chooser *ch, const struct cond *c)
 {
     if (c->negate)
         return;
+    if (c->kind == COND_TEST && (c->path || (c->quant && c->op != OP_IN)))
+        return; /* indexes are of columns */
     if (c->kind == COND_TEST)
         ch->conds[ch->cond_count++] = c;
     else if (c->kind == COND_AND || c->arg_count == 1)
@@ -41,7 +43,7 @@ static const struct cond *find_eq(const struct chooser *ch, uint32_t column)
         const struct cond *c = ch->conds[i];
         if (c->column != column)
             continue;
-        if (c->op == OP_EQ || (c->op == OP_IN && c->text_count == 1) || (c->op == OP_IS && c->is == IS_NULL))
+        if (c->op == OP_EQ || (c->op == OP_IN && c->value_count == 1) || (c->op == OP_IS && c->is == IS_NULL))
             return c;
     }
     return NULL;
@@ -71,7 +73,7 @@ static uint32_t candidate_columns(const struct chooser *ch, int index, const str
 static bool order_fits(const struct chooser *ch, const struct order_item *o, const struct key_column *k,
                        bool reverse)
 {
-    if (o->column != k->column || o->desc != (k->desc != reverse))
+    if (o->path || o->embed || o->column != k->column || o->desc != (k->desc != reverse))
         return false;
     return ch->view->schema->columns[k->column].not_null || o->nulls_first == (k->nulls_first != reverse);
 }
@@ -83,7 +85,7 @@ static bool order_served(const struct chooser *ch, const struct key_column *cols
     const struct query *q = ch->query;
     uint32_t at = from;
     for (uint32_t i = 0; i < q->order_count; i++) {
-        if (find_eq(ch, q->order[i].column))
+        if (!q->order[i].path && !q->order[i].embed && find_eq(ch, q->order[i].column))
             continue;
         while (at < count && find_eq(ch, cols[at].column))
             at++;
@@ -205,14 +207,14 @@ static int range_cmp(const void *a, const void *b)
 
 static void make_in_list(struct ranger *r, const struct cond *c, const struct key_column *k)
 {
-    struct access_range *out = ARENA_ARRAY(r->ch->arena, struct access_range, c->text_count + 1);
-    for (uint32_t i = 0; i < c->text_count; i++) {
+    struct access_range *out = ARENA_ARRAY(r->ch->arena, struct access_range, c->value_count + 1);
+    for (uint32_t i = 0; i < c->value_count; i++) {
         out[i].low = edge(r, c, i, k, false, false);
         out[i].high = edge(r, c, i, k, true, true);
     }
-    qsort(out, c->text_count, sizeof *out, range_cmp);
+    qsort(out, c->value_count, sizeof *out, range_cmp);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < c->text_count; i++)
+    for (uint32_t i = 0; i < c->value_count; i++)
         if (n == 0 || slice_cmp(out[n - 1].low, out[i].low) != 0)
             out[n++] = out[i];
     r->access->ranges = out;
@@ -316,7 +318,7 @@ static void hint_add(struct hint *h, uint32_t column, bool desc, bool nulls_stat
 
 static bool is_eq(const struct cond *c)
 {
-    return c->op == OP_EQ || (c->op == OP_IN && c->text_count == 1) || (c->op == OP_IS && c->is == IS_NULL);
+    return c->op == OP_EQ || (c->op == OP_IN && c->value_count == 1) || (c->op == OP_IS && c->is == IS_NULL);
 }
 
 static bool is_range(const struct cond *c)
@@ -342,7 +344,7 @@ const char *access_index_hint(struct arena *a, const struct world_view *v, const
     for (uint32_t i = 0, done = 0; i < ch.cond_count && !done; i++)
         if (is_range(ch.conds[i]))
             hint_add(&h, ch.conds[i]->column, false, false, false), done = 1;
-    for (uint32_t i = 0; i < q->order_count; i++)
+    for (uint32_t i = 0; i < q->order_count && !q->order[i].path && !q->order[i].embed; i++)
         hint_add(&h, q->order[i].column, q->order[i].desc, true, q->order[i].nulls_first);
     bool any = h.b.len > empty;
     OUT_LIT(&h.b, ");");

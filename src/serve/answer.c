@@ -16,7 +16,7 @@ void answer_problem(struct answer *a)
     a->status = a->problem.status;
     a->content_type = "application/json; charset=utf-8";
     a->has_etag = false;
-    a->etag_text = a->content_range = NULL;
+    a->etag_text = a->content_range = a->preference_applied = a->link = NULL;
     a->retry_after_s = a->problem.retry_after_s;
 }
 
@@ -68,9 +68,10 @@ static void put_api(const struct answer *a, struct buf *out)
 
 static void put_cors(const struct answer *a, const struct http_request *req, struct buf *out)
 {
-    OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n"
-                 "Access-Control-Expose-Headers: Content-Range, ETag, Penstock-Epoch, Penstock-Lag-Ms, "
-                 "Penstock-Stale, Penstock-Incomplete\r\n");
+    OUT_LIT(out,
+            "Access-Control-Allow-Origin: *\r\n"
+            "Access-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, Penstock-Epoch, "
+            "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete\r\n");
     if (req->method != HTTP_M_OPTIONS)
         return;
     put_text(out, "Access-Control-Allow-Methods: ", a->allow ? a->allow : "GET, HEAD, OPTIONS");
@@ -113,6 +114,10 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
     put_etag(a, out);
     if (UNLIKELY(a->content_range != NULL))
         put_text(out, "Content-Range: ", a->content_range);
+    if (UNLIKELY(a->preference_applied != NULL))
+        put_text(out, "Preference-Applied: ", a->preference_applied);
+    if (UNLIKELY(a->link != NULL))
+        put_text(out, "Link: ", a->link);
     if (UNLIKELY(a->allow != NULL))
         put_text(out, "Allow: ", a->allow);
     if (UNLIKELY(a->retry_after_s > 0))
@@ -162,10 +167,22 @@ static int quality(struct slice params)
     return 1000;
 }
 
-enum media media_choose(struct slice accept)
+/* ;nulls=stripped, which PostgREST knows of its own types alone. */
+static bool strips_nulls(struct slice name, struct slice params)
+{
+    if (name.len < 22 || !slice_is_nocase((struct slice){name.p, 22}, "application/vnd.pgrst."))
+        return false;
+    while (params.p)
+        if (slice_is_nocase(slice_trim(slice_cut(&params, ';')), "nulls=stripped"))
+            return true;
+    return false;
+}
+
+enum media media_choose_with(struct slice accept, bool *strip)
 {
     enum media best = MEDIA_NONE;
     int best_quality = 0;
+    *strip = false;
     if (!accept.p || accept.len == 0 || slice_is(accept, "*/*"))
         return MEDIA_JSON;
     while (accept.p) {
@@ -176,7 +193,14 @@ enum media media_choose(struct slice accept)
             if (slice_is_nocase(name, media_rows[i].name)) {
                 best = media_rows[i].media;
                 best_quality = q;
+                *strip = strips_nulls(name, params);
             }
     }
     return best;
+}
+
+enum media media_choose(struct slice accept)
+{
+    bool strip;
+    return media_choose_with(accept, &strip);
 }

@@ -1,5 +1,6 @@
 /* Three-valued evaluation of filters; see filter.h. */
 #include "serve/filter.h"
+#include "serve/json_path.h"
 
 static enum truth truth_of(bool b)
 {
@@ -23,42 +24,11 @@ static enum truth eval_is(const struct cond *c, const union val *v, bool null)
     return IS_FALSE_ROW;
 }
 
-/* The operator's row whose first argument is `first`; *cache is the same for all threads: a race writes the same. */
-static const struct fn *operator_fn(const char *name, enum type_id first, const struct fn **cache)
+static enum truth call(struct fn_ctx *fn, const struct fn *f, const uint8_t *types, const union val *a,
+                       const union val *b)
 {
-    const struct fn *f = __atomic_load_n(cache, __ATOMIC_RELAXED);
-    if (LIKELY(f != NULL))
-        return f;
-    const struct fn *rows[64];
-    uint32_t n = fn_find(name, true, rows, ARRAY_COUNT(rows));
-    for (uint32_t i = 0; i < n && i < ARRAY_COUNT(rows); i++)
-        if (rows[i]->arg_count == 2 && rows[i]->args[0] == first && rows[i]->args[1] == first)
-            f = rows[i];
-    ASSERT(f);
-    __atomic_store_n(cache, f, __ATOMIC_RELAXED);
-    return f;
-}
-
-static const struct fn *like_fn(bool fold)
-{
-    static const struct fn *found[2];
-    return operator_fn(fold ? "~~*" : "~~", T_TEXT, &found[fold]);
-}
-
-/* @>, <@ and && of arrays, ranges and multiranges; the first two of jsonb too. */
-static enum truth eval_contains(struct fn_ctx *fn, const struct cond *c, const union val *v)
-{
-    static const char *const names[] = {"@>", "<@", "&&"};
-    static const enum type_id declared[] = {T_JSONB, T_ANYARRAY, T_ANYRANGE, T_ANYMULTIRANGE};
-    static const struct fn *found[ARRAY_COUNT(declared)][ARRAY_COUNT(names)];
-    uint32_t i = (uint32_t)(c->op - OP_CS), of = type_is_array(c->type)        ? 1
-                                                 : type_is_range(c->type)      ? 2
-                                                 : type_is_multirange(c->type) ? 3
-                                                                               : 0;
-    const struct fn *f = operator_fn(names[i], declared[of], &found[of][i]);
-    const uint8_t types[] = {T_BOOL, (uint8_t)c->type, (uint8_t)c->type};
     const bool null[2] = {false, false};
-    union val args[2] = {*v, c->vals[0]}, out;
+    union val args[2] = {*a, *b}, out;
     bool out_null = false;
     fn->types = types;
     bool ok = f->eval(fn, args, null, 2, &out, &out_null);
@@ -66,41 +36,44 @@ static enum truth eval_contains(struct fn_ctx *fn, const struct cond *c, const u
     return !ok || out_null ? IS_UNKNOWN_ROW : truth_of(out.i != 0);
 }
 
-static enum truth eval_like(struct fn_ctx *fn, const struct cond *c, const union val *v)
+/* LIKE, ~ and their like without regard to case, which citext's own are. */
+static enum truth eval_pattern(struct fn_ctx *fn, const struct cond *c, const union val *v,
+                               const union val *pattern)
 {
-    union val args[2] = {*v, c->vals[0]}, out;
-    bool null[2] = {false, false}, out_null = false;
-    if (!like_fn(c->op == OP_ILIKE || c->type == T_CITEXT)->eval(fn, args, null, 2, &out, &out_null) ||
-        out_null)
-        return IS_UNKNOWN_ROW;
-    return truth_of(out.i != 0);
+    static const char *const names[] = {"~~", "~~*", "~", "~*"};
+    static const struct fn *found[ARRAY_COUNT(names)];
+    uint32_t i = (uint32_t)(c->op - OP_LIKE) | (c->type == T_CITEXT);
+    return call(fn, operator_row(names[i], T_TEXT, T_TEXT, &found[i]), NULL, v, pattern);
+}
+
+/* Operators of arrays, ranges and multiranges; some of jsonb and of addresses too. */
+static enum truth eval_set(struct fn_ctx *fn, const struct cond *c, const union val *v)
+{
+    static const char *const names[] = {"@>", "<@", "&&", "<<", ">>", "&<", "&>", "-|-"};
+    static const enum type_id declared[] = {T_JSONB, T_ANYARRAY, T_ANYRANGE, T_ANYMULTIRANGE, T_INET};
+    static const struct fn *found[ARRAY_COUNT(declared)][ARRAY_COUNT(names)];
+    uint32_t i = (uint32_t)(c->op - OP_CS), of = type_is_array(c->type)        ? 1
+                                                 : type_is_range(c->type)      ? 2
+                                                 : type_is_multirange(c->type) ? 3
+                                                 : c->type == T_JSONB          ? 0
+                                                                               : 4;
+    const uint8_t types[] = {T_BOOL, (uint8_t)c->type, (uint8_t)c->type};
+    return call(fn, operator_row(names[i], declared[of], declared[of], &found[of][i]), types, v, &c->vals[0]);
 }
 
 static enum truth eval_in(const struct cond *c, const union val *v)
 {
-    for (uint32_t i = 0; i < c->text_count; i++)
+    for (uint32_t i = 0; i < c->value_count; i++)
         if (val_cmp(c->type, v, &c->vals[i]) == 0)
             return IS_TRUE_ROW;
-    return IS_FALSE_ROW;
+    return c->has_null ? IS_UNKNOWN_ROW : IS_FALSE_ROW;
 }
 
-static enum truth eval_test(struct fn_ctx *fn, const struct cond *c, const union val *v, bool null)
+static enum truth eval_one(struct fn_ctx *fn, const struct cond *c, const union val *v, const union val *with)
 {
-    if (c->op == OP_IS)
-        return eval_is(c, v, null);
-    if (c->op == OP_ISDISTINCT)
-        return truth_of(null || val_cmp(c->type, v, &c->vals[0]) != 0);
-    if (c->op == OP_IN && c->text_count == 0)
-        return IS_FALSE_ROW;
-    if (null)
-        return IS_UNKNOWN_ROW;
-    if (c->op == OP_LIKE || c->op == OP_ILIKE)
-        return eval_like(fn, c, v);
-    if (c->op == OP_IN)
-        return eval_in(c, v);
-    if (c->op >= OP_CS)
-        return eval_contains(fn, c, v);
-    int cmp = val_cmp(c->type, v, &c->vals[0]);
+    if (c->op >= OP_LIKE && c->op <= OP_IMATCH)
+        return eval_pattern(fn, c, v, with);
+    int cmp = val_cmp(c->type, v, with);
     switch (c->op) {
     case OP_EQ: return truth_of(cmp == 0);
     case OP_NEQ: return truth_of(cmp != 0);
@@ -109,6 +82,51 @@ static enum truth eval_test(struct fn_ctx *fn, const struct cond *c, const union
     case OP_LT: return truth_of(cmp < 0);
     default: return truth_of(cmp <= 0);
     }
+}
+
+/* As = ANY(array) and = ALL(array): the first element that decides, else unknown if one was. */
+static enum truth eval_quantified(struct fn_ctx *fn, const struct cond *c, const union val *v)
+{
+    enum truth stop = c->quant == QUANT_ANY ? IS_TRUE_ROW : IS_FALSE_ROW;
+    enum truth result = c->has_null ? IS_UNKNOWN_ROW : truth_not(stop);
+    for (uint32_t i = 0; i < c->value_count; i++) {
+        enum truth t = eval_one(fn, c, v, &c->vals[i]);
+        if (t == stop)
+            return stop;
+        if (t == IS_UNKNOWN_ROW)
+            result = t;
+    }
+    return result;
+}
+
+static enum truth eval_value(struct fn_ctx *fn, const struct cond *c, const union val *v, bool null)
+{
+    if (c->op == OP_IS)
+        return eval_is(c, v, null);
+    if (c->op == OP_ISDISTINCT)
+        return truth_of(null || val_cmp(c->type, v, &c->vals[0]) != 0);
+    if ((c->op == OP_IN || c->quant) && c->value_count == 0 && !c->has_null)
+        return truth_of(c->quant == QUANT_ALL); /* of nothing, whatever the value */
+    if (null)
+        return IS_UNKNOWN_ROW;
+    if (c->op == OP_IN)
+        return eval_in(c, v);
+    if (c->op >= OP_CS)
+        return eval_set(fn, c, v);
+    return c->quant ? eval_quantified(fn, c, v) : eval_one(fn, c, v, &c->vals[0]);
+}
+
+static enum truth eval_test(struct fn_ctx *fn, const struct cond *c, const union val *v, bool null)
+{
+    union val at;
+    if (LIKELY(!c->path))
+        return eval_value(fn, c, v, null);
+    if (!null) {
+        at = *v;
+        if (!json_path_eval(fn, c->path, c->from, &at, &null))
+            return IS_UNKNOWN_ROW; /* a text that cannot be: \u0000 */
+    }
+    return eval_value(fn, c, &at, null);
 }
 
 /* AND stops at the first false, OR at the first true; unknown wins over the rest. */

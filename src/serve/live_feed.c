@@ -334,7 +334,7 @@ static bool first_rows(const struct change_sink *to, struct problem *p)
 {
     struct select_result res;
     struct first_sink s = {{first_row, first_reset}, *to, p, 0, to->out->len};
-    return select_run(&to->live->loop->rest, &to->query->read, false, &s.sink, &res, p);
+    return select_run(&to->live->loop->rest, &to->query->read, COUNT_NONE, &s.sink, &res, p);
 }
 
 /* Changes after `from`, for this subscriber alone. False: too many, or broken: start over. */

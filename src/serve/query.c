@@ -1,17 +1,8 @@
-/* The grammar of PostgREST's read parameters; see query.h. Recursive descent with a sticky error in the problem. */
-#include "serve/query.h"
-#include "serve/out.h"
+/* The grammar of PostgREST's read parameters: select, order, and which query a parameter belongs to; see query.h.
+ * Recursive descent with a sticky error in the problem. */
+#include "serve/query_parse.h"
 
-struct parser {
-    struct arena *arena;
-    struct problem *problem;
-    const char *what; /* "filter", "logic tree", "select parameter", "order" */
-    struct slice all; /* the whole text, for messages */
-    const uint8_t *p, *end;
-    uint32_t conds, values; /* used up so far by the whole query */
-};
-
-static bool fail(struct parser *ps, const char *expected)
+bool parse_fail(struct parser *ps, const char *expected)
 {
     char near[24] = "end of input";
     if (ps->p < ps->end) {
@@ -23,13 +14,13 @@ static bool fail(struct parser *ps, const char *expected)
     return problem_details(ps->problem, "unexpected %s expecting %s", near, expected);
 }
 
-static bool not_supported(struct parser *ps, const char *fmt_what, struct slice name)
+bool parse_unsupported(struct parser *ps, const char *what, struct slice name)
 {
-    return problem_set(ps->problem, 400, "PENSTOCK_UNSUPPORTED", "%s \"%.*s\" is not supported yet", fmt_what,
+    return problem_set(ps->problem, 400, "PENSTOCK_UNSUPPORTED", "%s \"%.*s\" is not supported", what,
                        TEXT_QUOTED(name, 100));
 }
 
-static void start(struct parser *ps, const char *what, struct slice text)
+void parse_start(struct parser *ps, const char *what, struct slice text)
 {
     ps->what = what;
     ps->all = text;
@@ -37,20 +28,7 @@ static void start(struct parser *ps, const char *what, struct slice text)
     ps->end = text.p + text.len;
 }
 
-static bool at(const struct parser *ps, char c)
-{
-    return ps->p < ps->end && *ps->p == (uint8_t)c;
-}
-
-static bool take(struct parser *ps, char c)
-{
-    if (!at(ps, c))
-        return false;
-    ps->p++;
-    return true;
-}
-
-static bool take_word(struct parser *ps, const char *word)
+bool parse_take_word(struct parser *ps, const char *word)
 {
     size_t n = strlen(word);
     if ((size_t)(ps->end - ps->p) < n || memcmp(ps->p, word, n) != 0)
@@ -66,7 +44,7 @@ static bool quoted(struct parser *ps, struct slice *out)
     while (ps->p < ps->end && *ps->p != '"')
         ps->p += *ps->p == '\\' && ps->end - ps->p > 1 ? 2 : 1;
     if (ps->p >= ps->end)
-        return fail(ps, "closing \"");
+        return parse_fail(ps, "closing \"");
     size_t raw = (size_t)(ps->p - from), n = 0;
     ps->p++;
     *out = (struct slice){from, raw};
@@ -82,10 +60,9 @@ static bool quoted(struct parser *ps, struct slice *out)
     return true;
 }
 
-/* A name or bare text up to one of the stop characters. */
-static bool word(struct parser *ps, const char *stops, struct slice *out)
+bool parse_value(struct parser *ps, const char *stops, struct slice *out)
 {
-    if (at(ps, '"'))
+    if (parse_at(ps, '"'))
         return quoted(ps, out);
     const uint8_t *from = ps->p;
     while (ps->p < ps->end && !strchr(stops, *ps->p))
@@ -94,362 +71,254 @@ static bool word(struct parser *ps, const char *stops, struct slice *out)
     return true;
 }
 
-static bool name_check(struct parser *ps, struct slice name)
+bool parse_name(struct parser *ps, const char *stops, struct slice *out)
 {
-    for (size_t i = 0; i + 1 < name.len; i++)
-        if (name.p[i] == '-' && name.p[i + 1] == '>')
-            return not_supported(ps, "JSON path", name);
-    return true;
-}
-
-static const struct {
-    const char *name;
-    enum cond_op op;
-} operators[] = {
-    {"eq", OP_EQ},
-    {"neq", OP_NEQ},
-    {"gt", OP_GT},
-    {"gte", OP_GTE},
-    {"lt", OP_LT},
-    {"lte", OP_LTE},
-    {"like", OP_LIKE},
-    {"ilike", OP_ILIKE},
-    {"in", OP_IN},
-    {"is", OP_IS},
-    {"isdistinct", OP_ISDISTINCT},
-    {"cs", OP_CS},
-    {"cd", OP_CD},
-    {"ov", OP_OV},
-};
-static const char *const later_operators[] = {"match", "imatch", "fts", "plfts", "phfts", "wfts",
-                                              "sl",    "sr",     "nxr", "nxl",   "adj"};
-
-static bool operator_find(struct parser *ps, struct cond *c)
-{
+    if (parse_at(ps, '"'))
+        return quoted(ps, out);
     const uint8_t *from = ps->p;
-    while (ps->p < ps->end && *ps->p >= 'a' && *ps->p <= 'z')
+    while (ps->p < ps->end && !parse_at_arrow(ps) && !strchr(stops, *ps->p))
         ps->p++;
-    struct slice name = {from, (size_t)(ps->p - from)};
-    for (size_t i = 0; i < ARRAY_COUNT(later_operators); i++)
-        if (slice_is(name, later_operators[i]))
-            return not_supported(ps, "operator", name);
-    for (size_t i = 0; i < ARRAY_COUNT(operators); i++) {
-        if (!slice_is(name, operators[i].name))
-            continue;
-        c->op = operators[i].op;
-        if (at(ps, '('))
-            return not_supported(ps, "operator modifier", (struct slice){from, (size_t)(ps->end - from)});
-        return take(ps, '.') || fail(ps, "\".\" after the operator");
-    }
-    ps->p = from;
-    return fail(
-        ps, "\"not\" or operator (eq, neq, gt, gte, lt, lte, like, ilike, in, is, isdistinct, cs, cd, ov)");
-}
-
-static bool is_value(struct parser *ps, struct cond *c, struct slice text)
-{
-    static const char *const names[] = {[IS_NULL] = "null",
-                                        [IS_NOT_NULL] = "not_null",
-                                        [IS_TRUE] = "true",
-                                        [IS_FALSE] = "false",
-                                        [IS_UNKNOWN] = "unknown"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
-        if (slice_is_nocase(text, names[i])) {
-            c->is = (enum is_what)i;
-            return true;
-        }
-    ps->p = text.p;
-    return fail(ps, "null, not_null, true, false or unknown");
-}
-
-static bool in_values(struct parser *ps, struct cond *c)
-{
-    if (!take(ps, '('))
-        return fail(ps, "\"(\"");
-    uint32_t room = 0;
-    while (!take(ps, ')')) {
-        if (c->text_count && !take(ps, ','))
-            return fail(ps, "\",\" or \")\"");
-        if (++ps->values > QUERY_VALUES_MAX)
-            return problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "more than %d values in in.(...) lists",
-                               QUERY_VALUES_MAX);
-        if (c->text_count == room) {
-            struct slice *grown = ARENA_ARRAY(ps->arena, struct slice, room ? room * 2 : 8);
-            if (room)
-                memcpy(grown, c->texts, room * sizeof *grown);
-            c->texts = grown;
-            room = room ? room * 2 : 8;
-        }
-        if (!word(ps, ",)", &c->texts[c->text_count++]))
-            return false;
-    }
+    *out = (struct slice){from, (size_t)(ps->p - from)};
     return true;
 }
 
-static void one_text(struct parser *ps, struct cond *c, struct slice text)
-{
-    c->texts = ARENA_NEW(ps->arena, struct slice);
-    c->texts[0] = text;
-    c->text_count = 1;
-}
+/* ---- JSON paths ---- */
 
-static struct cond *cond_new(struct parser *ps, enum cond_kind kind)
+/* A whole operand of digits is an element's number, counted from the end when negative. */
+static bool step_index(struct slice text, int32_t *out)
 {
-    if (++ps->conds > QUERY_CONDS_MAX) {
-        problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "more than %d conditions", QUERY_CONDS_MAX);
-        return NULL;
-    }
-    struct cond *c = ARENA_NEW(ps->arena, struct cond);
-    c->kind = kind;
-    return c;
-}
-
-/* A value inside a tree. The commas of {1,2} are its own, as in PostgREST. */
-static bool tree_value(struct parser *ps, struct slice *out)
-{
-    const uint8_t *from = ps->p;
-    if (take(ps, '{')) {
-        while (ps->p < ps->end && *ps->p != '{' && *ps->p != '}')
-            ps->p++;
-        *out = (struct slice){from, (size_t)(ps->p - from) + 1};
-        if (take(ps, '}'))
-            return true;
-        ps->p = from;
-    }
-    return word(ps, ",)", out);
-}
-
-/* [not.]op.value; in a tree the value ends at "," or ")", else with the text. */
-static bool test(struct parser *ps, struct cond *c, bool in_tree)
-{
-    struct slice text;
-    if (take_word(ps, "not."))
-        c->negate = !c->negate;
-    if (!operator_find(ps, c))
+    bool minus = text.len > 1 && text.p[0] == '-';
+    uint64_t v;
+    if (minus || (text.len > 1 && text.p[0] == '+'))
+        text.p++, text.len--;
+    if (!slice_u64(text, INT32_MAX, &v))
         return false;
-    if (c->op == OP_IN)
-        return in_values(ps, c) && (in_tree || ps->p == ps->end || fail(ps, "end of input"));
-    if (in_tree) {
-        if (!tree_value(ps, &text))
-            return false;
-    } else {
-        text = (struct slice){ps->p, (size_t)(ps->end - ps->p)};
-        ps->p = ps->end;
-    }
-    if (c->op == OP_IS)
-        return is_value(ps, c, text);
-    one_text(ps, c, text);
+    *out = minus ? -(int32_t)v : (int32_t)v;
     return true;
 }
 
-struct cond_list { /* grows by doubling in the arena */
-    uint32_t count, room;
-    struct cond **items;
-};
-
-static void list_add(struct arena *a, struct cond_list *l, struct cond *c)
+static bool path_step(struct parser *ps, const char *stops, struct json_step *step)
 {
-    if (l->count == l->room) {
-        struct cond **grown = ARENA_ARRAY(a, struct cond *, l->room ? l->room * 2 : 4);
-        if (l->count)
-            memcpy(grown, l->items, l->count * sizeof *grown);
-        l->items = grown;
-        l->room = l->room ? l->room * 2 : 4;
-    }
-    l->items[l->count++] = c;
+    ps->p += 2;
+    step->text = parse_take(ps, '>');
+    bool in_quotes = parse_at(ps, '"');
+    if (!parse_name(ps, stops, &step->key))
+        return false;
+    if (step->key.len == 0 && !in_quotes)
+        return parse_fail(ps, "a key or an index");
+    step->is_index = !in_quotes && step_index(step->key, &step->index);
+    return true;
 }
 
-static struct cond *tree_item(struct parser *ps, int depth);
-
-/* (item,item,...) */
-static struct cond *tree(struct parser *ps, enum cond_kind kind, bool negate, int depth)
+bool parse_path(struct parser *ps, const char *stops, const struct json_path **out)
 {
-    if (depth > QUERY_DEPTH_MAX) {
-        problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "conditions nested deeper than %d", QUERY_DEPTH_MAX);
-        return NULL;
+    *out = NULL;
+    if (LIKELY(!parse_at_arrow(ps)))
+        return true;
+    struct json_path *path = ARENA_NEW(ps->arena, struct json_path);
+    path->steps = ARENA_ARRAY(ps->arena, struct json_step, QUERY_STEPS_MAX);
+    for (; parse_at_arrow(ps); path->count++) {
+        if (path->count == QUERY_STEPS_MAX)
+            return problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "a JSON path of more than %d steps",
+                               QUERY_STEPS_MAX);
+        if (!path_step(ps, stops, &path->steps[path->count]))
+            return false;
     }
-    struct cond *c = cond_new(ps, kind);
-    struct cond_list list = {0};
-    if (!c)
-        return NULL;
-    if (!take(ps, '(')) {
-        fail(ps, "\"(\"");
-        return NULL;
-    }
-    do {
-        struct cond *item = tree_item(ps, depth);
-        if (!item)
-            return NULL;
-        list_add(ps->arena, &list, item);
-    } while (take(ps, ','));
-    if (!take(ps, ')')) {
-        fail(ps, "\",\" or \")\"");
-        return NULL;
-    }
-    c->negate = negate;
-    c->args = list.items;
-    c->arg_count = list.count;
-    return c;
+    *out = path;
+    return true;
 }
 
-/* "and(" or "or(", perhaps with "not." before: *kind and *negate, p at the parenthesis. */
-static bool tree_start(struct parser *ps, enum cond_kind *kind, bool *negate)
+/* ---- select ---- */
+
+static bool items_room(struct parser *ps)
 {
-    const uint8_t *from = ps->p;
-    *negate = take_word(ps, "not.");
-    if (take_word(ps, "and") && at(ps, '(')) {
-        *kind = COND_AND;
-        return true;
-    }
-    if (take_word(ps, "or") && at(ps, '(')) {
-        *kind = COND_OR;
-        return true;
-    }
-    ps->p = from;
+    return ++ps->items <= QUERY_ITEMS_MAX ||
+           problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "more than %d items in select and order",
+                       QUERY_ITEMS_MAX);
+}
+
+/* One more at the end of an array that doubles in the arena: its room is the next power of two. */
+static void *push(struct arena *a, void *items, uint32_t count, size_t size_bytes)
+{
+    if (count & (count - 1) || count == 1)
+        return items;
+    void *grown = arena_zalloc(a, size_bytes * (count ? (size_t)count * 2 : 2));
+    if (count)
+        memcpy(grown, items, size_bytes * count);
+    return grown;
+}
+
+static bool no_aggregates(struct parser *ps)
+{
+    problem_set(ps->problem, 400, "PGRST123", "Use of aggregate functions is not allowed");
+    return problem_hint(ps->problem,
+                        "Aggregate in a view, which is kept up to date as its tables change: CREATE "
+                        "VIEW ... AS SELECT ..., sum(...) FROM ... GROUP BY ...;");
+}
+
+/* At ".name()" after a column or its cast. */
+static bool is_aggregate(struct parser *ps)
+{
+    static const char *const calls[] = {".avg()", ".count()", ".max()", ".min()", ".sum()"};
+    for (size_t i = 0; i < ARRAY_COUNT(calls); i++)
+        if (parse_take_word(ps, calls[i]))
+            return true;
     return false;
 }
 
-static struct cond *tree_item(struct parser *ps, int depth)
+static bool select_list(struct parser *ps, struct query *q, bool nested, int depth);
+
+/* !hint, !inner, !left and the list in parentheses. */
+static bool embed(struct parser *ps, struct query *q, struct select_item *item, bool spread, int depth)
 {
-    enum cond_kind kind;
-    bool negate;
-    while (take(ps, ' '))
+    struct query_embed *e = item->embed = ARENA_NEW(ps->arena, struct query_embed);
+    e->name = item->name;
+    e->alias = item->alias;
+    e->spread = spread;
+    e->query.limit = -1;
+    while (parse_take(ps, '!')) {
+        struct slice word;
+        if (!parse_value(ps, ",:()!.", &word))
+            return false;
+        if (slice_is(word, "inner"))
+            e->join = EMBED_INNER;
+        else if (slice_is(word, "left"))
+            e->join = EMBED_LEFT;
+        else if (word.len && !e->hint.len)
+            e->hint = word;
+        else
+            return parse_fail(ps, "one hint, inner or left");
+    }
+    if (!parse_take(ps, '('))
+        return parse_fail(ps, "\"(\"");
+    if (++ps->embeds > QUERY_EMBEDS_MAX || depth >= QUERY_EMBED_DEPTH_MAX)
+        return problem_set(ps->problem, 400, "PENSTOCK_LIMIT",
+                           "more than %d embedded views, or nested deeper than %d", QUERY_EMBEDS_MAX,
+                           QUERY_EMBED_DEPTH_MAX);
+    q->embeds = push(ps->arena, q->embeds, q->embed_count, sizeof *q->embeds);
+    q->embeds[q->embed_count++] = e;
+    if (parse_take(ps, ')')) {
+        e->query.select_none = true;
+        return true;
+    }
+    return select_list(ps, &e->query, true, depth + 1) &&
+           (parse_take(ps, ')') || parse_fail(ps, "\",\" or \")\""));
+}
+
+static bool column(struct parser *ps, struct select_item *item)
+{
+    item->star = slice_is(item->name, "*");
+    if (!parse_path(ps, ",:().!", &item->path))
+        return false;
+    if (is_aggregate(ps))
+        return no_aggregates(ps);
+    if (parse_take_word(ps, "::") && !parse_value(ps, ",:.()", &item->cast))
+        return false;
+    if (is_aggregate(ps))
+        return no_aggregates(ps);
+    return !(item->star && (item->path || item->cast.len || item->alias.len)) ||
+           parse_fail(ps, "* without alias, path or cast");
+}
+
+static bool select_item(struct parser *ps, struct query *q, struct select_item *item, int depth)
+{
+    bool spread = parse_take_word(ps, "...");
+    while (parse_take(ps, ' '))
         ;
-    if (tree_start(ps, &kind, &negate))
-        return tree(ps, kind, negate, depth + 1);
-    struct cond *c = cond_new(ps, COND_TEST);
-    if (!c || !word(ps, ".,()", &c->name) || !name_check(ps, c->name))
-        return NULL;
-    if (c->name.len == 0 || !take(ps, '.')) {
-        fail(ps, "a column, \".\", and an operator, or and(...) or or(...)");
-        return NULL;
-    }
-    return test(ps, c, true) ? c : NULL;
-}
-
-/* col=op.value */
-static struct cond *filter_param(struct parser *ps, const struct url_param *param)
-{
-    struct cond *c = cond_new(ps, COND_TEST);
-    if (!c)
-        return NULL;
-    start(ps, "filter", param->name);
-    if (!word(ps, "", &c->name) || !name_check(ps, c->name))
-        return NULL;
-    start(ps, "filter", param->value);
-    return test(ps, c, false) ? c : NULL;
-}
-
-static struct cond *logic_param(struct parser *ps, const struct url_param *param, enum cond_kind kind,
-                                bool negate)
-{
-    start(ps, "logic tree", param->value);
-    struct cond *c = tree(ps, kind, negate, 1);
-    if (c && ps->p < ps->end) {
-        fail(ps, "end of input");
-        return NULL;
-    }
-    return c;
-}
-
-static bool select_item(struct parser *ps, struct select_item *item)
-{
-    struct slice first;
-    if (take_word(ps, "...") || !word(ps, ",:().", &first))
-        return not_supported(ps, "spreading", ps->all);
-    if (at(ps, ':') && !(ps->end - ps->p > 1 && ps->p[1] == ':')) {
+    if (!parse_name(ps, ",:().!", &item->name))
+        return false;
+    if (!spread && parse_at(ps, ':') && !(ps->end - ps->p > 1 && ps->p[1] == ':')) {
         ps->p++;
-        item->alias = first;
-        if (!word(ps, ",:().", &first))
+        item->alias = item->name;
+        if (!parse_name(ps, ",:().!", &item->name))
             return false;
     }
-    if (at(ps, '('))
-        return not_supported(ps, "embedding", first);
-    if (at(ps, '.'))
-        return not_supported(ps, "aggregate or nested name",
-                             (struct slice){ps->p, (size_t)(ps->end - ps->p)});
-    if (take_word(ps, "::") && !word(ps, ",:.", &item->cast))
-        return false;
-    item->name = first;
-    item->star = slice_is(first, "*");
-    if (first.len == 0)
-        return fail(ps, "a column name or *");
-    if (ps->p < ps->end && !at(ps, ','))
-        return fail(ps, "\",\" or end of input");
-    return name_check(ps, first);
+    if (item->name.len == 0)
+        return parse_fail(ps, "a column name or *");
+    if (slice_is(item->name, "count") && parse_take_word(ps, "()"))
+        return no_aggregates(ps);
+    if (spread || parse_at(ps, '(') || parse_at(ps, '!'))
+        return embed(ps, q, item, spread, depth);
+    return column(ps, item);
 }
 
-static uint32_t comma_count(struct slice s)
+static bool select_list(struct parser *ps, struct query *q, bool nested, int depth)
 {
-    uint32_t n = 1;
-    for (size_t i = 0; i < s.len; i++)
-        n += s.p[i] == ',';
-    return n;
-}
-
-static bool items_room(struct parser *ps, uint32_t n)
-{
-    return n <= QUERY_ITEMS_MAX || problem_set(ps->problem, 400, "PENSTOCK_LIMIT", "more than %d items in %s",
-                                               QUERY_ITEMS_MAX, ps->what);
+    do {
+        if (!items_room(ps))
+            return false;
+        q->select = push(ps->arena, q->select, q->select_count, sizeof *q->select);
+        if (!select_item(ps, q, &q->select[q->select_count++], depth))
+            return false;
+    } while (parse_take(ps, ','));
+    return nested || ps->p == ps->end || parse_fail(ps, "\",\" or end of input");
 }
 
 static bool select_param(struct parser *ps, struct slice text, struct query *q)
 {
-    uint32_t n = comma_count(text);
-    start(ps, "select parameter", text);
-    if (text.len == 0)
-        return true;
-    if (!items_room(ps, n))
+    parse_start(ps, "select parameter", text);
+    q->select = NULL;
+    q->embeds = NULL;
+    q->select_count = q->embed_count = 0;
+    return text.len == 0 || select_list(ps, q, false, 0);
+}
+
+/* ---- order ---- */
+
+/* view(column): by a column of an embedded view. */
+static bool order_field(struct parser *ps, struct order_item *item)
+{
+    if (!parse_name(ps, ".,()", &item->name))
         return false;
-    q->select = ARENA_ARRAY(ps->arena, struct select_item, n);
-    q->select_count = 0;
-    do {
-        if (!select_item(ps, &q->select[q->select_count++]))
+    if (parse_take(ps, '(')) {
+        item->embed_name = item->name;
+        if (!parse_name(ps, ".,()", &item->name))
             return false;
-    } while (take(ps, ','));
-    return true;
+    }
+    if (item->name.len == 0)
+        return parse_fail(ps, "a column name");
+    return parse_path(ps, ".,()", &item->path) &&
+           (item->embed_name.len == 0 || parse_take(ps, ')') || parse_fail(ps, "\")\""));
 }
 
 static bool order_item(struct parser *ps, struct order_item *item)
 {
     bool nulls_stated = false;
-    if (!word(ps, ".,(", &item->name) || !name_check(ps, item->name))
+    if (!order_field(ps, item))
         return false;
-    if (at(ps, '('))
-        return not_supported(ps, "ordering by", item->name);
-    if (item->name.len == 0)
-        return fail(ps, "a column name");
-    if (take_word(ps, ".desc"))
+    if (parse_take_word(ps, ".desc"))
         item->desc = true;
     else
-        take_word(ps, ".asc");
-    if (take_word(ps, ".nullsfirst"))
+        parse_take_word(ps, ".asc");
+    if (parse_take_word(ps, ".nullsfirst"))
         nulls_stated = item->nulls_first = true;
     else
-        nulls_stated = take_word(ps, ".nullslast");
+        nulls_stated = parse_take_word(ps, ".nullslast");
     if (!nulls_stated)
         item->nulls_first = item->desc;
-    if (ps->p < ps->end && !at(ps, ','))
-        return fail(ps, "asc, desc, nullsfirst, nullslast, \",\" or end of input");
+    if (ps->p < ps->end && !parse_at(ps, ','))
+        return parse_fail(ps, "asc, desc, nullsfirst, nullslast, \",\" or end of input");
     return true;
 }
 
 static bool order_param(struct parser *ps, struct slice text, struct query *q)
 {
-    uint32_t n = comma_count(text);
-    start(ps, "order", text);
+    parse_start(ps, "order", text);
+    q->order = NULL;
+    q->order_count = 0;
     if (text.len == 0)
         return true;
-    if (!items_room(ps, n))
-        return false;
-    q->order = ARENA_ARRAY(ps->arena, struct order_item, n);
-    q->order_count = 0;
     do {
+        if (!items_room(ps))
+            return false;
+        q->order = push(ps->arena, q->order, q->order_count, sizeof *q->order);
         if (!order_item(ps, &q->order[q->order_count++]))
             return false;
-    } while (take(ps, ','));
+    } while (parse_take(ps, ','));
     return true;
 }
+
+/* ---- parameters ---- */
 
 static bool number_param(struct parser *ps, const char *name, struct slice text, int64_t *out)
 {
@@ -461,46 +330,130 @@ static bool number_param(struct parser *ps, const char *name, struct slice text,
     return true;
 }
 
-/* One parameter: 1 done, 0 failed; a filter is handed back in *cond. */
-static bool param(struct parser *ps, const struct url_param *u, struct query *q, struct cond **cond)
+/* The name of a parameter taken apart: the embedded views that lead to its query, and what it is of that. */
+struct param_name {
+    struct slice path[QUERY_EMBED_DEPTH_MAX + 2];
+    uint32_t path_count;
+    struct slice name;
+    bool in_quotes;
+    const struct json_path *json;
+};
+
+static bool param_name(struct parser *ps, struct slice text, struct param_name *out)
 {
-    *cond = NULL;
-    if (slice_is(u->name, "select"))
-        return select_param(ps, u->value, q);
-    if (slice_is(u->name, "order"))
-        return order_param(ps, u->value, q);
-    if (slice_is(u->name, "limit"))
-        return q->has_limit = true, number_param(ps, "limit", u->value, &q->limit);
-    if (slice_is(u->name, "offset"))
-        return q->has_offset = true, number_param(ps, "offset", u->value, &q->offset);
-    if (slice_is(u->name, "last_event_id") || slice_is(u->name, "apikey"))
+    *out = (struct param_name){.path_count = 0};
+    parse_start(ps, "filter", text);
+    for (;;) {
+        out->in_quotes = parse_at(ps, '"');
+        if (!parse_name(ps, ".", &out->name))
+            return false;
+        if (!parse_take(ps, '.'))
+            break;
+        if (out->path_count == ARRAY_COUNT(out->path))
+            return parse_fail(ps, "fewer embedded views before the column");
+        out->path[out->path_count++] = out->name;
+    }
+    return parse_path(ps, "", &out->json) && (ps->p == ps->end || parse_fail(ps, "end of input"));
+}
+
+struct query_embed *query_embed_find(const struct query *q, struct slice name)
+{
+    for (uint32_t i = 0; i < q->embed_count; i++)
+        if (slice_eq(q->embeds[i]->alias.len ? q->embeds[i]->alias : q->embeds[i]->name, name))
+            return q->embeds[i];
+    for (uint32_t i = 0; i < q->embed_count; i++)
+        if (slice_eq(q->embeds[i]->name, name))
+            return q->embeds[i];
+    return NULL;
+}
+
+static struct query *param_query(struct parser *ps, const struct param_name *n, struct query *q)
+{
+    for (uint32_t i = 0; i < n->path_count; i++) {
+        struct query_embed *e = query_embed_find(q, n->path[i]);
+        if (!e) {
+            problem_set(ps->problem, 400, "PGRST108", "'%.*s' is not an embedded resource in this request",
+                        TEXT_QUOTED(n->path[i], 100));
+            problem_hint(ps->problem, "Verify that '%.*s' is included in the 'select' query parameter.",
+                         TEXT_QUOTED(n->path[i], 100));
+            return NULL;
+        }
+        q = &e->query;
+    }
+    return q;
+}
+
+static void filter_add(struct parser *ps, struct query *q, struct cond *c)
+{
+    q->params = push(ps->arena, q->params, q->param_count, sizeof(struct cond *));
+    q->params[q->param_count++] = c;
+}
+
+/* Parameters of the request as a whole: true when it was one. */
+static bool root_param(const struct url_param *u, struct query *q)
+{
+    if (slice_is(u->name, "select") || slice_is(u->name, "last_event_id") || slice_is(u->name, "apikey"))
         return true;
-    if (slice_is(u->name, "and") || slice_is(u->name, "not.and"))
-        *cond = logic_param(ps, u, COND_AND, u->name.p[0] == 'n');
-    else if (slice_is(u->name, "or") || slice_is(u->name, "not.or"))
-        *cond = logic_param(ps, u, COND_OR, u->name.p[0] == 'n');
-    else
-        *cond = filter_param(ps, u);
-    return *cond != NULL;
+    /* Every filter has a point, and no cursor has: a column may have this name. */
+    if (!slice_is(u->name, "cursor") || (u->value.len && memchr(u->value.p, '.', u->value.len)))
+        return false;
+    q->has_cursor = true;
+    q->cursor = u->value;
+    return true;
+}
+
+static bool filter_param(struct parser *ps, struct param_name *n, struct slice text, struct query *root)
+{
+    bool plain = !n->in_quotes && !n->json, negate = false;
+    bool logic = plain && (slice_is(n->name, "and") || slice_is(n->name, "or"));
+    if (logic && n->path_count && slice_is(n->path[n->path_count - 1], "not")) {
+        negate = true;
+        n->path_count--;
+    }
+    struct query *q = param_query(ps, n, root);
+    if (!q)
+        return false;
+    if (plain && slice_is(n->name, "order"))
+        return order_param(ps, text, q);
+    if (plain && slice_is(n->name, "limit"))
+        return q->has_limit = true, number_param(ps, "limit", text, &q->limit);
+    if (plain && slice_is(n->name, "offset"))
+        return q->has_offset = true, number_param(ps, "offset", text, &q->offset);
+    struct cond *c = logic ? parse_logic(ps, text, n->name.p[0] == 'a' ? COND_AND : COND_OR, negate)
+                           : parse_filter(ps, n->name, n->json, text);
+    if (c)
+        filter_add(ps, q, c);
+    return c != NULL;
+}
+
+/* The parameters of a query are one condition. */
+static void filters_join(struct arena *a, struct query *q)
+{
+    if (q->param_count == 1) {
+        q->filter = q->params[0];
+    } else if (q->param_count > 1) {
+        q->filter = ARENA_NEW(a, struct cond);
+        *q->filter = (struct cond){.kind = COND_AND, .arg_count = q->param_count, .args = q->params};
+    }
+    for (uint32_t i = 0; i < q->embed_count; i++)
+        filters_join(a, &q->embeds[i]->query);
 }
 
 bool query_parse(struct arena *a, const struct url *u, struct query *out, struct problem *p)
 {
     struct parser ps = {.arena = a, .problem = p};
-    struct cond_list list = {0};
     *out = (struct query){.limit = -1};
-    for (uint32_t i = 0; i < u->param_count; i++) {
-        struct cond *c;
-        if (!param(&ps, &u->params[i], out, &c))
+    for (uint32_t i = 0; i < u->param_count; i++) /* first: it names what the others may be about */
+        if (slice_is(u->params[i].name, "select") && !select_param(&ps, u->params[i].value, out))
             return false;
-        if (c)
-            list_add(a, &list, c);
+    for (uint32_t i = 0; i < u->param_count; i++) {
+        const struct url_param *param = &u->params[i];
+        struct param_name name;
+        if (root_param(param, out))
+            continue;
+        if (!param_name(&ps, param->name, &name) || !filter_param(&ps, &name, param->value, out))
+            return false;
     }
-    if (list.count == 1) {
-        out->filter = list.items[0];
-    } else if (list.count > 1) {
-        out->filter = ARENA_NEW(a, struct cond);
-        *out->filter = (struct cond){.kind = COND_AND, .arg_count = list.count, .args = list.items};
-    }
+    filters_join(a, out);
     return true;
 }

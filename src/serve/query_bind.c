@@ -1,6 +1,8 @@
 /* Names, values and casts of a parsed query against a view's schema; see query.h. */
+#include "serve/json_path.h"
 #include "serve/out.h"
 #include "serve/query.h"
+#include "types/array.h"
 #include "types/numeric.h"
 
 struct binder {
@@ -10,6 +12,7 @@ struct binder {
     const struct schema *schema;
     struct problem *problem;
     uint32_t digits; /* see query_digits */
+    uint32_t values; /* of arrays */
 };
 
 int schema_find(const struct schema *s, struct slice name)
@@ -60,8 +63,27 @@ bool query_digits(enum type_id t, struct slice text, uint32_t *asked, struct pro
 
 static const char *operator_sql(enum cond_op op)
 {
-    static const char *const names[] = {
-        "=", "<>", ">", ">=", "<", "<=", "~~", "~~*", "=", "IS", "IS DISTINCT FROM", "@>", "<@", "&&"};
+    static const char *const names[] = {[OP_EQ] = "=",
+                                        [OP_NEQ] = "<>",
+                                        [OP_GT] = ">",
+                                        [OP_GTE] = ">=",
+                                        [OP_LT] = "<",
+                                        [OP_LTE] = "<=",
+                                        [OP_LIKE] = "~~",
+                                        [OP_ILIKE] = "~~*",
+                                        [OP_MATCH] = "~",
+                                        [OP_IMATCH] = "~*",
+                                        [OP_IN] = "=",
+                                        [OP_IS] = "IS",
+                                        [OP_ISDISTINCT] = "IS DISTINCT FROM",
+                                        [OP_CS] = "@>",
+                                        [OP_CD] = "<@",
+                                        [OP_OV] = "&&",
+                                        [OP_SL] = "<<",
+                                        [OP_SR] = ">>",
+                                        [OP_NXR] = "&<",
+                                        [OP_NXL] = "&>",
+                                        [OP_ADJ] = "-|-"};
     return names[op];
 }
 
@@ -73,35 +95,100 @@ static bool no_operator(struct binder *b, const struct cond *c)
                         "No operator matches the given name and argument types. Cast it in a view.");
 }
 
-/* A LIKE pattern: PostgREST's * is SQL's %; a lone backslash at the end is SQL's error 22025. */
-static bool bind_pattern(struct binder *b, struct cond *c)
+static bool is_pattern(enum cond_op op)
 {
-    struct slice text = c->texts[0];
-    uint8_t *p = arena_memdup(b->arena, text.len ? (const void *)text.p : "", text.len);
+    return op >= OP_LIKE && op <= OP_IMATCH;
+}
+
+/* A LIKE pattern: PostgREST's * is SQL's %; a lone backslash at the end is SQL's error 22025. */
+static bool like_pattern(struct binder *b, struct str *s)
+{
+    uint8_t *p = arena_memdup(b->arena, s->len ? (const void *)s->p : "", s->len);
     bool escaped = false;
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < s->len; i++) {
         if (p[i] == '*')
             p[i] = '%';
         escaped = !escaped && p[i] == '\\';
     }
-    if (escaped)
-        return problem_set(b->problem, 400, "22025", "LIKE pattern must not end with escape character");
-    c->vals = ARENA_NEW(b->arena, union val);
-    c->vals[0].s = (struct str){p, (uint32_t)text.len, 0};
-    return true;
+    s->p = p;
+    return !escaped ||
+           problem_set(b->problem, 400, "22025", "LIKE pattern must not end with escape character");
+}
+
+/* Tried on nothing: what is wrong with it, it says then. */
+static bool regex_pattern(struct binder *b, enum cond_op op, const struct str *s)
+{
+    static const struct fn *found[2];
+    const struct fn *f = operator_row(op == OP_MATCH ? "~" : "~*", T_TEXT, T_TEXT, &found[op == OP_IMATCH]);
+    const union val args[2] = {{.s = {(const uint8_t *)"", 0, 0}}, {.s = *s}};
+    const bool none[2] = {false, false};
+    union val out;
+    bool null = false;
+    return f->eval(b->fn, args, none, 2, &out, &null) || problem_from_fn(b->problem, b->fn);
+}
+
+static bool bind_pattern(struct binder *b, enum cond_op op, union val *v)
+{
+    return op <= OP_ILIKE ? like_pattern(b, &v->s) : regex_pattern(b, op, &v->s);
+}
+
+static bool bind_value(struct binder *b, struct type t, struct slice text, union val *out)
+{
+    const char *p = text.len ? (const char *)text.p : "";
+    if (!query_digits(t.id, text, &b->digits, b->problem))
+        return false;
+    return type_input(b->fn, t, p, text.len, out) || problem_from_fn(b->problem, b->fn);
 }
 
 static bool bind_values(struct binder *b, struct cond *c)
 {
-    struct type t = {c->type, -1};
     c->vals = ARENA_ARRAY(b->arena, union val, c->text_count ? c->text_count : 1);
+    c->value_count = c->text_count;
     for (uint32_t i = 0; i < c->text_count; i++) {
-        const char *text = c->texts[i].len ? (const char *)c->texts[i].p : "";
-        if (!query_digits(t.id, c->texts[i], &b->digits, b->problem))
+        if (is_pattern(c->op))
+            c->vals[i].s = (struct str){c->texts[i].p, (uint32_t)c->texts[i].len, 0};
+        else if (!bind_value(b, (struct type){c->type, -1}, c->texts[i], &c->vals[i]))
             return false;
-        if (!type_input(b->fn, t, text, c->texts[i].len, &c->vals[i]))
-            return problem_from_fn(b->problem, b->fn);
+        if (is_pattern(c->op) && !bind_pattern(b, c->op, &c->vals[i]))
+            return false;
     }
+    return true;
+}
+
+static bool is_scalar(enum type_id t)
+{
+    return t < T_SCALAR_COUNT || (t >= T_ENUMS && t < T_ENUM_ARRAYS);
+}
+
+/* op(any).{...}: the elements without the NULLs. What is equal to any of a list is in it: then an index may serve. */
+static bool bind_array(struct binder *b, struct cond *c)
+{
+    enum type_id element = is_pattern(c->op) ? T_TEXT : c->type;
+    struct array list;
+    union val v;
+    if (!is_scalar(element))
+        return no_operator(b, c);
+    if (!bind_value(b, (struct type){type_array(element), -1}, c->texts[0], &v))
+        return false;
+    array_decode(b->arena, element, v.s, &list);
+    b->values += list.count;
+    if (b->values > QUERY_VALUES_MAX)
+        return problem_set(b->problem, 400, "PENSTOCK_LIMIT", "more than %d values in lists",
+                           QUERY_VALUES_MAX);
+    c->vals = ARENA_ARRAY(b->arena, union val, list.count + 1);
+    c->value_count = 0;
+    c->has_null = false;
+    for (uint32_t i = 0; i < list.count; i++) {
+        if (list.null[i])
+            c->has_null = true;
+        else
+            c->vals[c->value_count++] = list.v[i];
+    }
+    for (uint32_t i = 0; i < c->value_count && is_pattern(c->op); i++)
+        if (!bind_pattern(b, c->op, &c->vals[i]))
+            return false;
+    if (c->op == OP_EQ && c->quant == QUANT_ANY)
+        c->op = OP_IN;
     return true;
 }
 
@@ -114,22 +201,45 @@ static bool bind_is(struct binder *b, const struct cond *c)
                        names[c->is], type_info(c->type)->name);
 }
 
+/* Which of the operators of sets a type has. */
+static bool has_set_operator(enum type_id t, enum cond_op op)
+{
+    if (type_is_range(t) || type_is_multirange(t))
+        return true;
+    if (type_is_array(t))
+        return op <= OP_OV;
+    if (t == T_JSONB)
+        return op <= OP_CD;
+    return t == T_INET && (op == OP_SL || op == OP_SR || op == OP_OV);
+}
+
+/* The type at the end of the path, and that its steps can be taken. */
+static bool bind_path(struct binder *b, const struct json_path *path, enum type_id from, enum type_id *type)
+{
+    *type = path ? json_path_type(path, from) : from;
+    for (uint32_t i = 0; path && i + 1 < path->count; i++)
+        if (path->steps[i].text) {
+            problem_set(b->problem, 404, "42883", "operator does not exist: text %s unknown",
+                        path->steps[i + 1].text ? "->>" : "->");
+            return problem_hint(b->problem, "Only the last step of a path is ->>.");
+        }
+    return true;
+}
+
 static bool bind_test(struct binder *b, struct cond *c)
 {
     if (!find_column(b, c->name, &c->column))
         return false;
-    c->type = b->schema->columns[c->column].type.id;
+    c->from = b->schema->columns[c->column].type.id;
+    if (!bind_path(b, c->path, c->from, &c->type))
+        return false;
     if (c->op == OP_IS)
         return bind_is(b, c);
-    if (c->op == OP_LIKE || c->op == OP_ILIKE)
-        return is_text(c->type) ? bind_pattern(b, c) : no_operator(b, c);
-    if (!type_info(c->type)->comparable)
+    if (is_pattern(c->op) ? !is_text(c->type) : !type_info(c->type)->comparable)
         return no_operator(b, c);
-    bool contains = c->op == OP_CS || c->op == OP_CD;
-    bool is_set = type_is_array(c->type) || type_is_range(c->type) || type_is_multirange(c->type);
-    if ((contains || c->op == OP_OV) && !is_set && !(contains && c->type == T_JSONB))
+    if (c->op >= OP_CS && !has_set_operator(c->type, c->op))
         return no_operator(b, c);
-    return bind_values(b, c);
+    return c->quant ? bind_array(b, c) : bind_values(b, c);
 }
 
 static bool bind_cond(struct binder *b, struct cond *c)
@@ -160,41 +270,62 @@ static bool bind_cast(struct binder *b, struct select_item *s, enum type_id from
     return true;
 }
 
+/* The last key of a path names what it leads to; else the column does. */
+static struct slice path_label(const struct select_item *s)
+{
+    for (uint32_t i = s->path ? s->path->count : 0; i-- > 0;)
+        if (!s->path->steps[i].is_index)
+            return s->path->steps[i].key;
+    return s->name;
+}
+
 static bool bind_select_item(struct binder *b, struct select_item *s)
 {
     if (!find_column(b, s->name, &s->column))
         return false;
-    s->label = s->alias.len ? s->alias : s->name;
+    s->label = s->alias.len ? s->alias : path_label(s);
     s->type = b->schema->columns[s->column].type;
-    return s->cast.len == 0 || bind_cast(b, s, s->type.id);
+    s->from = s->type.id;
+    if (s->path)
+        s->type = (struct type){T_JSONB, -1};
+    return bind_path(b, s->path, s->from, &s->type.id) && (s->cast.len == 0 || bind_cast(b, s, s->type.id));
 }
 
 static struct select_item column_item(const struct schema *schema, uint32_t i)
 {
     const struct column *c = &schema->columns[i];
-    return (struct select_item){.column = i, .label = slice_of(c->name), .type = c->type};
+    return (struct select_item){.name = slice_of(c->name),
+                                .column = i,
+                                .label = slice_of(c->name),
+                                .from = c->type.id,
+                                .type = c->type};
 }
 
 static bool bind_select(struct binder *b, struct query *q)
 {
-    uint32_t stars = q->select_count == 0, columns = b->schema->column_count, n = 0;
+    bool all = q->select_count == 0 && !q->select_none;
+    uint32_t stars = all, columns = b->schema->column_count, n = 0;
     for (uint32_t i = 0; i < q->select_count; i++)
         stars += q->select[i].star;
     if (stars > 1)
         return problem_set(b->problem, 400, "PGRST100", "* is selected more than once");
     struct select_item *out = ARENA_ARRAY(b->arena, struct select_item, q->select_count + columns);
-    for (uint32_t i = 0; i < q->select_count || (i == 0 && q->select_count == 0); i++) {
-        if (q->select_count == 0 || q->select[i].star) {
+    for (uint32_t i = 0; i < q->select_count || (i == 0 && all); i++) {
+        struct select_item *s = &q->select[i];
+        if (all || s->star) {
             for (uint32_t c = 0; c < columns; c++)
                 out[n++] = column_item(b->schema, c);
             continue;
         }
-        if (!bind_select_item(b, &q->select[i]))
+        if (s->embed)
+            s->label = s->alias.len ? s->alias : s->name;
+        else if (!bind_select_item(b, s))
             return false;
-        out[n++] = q->select[i];
+        out[n++] = *s;
     }
     q->select = out;
     q->select_count = n;
+    q->select_none = n == 0;
     return true;
 }
 
@@ -202,12 +333,17 @@ static bool bind_order(struct binder *b, struct query *q)
 {
     for (uint32_t i = 0; i < q->order_count; i++) {
         struct order_item *o = &q->order[i];
+        if (o->embed_name.len) /* embed_bind's */
+            continue;
         if (!find_column(b, o->name, &o->column))
             return false;
-        enum type_id t = b->schema->columns[o->column].type.id;
-        if (!type_info(t)->comparable)
+        o->from = b->schema->columns[o->column].type.id;
+        if (!bind_path(b, o->path, o->from, &o->type))
+            return false;
+        if (!type_info(o->type)->comparable)
             return problem_set(b->problem, 404, "42883",
-                               "could not identify an ordering operator for type %s", type_info(t)->name);
+                               "could not identify an ordering operator for type %s",
+                               type_info(o->type)->name);
     }
     return true;
 }

@@ -1,5 +1,6 @@
 /* Rows as JSON and CSV; see render.h. */
 #include "serve/render.h"
+#include "serve/json_path.h"
 #include "serve/out.h"
 #include "types/array.h"
 #include "types/datetime.h"
@@ -125,12 +126,17 @@ static bool item_value(struct fn_ctx *fn, const struct select_item *it, const un
 {
     *out = vals[it->column];
     *null = states[it->column] != VAL_OK;
+    if (UNLIKELY(it->path != NULL) && !*null && !json_path_eval(fn, it->path, it->from, out, null))
+        return false;
     if (LIKELY(!it->conv) || *null)
         return true;
     bool arg_null = false;
+    const union val arg = *out;
     const uint8_t types[] = {it->conv->to, it->conv->from};
     fn->types = types;
-    return it->conv->eval(fn, &vals[it->column], &arg_null, 1, out, null);
+    bool ok = it->conv->eval(fn, &arg, &arg_null, 1, out, null);
+    fn->types = NULL;
+    return ok;
 }
 
 bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
@@ -152,6 +158,55 @@ bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union 
     }
     OUT_LIT(out, "}");
     return true;
+}
+
+/* Past the string at p. */
+static const uint8_t *string_end(const uint8_t *p, const uint8_t *end)
+{
+    for (p++; p < end && *p != '"'; p++)
+        p += *p == '\\';
+    return p < end ? p + 1 : end;
+}
+
+static const uint8_t *skip_blanks(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
+        p++;
+    return p;
+}
+
+/* Past "name":null at p; NULL if that is not what stands there. In valid JSON a colon outside of a string is a field's. */
+static const uint8_t *null_field_end(const uint8_t *p, const uint8_t *end)
+{
+    p = skip_blanks(string_end(p, end), end);
+    if (p == end || *p != ':')
+        return NULL;
+    p = skip_blanks(p + 1, end);
+    return end - p >= 4 && memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
+}
+
+void render_strip_nulls(struct buf *out, size_t from)
+{
+    const uint8_t *p = out->p + from, *end = out->p + out->len, *after;
+    uint8_t *to = out->p + from;
+    while ((p = skip_blanks(p, end)) < end) {
+        uint8_t last = to > out->p + from ? to[-1] : 0;
+        if (*p == '"' && (after = null_field_end(p, end))) {
+            p = after;
+        } else if (*p == '"') {
+            after = string_end(p, end);
+            memmove(to, p, (size_t)(after - p));
+            to += after - p;
+            p = after;
+        } else if (*p == ',' && (last == '{' || last == ',')) {
+            p++; /* of a field that is gone */
+        } else {
+            if (*p == '}' && last == ',')
+                to--;
+            *to++ = *p++;
+        }
+    }
+    out->len = (size_t)(to - out->p);
 }
 
 static void csv_field(struct buf *out, const uint8_t *p, size_t len)

@@ -4,8 +4,6 @@
 
 #include "serve/query.h"
 
-enum render_format { RENDER_JSON, RENDER_OBJECT, RENDER_CSV, RENDER_NDJSON };
-
 /* What is selected, with the JSON keys spelled out ("{\"id\":", ",\"name\":"). Immutable, shared. */
 struct projection {
     uint32_t count;
@@ -20,6 +18,8 @@ void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, st
 /* One row as a JSON object. False: a cast failed (fn says why). */
 bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
                      const uint8_t *states, struct buf *out);
+/* Fields that are NULL taken out of the JSON text from `from` on, as json_strip_nulls does; blanks go too. */
+void render_strip_nulls(struct buf *out, size_t from);
 void render_csv_head(const struct projection *p, struct buf *out);
 bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
                     const uint8_t *states, struct buf *out);

@@ -6,6 +6,7 @@
 #define PENSTOCK_SERVE_REST_H
 
 #include "serve/http.h"
+#include "serve/prefer.h"
 #include "serve/serve.h"
 #include "serve/stats.h"
 #include "serve/world.h"
@@ -48,7 +49,9 @@ struct answer {
     uint64_t etag;
     const char *etag_text;     /* instead of etag, quoted */
     const char *allow;         /* Allow header */
-    const char *content_range; /* in the request's arena */
+    const char *content_range; /* in the request's arena, as the next two */
+    const char *preference_applied;
+    const char *link;
     int retry_after_s;
     uint32_t stat;    /* api number for counters, API_STATS_MAX: none */
     struct buf *body; /* borrowed from the loop */
@@ -62,6 +65,8 @@ void answer_init(struct answer *a, struct arena *arena, struct buf *body);
 /* Media type of an answer by the Accept header, best first. */
 enum media { MEDIA_JSON, MEDIA_OBJECT, MEDIA_CSV, MEDIA_NDJSON, MEDIA_EVENTS, MEDIA_NONE };
 enum media media_choose(struct slice accept);
+/* The same; *strip: without the fields that are NULL (;nulls=stripped). */
+enum media media_choose_with(struct slice accept, bool *strip);
 /* Serialises status line and headers (a->body's length included). */
 void answer_head(const struct answer *a, const struct http_request *req, struct slice date, bool close,
                  struct buf *out);
@@ -103,7 +108,7 @@ bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, 
 
 /* select.c: runs a list read in the open snapshot. */
 struct select_result {
-    uint64_t total; /* rows that match, when has_total */
+    uint64_t total; /* rows that match, when has_total; about, when it is an estimate */
     bool has_total;
     uint64_t row_count; /* emitted */
     int64_t offset;
@@ -113,7 +118,7 @@ struct select_sink {
                 const uint8_t *states);   /* false: stops, with a problem */
     void (*reset)(struct select_sink *s); /* forget the rows so far: they come again in another order */
 };
-bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct select_sink *sink,
+bool select_run(struct rest *r, const struct read *rd, enum count_mode count, struct select_sink *sink,
                 struct select_result *out, struct problem *p);
 
 #endif

@@ -104,6 +104,23 @@ static const char *media_type(enum media m)
     return names[m];
 }
 
+static const char *media_type_stripped(enum media m)
+{
+    return m == MEDIA_OBJECT ? "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8"
+                             : "application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8";
+}
+
+struct form { /* what the answer is to look like */
+    enum media media;
+    bool strip; /* fields that are NULL */
+    struct prefer prefer;
+};
+
+static const char *form_type(const struct form *f)
+{
+    return f->strip ? media_type_stripped(f->media) : media_type(f->media);
+}
+
 bool key_from_segments(struct rest *r, const struct world_view *v, const struct slice *segments,
                        uint32_t *shard, struct problem *p)
 {
@@ -165,6 +182,9 @@ bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct rea
     if (!query_parse(a, u, &out->query, p) ||
         !query_bind(a, &fn, api->path, out->view->schema, &out->query, p))
         return false;
+    if (out->query.embed_count)
+        return problem_set(p, 400, "PENSTOCK_UNSUPPORTED", "embedding \"%.*s\" is not supported",
+                           TEXT_QUOTED(out->query.embeds[0]->name, 100));
     projection_init(a, out->query.select, out->query.select_count, &out->projection);
     return true;
 }
@@ -186,17 +206,20 @@ static bool key_get(struct rest *r, const struct world_view *v, uint32_t shard, 
     return true;
 }
 
-static bool render_one(struct rest *r, enum media media, const struct projection *proj, struct answer *a)
+static bool render_one(struct rest *r, const struct form *form, const struct projection *proj,
+                       struct answer *a)
 {
     bool ok;
-    if (media == MEDIA_CSV) {
+    if (form->media == MEDIA_CSV) {
         render_csv_head(proj, a->body);
         buf_put_u8(a->body, '\n');
         ok = render_csv_row(&r->fn, proj, r->vals, r->states, a->body);
     } else {
         ok = render_json_row(&r->fn, proj, r->vals, r->states, a->body);
     }
-    if (ok && media == MEDIA_NDJSON)
+    if (ok && form->strip)
+        render_strip_nulls(a->body, 0);
+    if (ok && form->media == MEDIA_NDJSON)
         buf_put_u8(a->body, '\n');
     return ok || problem_from_fn(&a->problem, &r->fn);
 }
@@ -212,7 +235,7 @@ static void not_found(enum media media, struct answer *a)
 }
 
 static void read_key(struct rest *r, const struct http_request *req, const struct read *rd,
-                     const struct slice *key, enum media media, struct answer *a)
+                     const struct slice *key, const struct form *form, struct answer *a)
 {
     uint32_t shard;
     if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
@@ -220,10 +243,10 @@ static void read_key(struct rest *r, const struct http_request *req, const struc
         return;
     rest_mark_snapshot(r, rd->view, a);
     if (key_get(r, rd->view, shard, &a->problem) && read_match(r, rd, r->vals, r->states)) {
-        a->content_type = media_type(media);
-        render_one(r, media, &rd->projection, a);
+        a->content_type = form_type(form);
+        render_one(r, form, &rd->projection, a);
     } else if (!a->problem.status) {
-        not_found(media, a);
+        not_found(form->media, a);
     }
     store_snapshot_end(r->snapshot);
     if (!a->problem.status)
@@ -237,7 +260,7 @@ struct list_sink {
     struct rest *rest;
     struct answer *answer;
     const struct projection *projection;
-    enum media media;
+    const struct form *form;
     uint64_t rows;
 };
 
@@ -245,16 +268,20 @@ static bool list_row(struct select_sink *sink, const union val *vals, const uint
 {
     struct list_sink *s = (struct list_sink *)sink;
     struct buf *b = s->answer->body;
+    enum media media = s->form->media;
     bool ok;
-    if (s->rows++ && s->media != MEDIA_NDJSON && s->media != MEDIA_CSV)
+    if (s->rows++ && media != MEDIA_NDJSON && media != MEDIA_CSV)
         buf_put_u8(b, ',');
-    if (s->media == MEDIA_CSV) {
+    size_t from = b->len;
+    if (media == MEDIA_CSV) {
         buf_put_u8(b, '\n');
         ok = render_csv_row(&s->rest->fn, s->projection, vals, states, b);
     } else {
         ok = render_json_row(&s->rest->fn, s->projection, vals, states, b);
     }
-    if (s->media == MEDIA_NDJSON)
+    if (ok && s->form->strip)
+        render_strip_nulls(b, from);
+    if (media == MEDIA_NDJSON)
         buf_put_u8(b, '\n');
     if (!ok)
         return problem_from_fn(&s->answer->problem, &s->rest->fn);
@@ -271,9 +298,9 @@ static void list_reset(struct select_sink *sink)
     struct list_sink *s = (struct list_sink *)sink;
     buf_reset(s->answer->body);
     s->rows = 0;
-    if (s->media == MEDIA_JSON)
+    if (s->form->media == MEDIA_JSON)
         buf_put_u8(s->answer->body, '[');
-    if (s->media == MEDIA_CSV)
+    if (s->form->media == MEDIA_CSV)
         render_csv_head(s->projection, s->answer->body);
 }
 
@@ -299,17 +326,6 @@ static bool range_apply(const struct http_request *req, struct query *q, struct 
     if (!q->has_limit && high.len)
         q->limit = (int64_t)(to - from) + 1;
     return true;
-}
-
-static bool wants_count(struct slice prefer)
-{
-    while (prefer.p) {
-        struct slice one = slice_trim(slice_cut(&prefer, ','));
-        if (slice_is(one, "count=exact") || slice_is(one, "count=planned") ||
-            slice_is(one, "count=estimated"))
-            return true;
-    }
-    return false;
 }
 
 static bool content_range(struct rest *r, const struct select_result *res, struct answer *a)
@@ -340,29 +356,28 @@ static bool one_object(const struct select_result *res, struct answer *a)
     return problem_details(&a->problem, "The result contains %llu rows", (unsigned long long)res->row_count);
 }
 
-static bool run_list(struct rest *r, const struct http_request *req, const struct read *rd, enum media media,
-                     struct answer *a)
+static bool run_list(struct rest *r, const struct read *rd, const struct form *form, struct answer *a)
 {
-    struct list_sink s = {{list_row, list_reset}, r, a, &rd->projection, media, 0};
+    struct list_sink s = {{list_row, list_reset}, r, a, &rd->projection, form, 0};
     struct select_result res;
     list_reset(&s.sink);
-    if (!select_run(r, rd, wants_count(req->prefer), &s.sink, &res, &a->problem))
+    if (!select_run(r, rd, form->prefer.count, &s.sink, &res, &a->problem))
         return false;
-    if (media == MEDIA_JSON)
+    if (form->media == MEDIA_JSON)
         buf_put_u8(a->body, ']');
-    a->content_type = media_type(media);
-    return (media != MEDIA_OBJECT || one_object(&res, a)) && content_range(r, &res, a);
+    a->content_type = form_type(form);
+    return (form->media != MEDIA_OBJECT || one_object(&res, a)) && content_range(r, &res, a);
 }
 
-static void read_list(struct rest *r, const struct http_request *req, struct read *rd, enum media media,
-                      struct answer *a)
+static void read_list(struct rest *r, const struct http_request *req, struct read *rd,
+                      const struct form *form, struct answer *a)
 {
     if (req->range.p && req->method == HTTP_M_GET && !range_apply(req, &rd->query, &a->problem))
         return;
     if (!rest_snapshot_begin(r, -1, rd->view, &a->problem))
         return;
     rest_mark_snapshot(r, rd->view, a);
-    bool ok = run_list(r, req, rd, media, a);
+    bool ok = run_list(r, rd, form, a);
     store_snapshot_end(r->snapshot);
     if (ok)
         etag_check(a, req, hash_bytes(a->body->p, a->body->len));
@@ -399,14 +414,18 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
                            uint32_t used, bool waited, struct answer *a)
 {
     struct read rd;
-    enum media media = media_choose(req->accept);
+    struct form form;
+    form.media = media_choose_with(req->accept, &form.strip);
     rest_mark(r, api->view, a);
     a->epoch = r->gate->epoch;
-    if (media == MEDIA_NONE) {
+    if (form.media == MEDIA_NONE) {
         problem_set(&a->problem, 406, "PGRST107", "None of these media types are available: %.*s",
                     TEXT_QUOTED(req->accept, 200));
         return REST_DONE;
     }
+    if (!prefer_parse(&r->arena, req->prefer, &form.prefer, &a->problem))
+        return REST_DONE;
+    a->preference_applied = form.prefer.applied;
     if (!plain_key(r, api, used, &rd) && !read_parse(r, &r->arena, &r->url, &rd, &a->problem))
         return REST_DONE;
     if (!rest_ready(r, api->view, &a->problem))
@@ -416,11 +435,11 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
         if (next == REST_WAIT || a->problem.status)
             return next;
     }
-    if (media == MEDIA_EVENTS)
+    if (form.media == MEDIA_EVENTS)
         return REST_LIVE;
     if (rd.by_key)
-        read_key(r, req, &rd, r->url.segments + used, media, a);
+        read_key(r, req, &rd, r->url.segments + used, &form, a);
     else
-        read_list(r, req, &rd, media, a);
+        read_list(r, req, &rd, &form, a);
     return REST_DONE;
 }

@@ -6,8 +6,10 @@
 #include "data/row.h"
 #include "serve/access.h"
 #include "serve/grant.h"
+#include "serve/json_path.h"
 #include "serve/scan.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 struct sorted {
@@ -25,8 +27,10 @@ struct run {
     uint64_t examined, examined_max;
     uint64_t skip, left; /* rows still to skip, rows that may still go out */
     uint64_t matched;
-    bool filters;        /* rows may be left out */
-    bool count_all;      /* go on past the limit to count */
+    bool filters; /* rows may be left out */
+    enum count_mode count;
+    uint64_t count_more; /* entries to look at past the limit, to count */
+    bool ended;          /* every row has been looked at */
     struct sorted *rows; /* heap or list of the sort */
     uint32_t row_count, row_room;
     uint64_t row_max; /* offset + limit */
@@ -96,7 +100,12 @@ static bool stream(struct run *run)
     struct scan scan;
     struct scan_entry e;
     scan_open(run->rest, run->read->view, &run->access, &scan);
-    while ((run->left || run->count_all) && scan_next(&scan, &e)) {
+    while (run->left || run->count_more) {
+        if (!scan_next(&scan, &e)) {
+            run->ended = true;
+            break;
+        }
+        run->count_more -= run->left == 0;
         if (++run->examined > run->examined_max)
             return refuse_scan(run);
         if (!run->filters && e.multiplicity <= run->skip) {
@@ -173,18 +182,34 @@ static void keep_row(struct run *run, struct slice key, const struct scan_entry 
             heap_down(run, i);
 }
 
-/* Order columns, then the row's key: a total order. */
-static struct key_column *sort_key(struct run *run, uint32_t *count)
+static bool put_order_path(struct run *run, const struct order_item *o)
 {
+    struct rest *r = run->rest;
+    union val v = r->vals[o->column];
+    bool null = r->states[o->column] != VAL_OK;
+    if (!null && !json_path_eval(&r->fn, o->path, o->from, &v, &null))
+        return problem_from_fn(run->problem, &r->fn);
+    key_put(&r->key, o->type, &v, null ? VAL_NULL : VAL_OK, o->desc, o->nulls_first);
+    return true;
+}
+
+/* What the decoded row is sorted by, into r->key: the order, then the row's key, so that no two rows are alike. */
+static bool put_sort_key(struct run *run)
+{
+    struct rest *r = run->rest;
     const struct query *q = &run->read->query;
     const struct world_view *v = run->read->view;
-    struct key_column *k =
-        ARENA_ARRAY(&run->rest->arena, struct key_column, q->order_count + v->row_key_count);
-    for (uint32_t i = 0; i < q->order_count; i++)
-        k[i] = (struct key_column){q->order[i].column, q->order[i].desc, q->order[i].nulls_first};
-    memcpy(k + q->order_count, v->row_key, v->row_key_count * sizeof *k);
-    *count = q->order_count + v->row_key_count;
-    return k;
+    buf_reset(&r->key);
+    for (uint32_t i = 0; i < q->order_count; i++) {
+        const struct order_item *o = &q->order[i];
+        const struct key_column k = {o->column, o->desc, o->nulls_first};
+        if (!o->path)
+            key_encode(&r->key, v->schema, r->vals, r->states, &k, 1);
+        else if (!put_order_path(run, o))
+            return false;
+    }
+    key_encode(&r->key, v->schema, r->vals, r->states, v->row_key, v->row_key_count);
+    return true;
 }
 
 static bool gather(struct run *run)
@@ -192,8 +217,6 @@ static bool gather(struct run *run)
     struct rest *r = run->rest;
     struct scan scan;
     struct scan_entry e;
-    uint32_t key_count;
-    const struct key_column *key = sort_key(run, &key_count);
     scan_open(r, run->read->view, &run->access, &scan);
     while (scan_next(&scan, &e)) {
         if (++run->examined > run->examined_max)
@@ -203,10 +226,11 @@ static bool gather(struct run *run)
         if (!matches(run))
             continue;
         run->matched += e.multiplicity;
-        buf_reset(&r->key);
-        key_encode(&r->key, run->read->view->schema, r->vals, r->states, key, key_count);
+        if (!put_sort_key(run))
+            return false;
         keep_row(run, (struct slice){r->key.p, r->key.len}, &e);
     }
+    run->ended = true;
     return scan.broken ? broken(run) : true;
 }
 
@@ -232,7 +256,12 @@ static void run_start(struct run *run)
     run->left = q->limit >= 0 && (uint64_t)q->limit < page ? (uint64_t)q->limit : page;
     run->skip = (uint64_t)q->offset;
     run->row_max = run->left + run->skip < UINT32_MAX ? run->left + run->skip : UINT32_MAX;
-    run->examined_max = (uint64_t)l->scan_rows + (run->filters || run->count_all ? 0 : run->left);
+    run->count_more = run->count == COUNT_EXACT  ? UINT64_MAX
+                      : run->count != COUNT_NONE ? COUNT_SAMPLE_ROWS
+                                                 : 0;
+    bool pays = run->filters || run->count != COUNT_NONE;
+    run->examined_max = (uint64_t)l->scan_rows + (pays ? 0 : run->left);
+    run->ended = false;
     run->examined = run->matched = 0;
     run->row_count = run->row_room = 0;
     run->out->row_count = 0;
@@ -258,7 +287,28 @@ static bool go(struct run *run)
     return sort(run);
 }
 
-bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct select_sink *sink,
+/* Past the sample: as many of the others match as in it. Where an index bounds the walk, how many entries lie within is
+ * not known: between those seen and all, in proportion. */
+static uint64_t estimate(const struct run *run)
+{
+    if (run->ended || run->examined == 0)
+        return run->matched;
+    double seen = (double)run->matched, share = seen / (double)run->examined;
+    double all = share * (double)run->view_rows;
+    if (all < seen)
+        all = seen;
+    return (uint64_t)(access_serves(&run->access) ? sqrt(seen * all) : all);
+}
+
+static uint64_t total(const struct run *run, bool by_entries)
+{
+    if (by_entries)
+        return run->view_rows;
+    uint64_t known = (uint64_t)run->read->query.offset + run->out->row_count, n = estimate(run);
+    return run->count == COUNT_EXACT || run->out->row_count == 0 || n > known ? n : known;
+}
+
+bool select_run(struct rest *r, const struct read *rd, enum count_mode count, struct select_sink *sink,
                 struct select_result *out, struct problem *p)
 {
     struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p};
@@ -267,12 +317,12 @@ bool select_run(struct rest *r, const struct read *rd, bool count_exact, struct 
     *out = (struct select_result){.offset = rd->query.offset};
     access_choose(&r->arena, rd->view, r->world->shard_count, &rd->query, &run.access);
     run.view_rows = stored_rows(r, rd->view);
-    run.count_all = count_exact && !by_entries;
+    run.count = by_entries ? COUNT_NONE : count;
     if (!go(&run))
         return false;
-    if (count_exact) {
+    if (count != COUNT_NONE) {
         out->has_total = true;
-        out->total = by_entries ? run.view_rows : run.matched;
+        out->total = total(&run, by_entries);
     }
     return true;
 }

@@ -36,6 +36,56 @@ static void test_json_values(void)
     CHECK_STR(json(T_INTERVAL, "1 day 2 hours"), "\"1 day 02:00:00\"");
 }
 
+static void test_strip_nulls(void)
+{
+    static const char *const rows[][2] = {
+        {"{\"a\":null}", "{}"},
+        {"{\"a\":1,\"b\":null,\"c\":2}", "{\"a\":1,\"c\":2}"},
+        {"{\"a\":null,\"b\":null,\"c\":\"null\"}", "{\"c\":\"null\"}"},
+        {"{\"a\":1,\"b\":null}", "{\"a\":1}"},
+        {"{\"a\": {\"b\" : null, \"c\": [null, 1, {\"d\":null}]}}", "{\"a\":{\"c\":[null,1,{}]}}"},
+        {"{\"a\":\"x\\\":null,\",\"b\\\\\":null,\"null\":nullx}", "{\"a\":\"x\\\":null,\",x}"},
+        {"{\"a\":[],\"{\":\",\",\"b\":null}", "{\"a\":[],\"{\":\",\"}"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct buf b = {0};
+        buf_put_str(&b, "null,");
+        buf_put_str(&b, rows[i][0]);
+        render_strip_nulls(&b, 5);
+        buf_put_u8(&b, 0);
+        CHECK_STR((const char *)b.p + 5, rows[i][1]);
+        buf_fini(&b);
+    }
+}
+
+static const char *prefer(const char *header, enum count_mode *count)
+{
+    struct prefer f;
+    problem_init(&test_problem, &test_arena);
+    bool ok = prefer_parse(&test_arena, slice_of(header), &f, &test_problem);
+    CHECK(ok == (test_problem.status == 0));
+    *count = ok ? f.count : COUNT_NONE;
+    return !ok ? test_problem.details : f.applied ? f.applied : "-";
+}
+
+static void test_prefer(void)
+{
+    enum count_mode count;
+    CHECK_STR(prefer("", &count), "-");
+    CHECK_STR(prefer("count=exact", &count), "count=exact");
+    CHECK(count == COUNT_EXACT);
+    CHECK_STR(prefer("return=minimal,count=planned , count=exact,foo=bar", &count), "count=planned");
+    CHECK(count == COUNT_PLANNED);
+    CHECK_STR(prefer("handling=strict, timezone=UTC,count=estimated,max-affected=5", &count),
+              "count=estimated, handling=strict, timezone=UTC");
+    CHECK(count == COUNT_ESTIMATED);
+    CHECK_STR(prefer("handling=lenient,handling=strict,foo", &count), "handling=lenient");
+    CHECK_STR(prefer("foo, handling=strict,count=exact,timezone=Mars/Base", &count),
+              "Invalid preferences: foo, timezone=Mars/Base");
+    CHECK(test_problem.status == 400);
+    CHECK_STR(test_problem.code, "PGRST122");
+}
+
 static void test_media(void)
 {
     static const struct {
@@ -53,6 +103,17 @@ static void test_media(void)
         {"image/png", MEDIA_NONE},
         {"application/json;q=0", MEDIA_NONE},
     };
+    bool strip;
+    CHECK(media_choose_with(slice_of("application/vnd.pgrst.object+json;nulls=stripped"), &strip) ==
+              MEDIA_OBJECT &&
+          strip);
+    CHECK(media_choose_with(slice_of("application/vnd.pgrst.array+json; NULLS=stripped;q=0.5"), &strip) ==
+              MEDIA_JSON &&
+          strip);
+    CHECK(media_choose_with(slice_of("application/json;nulls=stripped"), &strip) == MEDIA_JSON && !strip);
+    CHECK(media_choose_with(slice_of("application/vnd.pgrst.array;q=0.5;nulls=stripped, text/csv"), &strip) ==
+              MEDIA_CSV &&
+          !strip);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         CHECK(media_choose(slice_of(rows[i].accept)) == rows[i].want);
 }
@@ -105,6 +166,8 @@ int main(void)
 {
     arena_init(&test_arena);
     RUN(test_json_values);
+    RUN(test_strip_nulls);
+    RUN(test_prefer);
     RUN(test_media);
     RUN(test_problem_json);
     RUN(test_head);
