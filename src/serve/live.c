@@ -112,7 +112,8 @@ static bool identifies(const struct read *rd)
     for (uint32_t k = 0; k < v->key_count && !rd->by_key; k++) {
         bool shown = false;
         for (uint32_t i = 0; i < rd->projection.count; i++)
-            shown |= rd->projection.items[i].column == v->row_key[k].column && !rd->projection.items[i].conv;
+            shown |= rd->projection.items[i].column == v->row_key[k].column &&
+                     !rd->projection.items[i].conv && !rd->projection.items[i].path;
         if (!shown)
             return false;
     }

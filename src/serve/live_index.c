@@ -20,8 +20,9 @@ static uint64_t value_hash(struct live_index *ix, uint32_t column, enum type_id 
 /* A condition that leaves out all rows but those with certain values of one column. */
 static bool binds(const struct cond *c)
 {
-    return c->kind == COND_TEST && !c->negate && type_info(c->type)->comparable &&
-           (c->op == OP_EQ || (c->op == OP_IN && c->text_count > 0 && c->text_count <= LIVE_INDEX_VALUES));
+    return c->kind == COND_TEST && !c->negate && !c->path && type_info(c->type)->comparable &&
+           ((c->op == OP_EQ && !c->quant) ||
+            (c->op == OP_IN && c->value_count > 0 && c->value_count <= LIVE_INDEX_VALUES));
 }
 
 static uint32_t queries_of(const struct live_index *ix, uint64_t hash)
@@ -42,10 +43,10 @@ struct choice {
 static void consider(struct live_index *ix, const struct world_view *v, const struct cond *c,
                      struct choice *best)
 {
-    uint64_t cost = c->text_count - 1;
+    uint64_t cost = c->value_count - 1;
     if (!binds(c))
         return;
-    for (uint32_t i = 0; i < c->text_count; i++)
+    for (uint32_t i = 0; i < c->value_count; i++)
         cost += 4 * (uint64_t)queries_of(ix, value_hash(ix, c->column, c->type, &c->vals[i]));
     bool in_key = false;
     for (uint32_t i = 0; i < v->key_count; i++)
@@ -153,9 +154,9 @@ void live_index_add(struct live_index *ix, struct live_query *q)
     }
     const struct cond *c = best.cond;
     q->part.column = c->column;
-    q->part.entry_count = c->text_count;
-    q->part.entries = xcalloc(c->text_count, sizeof *q->part.entries);
-    for (uint32_t i = 0; i < c->text_count; i++) {
+    q->part.entry_count = c->value_count;
+    q->part.entries = xcalloc(c->value_count, sizeof *q->part.entries);
+    for (uint32_t i = 0; i < c->value_count; i++) {
         q->part.entries[i] = (struct index_entry){value_hash(ix, c->column, c->type, &c->vals[i]), q, NULL};
         entry_add(ix, &q->part.entries[i]);
     }
