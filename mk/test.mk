@@ -50,6 +50,8 @@ endif
 # The program's allocations, counted by the test.
 $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
+$(B)/test/serve/test_compress: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
 # The calls of which test/unit/sim makes a simulated world, and those that test_faults plants bugs in.
 SIM_CALLS := open close read pread write pwrite pwritev fsync fdatasync sync_file_range fallocate ftruncate rename unlink mkdir \
     malloc calloc realloc free panic_at clock_gettime nanosleep usleep getrandom mdbp_env_open mdb_put mdb_del mdb_txn_commit \

@@ -221,6 +221,8 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "target_bytes", f->limits.target_bytes);
     add_set(c, "write_timeout_us", f->limits.write_timeout_us);
     add_set(c, "answer_bytes", f->limits.answer_bytes);
+    add_set(c, "compress_bytes", f->limits.compress_bytes);
+    add_set(c, "compress_max_bytes", f->limits.compress_max_bytes);
     add_set(c, "pending_bytes", f->limits.pending_bytes);
     add_set(c, "wait_us", f->limits.wait_us);
     add_set(c, "heartbeat_us", f->limits.heartbeat_us);

@@ -74,6 +74,8 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"target_bytes", &o->limits.target_bytes},
         {"write_timeout_us", &o->limits.write_timeout_us},
         {"answer_bytes", &o->limits.answer_bytes},
+        {"compress_bytes", &o->limits.compress_bytes},
+        {"compress_max_bytes", &o->limits.compress_max_bytes},
         {"pending_bytes", &o->limits.pending_bytes},
         {"wait_us", &o->limits.wait_us},
         {"heartbeat_us", &o->limits.heartbeat_us},

@@ -79,6 +79,8 @@ struct config {
         int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */
         int64_t subscribers;       /* default 10000 */
         int64_t memory;            /* bytes of the pipeline, or CONFIG_MEMORY_AUTO, the default */
+        /* default 1 KiB and 4 MiB: answers of these sizes are compressed */
+        int64_t compress_bytes, compress_max_bytes;
         int64_t metrics_operators; /* default 1000 */
         int64_t stuck_us;          /* default 120 s: the watchdog over shards; 0: none */
     } limits;

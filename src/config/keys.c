@@ -84,6 +84,10 @@ const struct config_key config_keys[] = {
      "A client that takes nothing of its answer for so long is closed."},
     {"limits.answer_bytes", KEY_SIZE, "64MiB", 4 * KIB, 1024 * MIB, AT(limits.answer_bytes),
      "Most bytes of one answer's body; the request is refused past it."},
+    {"limits.compress_bytes", KEY_SIZE, "1KiB", 1, 1024 * MIB, AT(limits.compress_bytes),
+     "Answers of at least so many bytes are compressed, if the client asks for gzip or zstd."},
+    {"limits.compress_max_bytes", KEY_SIZE, "4MiB", 0, 64 * MIB, AT(limits.compress_max_bytes),
+     "And of at most so many: a server core compresses a whole answer at a time. 0: none is compressed."},
     {"limits.pending_bytes", KEY_SIZE, "256MiB", 64 * KIB, MIB *MIB, AT(limits.pending_bytes),
      "Most bytes of answers that the clients of one server core have not taken yet; new requests wait past "
      "it."},

@@ -30,7 +30,8 @@ static void put_etag(const struct answer *a, struct buf *out)
         buf_put_str(out, a->etag_text);
         OUT_LIT(out, "\r\n");
     } else if (a->has_etag) {
-        OUT_LIT(out, "ETag: \"");
+        OUT_LIT(out, "ETag: ");
+        buf_put_str(out, a->etag_weak ? "W/\"" : "\"");
         uint8_t *p = buf_room(out, 16);
         for (int i = 0; i < 16; i++)
             p[i] = (uint8_t)hex[a->etag >> (60 - 4 * i) & 15];
@@ -59,7 +60,7 @@ static void put_api(const struct answer *a, struct buf *out)
     out_u64(out, a->epoch);
     OUT_LIT(out, "\r\nPenstock-Lag-Ms: ");
     out_i64(out, a->lag_ms < 0 ? 0 : a->lag_ms);
-    OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
+    OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept, Accept-Encoding\r\n");
     if (a->stale_s >= 0)
         put_number(out, "Penstock-Stale: ", a->stale_s);
     if (UNLIKELY(a->incomplete > 0))
@@ -100,6 +101,10 @@ static void put_content(const struct answer *a, struct buf *out)
         put_text(out, "Content-Type: ", a->content_type);
     if (a->status != 304 && a->status != 204)
         put_number(out, "Content-Length: ", (int64_t)a->body->len);
+    if (UNLIKELY(a->coding != CODING_NONE))
+        put_text(out, "Content-Encoding: ", coding_name(a->coding));
+    if (UNLIKELY(a->vary_encoding && !a->api))
+        OUT_LIT(out, "Vary: Accept-Encoding\r\n");
 }
 
 void answer_head(const struct answer *a, const struct http_request *req, struct slice date, bool close,
@@ -152,7 +157,7 @@ static const struct {
 };
 
 /* q=0.5 as 500; 1000 when not given or not understood. */
-static int quality(struct slice params)
+int header_quality(struct slice params)
 {
     while (params.p) {
         struct slice p = slice_trim(slice_cut(&params, ';'));
@@ -188,7 +193,7 @@ enum media media_choose_with(struct slice accept, bool *strip)
     while (accept.p) {
         struct slice params = slice_cut(&accept, ',');
         struct slice name = slice_trim(slice_cut(&params, ';'));
-        int q = quality(params);
+        int q = header_quality(params);
         for (size_t i = 0; q > best_quality && i < ARRAY_COUNT(media_rows); i++)
             if (slice_is_nocase(name, media_rows[i].name)) {
                 best = media_rows[i].media;

@@ -143,6 +143,8 @@ static void known_header(struct http_request *req, const struct http_header *h)
         {"penstock-wait", &req->wait},
         {"origin", &req->origin},
         {"authorization", &req->authorization},
+        {"accept-encoding", &req->accept_encoding},
+        {"sec-fetch-site", &req->fetch_site},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         if (slice_is_nocase(h->name, rows[i].name)) {

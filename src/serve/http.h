@@ -32,7 +32,8 @@ struct http_request {
     uint32_t header_count;
     struct http_header headers[HTTP_HEADERS_MAX];
     /* the headers that reads look at; p NULL when absent */
-    struct slice accept, prefer, range, range_unit, if_none_match, last_event_id, wait, origin, authorization;
+    struct slice accept, prefer, range, range_unit, if_none_match, last_event_id, wait, origin, authorization,
+        accept_encoding, fetch_site;
 };
 
 enum http_scan { HTTP_SCAN_MORE, HTTP_SCAN_HEAD, HTTP_SCAN_BAD };

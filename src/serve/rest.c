@@ -19,6 +19,7 @@ void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *g
     r->bind_fn.arena = &r->arena;
     r->vals = xcalloc(COLUMNS_MAX, sizeof *r->vals);
     r->states = xcalloc(COLUMNS_MAX, sizeof *r->states);
+    r->compressor = compressor_new();
 }
 
 void rest_fini(struct rest *r)
@@ -28,6 +29,7 @@ void rest_fini(struct rest *r)
     arena_fini(&r->arena);
     arena_fini(&r->rows);
     buf_fini(&r->key);
+    compressor_free(r->compressor);
     free(r->vals);
     free(r->states);
 }
@@ -394,5 +396,7 @@ enum rest_next rest_answer(struct rest *r, const struct http_request *req, bool 
     enum rest_next next = route(r, req, waited, a);
     if (a->problem.status)
         answer_problem(a);
+    else if (next == REST_DONE)
+        compress_answer(r->compressor, r->limits, req, a);
     return a->problem.status ? REST_DONE : next;
 }

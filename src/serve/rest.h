@@ -5,6 +5,7 @@
 #ifndef PENSTOCK_SERVE_REST_H
 #define PENSTOCK_SERVE_REST_H
 
+#include "serve/compress.h"
 #include "serve/http.h"
 #include "serve/prefer.h"
 #include "serve/serve.h"
@@ -27,8 +28,9 @@ struct rest {
     uint8_t *states;
     struct buf key;
     struct url url;
-    uint32_t hides; /* of the view that rest_ready has just found complete */
-    int64_t now_us; /* Unix; set by the caller before each request */
+    struct compressor *compressor; /* owned */
+    uint32_t hides;                /* of the view that rest_ready has just found complete */
+    int64_t now_us;                /* Unix; set by the caller before each request */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
 void rest_fini(struct rest *r);
@@ -45,13 +47,15 @@ struct answer {
     uint64_t incomplete; /* rows that the view lacks because an expression fails for them */
     int64_t lag_ms;      /* -1 unknown */
     int64_t stale_s;     /* -1: the pipeline lives */
-    bool has_etag;
+    bool has_etag, etag_weak;
     uint64_t etag;
     const char *etag_text;     /* instead of etag, quoted */
     const char *allow;         /* Allow header */
     const char *content_range; /* in the request's arena, as the next two */
     const char *preference_applied;
     const char *link;
+    enum coding coding;        /* of the body */
+    bool vary_encoding;        /* another client may get it compressed, or plain */
     int retry_after_s;
     uint32_t stat;    /* api number for counters, API_STATS_MAX: none */
     struct buf *body; /* borrowed from the loop */
@@ -67,6 +71,8 @@ enum media { MEDIA_JSON, MEDIA_OBJECT, MEDIA_CSV, MEDIA_NDJSON, MEDIA_EVENTS, ME
 enum media media_choose(struct slice accept);
 /* The same; *strip: without the fields that are NULL (;nulls=stripped). */
 enum media media_choose_with(struct slice accept, bool *strip);
+/* Of one element of such a header, behind its name: q=0.5 is 500, none 1000. */
+int header_quality(struct slice params);
 /* Serialises status line and headers (a->body's length included). */
 void answer_head(const struct answer *a, const struct http_request *req, struct slice date, bool close,
                  struct buf *out);

@@ -65,13 +65,15 @@ int wait_check(struct rest *r, struct slice wait, struct problem *p)
 
 /* ---- ETag ---- */
 
-static bool etag_listed(struct slice list, uint64_t etag)
+/* *weak: the client has a compressed one, whose bytes are others. */
+static bool etag_listed(struct slice list, uint64_t etag, bool *weak)
 {
     char text[24];
     snprintf(text, sizeof text, "\"%016llx\"", (unsigned long long)etag);
     while (list.p) {
         struct slice one = slice_trim(slice_cut(&list, ','));
-        if (one.len > 2 && one.p[0] == 'W' && one.p[1] == '/')
+        *weak = one.len > 2 && one.p[0] == 'W' && one.p[1] == '/';
+        if (*weak)
             one.p += 2, one.len -= 2;
         if (slice_is(one, text) || slice_is(one, "*"))
             return true;
@@ -83,8 +85,10 @@ void etag_check(struct answer *a, const struct http_request *req, uint64_t etag)
 {
     a->has_etag = true;
     a->etag = etag;
-    if (LIKELY(!req->if_none_match.p) || a->status >= 300 || !etag_listed(req->if_none_match, etag))
+    bool weak = false;
+    if (LIKELY(!req->if_none_match.p) || a->status >= 300 || !etag_listed(req->if_none_match, etag, &weak))
         return;
+    a->etag_weak = weak && coding_choose(req->accept_encoding) != CODING_NONE;
     a->status = 304;
     a->content_type = NULL;
     buf_reset(a->body);

@@ -53,6 +53,8 @@ void serve_limits_default(struct serve_limits *l)
         .scan_rows = 100000,
         .page_rows = 100000,
         .answer_bytes = 64 << 20,
+        .compress_bytes = 1 << 10,
+        .compress_max_bytes = 4 << 20,
         .pending_bytes = 256 << 20,
         .connections = 10000,
         .header_bytes = 16 << 10,

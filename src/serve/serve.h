@@ -38,6 +38,8 @@ struct serve_limits {
     int64_t
         live_changes; /* changes that a resumed subscriber may be behind before it is told to start over */
     int64_t stuck_us; /* a loop that stands still for so long ends the process, with a report; 0: never */
+    /* Answers between these sizes are compressed on the loop, if the client asks for it. */
+    int64_t compress_bytes, compress_max_bytes;
     int64_t metrics_operators; /* operators with numbers of their own in /metrics; 0: none of any */
 };
 void serve_limits_default(struct serve_limits *l);

@@ -63,6 +63,7 @@ static void range(const struct http_request *req, struct problem *p)
     bool ok = range_apply(req, &q, p);
     ASSERT(ok == (p->status == 0) && q.offset >= 0 && q.limit >= 0 && q.offset <= INT64_MAX - q.limit);
     (void)wants_count(req->prefer);
+    ASSERT(coding_choose(req->accept_encoding) <= CODING_ZSTD);
 }
 
 static void etag(const struct http_request *req)
@@ -160,9 +161,10 @@ static void path(const struct http_request *req)
 
 /* ---- all ---- */
 
-static const char *const names[] = {"Accept",        "Range",           "Prefer",       "If-None-Match",
-                                    "Penstock-Wait", "Last-Event-ID",   "Content-Type", "Content-Encoding",
-                                    "Authorization", "Idempotency-Key", "Origin",       "Expect"};
+static const char *const names[] = {"Accept",         "Range",           "Prefer",       "If-None-Match",
+                                    "Penstock-Wait",  "Last-Event-ID",   "Content-Type", "Content-Encoding",
+                                    "Authorization",  "Idempotency-Key", "Origin",       "Expect",
+                                    "Accept-Encoding"};
 
 static void look(struct arena *a, const struct http_request *req)
 {

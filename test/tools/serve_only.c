@@ -50,6 +50,8 @@ static const struct {
     {"live_queue_bytes", offsetof(struct serve_limits, live_queue_bytes)},
     {"live_changes", offsetof(struct serve_limits, live_changes)},
     {"subscribers", offsetof(struct serve_limits, subscribers)},
+    {"compress_bytes", offsetof(struct serve_limits, compress_bytes)},
+    {"compress_max_bytes", offsetof(struct serve_limits, compress_max_bytes)},
 };
 
 static void set_limit(struct serve_limits *l, const char *text)
