@@ -54,8 +54,8 @@ struct answer {
     const char *content_range; /* in the request's arena, as the next two */
     const char *preference_applied;
     const char *link;
-    enum coding coding;        /* of the body */
-    bool vary_encoding;        /* another client may get it compressed, or plain */
+    enum coding coding; /* of the body */
+    bool vary_encoding; /* another client may get it compressed, or plain */
     int retry_after_s;
     uint32_t stat;    /* api number for counters, API_STATS_MAX: none */
     struct buf *body; /* borrowed from the loop */
