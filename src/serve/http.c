@@ -119,6 +119,20 @@ static enum http_method method_of(uint8_t method)
     }
 }
 
+enum http_method http_method_of(struct slice name)
+{
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } rows[] = {{"GET", HTTP_M_GET},        {"HEAD", HTTP_M_HEAD},     {"POST", HTTP_M_POST},
+                {"PUT", HTTP_M_PUT},        {"DELETE", HTTP_M_DELETE}, {"PATCH", HTTP_M_PATCH},
+                {"OPTIONS", HTTP_M_OPTIONS}};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (slice_is(name, rows[i].name))
+            return rows[i].method;
+    return HTTP_M_OTHER;
+}
+
 /* Control characters in a value: llhttp lets some through for the sake of old servers. */
 static bool value_ok(struct slice v)
 {
@@ -151,6 +165,19 @@ static void known_header(struct http_request *req, const struct http_header *h)
             *rows[i].to = h->value.p ? h->value : (struct slice){(const uint8_t *)"", 0};
             return;
         }
+}
+
+void http_request_init(struct http_request *req)
+{
+    memset(req, 0, offsetof(struct http_request, headers));
+    memset(&req->accept, 0, sizeof *req - offsetof(struct http_request, accept));
+}
+
+void http_add_header(struct http_request *req, struct slice name, struct slice value)
+{
+    struct http_header *h = &req->headers[req->header_count++];
+    *h = (struct http_header){name, value};
+    known_header(req, h);
 }
 
 static bool check_headers(struct http_parser *hp, struct http_request *req)
@@ -198,8 +225,7 @@ static bool request_line_ok(const struct http_request *req, const uint8_t *p)
 
 bool http_parse_head(struct http_parser *hp, const uint8_t *p, size_t len, struct http_request *req)
 {
-    memset(req, 0, offsetof(struct http_request, headers));
-    memset(&req->accept, 0, sizeof *req - offsetof(struct http_request, accept));
+    http_request_init(req);
     hp->req = req;
     hp->head_done = hp->done = false;
     enum llhttp_errno rc = llhttp_execute(&hp->ll, (const char *)p, len);

@@ -5,6 +5,8 @@
 #ifndef PENSTOCK_SERVE_HTTP_H
 #define PENSTOCK_SERVE_HTTP_H
 
+#include "base/buf.h"
+#include "serve/peer.h"
 #include "store/store.h"
 #include <llhttp.h>
 
@@ -27,14 +29,29 @@ struct http_request {
     enum http_method method;
     struct slice method_text, target;
     bool keep_alive, chunked, expect_continue;
+    bool has_length, http2;
+    bool body_whole;         /* `body` is all of it (of no body: nothing); until then REST_BODY asks for it */
     uint64_t content_length; /* 0 when none */
-    bool has_length;
+    struct slice body;       /* with body_whole */
+    const struct peer *peer; /* who asks; NULL: not known (tests) */
     uint32_t header_count;
     struct http_header headers[HTTP_HEADERS_MAX];
     /* the headers that reads look at; p NULL when absent */
     struct slice accept, prefer, range, range_unit, if_none_match, last_event_id, wait, origin, authorization,
         accept_encoding, fetch_site;
 };
+
+void http_request_init(struct http_request *req);
+/* One more header, of those that are known too. There must be room. */
+void http_add_header(struct http_request *req, struct slice name, struct slice value);
+enum http_method http_method_of(struct slice name);
+
+/* A request kept for later: its parts copied behind what is in `to`, and taken out again (spans borrow from `kept`). The
+ * body is not among them. */
+void http_keep(const struct http_request *req, struct buf *to);
+void http_kept(const struct buf *kept, struct http_request *req);
+/* The kept form, part by part: a header, or one of HTTP/2's pseudo headers. */
+void http_keep_field(struct buf *to, struct slice name, struct slice value);
 
 enum http_scan { HTTP_SCAN_MORE, HTTP_SCAN_HEAD, HTTP_SCAN_BAD };
 /* Looks for the end of a head in p[0..len), from *seen on (kept between calls). HEAD: *head_len bytes of it.

@@ -71,7 +71,7 @@ struct subscriber {
     struct live_query *query;
     struct rendition *rendition;
     const struct live_transport *to;
-    void *owner;                    /* the transport's: a connection or a stream */
+    void *owner;                    /* the transport's: a stream */
     uint64_t since;                 /* what it was given at its start holds all changes up to this epoch */
     size_t allow;                   /* bytes of the first rows, not counted against the queue's limit */
     enum live_why why;              /* not LIVE_STAYS: to be dropped at the next flush */

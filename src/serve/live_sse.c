@@ -1,4 +1,4 @@
-/* Server-sent events (WHATWG HTML, 9.2), and their way over an HTTP/1.1 connection. */
+/* Server-sent events (WHATWG HTML, 9.2), and their way over a stream of their own. */
 #include "base/clock.h"
 #include "serve/live.h"
 #include "serve/out.h"
@@ -48,40 +48,34 @@ static void sse_mark(enum live_event e, struct live_point at, struct buf *out)
 
 const struct live_rendering live_sse = {.name = "sse", .row = sse_row, .mark = sse_mark};
 
-/* ---- over a connection of its own ---- */
+/* ---- over a stream of its own ---- */
 
 static void to_put(struct subscriber *s, const uint8_t *p, size_t n)
 {
-    conn_put(s->owner, p, n);
+    stream_put(s->owner, p, n);
 }
 
 static size_t to_pending(const struct subscriber *s)
 {
-    return conn_pending(s->owner);
+    return stream_pending(s->owner);
 }
 
 static void to_flush(struct subscriber *s)
 {
-    struct conn *c = s->owner;
-    c->loop->out.len = 0;
-    conn_flush(c);
-    if (c->mode == CONN_DEAD)
-        return;
-    tls_park(&c->tls);
-    conn_watch(c);
+    stream_flush(s->owner);
 }
 
 static void to_drop(struct subscriber *s, enum live_why why)
 {
     (void)why;
-    conn_close(s->owner);
+    stream_break(s->owner);
 }
 
-static const struct live_transport to_conn = {to_put, to_pending, to_flush, to_drop};
+static const struct live_transport to_stream = {to_put, to_pending, to_flush, to_drop};
 
-static void head(struct conn *c, const struct http_request *req, const struct answer *a, struct buf *out)
+static void head(const struct loop *l, const struct http_request *req, const struct answer *a,
+                 struct buf *out)
 {
-    struct loop *l = c->loop;
     OUT_LIT(out, "HTTP/1.1 200 OK\r\nDate: ");
     buf_put_str(out, l->date);
     OUT_LIT(out, "\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
@@ -116,27 +110,29 @@ static struct slice target_of(struct rest *r, struct slice target)
     return target;
 }
 
-bool live_start(struct live *v, struct conn *c, const struct http_request *req, struct answer *a)
+bool live_start(struct live *v, struct stream *st, const struct http_request *req, struct answer *a)
 {
     struct rest *r = &v->loop->rest;
-    struct live_ask ask = {target_of(r, req->target), req->last_event_id, &live_sse, &to_conn, c};
+    struct live_ask ask = {target_of(r, req->target), req->last_event_id, &live_sse, &to_stream, st};
     if (!ask.last_id.p)
         url_param(&r->url, "last_event_id", &ask.last_id);
     buf_reset(&v->rows);
     struct subscriber *s = live_subscribe(v, &ask, &v->rows, a);
     if (!s)
         return false;
-    head(c, req, a, &v->loop->out);
-    stats_request(v->loop->stats, a->stat, 200, steady_us() - c->asked_us);
+    struct buf *h = &v->loop->head;
+    buf_reset(h);
+    head(v->loop, req, a, h);
+    stream_head(st, (struct slice){h->p, h->len});
+    stats_request(v->loop->stats, a->stat, 200, steady_us() - st->asked_us);
     if (req->method == HTTP_M_HEAD) {
         live_end(s);
-        c->close_after = true;
+        stream_end(st, true, true);
         return true;
     }
-    c->sub = s;
-    c->mode = CONN_LIVE;
-    timer_set(c, TIMER_NONE);
-    out_slice(&v->loop->out, (struct slice){v->rows.p, v->rows.len});
+    st->sub = s;
+    st->mode = STREAM_LIVE;
+    stream_put(st, v->rows.p, v->rows.len);
     if (v->rows.cap > (4u << 20))
         buf_fini(&v->rows);
     return true;

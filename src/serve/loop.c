@@ -45,28 +45,28 @@ static void loop_clock(struct loop *l)
 
 /* ---- deadlines ---- */
 
-static void timer_remove(struct conn *c)
+static void timer_remove(struct loop *l, struct deadline *d)
 {
-    struct timer_list *list = &c->loop->timers[c->timer];
-    if (c->timer == TIMER_NONE)
+    struct timer_list *list = &l->timers[d->kind];
+    if (d->kind == TIMER_NONE)
         return;
-    *(c->timer_prev ? &c->timer_prev->timer_next : &list->first) = c->timer_next;
-    *(c->timer_next ? &c->timer_next->timer_prev : &list->last) = c->timer_prev;
-    c->timer = TIMER_NONE;
+    *(d->prev ? &d->prev->next : &list->first) = d->next;
+    *(d->next ? &d->next->prev : &list->last) = d->prev;
+    d->kind = TIMER_NONE;
 }
 
-void timer_set(struct conn *c, enum timer kind)
+void timer_set(struct loop *l, struct deadline *d, enum timer kind)
 {
-    timer_remove(c);
+    timer_remove(l, d);
     if (kind == TIMER_NONE)
         return;
-    struct timer_list *list = &c->loop->timers[kind];
-    c->timer = kind;
-    c->deadline_us = c->loop->now_us + list->length_us;
-    c->timer_prev = list->last;
-    c->timer_next = NULL;
-    *(list->last ? &list->last->timer_next : &list->first) = c;
-    list->last = c;
+    struct timer_list *list = &l->timers[kind];
+    d->kind = kind;
+    d->at_us = l->now_us + list->length_us;
+    d->prev = list->last;
+    d->next = NULL;
+    *(list->last ? &list->last->next : &list->first) = d;
+    list->last = d;
 }
 
 static void timers_init(struct loop *l)
@@ -84,10 +84,13 @@ static void timers_init(struct loop *l)
 static void timers_run(struct loop *l)
 {
     for (int k = TIMER_NONE + 1; k < TIMER_KINDS; k++) {
-        struct conn *c;
-        while ((c = l->timers[k].first) && c->deadline_us <= l->now_us) {
-            timer_remove(c);
-            conn_timeout(c);
+        struct deadline *d;
+        while ((d = l->timers[k].first) && d->at_us <= l->now_us) {
+            timer_remove(l, d);
+            if (k < TIMER_FIRST_OF_STREAMS)
+                conn_timeout(DEADLINE_OWNER(d, struct conn));
+            else
+                stream_timeout(DEADLINE_OWNER(d, struct stream), (enum timer)k);
         }
     }
 }
@@ -96,8 +99,8 @@ static int timers_next_ms(const struct loop *l)
 {
     int64_t next = l->now_us + TICK_MS * 1000;
     for (int k = TIMER_NONE + 1; k < TIMER_KINDS; k++)
-        if (l->timers[k].first && l->timers[k].first->deadline_us < next)
-            next = l->timers[k].first->deadline_us;
+        if (l->timers[k].first && l->timers[k].first->at_us < next)
+            next = l->timers[k].first->at_us;
     if (l->listen_again_us && l->listen_again_us < next)
         next = l->listen_again_us;
     if (live_due_us(l->live) < next)
@@ -405,8 +408,8 @@ static void stop_step(struct loop *l)
     bool late = l->now_us - l->stop_us > STOP_GRACE_US;
     for (struct conn *c = l->conns, *next; c; c = next) {
         next = c->next;
-        bool idle = c->mode == CONN_HTTP && !c->in_body && c->in.len == 0 && conn_pending(c) == 0;
-        if (late || idle || c->mode == CONN_LIVE || c->mode == CONN_HANDSHAKE)
+        bool idle = c->mode == CONN_OPEN && h1_idle(c) && conn_pending(c) == 0;
+        if (late || idle || c->stream.mode == STREAM_LIVE || c->mode == CONN_HANDSHAKE)
             conn_close(c);
     }
 }
@@ -451,6 +454,7 @@ void loop_close(struct loop *l)
     free(l->plain);
     buf_fini(&l->out);
     buf_fini(&l->body);
+    buf_fini(&l->head);
     if (l->listen_fd >= 0)
         close(l->listen_fd);
     if (l->spare_fd >= 0)

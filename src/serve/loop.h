@@ -1,44 +1,28 @@
 /* The event loop of one serve core and its connections. Everything here belongs to the loop's thread, but for the three
  * atomics through which the notifier (serve.c) talks to it.
  *
- * A connection is in one mode at a time: requests (HTTP), a request put off until an epoch (WAIT), a live query (LIVE),
- * or a request that civetweb answers (PROXY). Input is read only while it can be used, so every buffer has a bound. */
+ * What a request is at (put off, live, passed on) is its stream's business: stream.h. Input is read only while it can be used,
+ * so every buffer has a bound. */
 #ifndef PENSTOCK_SERVE_LOOP_H
 #define PENSTOCK_SERVE_LOOP_H
 
 #include "serve/http.h"
 #include "serve/rest.h"
+#include "serve/stream.h"
 #include "serve/tls.h"
-#include <netinet/in.h>
 
-struct loop;
-struct conn;
 struct live;
-struct subscriber;
-struct proxy;
 
 struct event_source { /* first member of whatever epoll watches */
     void (*on_event)(struct loop *l, struct event_source *s, uint32_t events);
 };
 
-/* Deadlines: each kind has one length of time, so its list is in order by itself. */
-enum timer {
-    TIMER_NONE,
-    TIMER_HANDSHAKE,
-    TIMER_HEADER,
-    TIMER_BODY,
-    TIMER_IDLE,
-    TIMER_WRITE,
-    TIMER_WAIT,
-    TIMER_PROXY,
-    TIMER_KINDS
-};
 struct timer_list {
-    struct conn *first, *last;
+    struct deadline *first, *last;
     int64_t length_us;
 };
 
-enum conn_mode { CONN_HANDSHAKE, CONN_HTTP, CONN_WAIT, CONN_LIVE, CONN_PROXY, CONN_LINGER, CONN_DEAD };
+enum conn_mode { CONN_HANDSHAKE, CONN_OPEN, CONN_LINGER, CONN_DEAD };
 struct conn {
     struct event_source ev;
     struct loop *loop;
@@ -47,25 +31,18 @@ struct conn {
     uint32_t watched; /* epoll events asked for */
     bool close_after; /* once everything is written */
     bool linger;      /* the client may still be sending what was refused */
-    bool in_body;     /* between a head and the end of its body */
-    bool waited;      /* the request put off has waited long enough */
-    int64_t asked_us; /* steady: when the request under way was complete, or its head, if it is passed on */
     struct tls_conn tls;
+    struct stream stream; /* HTTP/1.1's */
     struct http_parser parser;
-    uint64_t body_bytes; /* of the body under way */
-    uint64_t body_mark;  /* of these, at the beginning of the present limits.body_timeout */
-    struct buf in;       /* plaintext not parsed yet; empty while idle */
-    size_t head_seen;    /* of `in`: looked through for the end of a head */
-    struct buf out;      /* answers the client has not taken */
-    size_t out_at;       /* sent of it */
-    size_t write_len;    /* length of the write that TLS wants again, 0 none */
-    enum timer timer;
-    int64_t deadline_us;
-    struct conn *timer_prev, *timer_next;
+    uint64_t linger_bytes; /* read and dropped */
+    struct buf in;         /* plaintext not parsed yet; empty while idle */
+    size_t head_seen;      /* of `in`: looked through for the end of a head */
+    struct buf out;        /* answers the client has not taken */
+    size_t out_at;         /* sent of it */
+    size_t write_len;      /* length of the write that TLS wants again, 0 none */
+    struct deadline deadline;
     struct conn *prev, *next; /* all connections of the loop */
-    struct subscriber *sub;
-    struct proxy *proxy;
-    char peer[INET6_ADDRSTRLEN];
+    struct peer peer;
 };
 
 struct loop {
@@ -84,7 +61,10 @@ struct loop {
     struct tls_pool pool;
     struct live *live;
     uint8_t *plain;       /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
-    struct buf out, body; /* the answers under way */
+    struct conn *current; /* whose event is under way: what it sends is collected in `out` */
+    struct buf out;       /* behind current->out */
+    struct buf body;      /* of the answer under way */
+    struct buf head;      /* scratch, for heads of answers in pieces */
     struct http_request req;
     struct timer_list timers[TIMER_KINDS];
     struct conn *conns, *dead;
@@ -96,7 +76,7 @@ struct loop {
     int64_t listen_again_us; /* 0: listening; else nothing is accepted until then */
     uint32_t waiting;        /* requests put off: each is tried again at every epoch, so they are few */
     size_t pending_bytes;    /* sum of what connections have not taken */
-    size_t held_bytes;       /* of request bodies that are held: see proxy.c */
+    size_t held_bytes;       /* of request bodies that are held or collected: see proxy.c, stream.c */
     int64_t now_us;          /* monotonic */
     int64_t date_s;
     char date[32];
@@ -127,7 +107,7 @@ void loop_wake(struct loop *l); /* any thread */
 
 /* Says so in the log: clients are refused at limits.LIMIT. */
 void loop_over_limit(const char *limit, int64_t value);
-void timer_set(struct conn *c, enum timer kind);
+void timer_set(struct loop *l, struct deadline *d, enum timer kind);
 
 /* ---- conn.c ---- */
 void conn_accept(struct loop *l, int fd, const struct sockaddr_storage *peer);
@@ -138,14 +118,22 @@ void conn_watch(struct conn *c);
 /* Goes on with input that was put off (answers written, waiting over). */
 void conn_resume(struct conn *c);
 void conn_timeout(struct conn *c);
+void conn_timer(struct conn *c, enum timer kind);
 static inline size_t conn_pending(const struct conn *c)
 {
     return c->out.len - c->out_at;
 }
 /* Appends to what the connection is to send. */
 void conn_put(struct conn *c, const void *p, size_t n);
-/* Sends an answer of our own with this problem (proxy failures, limits). */
-void conn_answer_problem(struct conn *c, int status, const char *code, const char *message, bool close);
+
+/* ---- h1.c ---- */
+/* Parses what came; what cannot be used yet is kept in c->in (p may be c->in's own bytes). */
+void h1_input(struct conn *c, const uint8_t *p, size_t len);
+bool h1_wants_input(const struct conn *c);    /* more input is of use now */
+bool h1_takes_requests(const struct conn *c); /* what is in c->in can be parsed now */
+bool h1_idle(const struct conn *c);           /* between requests */
+
+/* ---- stream.c ---- */
 /* Retries requests put off; called after an epoch or a new world. */
 void loop_retry_waiting(struct loop *l);
 
@@ -153,8 +141,8 @@ void loop_retry_waiting(struct loop *l);
 struct live *live_new(struct loop *l);
 void live_free(struct live *v);
 /* Starts a live query for the request in l->rest.url. False: a->problem says why. */
-bool live_start(struct live *v, struct conn *c, const struct http_request *req, struct answer *a);
-void live_end(struct subscriber *s); /* the connection is closing */
+bool live_start(struct live *v, struct stream *st, const struct http_request *req, struct answer *a);
+void live_end(struct subscriber *s); /* the stream ends */
 /* Once in each round of the loop: changes of a new epoch, heartbeats, and what is still to be sent. */
 void live_epoch(struct live *v);
 void live_release(struct live *v);         /* the world goes */
@@ -166,16 +154,16 @@ int64_t live_due_us(const struct live *v); /* when the next heartbeat is; INT64_
 /* ---- proxy.c ---- */
 enum proxy_to { PROXY_TO_BACK, PROXY_TO_INGEST };
 /* Answers by itself when the other end is not there. */
-void proxy_start(struct conn *c, const struct http_request *req, enum proxy_to to);
-void proxy_body(struct conn *c, const uint8_t *p, size_t n); /* decoded request body */
-void proxy_body_end(struct conn *c);
-bool proxy_full(const struct conn *c); /* stop reading from the client */
-void proxy_drained(struct conn *c);    /* the client took what there was */
-/* Civetweb or the pipeline did not answer in time: said, unless part of the answer went out, and the connection ends. */
-void proxy_late(struct conn *c);
-bool proxy_answering(const struct conn *c); /* part of the answer went to the client */
+void proxy_start(struct stream *s, const struct http_request *req, enum proxy_to to);
+void proxy_body(struct stream *s, const uint8_t *p, size_t n); /* decoded request body */
+void proxy_body_end(struct stream *s);
+bool proxy_full(const struct stream *s); /* stop reading from the client */
+void proxy_drained(struct stream *s);    /* the client took what there was */
+/* Civetweb or the pipeline did not answer in time: said, unless part of the answer went out, and the stream ends. */
+void proxy_late(struct stream *s);
+bool proxy_answering(const struct stream *s); /* part of the answer went to the client */
 void proxies_free_dead(struct loop *l);
-void proxy_close(struct conn *c);
+void proxy_close(struct stream *s);
 
 /* ---- back.c: civetweb ---- */
 struct back;

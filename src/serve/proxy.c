@@ -23,7 +23,7 @@
 
 struct proxy {
     struct event_source ev;
-    struct conn *conn;
+    struct stream *stream;
     struct proxy *next_dead;
     int fd;      /* -1: not connected yet, the body is held */
     size_t held; /* of it, counted in the loop */
@@ -43,22 +43,29 @@ struct proxy {
     struct buf head; /* of the answer, until complete */
 };
 
-/* The client's event may end the request while civetweb's waits in the same round: the memory stays until that is over. */
-void proxy_close(struct conn *c)
+static struct loop *loop_of(const struct proxy *p)
 {
-    struct proxy *p = c->proxy;
+    return p->stream->conn->loop;
+}
+
+/* The client's event may end the request while civetweb's waits in the same round: the memory stays until that is over. */
+void proxy_close(struct stream *s)
+{
+    struct proxy *p = s->proxy;
     if (!p)
         return;
-    c->proxy = NULL;
-    c->loop->proxy_count--;
-    c->loop->held_bytes -= p->held;
+    struct loop *l = loop_of(p);
+    s->proxy = NULL;
+    s->mode = STREAM_IDLE;
+    l->proxy_count--;
+    l->held_bytes -= p->held;
     if (p->fd >= 0)
         close(p->fd);
     buf_fini(&p->to);
     buf_fini(&p->head);
     p->ev.on_event = NULL;
-    p->next_dead = c->loop->dead_proxies;
-    c->loop->dead_proxies = p;
+    p->next_dead = l->dead_proxies;
+    l->dead_proxies = p;
 }
 
 void proxies_free_dead(struct loop *l)
@@ -70,9 +77,9 @@ void proxies_free_dead(struct loop *l)
     }
 }
 
-bool proxy_answering(const struct conn *c)
+bool proxy_answering(const struct stream *s)
 {
-    return c->proxy && c->proxy->head_done;
+    return s->proxy && s->proxy->head_done;
 }
 
 static size_t to_pending(const struct proxy *p)
@@ -80,17 +87,17 @@ static size_t to_pending(const struct proxy *p)
     return p->to.len - p->to_at;
 }
 
-bool proxy_full(const struct conn *c)
+bool proxy_full(const struct stream *s)
 {
-    return c->proxy && to_pending(c->proxy) > PROXY_BUFFER_BYTES;
+    return s->proxy && to_pending(s->proxy) > PROXY_BUFFER_BYTES;
 }
 
 /* An answer is taken off civetweb's thread, of which there are few, as long as the loop has room: clients that read slowly must not
  * keep /metrics and the console from everybody else. */
 static bool from_full(const struct proxy *p)
 {
-    const struct loop *l = p->conn->loop;
-    size_t pending = conn_pending(p->conn);
+    const struct loop *l = loop_of(p);
+    size_t pending = stream_pending(p->stream);
     bool room = l->pending_bytes <= (size_t)l->options->limits.pending_bytes / 2;
     return pending > (room ? PROXY_ANSWER_BYTES : PROXY_BUFFER_BYTES);
 }
@@ -104,7 +111,7 @@ static void proxy_watch(struct proxy *p)
     if (want == p->watched)
         return;
     p->watched = want;
-    epoll_ctl(p->conn->loop->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev);
+    epoll_ctl(loop_of(p)->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev);
 }
 
 /* ---- the end ---- */
@@ -112,33 +119,30 @@ static void proxy_watch(struct proxy *p)
 /* The answer is complete: on with the next request, or close when the request's body was not all read. */
 static void finish(struct proxy *p, bool ok)
 {
-    struct conn *c = p->conn;
-    bool reusable = ok && !p->close && !p->said_close && p->request_done && !c->in_body;
-    if (!ok && !p->head_done && p->where == PROXY_TO_INGEST)
-        conn_answer_problem(
-            c, 503, "PENSTOCK_INGEST_UNKNOWN",
-            "the pipeline broke off: whether the rows are stored is not known; send them again, "
-            "with the same Idempotency-Key",
-            true);
-    else if (!ok && !p->head_done)
-        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
-    if (p->head_done)
-        stats_request(c->loop->stats, p->where == PROXY_TO_INGEST ? API_STATS_INGEST : API_STATS_MAX,
-                      p->status, ok ? steady_us() - c->asked_us : -1);
-    proxy_close(c);
-    c->mode = CONN_HTTP;
-    c->close_after |= !reusable;
-    c->linger |= !reusable && c->in_body;
-    timer_set(c, TIMER_IDLE);
-    conn_flush(c); /* what was answered here, before the loop's buffer is used anew */
-    if (c->mode != CONN_DEAD && c->mode != CONN_LINGER)
-        conn_resume(c);
+    struct stream *s = p->stream;
+    bool reusable = ok && !p->close && !p->said_close && p->request_done && !s->in_body;
+    bool answered = p->head_done;
+    if (answered)
+        stats_request(loop_of(p)->stats, p->where == PROXY_TO_INGEST ? API_STATS_INGEST : API_STATS_MAX,
+                      p->status, ok ? steady_us() - s->asked_us : -1);
+    enum proxy_to where = p->where;
+    proxy_close(s);
+    if (answered)
+        stream_end(s, ok, !reusable);
+    else if (where == PROXY_TO_INGEST)
+        stream_problem(s, 503, "PENSTOCK_INGEST_UNKNOWN",
+                       "the pipeline broke off: whether the rows are stored is not known; send them again, "
+                       "with the same Idempotency-Key",
+                       true);
+    else
+        stream_problem(s, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
+    stream_timer(s, TIMER_NONE);
+    stream_flush(s);
 }
 
-void proxy_late(struct conn *c)
+void proxy_late(struct stream *s)
 {
-    c->loop->out.len = 0;
-    finish(c->proxy, false);
+    finish(s->proxy, false);
 }
 
 /* ---- to civetweb ---- */
@@ -186,7 +190,7 @@ static void put_head(struct proxy *p, const struct http_request *req)
     else if (req->has_length)
         buf_printf(b, "Content-Length: %llu\r\n", (unsigned long long)req->content_length);
     buf_printf(b, "X-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n",
-               p->conn->peer);
+               stream_peer(p->stream)->address);
 }
 
 static bool push(struct proxy *p)
@@ -204,34 +208,34 @@ static bool push(struct proxy *p)
 
 static bool proxy_connect(struct proxy *p)
 {
-    struct conn *c = p->conn;
+    struct loop *l = loop_of(p);
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    const char *path = p->where == PROXY_TO_INGEST ? c->loop->ingest_path : c->loop->back_path;
+    const char *path = p->where == PROXY_TO_INGEST ? l->ingest_path : l->back_path;
     snprintf(to.sun_path, sizeof to.sun_path, "%s", path ? path : "");
-    c->loop->held_bytes -= p->held;
+    l->held_bytes -= p->held;
     p->held = 0;
     p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&to, sizeof to) != 0)
         return false;
     p->watched = EPOLLIN;
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
-    return epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev) == 0;
+    return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev) == 0;
 }
 
-static void answer_away(struct conn *c, enum proxy_to where, bool close)
+static void answer_away(struct stream *s, enum proxy_to where, bool close)
 {
     if (where == PROXY_TO_INGEST)
-        conn_answer_problem(c, 503, "PENSTOCK_INGEST_AWAY",
-                            "the pipeline does not take rows at this moment: nothing was stored", close);
+        stream_problem(s, 503, "PENSTOCK_INGEST_AWAY",
+                       "the pipeline does not take rows at this moment: nothing was stored", close);
     else
-        conn_answer_problem(c, 502, "PENSTOCK_CONSOLE", "the console does not answer", close);
+        stream_problem(s, 502, "PENSTOCK_CONSOLE", "the console does not answer", close);
 }
 
 /* Connects once enough of the request is there. False: it was answered that nobody is there. */
 static bool proxy_ready(struct proxy *p)
 {
-    struct conn *c = p->conn;
-    struct loop *l = c->loop;
+    struct stream *s = p->stream;
+    struct loop *l = loop_of(p);
     if (p->fd >= 0)
         return true;
     if (!p->request_done && to_pending(p) < PROXY_HOLD_BYTES &&
@@ -243,16 +247,15 @@ static bool proxy_ready(struct proxy *p)
     if (proxy_connect(p))
         return true;
     enum proxy_to where = p->where;
-    bool close = p->ends || c->in_body;
-    proxy_close(c);
-    c->mode = CONN_HTTP;
-    answer_away(c, where, close);
+    bool close = p->ends || s->in_body;
+    proxy_close(s);
+    answer_away(s, where, close);
     return false;
 }
 
-void proxy_body(struct conn *c, const uint8_t *bytes, size_t n)
+void proxy_body(struct stream *s, const uint8_t *bytes, size_t n)
 {
-    struct proxy *p = c->proxy;
+    struct proxy *p = s->proxy;
     if (!p || n == 0)
         return;
     if (p->chunked)
@@ -266,9 +269,9 @@ void proxy_body(struct conn *c, const uint8_t *bytes, size_t n)
     proxy_watch(p);
 }
 
-void proxy_body_end(struct conn *c)
+void proxy_body_end(struct stream *s)
 {
-    struct proxy *p = c->proxy;
+    struct proxy *p = s->proxy;
     if (!p || p->request_done)
         return;
     if (p->chunked)
@@ -323,7 +326,7 @@ static void pass_head(struct proxy *p, size_t head_len)
     }
     p->said_close = p->close || p->ends || !p->request_done;
     buf_put_str(&out, p->said_close ? "Connection: close\r\n\r\n" : "\r\n");
-    conn_put(p->conn, out.p, out.len);
+    stream_head(p->stream, (struct slice){out.p, out.len});
     buf_fini(&out);
     p->head_done = true;
 }
@@ -333,7 +336,7 @@ static void pass_body(struct proxy *p, const uint8_t *bytes, size_t n)
     if (!p->close)
         n = n < p->left ? n : p->left;
     p->left -= p->close ? 0 : n;
-    conn_put(p->conn, bytes, n);
+    stream_put(p->stream, bytes, n);
 }
 
 /* False: not an answer that can be passed on. */
@@ -358,8 +361,7 @@ static bool take(struct proxy *p, const uint8_t *bytes, size_t n)
 static void on_proxy(struct loop *l, struct event_source *s, uint32_t events)
 {
     struct proxy *p = (struct proxy *)s;
-    struct conn *c = p->conn;
-    l->out.len = 0;
+    struct stream *st = p->stream;
     if ((events & EPOLLOUT) && !push(p)) {
         finish(p, false);
         return;
@@ -376,33 +378,33 @@ static void on_proxy(struct loop *l, struct event_source *s, uint32_t events)
             return;
         }
     }
-    if (!c->in_body) /* while the body comes, its own deadline holds */
-        timer_set(c, TIMER_PROXY);
-    conn_resume(c); /* sends on, and takes in what there is room for now */
-    if (c->proxy)
-        proxy_watch(c->proxy);
+    if (!st->in_body) /* while the body comes, its own deadline holds */
+        stream_timer(st, TIMER_PROXY);
+    stream_flush(st); /* sends on, and takes in what there is room for now */
+    if (st->proxy)
+        proxy_watch(st->proxy);
 }
 
-void proxy_drained(struct conn *c)
+void proxy_drained(struct stream *s)
 {
-    if (c->proxy)
-        proxy_watch(c->proxy);
+    if (s->proxy)
+        proxy_watch(s->proxy);
 }
 
-void proxy_start(struct conn *c, const struct http_request *req, enum proxy_to where)
+void proxy_start(struct stream *s, const struct http_request *req, enum proxy_to where)
 {
     struct proxy *p = xcalloc(1, sizeof *p);
     p->ev.on_event = on_proxy;
-    p->conn = c;
+    p->stream = s;
     p->fd = -1;
     p->where = where;
     p->chunked = req->chunked;
     p->head_only = req->method == HTTP_M_HEAD;
     p->ends = !req->keep_alive;
-    c->proxy = p;
-    c->loop->proxy_count++;
-    c->mode = CONN_PROXY;
-    timer_set(c, TIMER_PROXY);
+    s->proxy = p;
+    s->mode = STREAM_PROXY;
+    loop_of(p)->proxy_count++;
+    stream_timer(s, TIMER_PROXY);
     put_head(p, req);
     (void)proxy_ready(p);
 }

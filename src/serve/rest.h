@@ -37,7 +37,8 @@ void rest_fini(struct rest *r);
 /* Take up a world (or NULL: let go). Fails when no reader slot is free. */
 NODISCARD struct err *rest_use(struct rest *r, struct world *w);
 
-enum rest_next { REST_DONE, REST_WAIT, REST_LIVE, REST_BACK, REST_INGEST };
+/* BODY: call again once the whole request body is there (req->body_whole); it is at most limits.body_bytes. */
+enum rest_next { REST_DONE, REST_WAIT, REST_LIVE, REST_BACK, REST_INGEST, REST_BODY };
 struct answer {
     int status;
     const char *content_type; /* NULL: no body */

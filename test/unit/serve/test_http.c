@@ -26,6 +26,24 @@ static void test_head(void)
     CHECK(head("GET / HTTP/1.1\r\nHost: x\r\nPrefer:\r\n\r\n") == 0 && req.prefer.p && req.prefer.len == 0);
 }
 
+/* Kept and taken out again: the same request, whatever was parsed in between. */
+static void test_kept(void)
+{
+    struct buf kept = {0};
+    CHECK(head("POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\nExpect: 100-continue\r\n"
+               "Prefer: count=exact\r\nOrigin:\r\n\r\n") == 0);
+    http_keep(&req, &kept);
+    CHECK(head("GET /other HTTP/1.1\r\nHost: y\r\nConnection: close\r\n\r\n") == 0);
+    http_kept(&kept, &req);
+    CHECK(req.method == HTTP_M_POST && slice_is(req.method_text, "POST") && slice_is(req.target, "/a?b=1"));
+    CHECK(req.keep_alive && req.expect_continue && req.has_length && req.content_length == 7 && !req.chunked);
+    CHECK(req.header_count == 5 && slice_is(req.headers[0].name, "Host") &&
+          slice_is(req.headers[0].value, "x"));
+    CHECK(slice_is(req.prefer, "count=exact") && req.origin.p && req.origin.len == 0 && !req.accept.p);
+    CHECK(!req.body_whole && !req.body.p && !req.peer);
+    buf_fini(&kept);
+}
+
 static void test_refused(void)
 {
     static const char *const bad[] = {
@@ -128,6 +146,7 @@ static void test_bad_chunks(void)
 int main(void)
 {
     RUN(test_head);
+    RUN(test_kept);
     RUN(test_refused);
     RUN(test_header_limit);
     RUN(test_head_end);

@@ -1,0 +1,11 @@
+/* Who is at the other end of a connection: filled in once, before its first request. */
+#ifndef PENSTOCK_SERVE_PEER_H
+#define PENSTOCK_SERVE_PEER_H
+
+#include <netinet/in.h>
+
+struct peer {
+    char address[INET6_ADDRSTRLEN]; /* as text, no port; "" when it is not known */
+};
+
+#endif
