@@ -66,6 +66,10 @@
     X(TLS_EXPIRED, "tls.expired", "until, hint", "It has expired; once a day.")                              \
     X(TLS_NOT_YET, "tls.not_yet", "from", "It is not valid yet; once a day.")                                \
     X(TLS_RENEWED, "tls.renewed", "file", "An expired self-signed certificate was made anew.")               \
+    X(ACCESS_BROKEN, "access.broken", "error",                                                               \
+      "A rule of access.roles does not fit the view that is served: it grants nothing.")                     \
+    X(ACCESS_KEPT, "access.kept", "file, error",                                                             \
+      "A file of tokens or keys cannot be used: what was read before stays in force.")                       \
     X(SERVE_STOPPING, "serve.stopping", "loops", "It was told to end.")
 
 #define X(id, name, fields, meaning) EVENT_##id,

@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "cli/access.h"
 #include "cli/cli.h"
 #include "cli/check.h"
 #include "cli/look.h"
@@ -163,9 +164,12 @@ struct err *check_app(struct app *a, const char *data, enum contract_change *cha
         return err_new(ERR_CONFIG, "%u views; at most %u are possible", a->plan->view_count, GATE_VIEWS_MAX);
     TRY(check_shapes(a, data));
     const struct catalog *c = app_catalog(a, 1);
+    TRY(access_check(a->config, c));
     print_sources(a);
-    for (uint32_t i = 0; i < c->api_count; i++)
+    for (uint32_t i = 0; i < c->api_count; i++) {
         contract_print(c, i, stdout);
+        access_print(a->config, c, i, stdout);
+    }
     print_unpublished(c);
     if (!c->api_count)
         puts("\nno api: nothing is published (see `apis:`)");

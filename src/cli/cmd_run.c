@@ -10,6 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "cli/access.h"
 #include "cli/cli.h"
 #include "cli/user.h"
 #include "cli/world.h"
@@ -234,6 +235,16 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     serve_cores(c, p);
 }
 
+/* Rules for the server, which takes them up by itself. */
+static struct err *publish_access(const struct config *c, const char *data)
+{
+    bool changed;
+    struct access_doc *d = access_doc_of(c);
+    struct err *e = access_doc_save(d, data, &changed);
+    access_doc_free(d);
+    return e ? err_wrap(e, "access") : NULL;
+}
+
 /* ---- processes ---- */
 
 static void start(struct child *c)
@@ -393,6 +404,8 @@ static struct err *reload_serve(struct supervisor *s)
     struct err *e = place(s->args, app->config, s->data, &placement);
     if (!e)
         e = try_port(&s->serve, app->config);
+    if (!e)
+        e = publish_access(app->config, s->data);
     if (!e)
         serve_args(&now, s->args, app->config, s->data, &placement);
     app_free(app);
@@ -682,6 +695,8 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
         hold_ballast(data); /* not that of an instance that runs */
     if (!e)
         e = record_config(data, a->config);
+    if (!e)
+        e = publish_access(app->config, data);
     if (!e)
         e = gate_open(data, &s->gate, &new_gate);
     if (!e) {

@@ -2,6 +2,7 @@
 #ifndef PENSTOCK_CONFIG_CONFIG_H
 #define PENSTOCK_CONFIG_CONFIG_H
 
+#include "config/access.h"
 #include "config/yaml.h"
 
 struct config_source {
@@ -45,6 +46,7 @@ struct config {
     struct config_api *apis;
     enum access_anonymous anonymous; /* default ACCESS_NONE */
     enum access_anonymous errors;    /* of lists of error rows, without a token; default ACCESS_NONE */
+    struct config_access access;
     bool ingest;                     /* access.ingest: rows may be pushed without a token; default false */
     const char *listen_host;         /* server.listen, default 0.0.0.0 */
     int listen_port;                 /* default 8443 */

@@ -16,6 +16,9 @@ enum key_type {
     KEY_PATH,      /* resolved against the file's folder */
     KEY_STORE_PATH,
     KEY_NAME,       /* of something on this machine */
+    KEY_NAMES,      /* struct config_names: one or a list */
+    KEY_ROLES,
+    KEY_CERTIFICATES,
     KEY_CORES,      /* auto, a count, or a list of cores */
     KEY_DURATION,   /* int64_t microseconds; min and max too */
     KEY_SIZE,       /* int64_t bytes */

@@ -13,7 +13,7 @@ struct eval_node {
     const struct expr *e;
     uint32_t arg_count;
     struct eval_node **args; /* owned */
-    union val *v;            /* owned: BATCH_ROWS values; NULL for columns */
+    union val *v;            /* owned: a value per row; NULL for columns */
     uint8_t *state;
     uint8_t *mask;  /* owned by conditional nodes: rows that reach the next argument */
     uint8_t *types; /* owned: of the call that the node makes, see struct fn_ctx; NULL: none */
@@ -27,6 +27,7 @@ struct eval {
     char last_text[160];
     const struct expr *last_part;
     bool keep_first; /* of the errors of one run */
+    uint32_t room;   /* rows */
 };
 
 typedef struct vec (*node_fn)(struct eval *ev, struct eval_node *n, const struct batch *in,
@@ -273,7 +274,7 @@ static void take_rows(struct eval_node *n, struct vec x, const uint8_t *take, ui
 static struct vec run_case(struct eval *ev, struct eval_node *n, const struct batch *in, const uint8_t *mask)
 {
     uint32_t rows = in->row_count;
-    uint8_t *left = n->mask, *hit = n->mask + BATCH_ROWS;
+    uint8_t *left = n->mask, *hit = n->mask + ev->room;
     for (uint32_t r = 0; r < rows; r++)
         left[r] = wanted(mask, r);
     for (uint32_t a = 0; a + 1 < n->arg_count; a += 2) {
@@ -472,7 +473,7 @@ static uint8_t *node_types(const struct expr *e)
     return types;
 }
 
-static struct eval_node *node_new(const struct expr *e)
+static struct eval_node *node_new(const struct expr *e, uint32_t room)
 {
     struct eval_node *n = xcalloc(1, sizeof *n);
     n->e = e;
@@ -480,17 +481,17 @@ static struct eval_node *node_new(const struct expr *e)
     ASSERT(e->kind != EX_FN || e->arg_count <= EVAL_ARGS_MAX);
     n->args = xcalloc(e->arg_count, sizeof *n->args);
     for (uint32_t a = 0; a < e->arg_count; a++)
-        n->args[a] = node_new(e->args[a]);
+        n->args[a] = node_new(e->args[a], room);
     if (e->kind == EX_COLUMN)
         return n;
     n->types = node_types(e);
-    n->v = xcalloc(BATCH_ROWS, sizeof *n->v);
-    n->state = xcalloc(BATCH_ROWS, 1);
+    n->v = xcalloc(room, sizeof *n->v);
+    n->state = xcalloc(room, 1);
     if (e->kind == EX_AND || e->kind == EX_OR || e->kind == EX_CASE || e->kind == EX_COALESCE ||
         e->kind == EX_IN)
-        n->mask = xcalloc(BATCH_ROWS, 2);
+        n->mask = xcalloc(room, 2);
     if (e->kind == EX_CONST)
-        for (uint32_t r = 0; r < BATCH_ROWS; r++) {
+        for (uint32_t r = 0; r < room; r++) {
             n->v[r] = e->u.konst.v;
             n->state[r] = e->u.konst.is_null ? VAL_NULL : VAL_OK;
         }
@@ -509,13 +510,19 @@ static void node_free(struct eval_node *n)
     free(n);
 }
 
-struct eval *eval_new(const struct expr *e)
+struct eval *eval_new_sized(const struct expr *e, uint32_t room)
 {
     struct eval *ev = xcalloc(1, sizeof *ev);
     arena_init(&ev->arena);
     ev->ctx.arena = &ev->arena;
-    ev->root = node_new(e);
+    ev->room = room;
+    ev->root = node_new(e, room);
     return ev;
+}
+
+struct eval *eval_new(const struct expr *e)
+{
+    return eval_new_sized(e, BATCH_ROWS);
 }
 
 void eval_free(struct eval *ev)
@@ -529,6 +536,7 @@ void eval_free(struct eval *ev)
 
 struct vec eval_run(struct eval *ev, const struct batch *in)
 {
+    ASSERT(in->row_count <= ev->room);
     arena_reset(&ev->arena);
     return run_node(ev, ev->root, in, NULL);
 }

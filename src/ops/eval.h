@@ -13,6 +13,8 @@
 
 struct eval;
 struct eval *eval_new(const struct expr *e);
+/* For batches of at most `room` rows: memory in proportion. */
+struct eval *eval_new_sized(const struct expr *e, uint32_t room);
 void eval_free(struct eval *ev);
 /* The expression's value for every row of `in` (at most BATCH_ROWS). The result is borrowed from the evaluator (or,
  * for a plain column, from `in`) until the next eval_run. */

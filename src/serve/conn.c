@@ -44,6 +44,7 @@ void conn_accept(struct loop *l, int fd, const struct sockaddr_storage *peer)
     c->watched = ev.events;
     c->mode = CONN_HANDSHAKE;
     peer_text(c, peer);
+    c->peer.hash = auth_address(peer);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     bool opened = tls_open(&c->tls, l->tls, &l->pool, fd);
     if (!opened || epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {

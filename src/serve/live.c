@@ -2,6 +2,7 @@
  * live_send.c hands out. */
 #include "serve/live.h"
 #include "base/hash.h"
+#include "serve/grant.h"
 #include "serve/out.h"
 
 #include <stdlib.h>
@@ -133,7 +134,8 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
     const struct world_view *view = q->read.view;
     if (q->read.by_key) {
         key_as_filter(q, view, v->url.segments + (v->url.segment_count - view->key_count));
-        if (!query_bind(&q->arena, &fn, q->read.api->path, view->schema, &q->read.query, p))
+        if (!query_bind(&q->arena, &fn, q->read.api->path, grant_schema(&q->read.grant, view),
+                        &q->read.query, p))
             return false;
         projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection);
     }
@@ -292,18 +294,37 @@ void live_query_fail(struct live_query *q)
     query_doom(q, LIVE_AGAIN);
 }
 
-static struct live_query *query_find(struct live *v, struct slice target)
+/* Of the same target, and for who may see the same. */
+static struct live_query *query_find(struct live *v, struct slice target, const struct grant *grant)
 {
     uint64_t hash = hash_bytes(target.p, target.len);
     for (struct live_query *q = v->table[hash & v->table_mask]; q; q = q->hash_next)
-        if (q->hash == hash && q->feed && !q->failed && slice_is(target, q->target))
+        if (q->hash == hash && q->feed && !q->failed && slice_is(target, q->target) &&
+            grant_same(&q->read.grant, grant))
             return q;
     return NULL;
 }
 
+static bool grant_for(struct live *v, struct slice target, struct grant *out, struct problem *p)
+{
+    struct rest *r = &v->loop->rest;
+    uint32_t used;
+    const char *wrong = url_parse(&r->arena, target, &v->url);
+    if (wrong)
+        return problem_set(p, 400, "PENSTOCK_URL", "%s", wrong);
+    const struct world_api *api = rest_find_api(r, &v->url, &used, p);
+    if (!api)
+        return p->status ? false
+                         : problem_set(p, 400, "PENSTOCK_LIVE", "the list of apis is not a live query");
+    return grant_of(r, &r->arena, api, out, p);
+}
+
 static struct live_query *query_get(struct live *v, struct slice target, struct problem *p)
 {
-    struct live_query *q = query_find(v, target);
+    struct grant grant;
+    if (!grant_for(v, target, &grant, p))
+        return NULL;
+    struct live_query *q = query_find(v, target, &grant);
     if (q)
         return q;
     q = query_new(v, target);
@@ -356,6 +377,7 @@ static struct subscriber *subscriber_new(struct live *v, struct live_query *q, s
     s->query = q;
     s->rendition = rn;
     s->to = ask->to;
+    s->caller = caller_keep(v->loop->rest.caller);
     s->owner = ask->owner;
     s->next = rn->subscribers;
     if (s->next)
@@ -404,7 +426,25 @@ void live_end(struct subscriber *s)
     v->count--;
     counter_add(&v->loop->stats->unsubscribed, 1);
     query_put(v, s->query);
+    caller_drop(s->caller);
     free(s);
+}
+
+/* ---- credentials: judged when they come, at each heartbeat, and when the files that vouch for them change ---- */
+
+bool live_may_go_on(struct subscriber *s)
+{
+    struct loop *l = s->live->loop;
+    if (LIKELY(auth_holds(&l->auth, s->caller, l->rest.now_us)))
+        return true;
+    live_doom(s, LIVE_ENDED);
+    return false;
+}
+
+void live_recheck(struct live *v)
+{
+    for (struct subscriber *s = v->beat_first; s; s = s->beat_next)
+        (void)live_may_go_on(s);
 }
 
 /* ---- worlds come and go ---- */
@@ -426,6 +466,37 @@ void live_release(struct live *v)
     v->behind = false;
 }
 
+/* Those who shared the query may see different things by the rules of this world: they ask again. */
+static bool sees_the_same(struct live *v, const struct live_query *q, const struct subscriber *s)
+{
+    struct rest *r = &v->loop->rest;
+    struct grant grant;
+    struct problem p;
+    problem_init(&p, &r->arena);
+    r->caller = s->caller;
+    bool same = grant_of(r, &r->arena, q->read.api, &grant, &p) && grant_same(&grant, &q->read.grant);
+    r->caller = &caller_anonymous;
+    return same;
+}
+
+static const struct subscriber *any_subscriber(const struct live_query *q)
+{
+    for (const struct rendition *rn = q->renditions; rn; rn = rn->next)
+        if (rn->subscribers)
+            return rn->subscribers;
+    return NULL;
+}
+
+static bool prepare_again(struct live *v, struct live_query *q, struct problem *p)
+{
+    const struct subscriber *s = any_subscriber(q);
+    if (s)
+        v->loop->rest.caller = s->caller;
+    bool ok = query_prepare(v, q, p);
+    v->loop->rest.caller = &caller_anonymous;
+    return ok;
+}
+
 static bool adopt_rendition(struct live *v, struct live_query *q, struct rendition *rn, struct problem *p)
 {
     uint64_t epoch;
@@ -433,6 +504,10 @@ static bool adopt_rendition(struct live *v, struct live_query *q, struct renditi
     if (!live_first(v, q, rn, (struct live_start){.reset = true}, &v->rows, &epoch, p))
         return false;
     for (struct subscriber *s = rn->subscribers; s; s = s->next) {
+        if (!sees_the_same(v, q, s)) {
+            live_doom(s, LIVE_ENDED);
+            continue;
+        }
         s->allow = s->to->pending(s) + v->rows.len;
         s->since = epoch;
         live_send(s, &v->rows);
@@ -449,7 +524,7 @@ static bool adopt(struct live *v, struct live_query *q)
     arena_reset(&q->arena);
     if (q->failed)
         return true;
-    if (!query_prepare(v, q, &p)) {
+    if (!prepare_again(v, q, &p)) {
         query_doom(
             q, LIVE_GONE); /* the api is gone or its columns are others: the client asks again and is told */
         return true;

@@ -55,7 +55,8 @@ enum live_why {
     LIVE_SLOW,    /* it does not take its events */
     LIVE_STALLED, /* it took nothing at all for two heartbeats */
     LIVE_AGAIN,   /* its log is gone or an expression failed: it asks again and is told, or is reset */
-    LIVE_GONE     /* the api is no more, or is another now */
+    LIVE_GONE,    /* the api is no more, or is another now */
+    LIVE_ENDED    /* its credentials have expired or were revoked, or it may see something else now */
 };
 struct live_transport {
     /* Appends to the subscriber's queue; sends nothing and ends nothing. */
@@ -71,6 +72,7 @@ struct subscriber {
     struct live_query *query;
     struct rendition *rendition;
     const struct live_transport *to;
+    const struct caller *caller;    /* kept: judged again now and then, and in another world */
     void *owner;                    /* the transport's: a stream */
     uint64_t since;                 /* what it was given at its start holds all changes up to this epoch */
     size_t allow;                   /* bytes of the first rows, not counted against the queue's limit */
@@ -90,7 +92,7 @@ struct rendition { /* of one query */
     struct rendition *next;
 };
 struct live_query {
-    char *target; /* owned: what identifies it */
+    char *target; /* owned: what identifies it, with read.grant */
     uint64_t hash;
     struct live_query *hash_next;
     struct arena arena; /* of everything bound */
@@ -146,6 +148,8 @@ void live_end(struct subscriber *s); /* its side is closing */
 /* ---- between live*.c ---- */
 struct live_point live_point_at(const struct live *v, uint64_t epoch);
 void live_query_touch(struct live *v, struct live_query *q);
+/* Whether its caller's credentials hold; else it is doomed. */
+bool live_may_go_on(struct subscriber *s);
 void live_query_fail(struct live_query *q); /* drops all its subscribers, who ask again */
 /* live_send.c */
 void live_send(struct subscriber *s, const struct buf *events);

@@ -146,7 +146,7 @@ void live_index_add(struct live_index *ix, struct live_query *q)
 {
     struct choice best = {0};
     consider_all(ix, q->read.view, q->read.query.filter, &best);
-    consider_all(ix, q->read.view, q->read.grant.rows, &best);
+    consider_all(ix, q->read.view, q->read.grant.narrow, &best);
     q->part = (struct index_part){0};
     if (!best.cond) {
         other_add(ix, q);

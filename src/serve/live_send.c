@@ -60,6 +60,8 @@ static void beat(struct subscriber *s)
     uint64_t epoch = s->query->feed ? s->query->feed->epoch : 0;
     beat_remove(s);
     live_beat_start(s);
+    if (!live_may_go_on(s))
+        return;
     if (s->to->pending(s) > 0) { /* it took not even what it had */
         if (s->stalled)
             live_doom(s, LIVE_STALLED);
@@ -91,8 +93,8 @@ void live_beat(struct live *v)
 
 void live_send(struct subscriber *s, const struct buf *events)
 {
-    if (s->why != LIVE_STAYS || s->query->failed)
-        return;
+    if (s->why != LIVE_STAYS || s->query->failed || s->caller->expires_s <= s->live->loop->rest.now_us / 1000000)
+        return; /* the next heartbeat ends those whose credentials have expired; nothing goes out to them until then */
     if (s->to->pending(s) == 0)
         s->allow = 0;
     s->to->put(s, events->p, events->len);

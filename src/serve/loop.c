@@ -352,6 +352,8 @@ static void on_wake(struct loop *l, struct event_source *s, uint32_t events)
     (void)s, (void)events;
     ssize_t got = read(l->wake_fd, &n, sizeof n);
     (void)got;
+    if (auth_refresh(&l->auth))
+        live_recheck(l->live);
     world_check(l);
 }
 
@@ -377,6 +379,7 @@ struct err *loop_open(struct loop *l)
     rest_init(&l->rest, &l->options->limits, l->gate, l->options->anonymous_read);
     l->rest.errors_read = l->options->errors_read;
     l->rest.ingest = l->options->ingest;
+    auth_init(&l->auth, l->keys);
     l->live = live_new(l);
     loop_clock(l);
     if (l->epoll_fd < 0 || l->wake_fd < 0)

@@ -6,6 +6,7 @@
 #ifndef PENSTOCK_SERVE_LOOP_H
 #define PENSTOCK_SERVE_LOOP_H
 
+#include "serve/auth.h"
 #include "serve/http.h"
 #include "serve/rest.h"
 #include "serve/stream.h"
@@ -56,6 +57,8 @@ struct loop {
     struct event_source listener, waker;
     int listen_fd;
     struct rest rest;
+    struct auth auth;
+    struct auth_source *keys; /* of the process */
     struct loop_stats *stats;
     const struct stats_set *all; /* every loop's */
     struct tls_pool pool;
@@ -150,6 +153,7 @@ void live_attach(struct live *v);          /* a new world came: everyone starts 
 bool live_busy(const struct live *v);      /* has subscribers */
 bool live_behind(const struct live *v);    /* stopped in the middle: call live_epoch again soon */
 int64_t live_due_us(const struct live *v); /* when the next heartbeat is; INT64_MAX: none */
+void live_recheck(struct live *v);         /* there are other keys: who may not go on with them is ended */
 
 /* ---- proxy.c ---- */
 enum proxy_to { PROXY_TO_BACK, PROXY_TO_INGEST };

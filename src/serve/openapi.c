@@ -1,7 +1,27 @@
 /* OpenAPI 3.1 of the current version, written once per world: every api with its columns, types and COMMENTs. */
+#include "serve/grant.h"
 #include "serve/out.h"
 #include "serve/world.h"
 #include "types/enum_type.h"
+
+#include <stdlib.h>
+
+struct shown { /* of an api, to whom the document is for */
+    const struct schema *schema;
+    bool has_key;
+};
+
+/* False: nothing of it. */
+static bool shown_of(const struct world *w, const struct openapi_for *who, uint32_t api, struct shown *out)
+{
+    const struct world_view *v = w->apis[api].view;
+    struct grant g = {.rule = who ? policy_rule(w->policy, who->role, api) : NULL};
+    if (who && !g.rule && !who->everything)
+        return false;
+    g.columns = g.rule ? g.rule->columns : NULL;
+    *out = (struct shown){.schema = grant_schema(&g, v), .has_key = v->key_count && grant_key(&g, v)};
+    return true;
+}
 
 /* "type" and "format" with a comma behind them; nothing for json, which may be anything. */
 static void put_json_type(struct buf *b, const struct type_info *t, bool not_null)
@@ -67,7 +87,7 @@ static void put_type(struct buf *b, const struct column *c)
     OUT_LIT(b, "}");
 }
 
-static void put_schema(struct buf *b, const struct world_view *v)
+static void put_schema(struct buf *b, const struct world_view *v, const struct shown *s)
 {
     bool first = true;
     OUT_LIT(b, "{\"type\":\"object\",");
@@ -77,21 +97,28 @@ static void put_schema(struct buf *b, const struct world_view *v)
         OUT_LIT(b, ",");
     }
     OUT_LIT(b, "\"properties\":{");
-    for (uint32_t i = 0; i < v->schema->column_count; i++) {
-        if (i)
-            OUT_LIT(b, ",");
-        out_json_cstr(b, v->schema->columns[i].name);
-        OUT_LIT(b, ":");
-        put_type(b, &v->schema->columns[i]);
-    }
-    OUT_LIT(b, "},\"required\":[");
-    for (uint32_t i = 0; i < v->schema->column_count; i++, first = false) {
+    for (uint32_t i = 0; i < s->schema->column_count; i++) {
+        if (!*s->schema->columns[i].name)
+            continue;
         if (!first)
             OUT_LIT(b, ",");
-        out_json_cstr(b, v->schema->columns[i].name);
+        first = false;
+        out_json_cstr(b, s->schema->columns[i].name);
+        OUT_LIT(b, ":");
+        put_type(b, &s->schema->columns[i]);
+    }
+    OUT_LIT(b, "},\"required\":[");
+    first = true;
+    for (uint32_t i = 0; i < s->schema->column_count; i++) {
+        if (!*s->schema->columns[i].name)
+            continue;
+        if (!first)
+            OUT_LIT(b, ",");
+        first = false;
+        out_json_cstr(b, s->schema->columns[i].name);
     }
     OUT_LIT(b, "],\"x-key\":[");
-    for (uint32_t i = 0; i < v->key_count; i++) {
+    for (uint32_t i = 0; s->has_key && i < v->key_count; i++) {
         if (i)
             OUT_LIT(b, ",");
         out_json_cstr(b, v->schema->columns[v->row_key[i].column].name);
@@ -165,11 +192,13 @@ static const struct {
     {"Penstock-Wait", "header", "SOURCE=LSN: answer once the view includes that position"},
 };
 
-static void put_list(struct buf *b, const struct world_api *api)
+static void put_list(struct buf *b, const struct world_api *api, const struct shown *s)
 {
     put_operation_head(b, api, "Rows, filtered and ordered; live with Accept: text/event-stream");
-    for (uint32_t i = 0; i < api->view->schema->column_count; i++) {
-        const struct column *c = &api->view->schema->columns[i];
+    for (uint32_t i = 0; i < s->schema->column_count; i++) {
+        const struct column *c = &s->schema->columns[i];
+        if (!*c->name)
+            continue;
         put_param(b, c->name, "query", false, c->comment ? c->comment : "OPERATOR.VALUE, such as eq.5");
         OUT_LIT(b, ",");
     }
@@ -216,12 +245,12 @@ static void put_path(struct buf *b, const char *path, const struct world_view *v
     buf_fini(&text);
 }
 
-static void put_api_paths(struct buf *b, const struct world_api *api)
+static void put_api_paths(struct buf *b, const struct world_api *api, const struct shown *s)
 {
     put_path(b, api->path, NULL);
-    put_list(b, api);
+    put_list(b, api, s);
     OUT_LIT(b, "}");
-    if (api->view->key_count) {
+    if (s->has_key) {
         OUT_LIT(b, ",");
         put_path(b, api->path, api->view);
         put_by_key(b, api);
@@ -229,8 +258,10 @@ static void put_api_paths(struct buf *b, const struct world_api *api)
     }
 }
 
-void openapi_write(const struct world *w, struct buf *b)
+void openapi_write(const struct world *w, const struct openapi_for *who, struct buf *b)
 {
+    struct shown s;
+    bool first = true;
     buf_printf(
         b,
         "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Penstock\",\"version\":\"%u\",\"description\":\"Views "
@@ -239,18 +270,43 @@ void openapi_write(const struct world *w, struct buf *b)
         "\"paths\":{",
         w->catalog->version);
     for (uint32_t i = 0; i < w->api_count; i++) {
-        if (i)
+        if (!shown_of(w, who, i, &s))
+            continue;
+        if (!first)
             OUT_LIT(b, ",");
-        put_api_paths(b, &w->apis[i]);
+        first = false;
+        put_api_paths(b, &w->apis[i], &s);
     }
     OUT_LIT(b, "},\"components\":{\"schemas\":{");
     for (uint32_t i = 0; i < w->api_count; i++) {
+        if (!shown_of(w, who, i, &s))
+            continue;
         out_json_cstr(b, w->apis[i].path);
         OUT_LIT(b, ":");
-        put_schema(b, w->apis[i].view);
+        put_schema(b, w->apis[i].view, &s);
         OUT_LIT(b, ",");
     }
     OUT_LIT(b, "\"Error\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":"
                "{\"type\":\"string\"},\"details\":{\"type\":[\"string\",\"null\"]},\"hint\":{\"type\":"
                "[\"string\",\"null\"]}}}}}}");
+}
+
+/* Made when a role first asks for it, kept with the world. Of two loops that make it at once one's is thrown away. */
+const struct buf *openapi_for(const struct rest *r)
+{
+    struct world *w = r->world;
+    const struct policy_role *role = policy_role(w->policy, r->caller->role);
+    if (!w->policy->role_count)
+        return &w->openapi;
+    _Atomic(struct buf *) *at = &w->openapi_of[role ? (uint32_t)(role - w->policy->roles) : w->policy->role_count];
+    struct buf *had = atomic_load(at), *made;
+    if (had)
+        return had;
+    made = xcalloc(1, sizeof *made);
+    openapi_write(w, &(struct openapi_for){.role = role, .everything = r->anonymous_read}, made);
+    if (atomic_compare_exchange_strong(at, &had, made))
+        return made;
+    buf_fini(made);
+    free(made);
+    return had;
 }

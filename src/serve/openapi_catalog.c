@@ -35,7 +35,7 @@ void openapi_from_catalog(struct catalog *c, struct buf *out)
 {
     struct world w;
     world_shape(c, &w);
-    openapi_write(&w, out);
+    openapi_write(&w, NULL, out);
     arena_fini(&w.arena);
 }
 

@@ -3,9 +3,11 @@
 #define PENSTOCK_SERVE_PEER_H
 
 #include <netinet/in.h>
+#include <stdint.h>
 
 struct peer {
     char address[INET6_ADDRSTRLEN]; /* as text, no port; "" when it is not known */
+    uint64_t hash; /* of the address; of IPv6 of its /64: limits are counted by it; 0 not known */
 };
 
 #endif

@@ -17,6 +17,8 @@ struct binder {
 
 int schema_find(const struct schema *s, struct slice name)
 {
+    if (name.len == 0)
+        return -1; /* columns that the caller may not see are called so */
     for (uint32_t i = 0; i < s->column_count; i++)
         if (slice_is(name, s->columns[i].name))
             return (int)i;
@@ -314,7 +316,8 @@ static bool bind_select(struct binder *b, struct query *q)
         struct select_item *s = &q->select[i];
         if (all || s->star) {
             for (uint32_t c = 0; c < columns; c++)
-                out[n++] = column_item(b->schema, c);
+                if (*b->schema->columns[c].name)
+                    out[n++] = column_item(b->schema, c);
             continue;
         }
         if (s->embed)

@@ -1,5 +1,6 @@
 /* Routing of reads and the loop's reading state; see rest.h. The list and key reads themselves: rest_read.c. */
 #include "serve/rest.h"
+#include "serve/grant.h"
 #include "serve/out.h"
 #include "serve/proto_files.h"
 #include "serve/rest_read.h"
@@ -13,6 +14,7 @@ void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *g
     r->limits = limits;
     r->gate = gate;
     r->anonymous_read = anonymous_read;
+    r->caller = &caller_anonymous;
     arena_init(&r->arena);
     arena_init(&r->rows);
     r->fn.arena = &r->rows;
@@ -38,6 +40,7 @@ struct err *rest_use(struct rest *r, struct world *w)
 {
     if (r->snapshot)
         store_snapshot_free(r->snapshot);
+    grant_evaluators_free(r);
     free(r->dbs);
     r->snapshot = NULL;
     r->dbs = NULL;
@@ -190,6 +193,11 @@ static bool strip_version(struct rest *r, const struct url *u, uint32_t *from, s
     return true;
 }
 
+static bool shown(const void *context, const struct world_api *api)
+{
+    return grant_shows(context, api);
+}
+
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p)
 {
     uint32_t from = 1;
@@ -208,7 +216,7 @@ const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint3
         return api;
     struct slice s = u->segments[from];
     problem_set(p, 404, "PGRST205", "Could not find the api '%.*s'", TEXT_QUOTED(s, 100));
-    const char *near = world_nearest(r->world, u->segments + from, u->segment_count - from);
+    const char *near = world_nearest(r->world, u->segments + from, u->segment_count - from, shown, r);
     if (near)
         problem_hint(p, "Perhaps you meant the api '%s'; GET /api/ lists them all", near);
     else
@@ -225,8 +233,9 @@ static void etag_of_body(struct answer *a, const struct http_request *req)
 
 static enum rest_next openapi(struct rest *r, const struct http_request *req, struct answer *a)
 {
+    const struct buf *text = openapi_for(r);
     a->content_type = "application/openapi+json; charset=utf-8";
-    out_slice(a->body, (struct slice){r->world->openapi.p, r->world->openapi.len});
+    out_slice(a->body, (struct slice){text->p, text->len});
     etag_of_body(a, req);
     return REST_DONE;
 }
@@ -259,12 +268,16 @@ static enum rest_next proto(struct rest *r, const struct http_request *req, stru
     return REST_DONE;
 }
 
-static bool may_read(const struct rest *r, struct problem *p)
+/* Who has shown nothing, where nothing is open to everybody, learns nothing: not even which apis there are. */
+static bool may_enter(const struct rest *r, struct problem *p)
 {
-    if (r->anonymous_read)
+    if (!caller_ok(r->caller, p))
+        return false;
+    if (r->anonymous_read || r->caller->kind != CALLER_ANONYMOUS || (r->world && r->world->policy->anonymous))
         return true;
     problem_set(p, 401, "PGRST302", "Anonymous access is disabled");
-    return problem_hint(p, "Set access: { anonymous: read } in penstock.yaml to let everyone read the apis.");
+    return problem_hint(p, "Send a token: Authorization: Bearer TOKEN; or set access: { anonymous: read } in "
+                           "penstock.yaml to let everyone read the apis.");
 }
 
 static bool method_ok(const struct http_request *req, struct answer *a)
@@ -287,10 +300,10 @@ static enum rest_next api_route(struct rest *r, const struct http_request *req, 
         a->content_type = NULL;
         return REST_DONE;
     }
-    if (!may_read(r, &a->problem))
+    if (!may_enter(r, &a->problem))
         return REST_DONE;
     if (is_proto(r))
-        return proto(r, req, a);
+        return grant_everything(r, &a->problem) ? proto(r, req, a) : REST_DONE;
     const struct world_api *api = rest_find_api(r, &r->url, &used, &a->problem);
     if (!api)
         return a->problem.status ? REST_DONE : openapi(r, req, a);

@@ -5,6 +5,7 @@
 #ifndef PENSTOCK_SERVE_REST_H
 #define PENSTOCK_SERVE_REST_H
 
+#include "serve/caller.h"
 #include "serve/compress.h"
 #include "serve/http.h"
 #include "serve/prefer.h"
@@ -29,6 +30,8 @@ struct rest {
     struct buf key;
     struct url url;
     struct compressor *compressor; /* owned */
+    const struct caller *caller;   /* of the request: set by the transport before each; never NULL */
+    struct grant_evaluator *evaluators; /* owned; of the world's rules: see grant.c */
     uint32_t hides;                /* of the view that rest_ready has just found complete */
     int64_t now_us;                /* Unix; set by the caller before each request */
 };
@@ -85,8 +88,11 @@ void bad_rows_answer(struct rest *r, struct slice source, struct slice table, st
 /* ---- shared with live queries and status ---- */
 /* What a caller may see of one api; see grant.h. All zero: everything. */
 struct grant {
-    const uint64_t *columns; /* bit set by column; NULL: all */
-    const struct cond *rows; /* NULL: every row */
+    const struct policy_rule *rule; /* NULL: everything */
+    const uint64_t *columns;        /* bit set by column; NULL: all */
+    const union val *claims;        /* of the rule's condition, in the arena that was given */
+    const uint8_t *claim_states;
+    struct cond *narrow; /* what every granted row passes, for the choice of an index; NULL: nothing is known */
 };
 struct read { /* one bound read of an api */
     const struct world_api *api;
@@ -99,6 +105,8 @@ struct read { /* one bound read of an api */
 bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t shard, store_db *out);
 /* Path segments after /api[/vN] and parameters into a bound read. a: where it lives. */
 bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p);
+/* The OpenAPI document of what r->caller may see; the world's. */
+const struct buf *openapi_for(const struct rest *r);
 /* After /api: strips "v1", finds the api. *used counts the segments up to and with its name. */
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p);
 bool rest_holds(const struct rest *r, const struct world_view *v); /* its slot still has the world's view */

@@ -161,10 +161,15 @@ static bool wrong_key(const struct world_view *v, uint32_t given, const char *ap
     return problem_hint(p, "GET /api/%s%s", api, names);
 }
 
-static bool key_shape(const struct url *u, uint32_t used, const struct world_api *api, struct problem *p)
+static bool key_shape(const struct url *u, uint32_t used, const struct world_api *api, const struct grant *g,
+                      struct problem *p)
 {
     uint32_t given = u->segment_count - used;
     const struct world_view *v = api->view;
+    if (!grant_key(g, v)) {
+        problem_set(p, 404, "PENSTOCK_NO_KEY", "api '%s' has no key: its rows are read as a list", api->path);
+        return problem_hint(p, "GET /api/%s", api->path);
+    }
     if (given == v->key_count && given)
         return true;
     if (v->key_count && given == v->key_count + 1 && slice_is(u->segments[u->segment_count - 1], "why"))
@@ -181,10 +186,10 @@ bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct rea
         return p->status ? false
                          : problem_set(p, 400, "PENSTOCK_LIVE", "the list of apis is not a live query");
     *out = (struct read){.api = api, .view = api->view, .by_key = u->segment_count > used};
-    if (out->by_key && !key_shape(u, used, api, p))
+    if (!grant_of(r, a, api, &out->grant, p) || (out->by_key && !key_shape(u, used, api, &out->grant, p)))
         return false;
     if (!query_parse(a, u, &out->query, p) ||
-        !query_bind(a, &fn, api->path, out->view->schema, &out->query, p))
+        !query_bind(a, &fn, api->path, grant_schema(&out->grant, out->view), &out->query, p))
         return false;
     if (out->query.embed_count)
         return problem_set(p, 400, "PENSTOCK_UNSUPPORTED", "embedding \"%.*s\" is not supported",
@@ -390,12 +395,16 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
 /* ---- together ---- */
 
 /* The hot path: a row by key without parameters needs no query. */
-static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used, struct read *rd)
+static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used, struct read *rd,
+                      struct problem *p)
 {
     if (r->url.param_count || r->url.segment_count == used ||
         r->url.segment_count - used != api->view->key_count)
         return false;
-    *rd = (struct read){.api = api, .view = api->view, .by_key = true, .projection = api->view->all};
+    *rd = (struct read){.api = api, .view = api->view, .by_key = true};
+    if (!grant_of(r, &r->arena, api, &rd->grant, p) || !grant_key(&rd->grant, api->view))
+        return false;
+    rd->projection = *grant_all(&rd->grant, api->view);
     return true;
 }
 
@@ -430,7 +439,8 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
     if (!prefer_parse(&r->arena, req->prefer, &form.prefer, &a->problem))
         return REST_DONE;
     a->preference_applied = form.prefer.applied;
-    if (!plain_key(r, api, used, &rd) && !read_parse(r, &r->arena, &r->url, &rd, &a->problem))
+    if (!plain_key(r, api, used, &rd, &a->problem) &&
+        (a->problem.status || !read_parse(r, &r->arena, &r->url, &rd, &a->problem)))
         return REST_DONE;
     if (!rest_ready(r, api->view, &a->problem))
         return REST_DONE;

@@ -315,7 +315,8 @@ bool select_run(struct rest *r, const struct read *rd, enum count_mode count, st
     run.filters = rd->query.filter || !grant_every_row(&rd->grant);
     bool by_entries = !run.filters && rd->view->key_count;
     *out = (struct select_result){.offset = rd->query.offset};
-    access_choose(&r->arena, rd->view, r->world->shard_count, &rd->query, &run.access);
+    struct query narrowed = grant_narrowed(&r->arena, rd);
+    access_choose(&r->arena, rd->view, r->world->shard_count, &narrowed, &run.access);
     run.view_rows = stored_rows(r, rd->view);
     run.count = by_entries ? COUNT_NONE : count;
     if (!go(&run))

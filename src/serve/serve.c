@@ -10,6 +10,7 @@
 #include "serve/confine.h"
 #include "serve/loop.h"
 #include "serve/metrics.h"
+#include "store/small_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +39,9 @@ struct serve {
     struct world *world;
     bool has_generation; /* `generation` was looked at, whether it had a catalog or not */
     unsigned generation;
+    int64_t access_stamp; /* of DATA/access.json, when the world was opened */
+    char *access_path;    /* owned */
+    struct auth_source keys;
     struct api_names names;
     struct stats_set stats;
     struct loop *loops;
@@ -106,6 +110,7 @@ static void loop_init(struct serve *s, uint32_t i)
     l->back_path = back_path(s->back);
     l->ingest_path = s->ingest_path;
     l->gate = s->gate;
+    l->keys = &s->keys;
     l->stats = s->stats.loops[i];
     l->all = &s->stats;
     l->conn_total = s->connections;
@@ -227,7 +232,8 @@ static void complain(const char *what, struct err *e)
 static void world_refresh(struct serve *s)
 {
     unsigned generation = s->gate->generation;
-    bool current = s->has_generation && generation == s->generation;
+    int64_t stamp = small_file_stamp(s->access_path); /* before it is read: what is replaced from now on is noticed */
+    bool current = s->has_generation && generation == s->generation && stamp == s->access_stamp;
     if (s->gate->recovering || (current && s->world))
         return;
     if (s->world)
@@ -242,12 +248,27 @@ static void world_refresh(struct serve *s)
     else
         err_free(e);
     s->generation = generation;
+    s->access_stamp = stamp;
     s->has_generation = true;
     if (!s->world)
         return;
     log_event(EVENT_SERVE_SERVING, LOG_INFO, "serve", "serving", "generation=%u apis=%u views=%u shards=%u",
               generation, s->world->api_count, s->world->view_count, s->world->shard_count);
     world_offer(s);
+}
+
+/* Tokens and keys that changed are taken up by every loop, the idle ones too: live queries end with their tokens. */
+static void keys_refresh(struct serve *s)
+{
+    const struct auth_keys *in_use[GATE_LOOPS_MAX];
+    if (auth_source_look(&s->keys))
+        for (uint32_t i = 0; i < s->started; i++)
+            loop_wake(&s->loops[i]);
+    if (!s->keys.retired_count)
+        return;
+    for (uint32_t i = 0; i < s->opened; i++)
+        in_use[i] = atomic_load(&s->loops[i].auth.in_use);
+    auth_source_sweep(&s->keys, in_use, s->opened);
 }
 
 /* ---- metrics ---- */
@@ -323,6 +344,7 @@ static void watch(struct serve *s)
     uint64_t seen = 0;
     while (!*s->options->stop) {
         world_refresh(s);
+        keys_refresh(s);
         certificate_tell(s);
         look_around(s);
         uint64_t epoch = gate_wait(s->gate, seen, WATCH_MS);
@@ -380,6 +402,7 @@ static struct err *prepare(struct serve *s)
     s->stats.tls = s->tls;
     TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, &s->back));
     find_ingest(s);
+    (void)auth_source_look(&s->keys);
     TRY(loops_open(s));
     if (!o->confined)
         return NULL;
@@ -394,6 +417,8 @@ static void serve_init(struct serve *s, const struct serve_options *o)
 {
     s->options = o;
     s->run_dir = -1;
+    s->access_path = xprintf("%s/" ACCESS_DOC_FILE, o->data_dir);
+    auth_source_init(&s->keys, o->data_dir);
     pthread_mutex_init(&s->world_lock, NULL);
     s->loop_count = o->loop_count ? o->loop_count : 1;
     ASSERT(s->loop_count <= GATE_LOOPS_MAX);
@@ -425,6 +450,8 @@ static void serve_fini(struct serve *s)
         free(s->stats.loops[i]);
     for (uint32_t i = 0; i < s->names.count; i++)
         free(s->names.names[i]);
+    auth_source_fini(&s->keys);
+    free(s->access_path);
     free(s->stats.loops);
     free(s->threads);
     free(s->still);

@@ -150,6 +150,7 @@ static enum rest_next ask(struct stream *s, const struct http_request *req, stru
     struct loop *l = s->conn->loop;
     if (l->swapping && is_api(req) && !s->waited)
         return REST_WAIT;
+    l->rest.caller = auth_caller(&l->auth, req, l->rest.now_us);
     return rest_answer(&l->rest, req, s->waited, a);
 }
 

@@ -1,6 +1,7 @@
 /* One generation of what is served; see world.h. */
 #include "serve/world.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "serve/out.h"
 #include "serve/proto_api.h"
 
@@ -123,7 +124,8 @@ static uint32_t distance(const char *a, const char *b)
     return row[lb];
 }
 
-const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count)
+const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count,
+                          bool (*shown)(const void *context, const struct world_api *api), const void *context)
 {
     char asked[65];
     const char *best = NULL;
@@ -134,7 +136,7 @@ const char *world_nearest(const struct world *w, const struct slice *segments, u
     asked[segments[0].len] = 0;
     for (uint32_t i = 0; i < w->api_count; i++) {
         uint32_t d = distance(asked, w->apis[i].path);
-        if (d < best_distance && d < segments[0].len) {
+        if (d < best_distance && d < segments[0].len && shown(context, &w->apis[i])) {
             best_distance = d;
             best = w->apis[i].path;
         }
@@ -195,6 +197,19 @@ static void world_fill(struct world *w, struct api_names *names)
     }
 }
 
+/* Whatever is wrong with the rules, the rest is served: what cannot be bound grants nothing. */
+static void policy_load(struct world *w, const char *data_dir)
+{
+    struct access_doc *doc = NULL;
+    struct err *errs = access_doc_load(data_dir, &doc);
+    w->policy = policy_new(doc, w->catalog, &errs);
+    w->openapi_of = xcalloc(w->policy->role_count + 1, sizeof *w->openapi_of);
+    for (const struct err *e = errs; e; e = e->next)
+        log_event(EVENT_ACCESS_BROKEN, LOG_ERROR, "access", "a rule cannot be used: it grants nothing",
+                  "error=\"%s\"", e->message);
+    err_free(errs);
+}
+
 struct err *world_open(const char *data_dir, struct gate *gate, struct api_names *names, struct world **out)
 {
     struct catalog *catalog = NULL;
@@ -224,7 +239,8 @@ struct err *world_open(const char *data_dir, struct gate *gate, struct api_names
     for (uint32_t i = 0; i < w->view_count; i++)
         if (w->views[i].cv->slot < GATE_VIEWS_MAX)
             w->views[i].fills = fills[w->views[i].cv->slot];
-    openapi_write(w, &w->openapi);
+    policy_load(w, data_dir);
+    openapi_write(w, NULL, &w->openapi);
     snprintf(w->openapi_etag, sizeof w->openapi_etag, "\"%016llx\"",
              (unsigned long long)hash_bytes(w->openapi.p, w->openapi.len));
     proto_write(w, 0, &w->proto);
@@ -237,6 +253,14 @@ void world_close(struct world *w)
 {
     if (!w)
         return;
+    for (uint32_t i = 0; w->openapi_of && i <= w->policy->role_count; i++) {
+        struct buf *b = w->openapi_of[i];
+        if (b)
+            buf_fini(b);
+        free(b);
+    }
+    free(w->openapi_of);
+    policy_free(w->policy);
     store_reader_close(w->reader);
     catalog_free(w->catalog);
     buf_fini(&w->openapi);

@@ -5,6 +5,7 @@
 #ifndef PENSTOCK_SERVE_WORLD_H
 #define PENSTOCK_SERVE_WORLD_H
 
+#include "serve/policy.h"
 #include "serve/query.h"
 #include "serve/render.h"
 #include "store/view_store.h"
@@ -38,10 +39,17 @@ struct world {
     struct world_api *apis;
     uint32_t slot_mask;
     uint32_t *slots; /* hash of path -> api + 1 */
-    struct buf openapi;
+    struct policy *policy; /* owned: who may see what of `apis` */
+    struct buf openapi;    /* for who may see everything */
     char openapi_etag[24];
     struct buf proto, proto_pinned; /* texts of the .proto file: see proto_api.h */
+    _Atomic(struct buf *) *openapi_of; /* by role, and behind them who has none: made when first asked for */
     struct arena arena;
+};
+
+struct openapi_for { /* whose document */
+    const struct policy_role *role; /* may be NULL */
+    bool everything;                /* apis that no rule speaks of are open too */
 };
 
 /* Names of apis over the life of the process, for counters. One writer: the notifier thread. */
@@ -58,12 +66,14 @@ void world_close(struct world *w);
 /* The api whose name is the longest run of leading segments; *used says how many. NULL: none. */
 const struct world_api *world_find(const struct world *w, const struct slice *segments, uint32_t count,
                                    uint32_t *used);
-/* The api whose name is nearest to what was asked, for hints; NULL if none is near. */
-const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count);
+/* The api whose name is nearest to what was asked, for hints; NULL if none is near. Only those that are `shown`. */
+const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count,
+                          bool (*shown)(const void *context, const struct world_api *api), const void *context);
 /* Numbers of an api's columns by the catalog; all of a catalog that was saved are there. */
 const uint32_t *world_field_numbers(struct arena *a, const struct catalog *c, const char *path,
                                     const struct schema *schema);
 const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes);
-void openapi_write(const struct world *w, struct buf *out);
+/* The document for the role (of w->policy), or for who has none; NULL: of everything. */
+void openapi_write(const struct world *w, const struct openapi_for *who, struct buf *out);
 
 #endif

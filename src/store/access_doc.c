@@ -1,0 +1,263 @@
+/* DATA/access.json; see access_doc.h. */
+#include "store/access_doc.h"
+#include "store/small_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <yyjson.h>
+
+#define ACCESS_DOC_FORMAT 1
+
+/* ---- writing ---- */
+
+static void put_text(yyjson_mut_doc *d, yyjson_mut_val *o, const char *name, const char *text)
+{
+    if (text)
+        yyjson_mut_obj_add_str(d, o, name, text);
+}
+
+static void put_names(yyjson_mut_doc *d, yyjson_mut_val *o, const char *field, const char *const *names,
+                      uint32_t count)
+{
+    yyjson_mut_val *a = yyjson_mut_obj_add_arr(d, o, field);
+    for (uint32_t i = 0; i < count; i++)
+        yyjson_mut_arr_add_str(d, a, names[i]);
+}
+
+static void put_role(yyjson_mut_doc *d, yyjson_mut_val *o, const struct access_doc_role *r)
+{
+    yyjson_mut_obj_add_str(d, o, "name", r->name);
+    yyjson_mut_obj_add_bool(d, o, "admin", r->admin);
+    yyjson_mut_val *grants = yyjson_mut_obj_add_arr(d, o, "grants");
+    for (uint32_t i = 0; i < r->grant_count; i++) {
+        const struct access_doc_grant *g = &r->grants[i];
+        yyjson_mut_val *one = yyjson_mut_arr_add_obj(d, grants);
+        yyjson_mut_obj_add_str(d, one, "api", g->api);
+        if (!g->all_columns)
+            put_names(d, one, "columns", g->columns, g->column_count);
+        if (!g->rows)
+            continue;
+        yyjson_mut_obj_add_str(d, one, "rows", g->rows);
+        put_text(d, one, "file", g->file);
+        yyjson_mut_obj_add_int(d, one, "line", g->line);
+        yyjson_mut_obj_add_int(d, one, "column", g->column);
+    }
+}
+
+static void put_jwt(yyjson_mut_doc *d, yyjson_mut_val *root, const struct access_doc_jwt *j)
+{
+    if (!j->used)
+        return;
+    yyjson_mut_val *o = yyjson_mut_obj_add_obj(d, root, "jwt");
+    put_text(d, o, "issuer", j->issuer);
+    put_names(d, o, "audiences", j->audiences, j->audience_count);
+    yyjson_mut_obj_add_uint(d, o, "algorithms", j->algorithms);
+    yyjson_mut_obj_add_str(d, o, "role_claim", j->role_claim);
+    yyjson_mut_obj_add_int(d, o, "leeway_s", j->leeway_s);
+}
+
+static char *doc_text(const struct access_doc *a, size_t *len)
+{
+    yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(d);
+    yyjson_mut_doc_set_root(d, root);
+    yyjson_mut_obj_add_uint(d, root, "format", ACCESS_DOC_FORMAT);
+    put_jwt(d, root, &a->jwt);
+    yyjson_mut_val *roles = yyjson_mut_obj_add_arr(d, root, "roles");
+    for (uint32_t i = 0; i < a->role_count; i++)
+        put_role(d, yyjson_mut_arr_add_obj(d, roles), &a->roles[i]);
+    yyjson_mut_val *certificates = yyjson_mut_obj_add_arr(d, root, "certificates");
+    for (uint32_t i = 0; i < a->certificate_count; i++) {
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, certificates);
+        yyjson_mut_obj_add_str(d, o, "match", a->certificates[i].match);
+        yyjson_mut_obj_add_str(d, o, "role", a->certificates[i].role);
+    }
+    char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, len);
+    yyjson_mut_doc_free(d);
+    if (!text)
+        PANIC("access: out of memory");
+    return text;
+}
+
+struct err *access_doc_save(const struct access_doc *d, const char *dir, bool *changed)
+{
+    size_t len, had_len;
+    char *text = doc_text(d, &len), *had = NULL, *path = xprintf("%s/" ACCESS_DOC_FILE, dir);
+    struct err *e = small_file_read(path, ACCESS_DOC_BYTES_MAX, &had, &had_len);
+    *changed = e || !had || had_len != len || memcmp(had, text, len) != 0;
+    err_free(e);
+    e = len > ACCESS_DOC_BYTES_MAX ? err_new(ERR_LIMIT, "access: the rules take more than %u bytes", ACCESS_DOC_BYTES_MAX)
+        : *changed                 ? small_file_replace(dir, ACCESS_DOC_FILE, text, len)
+                                   : NULL;
+    free(path);
+    free(had);
+    free(text);
+    return e;
+}
+
+/* ---- reading: the first surprise is kept, getters then give harmless values ---- */
+
+struct loader {
+    struct arena *arena;
+    struct err *error;
+};
+
+static void surprise(struct loader *l, const char *field)
+{
+    if (!l->error)
+        l->error = err_new(ERR_CORRUPT, ACCESS_DOC_FILE ": field \"%s\" is missing or not as expected", field);
+}
+
+static const char *get_text(struct loader *l, yyjson_val *o, const char *field, bool optional)
+{
+    yyjson_val *v = yyjson_obj_get(o, field);
+    if (yyjson_is_str(v) && memchr(yyjson_get_str(v), 0, yyjson_get_len(v)) == NULL)
+        return arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v));
+    if (!optional || v)
+        surprise(l, field);
+    return optional ? NULL : "";
+}
+
+static int64_t get_int(struct loader *l, yyjson_val *o, const char *field, int64_t most)
+{
+    yyjson_val *v = yyjson_obj_get(o, field);
+    if (yyjson_is_int(v) && yyjson_get_sint(v) >= 0 && yyjson_get_sint(v) <= most)
+        return yyjson_get_sint(v);
+    surprise(l, field);
+    return 0;
+}
+
+static yyjson_val *get_array(struct loader *l, yyjson_val *o, const char *field, uint32_t *count)
+{
+    yyjson_val *a = yyjson_obj_get(o, field);
+    if (!yyjson_is_arr(a))
+        surprise(l, field);
+    *count = l->error ? 0 : (uint32_t)yyjson_arr_size(a);
+    return a;
+}
+
+static const char **get_names(struct loader *l, yyjson_val *o, const char *field, uint32_t *count)
+{
+    yyjson_val *a = get_array(l, o, field, count), *v;
+    const char **out = ARENA_ARRAY(l->arena, const char *, *count + 1);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        if (yyjson_is_str(v) && memchr(yyjson_get_str(v), 0, yyjson_get_len(v)) == NULL)
+            out[i] = arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v));
+        else
+            surprise(l, field);
+    }
+    return out;
+}
+
+static void get_grant(struct loader *l, yyjson_val *o, struct access_doc_grant *g)
+{
+    g->api = get_text(l, o, "api", false);
+    g->all_columns = !yyjson_obj_get(o, "columns");
+    if (!g->all_columns)
+        g->columns = get_names(l, o, "columns", &g->column_count);
+    if (!yyjson_obj_get(o, "rows"))
+        return;
+    g->rows = get_text(l, o, "rows", false);
+    g->file = get_text(l, o, "file", true);
+    g->line = (int)get_int(l, o, "line", INT32_MAX);
+    g->column = (int)get_int(l, o, "column", INT32_MAX);
+}
+
+static void get_role(struct loader *l, yyjson_val *o, struct access_doc_role *r)
+{
+    yyjson_val *admin = yyjson_obj_get(o, "admin"), *v;
+    r->name = get_text(l, o, "name", false);
+    r->admin = yyjson_get_bool(admin);
+    if (!yyjson_is_bool(admin))
+        surprise(l, "admin");
+    yyjson_val *a = get_array(l, o, "grants", &r->grant_count);
+    r->grants = ARENA_ARRAY(l->arena, struct access_doc_grant, r->grant_count + 1);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_grant(l, v, &r->grants[i]);
+    }
+}
+
+static void get_jwt(struct loader *l, yyjson_val *o, struct access_doc_jwt *j)
+{
+    if (!o)
+        return;
+    j->used = true;
+    j->issuer = get_text(l, o, "issuer", true);
+    j->audiences = get_names(l, o, "audiences", &j->audience_count);
+    j->algorithms = (unsigned)get_int(l, o, "algorithms", 15);
+    j->role_claim = get_text(l, o, "role_claim", false);
+    j->leeway_s = get_int(l, o, "leeway_s", 300);
+}
+
+static void get_doc(struct loader *l, yyjson_val *root, struct access_doc *d)
+{
+    yyjson_val *v;
+    size_t i, n;
+    if (get_int(l, root, "format", ACCESS_DOC_FORMAT) != ACCESS_DOC_FORMAT)
+        surprise(l, "format");
+    get_jwt(l, yyjson_obj_get(root, "jwt"), &d->jwt);
+    yyjson_val *a = get_array(l, root, "roles", &d->role_count);
+    d->roles = ARENA_ARRAY(l->arena, struct access_doc_role, d->role_count + 1);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        get_role(l, v, &d->roles[i]);
+    }
+    a = get_array(l, root, "certificates", &d->certificate_count);
+    d->certificates = ARENA_ARRAY(l->arena, struct access_doc_certificate, d->certificate_count + 1);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        d->certificates[i].match = get_text(l, v, "match", false);
+        d->certificates[i].role = get_text(l, v, "role", false);
+    }
+}
+
+struct err *access_doc_parse(const char *text, size_t len, struct access_doc **out)
+{
+    yyjson_doc *json = yyjson_read(text, len, 0);
+    *out = NULL;
+    if (!json)
+        return err_new(ERR_CORRUPT, ACCESS_DOC_FILE ": not JSON");
+    struct access_doc *d = xcalloc(1, sizeof *d);
+    arena_init(&d->arena);
+    struct loader l = {.arena = &d->arena};
+    get_doc(&l, yyjson_doc_get_root(json), d);
+    yyjson_doc_free(json);
+    if (l.error)
+        access_doc_free(d);
+    else
+        *out = d;
+    return l.error;
+}
+
+struct err *access_doc_load(const char *dir, struct access_doc **out)
+{
+    char *path = xprintf("%s/" ACCESS_DOC_FILE, dir), *text;
+    size_t len;
+    *out = NULL;
+    struct err *e = small_file_read(path, ACCESS_DOC_BYTES_MAX, &text, &len);
+    free(path);
+    if (!e && text)
+        e = access_doc_parse(text, len, out);
+    free(text);
+    return e;
+}
+
+void access_doc_free(struct access_doc *d)
+{
+    if (!d)
+        return;
+    arena_fini(&d->arena);
+    free(d);
+}
