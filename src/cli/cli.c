@@ -54,6 +54,10 @@ const struct command commands[] = {
      "changed. Views are\n"
      "computed anew in memory, which takes what the pipeline takes and the views' rows. Exit status 1 when a "
      "fault is found.\n\n"},
+    {"token", "create --role R | list | revoke ID", "access tokens: made, shown, taken back",
+     TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_TOKEN, 2, cmd_token, false,
+     "create prints the token, which is kept as its hash alone: it is not shown again. list and revoke know it by its "
+     "number.\nA running server takes up a change at once; nothing is restarted.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},
     {"proto", "[-c F] [--data D] [views]", "print the gRPC services of the configured APIs as a .proto file",
@@ -97,6 +101,10 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_DOT, "  --dot       Graphviz output\n"},
         {TAKES_SOURCE, "  --source S.T  the table's rows that cannot be read\n"},
         {TAKES_SOURCE, "  --forget ID|all  they are known to be lost: off the list\n"},
+        {TAKES_TOKEN, "  --role R    the token's role, one of access.roles\n"},
+        {TAKES_TOKEN, "  --ttl T     how long it lasts, such as 30d or 12h (default: until it is revoked)\n"},
+        {TAKES_TOKEN, "  --name N    what it is for, shown by list and in the audit\n"},
+        {TAKES_TOKEN, "  --claim NAME=VALUE  a claim for the rules' conditions; may be repeated\n"},
         {TAKES_BREAKING, "  --breaking  also when a client may stop working\n"},
     };
     fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
@@ -191,6 +199,18 @@ static bool parse_option(struct parse *p)
         return (p->out->source = value_of(p, "--source")) != NULL;
     if (is_option(p, "--forget", TAKES_SOURCE))
         return (p->out->forget = value_of(p, "--forget")) != NULL;
+    if (is_option(p, "--role", TAKES_TOKEN))
+        return (p->out->role = value_of(p, "--role")) != NULL;
+    if (is_option(p, "--ttl", TAKES_TOKEN))
+        return (p->out->ttl = value_of(p, "--ttl")) != NULL;
+    if (is_option(p, "--name", TAKES_TOKEN))
+        return (p->out->name = value_of(p, "--name")) != NULL;
+    if (is_option(p, "--claim", TAKES_TOKEN)) {
+        const char *v = value_of(p, "--claim");
+        if (v)
+            p->out->claims[p->out->claim_count++] = v;
+        return v != NULL;
+    }
     if (is_option(p, "--json", TAKES_JSON))
         return p->out->json = true;
     if (is_option(p, "--watch", TAKES_WATCH))
@@ -259,6 +279,7 @@ int cli_main(int argc, char **argv)
     struct cli_args args = {.command = c->name, .config = "penstock.yaml", .timeout_s = LOOK_TIMEOUT_S};
     args.words = xcalloc((size_t)argc, sizeof *args.words);
     args.options = xcalloc((size_t)argc, sizeof *args.options);
+    args.claims = xcalloc((size_t)argc, sizeof *args.claims);
     struct parse p = {.argc = argc, .argv = argv, .at = 2, .command = c, .out = &args};
     int status = parse_words(&p);
     if (status == EXIT_DONE && p.help)
@@ -270,6 +291,7 @@ int cli_main(int argc, char **argv)
     }
     free(args.words);
     free(args.options);
+    free(args.claims);
     return status;
 }
 

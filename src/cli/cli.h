@@ -27,6 +27,9 @@ struct cli_args {
     int64_t timeout_s;     /* --timeout S; default LOOK_TIMEOUT_S */
     const char *source;    /* --source SOURCE.TABLE */
     const char *forget;    /* --forget ID|all */
+    const char *role, *ttl, *name; /* --role R --ttl 30d --name N */
+    uint32_t claim_count;
+    const char **claims; /* --claim NAME=VALUE, as often as wanted */
     uint32_t word_count;
     const char **words;    /* positional */
     uint32_t option_count; /* NAME=VALUE pairs of internal processes (--set NAME=VALUE) */
@@ -42,7 +45,8 @@ enum cli_accepts {
     TAKES_SET = 64,
     TAKES_BREAKING = 128,
     TAKES_TIMEOUT = 256,
-    TAKES_SOURCE = 512
+    TAKES_SOURCE = 512,
+    TAKES_TOKEN = 1024
 };
 struct command {
     const char *name;
@@ -69,6 +73,7 @@ int cmd_errors(const struct cli_args *a);
 int cmd_backup(const struct cli_args *a);
 int cmd_restore(const struct cli_args *a);
 int cmd_verify(const struct cli_args *a);
+int cmd_token(const struct cli_args *a);
 int cmd_openapi(const struct cli_args *a);
 int cmd_proto(const struct cli_args *a);
 int cmd_bench(const struct cli_args *a);
