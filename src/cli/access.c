@@ -51,8 +51,10 @@ static unsigned algorithms_of(const struct config_jwt *j)
 {
     if (!j->algorithms.count)
         return JWT_RS256 | JWT_ES256 | JWT_EDDSA;
-    return (named(&j->algorithms, "RS256") ? JWT_RS256 : 0u) | (named(&j->algorithms, "ES256") ? JWT_ES256 : 0u) |
-           (named(&j->algorithms, "EdDSA") ? JWT_EDDSA : 0u) | (named(&j->algorithms, "HS256") ? JWT_HS256 : 0u);
+    return (named(&j->algorithms, "RS256") ? JWT_RS256 : 0u) |
+           (named(&j->algorithms, "ES256") ? JWT_ES256 : 0u) |
+           (named(&j->algorithms, "EdDSA") ? JWT_EDDSA : 0u) |
+           (named(&j->algorithms, "HS256") ? JWT_HS256 : 0u);
 }
 
 struct access_doc *access_doc_of(const struct config *c)
@@ -74,7 +76,8 @@ struct access_doc *access_doc_of(const struct config *c)
     d->certificate_count = from->certificate_count;
     d->certificates = ARENA_ARRAY(&d->arena, struct access_doc_certificate, from->certificate_count + 1);
     for (uint32_t i = 0; i < from->certificate_count; i++)
-        d->certificates[i] = (struct access_doc_certificate){from->certificates[i].match, from->certificates[i].role};
+        d->certificates[i] =
+            (struct access_doc_certificate){from->certificates[i].match, from->certificates[i].role};
     return d;
 }
 
@@ -102,7 +105,8 @@ static struct err *check_column(const struct catalog_view *v, const char *path, 
 }
 
 /* "*" names no view of its own: its columns and condition must fit each that it stands for. */
-static struct err *check_columns(const struct catalog *c, const struct config_role *r, const struct config_grant *g)
+static struct err *check_columns(const struct catalog *c, const struct config_role *r,
+                                 const struct config_grant *g)
 {
     struct err *errs = NULL;
     for (uint32_t i = 0; i < c->api_count; i++) {

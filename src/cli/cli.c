@@ -56,7 +56,8 @@ const struct command commands[] = {
      "fault is found.\n\n"},
     {"token", "create --role R | list | revoke ID", "access tokens: made, shown, taken back",
      TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_TOKEN, 2, cmd_token, false,
-     "create prints the token, which is kept as its hash alone: it is not shown again. list and revoke know it by its "
+     "create prints the token, which is kept as its hash alone: it is not shown again. list and revoke know "
+     "it by its "
      "number.\nA running server takes up a change at once; nothing is restarted.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},

@@ -17,16 +17,16 @@ enum exit_status {
 /* What the command line said; each command looks at what it knows and refuses the rest. */
 struct cli_args {
     const char *command;
-    const char *config;    /* -c F; default penstock.yaml */
-    const char *data;      /* --data D; NULL: the configuration's */
-    int64_t shards;        /* --shards N; 0: the configuration's */
-    bool json, watch, dot; /* --json --watch --dot */
-    bool breaking;         /* --breaking */
-    bool log_json;         /* --log json */
-    bool verbose;          /* --verbose: debug lines */
-    int64_t timeout_s;     /* --timeout S; default LOOK_TIMEOUT_S */
-    const char *source;    /* --source SOURCE.TABLE */
-    const char *forget;    /* --forget ID|all */
+    const char *config;            /* -c F; default penstock.yaml */
+    const char *data;              /* --data D; NULL: the configuration's */
+    int64_t shards;                /* --shards N; 0: the configuration's */
+    bool json, watch, dot;         /* --json --watch --dot */
+    bool breaking;                 /* --breaking */
+    bool log_json;                 /* --log json */
+    bool verbose;                  /* --verbose: debug lines */
+    int64_t timeout_s;             /* --timeout S; default LOOK_TIMEOUT_S */
+    const char *source;            /* --source SOURCE.TABLE */
+    const char *forget;            /* --forget ID|all */
     const char *role, *ttl, *name; /* --role R --ttl 30d --name N */
     uint32_t claim_count;
     const char **claims; /* --claim NAME=VALUE, as often as wanted */

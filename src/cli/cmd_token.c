@@ -21,7 +21,8 @@
 
 static struct err *parse_ttl(const char *text, int64_t now_s, int64_t *expires_s)
 {
-    struct yaml_node n = {.kind = YAML_SCALAR, .text = text ? text : "", .plain = true, .file = "the command line"};
+    struct yaml_node n = {
+        .kind = YAML_SCALAR, .text = text ? text : "", .plain = true, .file = "the command line"};
     int64_t us;
     *expires_s = INT64_MAX;
     if (!text)
@@ -29,7 +30,8 @@ static struct err *parse_ttl(const char *text, int64_t now_s, int64_t *expires_s
     struct err *e = yaml_duration_us(&n, "--ttl", &us);
     err_free(e);
     if (e || us < 1000000)
-        return err_hint(err_new(ERR_CONFIG, "--ttl: expected a duration of a second or more"), "such as 30d, 12h or 90m");
+        return err_hint(err_new(ERR_CONFIG, "--ttl: expected a duration of a second or more"),
+                        "such as 30d, 12h or 90m");
     *expires_s = now_s + us / 1000000;
     return NULL;
 }
@@ -54,8 +56,10 @@ static struct err *known_role(const struct config *c, const char *role)
 static struct err *add_claim(struct token_file *f, struct token *t, const char *text)
 {
     const char *eq = strchr(text, '=');
-    if (!eq || eq == text || strlen(eq + 1) > TOKEN_CLAIM_BYTES_MAX || (size_t)(eq - text) > TOKEN_CLAIM_BYTES_MAX)
-        return err_new(ERR_CONFIG, "--claim: expected NAME=VALUE, each of at most %d bytes", TOKEN_CLAIM_BYTES_MAX);
+    if (!eq || eq == text || strlen(eq + 1) > TOKEN_CLAIM_BYTES_MAX ||
+        (size_t)(eq - text) > TOKEN_CLAIM_BYTES_MAX)
+        return err_new(ERR_CONFIG, "--claim: expected NAME=VALUE, each of at most %d bytes",
+                       TOKEN_CLAIM_BYTES_MAX);
     if (!utf8_valid((const uint8_t *)text, strlen(text)))
         return err_new(ERR_CONFIG, "--claim: not UTF-8");
     const char *name = arena_strndup(&f->arena, text, (size_t)(eq - text));

@@ -51,8 +51,8 @@ static struct err *read_grant(struct config *c, const char *role, const struct y
     if (n->kind == YAML_SCALAR && !n->secret && strcmp(n->text, "read") == 0)
         return NULL;
     if (n->kind != YAML_MAPPING)
-        return yaml_error(yaml_is_null(n) ? p->key : n, "%s: expected read, or { rows: \"CONDITION\", columns: [names] }",
-                          what);
+        return yaml_error(yaml_is_null(n) ? p->key : n,
+                          "%s: expected read, or { rows: \"CONDITION\", columns: [names] }", what);
     struct err *errs = yaml_known_keys(n, what, known);
     const struct yaml_node *rows = yaml_get(n, "rows"), *columns = yaml_get(n, "columns");
     const char *text;
@@ -62,7 +62,8 @@ static struct err *read_grant(struct config *c, const char *role, const struct y
     }
     if (columns) {
         out->all_columns = false;
-        err_append(&errs, config_read_names(c, arena_printf(&c->arena, "%s.columns", what), columns, &out->columns));
+        err_append(&errs,
+                   config_read_names(c, arena_printf(&c->arena, "%s.columns", what), columns, &out->columns));
     }
     return errs;
 }
@@ -74,14 +75,16 @@ static struct err *read_role(struct config *c, const struct yaml_pair *p)
     struct err *errs = NULL;
     *out = (struct config_role){.name = p->key->text, .at = p->key};
     if (!is_role_name(p->key->text))
-        return yaml_error(p->key,
-                          "access.roles: \"%.*s\" is not a role's name: up to %d characters, without blanks, quotes and "
-                          "backslashes",
-                          TEXT_QUOTED_CSTR(p->key->text, 60), ACCESS_NAME_BYTES_MAX);
+        return yaml_error(
+            p->key,
+            "access.roles: \"%.*s\" is not a role's name: up to %d characters, without blanks, quotes and "
+            "backslashes",
+            TEXT_QUOTED_CSTR(p->key->text, 60), ACCESS_NAME_BYTES_MAX);
     if (yaml_is_null(n))
         return NULL; /* a role that may see nothing */
     if (n->kind != YAML_MAPPING)
-        return yaml_error(n, "access.roles.%s: expected a mapping of apis to what the role may see of them", out->name);
+        return yaml_error(n, "access.roles.%s: expected a mapping of apis to what the role may see of them",
+                          out->name);
     out->grants = ARENA_ARRAY(&c->arena, struct config_grant, n->count + 1);
     for (uint32_t i = 0; i < n->count; i++)
         err_append(&errs, read_grant(c, out->name, &n->pairs[i], &out->grants[out->grant_count++]));
@@ -148,7 +151,8 @@ static bool has_api(const struct config *c, const char *path)
     return strcmp(path, "*") == 0;
 }
 
-static struct err *check_api(const struct config *c, const struct config_role *r, const struct config_grant *g)
+static struct err *check_api(const struct config *c, const struct config_role *r,
+                             const struct config_grant *g)
 {
     struct nearest near;
     if (has_api(c, g->api))
@@ -162,7 +166,8 @@ static struct err *check_api(const struct config *c, const struct config_role *r
                      : err_hint(e, "name one that stands under apis, or \"*\" for all others");
 }
 
-static struct err *check_role(const struct config *c, const char *what, const char *name, const struct yaml_node *at)
+static struct err *check_role(const struct config *c, const char *what, const char *name,
+                              const struct yaml_node *at)
 {
     struct nearest near;
     nearest_init(&near, name);
@@ -185,7 +190,8 @@ static struct err *check_algorithms(const struct config_names *n)
         for (size_t k = 0; k < ARRAY_COUNT(known); k++)
             found |= strcmp(n->names[i], known[k]) == 0;
         if (!found)
-            err_append(&errs, yaml_error(n->at[i], "access.jwt.algorithms: expected RS256, ES256, EdDSA or HS256"));
+            err_append(&errs,
+                       yaml_error(n->at[i], "access.jwt.algorithms: expected RS256, ES256, EdDSA or HS256"));
     }
     return errs;
 }
@@ -196,14 +202,16 @@ struct err *config_check_access(const struct config *c)
     struct err *errs = check_algorithms(&a->jwt.algorithms);
     for (uint32_t i = 0; i < a->role_count; i++) {
         if (c->anonymous == ACCESS_READ && strcmp(a->roles[i].name, ACCESS_ANONYMOUS) == 0)
-            err_append(&errs, yaml_error(a->roles[i].at, "access.roles.anonymous says what everybody may see, and "
-                                                         "access.anonymous: read says everything; leave one away"));
+            err_append(&errs,
+                       yaml_error(a->roles[i].at, "access.roles.anonymous says what everybody may see, and "
+                                                  "access.anonymous: read says everything; leave one away"));
         for (uint32_t g = 0; g < a->roles[i].grant_count; g++)
             err_append(&errs, check_api(c, &a->roles[i], &a->roles[i].grants[g]));
     }
     for (uint32_t i = 0; i < a->admin.count; i++)
         err_append(&errs, check_role(c, "access.admin", a->admin.names[i], a->admin.at[i]));
     for (uint32_t i = 0; i < a->certificate_count; i++)
-        err_append(&errs, check_role(c, "access.certificates", a->certificates[i].role, a->certificates[i].at));
+        err_append(&errs,
+                   check_role(c, "access.certificates", a->certificates[i].role, a->certificates[i].at));
     return errs;
 }

@@ -7,9 +7,9 @@
 
 #include "config/yaml.h"
 
-#define ACCESS_ROLES_MAX        256  /* roles of a configuration */
-#define ACCESS_CERTIFICATES_MAX 1000 /* entries of access.certificates */
-#define ACCESS_NAME_BYTES_MAX   128  /* of a role's name */
+#define ACCESS_ROLES_MAX        256         /* roles of a configuration */
+#define ACCESS_CERTIFICATES_MAX 1000        /* entries of access.certificates */
+#define ACCESS_NAME_BYTES_MAX   128         /* of a role's name */
 #define ACCESS_ANONYMOUS        "anonymous" /* the role of who shows nothing */
 
 struct config_names { /* one name, or a list of them */

@@ -47,11 +47,11 @@ struct config {
     enum access_anonymous anonymous; /* default ACCESS_NONE */
     enum access_anonymous errors;    /* of lists of error rows, without a token; default ACCESS_NONE */
     struct config_access access;
-    bool ingest;                     /* access.ingest: rows may be pushed without a token; default false */
-    const char *listen_host;         /* server.listen, default 0.0.0.0 */
-    int listen_port;                 /* default 8443 */
-    const char *user;                /* server.user; NULL: who started it */
-    const char *certificate, *key;   /* absolute paths or NULL: self-signed, kept in the store */
+    bool ingest;                   /* access.ingest: rows may be pushed without a token; default false */
+    const char *listen_host;       /* server.listen, default 0.0.0.0 */
+    int listen_port;               /* default 8443 */
+    const char *user;              /* server.user; NULL: who started it */
+    const char *certificate, *key; /* absolute paths or NULL: self-signed, kept in the store */
     struct config_cores shards, serve;
     const char *store_path;   /* absolute or relative to cwd already resolved against dir; default ./data */
     int64_t epoch_us;         /* default 5 ms: at most this long until a change is visible under load */

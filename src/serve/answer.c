@@ -60,11 +60,23 @@ static void put_api(const struct answer *a, struct buf *out)
     out_u64(out, a->epoch);
     OUT_LIT(out, "\r\nPenstock-Lag-Ms: ");
     out_i64(out, a->lag_ms < 0 ? 0 : a->lag_ms);
-    OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept, Accept-Encoding\r\n");
+    OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept, Accept-Encoding, Authorization, Apikey\r\n");
     if (a->stale_s >= 0)
         put_number(out, "Penstock-Stale: ", a->stale_s);
     if (UNLIKELY(a->incomplete > 0))
         put_number(out, "Penstock-Incomplete: ", (int64_t)a->incomplete);
+}
+
+/* RFC 6750, 3: who sent nothing learns only what to send. The messages are our own: no quotes in them. */
+static void put_challenge(const struct answer *a, struct buf *out)
+{
+    OUT_LIT(out, "WWW-Authenticate: Bearer");
+    if (a->problem.code && strcmp(a->problem.code, "PGRST301") == 0) {
+        OUT_LIT(out, " error=\"invalid_token\", error_description=\"");
+        buf_put_str(out, a->problem.message);
+        OUT_LIT(out, "\"");
+    }
+    OUT_LIT(out, "\r\n");
 }
 
 static void put_cors(const struct answer *a, const struct http_request *req, struct buf *out)
@@ -128,7 +140,7 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
     if (UNLIKELY(a->retry_after_s > 0))
         put_number(out, "Retry-After: ", a->retry_after_s);
     if (UNLIKELY(a->status == 401))
-        OUT_LIT(out, "WWW-Authenticate: Bearer\r\n");
+        put_challenge(a, out);
     if (UNLIKELY(req && req->origin.p))
         put_cors(a, req, out);
     if (UNLIKELY(close))

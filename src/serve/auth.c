@@ -35,7 +35,8 @@ uint64_t auth_address(const struct sockaddr_storage *ss)
 
 /* ---- refusals ---- */
 
-static const struct caller *refuse(struct auth *a, const struct http_request *req, const char *code, const char *message)
+static const struct caller *refuse(struct auth *a, const struct http_request *req, const char *code,
+                                   const char *message)
 {
     a->refused = caller_anonymous;
     a->refused.address = req->peer ? req->peer->hash : 0;
@@ -74,7 +75,8 @@ static struct slice bearer(const struct http_request *req, bool *other)
 
 /* ---- own tokens ---- */
 
-static const struct caller *own_token(struct auth *a, struct slice token, const struct http_request *req, int64_t now_us)
+static const struct caller *own_token(struct auth *a, struct slice token, const struct http_request *req,
+                                      int64_t now_us)
 {
     uint8_t hash[TOKEN_HASH_BYTES];
     token_hash(token.p, token.len, hash);
@@ -110,5 +112,6 @@ bool auth_holds(const struct auth *a, const struct caller *c, int64_t now_us)
 {
     if (c->kind == CALLER_ANONYMOUS)
         return true;
-    return c->expires_s > now_us / 1000000 && (c->kind != CALLER_TOKEN || auth_keys_holds(a->keys, c->credential));
+    return c->expires_s > now_us / 1000000 &&
+           (c->kind != CALLER_TOKEN || auth_keys_holds(a->keys, c->credential));
 }

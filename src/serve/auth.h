@@ -13,10 +13,10 @@
 #include "serve/http.h"
 
 struct auth {
-    struct auth_source *source;              /* borrowed */
-    const struct auth_keys *keys;            /* in use: what in_use says */
+    struct auth_source *source;               /* borrowed */
+    const struct auth_keys *keys;             /* in use: what in_use says */
     _Atomic(const struct auth_keys *) in_use; /* read by the notifier */
-    struct caller refused;                   /* of the request under way */
+    struct caller refused;                    /* of the request under way */
 };
 void auth_init(struct auth *a, struct auth_source *s);
 /* Takes up what the notifier has read anew, when it wakes the loop. True: there are other keys than before; whoever keeps callers asks auth_holds of

@@ -142,8 +142,9 @@ bool auth_source_look(struct auth_source *s)
     s->tokens_stamp = stamp;
     struct err *e = token_file_load(s->dir, &tokens);
     if (e) {
-        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access", "a file cannot be used: what was read before stays in force",
-                  "file=%s error=\"%s\"", s->tokens_path, e->message);
+        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access",
+                  "a file cannot be used: what was read before stays in force", "file=%s error=\"%s\"",
+                  s->tokens_path, e->message);
         err_free(e);
         return false;
     }

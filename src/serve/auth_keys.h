@@ -30,7 +30,7 @@ struct auth_source {
     char *tokens_path;
     int64_t tokens_stamp;
     uint64_t generation;
-    struct auth_keys *keys;              /* owned: the current ones */
+    struct auth_keys *keys;                    /* owned: the current ones */
     _Atomic(const struct auth_keys *) current; /* what loops take up */
     uint32_t retired_count;
     struct auth_keys **retired; /* owned: replaced, perhaps still in use */

@@ -18,7 +18,8 @@ struct claim {
 struct caller {
     enum caller_kind kind;
     struct slice role; /* "anonymous" for who shows nothing; len 0: no role */
-    struct slice name; /* for the log and the audit: a token's name, sub, a certificate's subject; never a secret */
+    struct slice
+        name; /* for the log and the audit: a token's name, sub, a certificate's subject; never a secret */
     uint32_t claim_count;
     const struct claim *claims;
     int64_t expires_s;   /* Unix; INT64_MAX: never */

@@ -55,8 +55,8 @@ static void set_claims(struct grant_evaluator *e, const struct grant *g)
 {
     uint32_t n = g->rule->schema->column_count;
     for (uint32_t i = 0; i < g->rule->rows.claim_count; i++) /* they are read alone */
-        e->batch.cols[n + i] = (struct vec){(union val *)(uintptr_t)&g->claims[i],
-                                            (uint8_t *)(uintptr_t)&g->claim_states[i]};
+        e->batch.cols[n + i] =
+            (struct vec){(union val *)(uintptr_t)&g->claims[i], (uint8_t *)(uintptr_t)&g->claim_states[i]};
 }
 
 /* ---- what a caller may see ---- */
@@ -70,7 +70,8 @@ static void take_claims(struct rest *r, struct arena *a, const struct policy_rul
         struct slice v = caller_claim(r->caller, rule->rows.claims[i]);
         states[i] = v.p ? VAL_OK : VAL_NULL;
         if (v.p)
-            vals[i].s = (struct str){arena_memdup(a, v.len ? (const void *)v.p : "", v.len), (uint32_t)v.len, 0};
+            vals[i].s =
+                (struct str){arena_memdup(a, v.len ? (const void *)v.p : "", v.len), (uint32_t)v.len, 0};
     }
     out->claims = vals;
     out->claim_states = states;
@@ -82,9 +83,9 @@ static struct cond *test(struct arena *a, const struct policy_rule *rule, const 
     c->kind = COND_TEST;
     c->op = OP_EQ;
     c->column = b->column;
-    c->type = rule->schema->columns[b->column].type.id;
+    c->from = c->type = rule->schema->columns[b->column].type.id;
     c->vals = ARENA_NEW(a, union val);
-    c->text_count = 1;
+    c->text_count = c->value_count = 1;
     return c;
 }
 
@@ -140,7 +141,8 @@ static bool denied(const struct rest *r, const struct world_api *api, struct pro
                                    : "No role of this token may read it; `penstock contract` tells who may.");
 }
 
-bool grant_of(struct rest *r, struct arena *a, const struct world_api *api, struct grant *out, struct problem *p)
+bool grant_of(struct rest *r, struct arena *a, const struct world_api *api, struct grant *out,
+              struct problem *p)
 {
     const struct policy_rule *rule = rule_of(r, api);
     *out = (struct grant){.rule = rule, .columns = rule ? rule->columns : NULL};

@@ -13,7 +13,8 @@
 
 /* What r->caller may see of the api; the grant's parts live in `a` and in the world. False: nothing, and p says so: 401 for
  * who has not said who it is, else 403. */
-bool grant_of(struct rest *r, struct arena *a, const struct world_api *api, struct grant *out, struct problem *p);
+bool grant_of(struct rest *r, struct arena *a, const struct world_api *api, struct grant *out,
+              struct problem *p);
 /* Whether r->caller may see anything of it: for lists of apis and hints. */
 bool grant_shows(const struct rest *r, const struct world_api *api);
 /* Whether r->caller knows every api with every column by name: for documents that show all of them. False: p says so. */

@@ -134,8 +134,8 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
     const struct world_view *view = q->read.view;
     if (q->read.by_key) {
         key_as_filter(q, view, v->url.segments + (v->url.segment_count - view->key_count));
-        if (!query_bind(&q->arena, &fn, q->read.api->path, grant_schema(&q->read.grant, view),
-                        &q->read.query, p))
+        if (!query_bind(&q->arena, &fn, q->read.api->path, grant_schema(&q->read.grant, view), &q->read.query,
+                        p))
             return false;
         projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection);
     }

@@ -93,7 +93,8 @@ void live_beat(struct live *v)
 
 void live_send(struct subscriber *s, const struct buf *events)
 {
-    if (s->why != LIVE_STAYS || s->query->failed || s->caller->expires_s <= s->live->loop->rest.now_us / 1000000)
+    if (s->why != LIVE_STAYS || s->query->failed ||
+        s->caller->expires_s <= s->live->loop->rest.now_us / 1000000)
         return; /* the next heartbeat ends those whose credentials have expired; nothing goes out to them until then */
     if (s->to->pending(s) == 0)
         s->allow = 0;

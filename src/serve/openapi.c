@@ -298,7 +298,8 @@ const struct buf *openapi_for(const struct rest *r)
     const struct policy_role *role = policy_role(w->policy, r->caller->role);
     if (!w->policy->role_count)
         return &w->openapi;
-    _Atomic(struct buf *) *at = &w->openapi_of[role ? (uint32_t)(role - w->policy->roles) : w->policy->role_count];
+    _Atomic(struct buf *) *at =
+        &w->openapi_of[role ? (uint32_t)(role - w->policy->roles) : w->policy->role_count];
     struct buf *had = atomic_load(at), *made;
     if (had)
         return had;

@@ -21,9 +21,10 @@ static void unknown_column(struct binder *b, const struct access_doc_grant *g, c
     nearest_init(&near, name);
     for (uint32_t i = 0; i < v->schema.column_count; i++)
         nearest_offer(&near, v->schema.columns[i].name);
-    struct err *e = g->file ? err_at(ERR_CONFIG, g->file, g->line, g->column, "api %s has no column \"%.*s\"", path,
-                                     TEXT_QUOTED_CSTR(name, 60))
-                            : err_new(ERR_CONFIG, "api %s has no column \"%.*s\"", path, TEXT_QUOTED_CSTR(name, 60));
+    struct err *e =
+        g->file ? err_at(ERR_CONFIG, g->file, g->line, g->column, "api %s has no column \"%.*s\"", path,
+                         TEXT_QUOTED_CSTR(name, 60))
+                : err_new(ERR_CONFIG, "api %s has no column \"%.*s\"", path, TEXT_QUOTED_CSTR(name, 60));
     err_append(b->errs, near.best ? err_hint(e, "did you mean %s?", near.best) : e);
     b->failed = true;
 }
@@ -61,7 +62,11 @@ static void project_all(struct binder *b, struct policy_rule *r)
     for (uint32_t i = 0; i < r->schema->column_count; i++) {
         const struct column *c = &r->schema->columns[i];
         if (*c->name)
-            items[n++] = (struct select_item){.column = i, .label = slice_of(c->name), .type = c->type};
+            items[n++] = (struct select_item){.name = slice_of(c->name),
+                                              .column = i,
+                                              .label = slice_of(c->name),
+                                              .from = c->type.id,
+                                              .type = c->type};
     }
     projection_init(a, items, n, &r->all);
 }
@@ -99,7 +104,8 @@ static bool text_like(enum type_id t)
 static bool bind_side(const struct schema *s, const struct expr *column, const struct expr *value,
                       struct policy_bind *out)
 {
-    if (column->kind != EX_COLUMN || column->u.column >= s->column_count || mentions_rows(value, s->column_count))
+    if (column->kind != EX_COLUMN || column->u.column >= s->column_count ||
+        mentions_rows(value, s->column_count))
         return false;
     enum type_id t = s->columns[column->u.column].type.id;
     if (value->type.id != t && !(text_like(t) && text_like(value->type.id)))
@@ -108,12 +114,14 @@ static bool bind_side(const struct schema *s, const struct expr *column, const s
     return true;
 }
 
-static void find_binds(struct policy_rule *r, const struct schema *s, const struct expr *e, struct policy_bind *out)
+static void find_binds(struct policy_rule *r, const struct schema *s, const struct expr *e,
+                       struct policy_bind *out)
 {
     if (e->kind == EX_AND)
         for (uint32_t i = 0; i < e->arg_count; i++)
             find_binds(r, s, e->args[i], out);
-    if (e->kind != EX_FN || e->arg_count != 2 || !(e->u.fn->flags & FN_OPERATOR) || strcmp(e->u.fn->name, "=") != 0)
+    if (e->kind != EX_FN || e->arg_count != 2 || !(e->u.fn->flags & FN_OPERATOR) ||
+        strcmp(e->u.fn->name, "=") != 0)
         return;
     if (bind_side(s, e->args[0], e->args[1], &out[r->bind_count]) ||
         bind_side(s, e->args[1], e->args[0], &out[r->bind_count]))

@@ -15,12 +15,13 @@ struct policy_bind { /* a conjunct of the rows' condition: column = something th
     uint32_t column;
     const struct expr *value; /* of the column's type; of claims and constants */
 };
-struct policy_rule { /* of one role and one api */
-    uint32_t number;     /* among all rules: loops keep their evaluators by it */
-    bool broken;         /* it could not be bound: it grants nothing */
-    const uint64_t *columns;     /* bit set by column; NULL: all */
-    const struct schema *schema; /* the view's; what is not granted has the name "", by which nothing is found */
-    struct projection all;       /* select=* */
+struct policy_rule {         /* of one role and one api */
+    uint32_t number;         /* among all rules: loops keep their evaluators by it */
+    bool broken;             /* it could not be bound: it grants nothing */
+    const uint64_t *columns; /* bit set by column; NULL: all */
+    const struct schema
+        *schema;           /* the view's; what is not granted has the name "", by which nothing is found */
+    struct projection all; /* select=* */
     bool has_rows;
     struct predicate rows;
     const char *rows_text;

@@ -29,11 +29,11 @@ struct rest {
     uint8_t *states;
     struct buf key;
     struct url url;
-    struct compressor *compressor; /* owned */
-    const struct caller *caller;   /* of the request: set by the transport before each; never NULL */
+    struct compressor *compressor;      /* owned */
+    const struct caller *caller;        /* of the request: set by the transport before each; never NULL */
     struct grant_evaluator *evaluators; /* owned; of the world's rules: see grant.c */
-    uint32_t hides;                /* of the view that rest_ready has just found complete */
-    int64_t now_us;                /* Unix; set by the caller before each request */
+    uint32_t hides;                     /* of the view that rest_ready has just found complete */
+    int64_t now_us;                     /* Unix; set by the caller before each request */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
 void rest_fini(struct rest *r);
@@ -92,7 +92,8 @@ struct grant {
     const uint64_t *columns;        /* bit set by column; NULL: all */
     const union val *claims;        /* of the rule's condition, in the arena that was given */
     const uint8_t *claim_states;
-    struct cond *narrow; /* what every granted row passes, for the choice of an index; NULL: nothing is known */
+    struct cond
+        *narrow; /* what every granted row passes, for the choice of an index; NULL: nothing is known */
 };
 struct read { /* one bound read of an api */
     const struct world_api *api;

@@ -232,7 +232,8 @@ static void complain(const char *what, struct err *e)
 static void world_refresh(struct serve *s)
 {
     unsigned generation = s->gate->generation;
-    int64_t stamp = small_file_stamp(s->access_path); /* before it is read: what is replaced from now on is noticed */
+    int64_t stamp =
+        small_file_stamp(s->access_path); /* before it is read: what is replaced from now on is noticed */
     bool current = s->has_generation && generation == s->generation && stamp == s->access_stamp;
     if (s->gate->recovering || (current && s->world))
         return;

@@ -125,7 +125,8 @@ static uint32_t distance(const char *a, const char *b)
 }
 
 const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count,
-                          bool (*shown)(const void *context, const struct world_api *api), const void *context)
+                          bool (*shown)(const void *context, const struct world_api *api),
+                          const void *context)
 {
     char asked[65];
     const char *best = NULL;

@@ -38,16 +38,16 @@ struct world {
     struct world_view *views;
     struct world_api *apis;
     uint32_t slot_mask;
-    uint32_t *slots; /* hash of path -> api + 1 */
+    uint32_t *slots;       /* hash of path -> api + 1 */
     struct policy *policy; /* owned: who may see what of `apis` */
     struct buf openapi;    /* for who may see everything */
     char openapi_etag[24];
-    struct buf proto, proto_pinned; /* texts of the .proto file: see proto_api.h */
+    struct buf proto, proto_pinned;    /* texts of the .proto file: see proto_api.h */
     _Atomic(struct buf *) *openapi_of; /* by role, and behind them who has none: made when first asked for */
     struct arena arena;
 };
 
-struct openapi_for { /* whose document */
+struct openapi_for {                /* whose document */
     const struct policy_role *role; /* may be NULL */
     bool everything;                /* apis that no rule speaks of are open too */
 };
@@ -68,7 +68,8 @@ const struct world_api *world_find(const struct world *w, const struct slice *se
                                    uint32_t *used);
 /* The api whose name is nearest to what was asked, for hints; NULL if none is near. Only those that are `shown`. */
 const char *world_nearest(const struct world *w, const struct slice *segments, uint32_t count,
-                          bool (*shown)(const void *context, const struct world_api *api), const void *context);
+                          bool (*shown)(const void *context, const struct world_api *api),
+                          const void *context);
 /* Numbers of an api's columns by the catalog; all of a catalog that was saved are there. */
 const uint32_t *world_field_numbers(struct arena *a, const struct catalog *c, const char *path,
                                     const struct schema *schema);

@@ -2,13 +2,14 @@
 #include "sql/predicate.h"
 #include "sql/bind.h"
 
+#include <stdlib.h>
+
 /* Claims are found as columns of a FROM item that no SQL can name. */
 #define CLAIMS_ITEM " claims"
 
 struct maker {
     struct bind bind;
     struct predicate *out;
-    bool failed;
 };
 
 /* ---- the text ---- */
@@ -17,8 +18,8 @@ struct maker {
  * for what comes before the condition in its first line. */
 static const char *as_statement(struct arena *arena, const struct predicate_text *t)
 {
-    return arena_printf(arena, "CREATE VIEW rule AS SELECT 1 WHERE (\n%*s%s\n)", t->column > 1 ? t->column - 1 : 0,
-                        "", t->text);
+    return arena_printf(arena, "CREATE VIEW rule AS SELECT 1 WHERE (\n%*s%s\n)",
+                        t->column > 1 ? t->column - 1 : 0, "", t->text);
 }
 
 static bool is_bare(const struct ast_query *q)
@@ -28,6 +29,22 @@ static bool is_bare(const struct ast_query *q)
            !q->sort_count && !q->limit && !q->offset;
 }
 
+/* What is missing at the end is found at the bracket behind it, which the user did not write. */
+static void place_end(const struct predicate_text *t, struct err *errs)
+{
+    int last = t->line;
+    for (const char *p = t->text; *p; p++)
+        last += *p == '\n';
+    for (struct err *e = errs; e; e = e->next) {
+        if (e->line <= last)
+            continue;
+        e->line = t->line;
+        e->column = t->column;
+        free(e->message);
+        e->message = xstrdup("syntax error at the end of the condition");
+    }
+}
+
 static const struct ast *parse(struct maker *m, const struct predicate_text *t)
 {
     struct ast_statements s = {0};
@@ -35,8 +52,9 @@ static const struct ast *parse(struct maker *m, const struct predicate_text *t)
     sql_parse(m->bind.arena, t->file, as_statement(m->bind.arena, t), t->line - 1, &s, &errs);
     if (!errs && (s.count != 1 || s.items[0]->kind != AST_CREATE_VIEW || s.items[0]->broken ||
                   !is_bare(s.items[0]->query)))
-        errs = err_at(ERR_CONFIG, t->file, t->line, t->column, "expected one condition, as it may stand after WHERE");
-    m->failed |= errs != NULL;
+        errs = err_at(ERR_CONFIG, t->file, t->line, t->column,
+                      "expected one condition, as it may stand after WHERE");
+    place_end(t, errs);
     err_append(m->bind.errs, errs);
     return errs ? NULL : s.items[0]->query->where;
 }
@@ -133,7 +151,8 @@ static struct expr *bind_condition(struct maker *m, const char *view, const stru
     return e ? expr_rewrite(m->bind.arena, e, to_position, m) : NULL;
 }
 
-static bool make(struct maker *m, const char *view, const struct schema *schema, const struct predicate_text *t)
+static bool make(struct maker *m, const char *view, const struct schema *schema,
+                 const struct predicate_text *t)
 {
     if (strlen(t->text) > PREDICATE_BYTES_MAX) {
         err_append(m->bind.errs, err_at(ERR_LIMIT, t->file, t->line, t->column, "longer than %d bytes",
@@ -146,8 +165,8 @@ static bool make(struct maker *m, const char *view, const struct schema *schema,
     m->out->claims = ARENA_ARRAY(m->bind.arena, const char *, PREDICATE_CLAIMS_MAX);
     take_claims(m, (struct ast *)(uintptr_t)where); /* the tree is ours */
     if (m->out->claim_count > PREDICATE_CLAIMS_MAX) {
-        err_append(m->bind.errs, err_at(ERR_LIMIT, t->file, t->line, t->column, "more than %d different claims",
-                                        PREDICATE_CLAIMS_MAX));
+        err_append(m->bind.errs, err_at(ERR_LIMIT, t->file, t->line, t->column,
+                                        "more than %d different claims", PREDICATE_CLAIMS_MAX));
         return false;
     }
     m->out->expr = bind_condition(m, view, schema, where);

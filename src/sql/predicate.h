@@ -17,7 +17,8 @@ struct predicate_text { /* the condition as the user wrote it */
     int line, column; /* of text[0], 1-based */
 };
 struct predicate {
-    struct expr *expr; /* boolean. EX_COLUMN i: the schema's column i, from its column_count on claim i - column_count */
+    struct expr *
+        expr; /* boolean. EX_COLUMN i: the schema's column i, from its column_count on claim i - column_count */
     uint32_t claim_count;
     const char **claims; /* names */
 };

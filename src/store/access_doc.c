@@ -86,9 +86,10 @@ struct err *access_doc_save(const struct access_doc *d, const char *dir, bool *c
     struct err *e = small_file_read(path, ACCESS_DOC_BYTES_MAX, &had, &had_len);
     *changed = e || !had || had_len != len || memcmp(had, text, len) != 0;
     err_free(e);
-    e = len > ACCESS_DOC_BYTES_MAX ? err_new(ERR_LIMIT, "access: the rules take more than %u bytes", ACCESS_DOC_BYTES_MAX)
-        : *changed                 ? small_file_replace(dir, ACCESS_DOC_FILE, text, len)
-                                   : NULL;
+    e = len > ACCESS_DOC_BYTES_MAX
+            ? err_new(ERR_LIMIT, "access: the rules take more than %u bytes", ACCESS_DOC_BYTES_MAX)
+        : *changed ? small_file_replace(dir, ACCESS_DOC_FILE, text, len)
+                   : NULL;
     free(path);
     free(had);
     free(text);
@@ -105,7 +106,8 @@ struct loader {
 static void surprise(struct loader *l, const char *field)
 {
     if (!l->error)
-        l->error = err_new(ERR_CORRUPT, ACCESS_DOC_FILE ": field \"%s\" is missing or not as expected", field);
+        l->error =
+            err_new(ERR_CORRUPT, ACCESS_DOC_FILE ": field \"%s\" is missing or not as expected", field);
 }
 
 static const char *get_text(struct loader *l, yyjson_val *o, const char *field, bool optional)

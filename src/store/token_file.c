@@ -171,8 +171,9 @@ static void get_file(struct loader *l, yyjson_val *root, struct token_file *f)
 {
     yyjson_val *tokens = yyjson_obj_get(root, "tokens"), *v;
     size_t i, n;
-    l->bad |= yyjson_get_uint(yyjson_obj_get(root, "format")) != TOKEN_FILE_FORMAT || !yyjson_is_arr(tokens) ||
-              yyjson_arr_size(tokens) > TOKENS_MAX || !yyjson_is_uint(yyjson_obj_get(root, "next_id"));
+    l->bad |= yyjson_get_uint(yyjson_obj_get(root, "format")) != TOKEN_FILE_FORMAT ||
+              !yyjson_is_arr(tokens) || yyjson_arr_size(tokens) > TOKENS_MAX ||
+              !yyjson_is_uint(yyjson_obj_get(root, "next_id"));
     if (l->bad)
         return;
     f->next_id = yyjson_get_uint(yyjson_obj_get(root, "next_id"));

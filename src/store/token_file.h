@@ -9,15 +9,15 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#define TOKEN_FILE             "tokens"
-#define TOKEN_FILE_BYTES_MAX   (32u << 20)
-#define TOKENS_MAX             10000 /* that are kept; expired ones are dropped when one is made */
-#define TOKEN_CLAIMS_MAX       20
-#define TOKEN_NAME_BYTES_MAX   128
-#define TOKEN_CLAIM_BYTES_MAX  1024 /* of a claim's name, and of its value */
-#define TOKEN_PREFIX           "pst_"
-#define TOKEN_TEXT_BYTES       47 /* of a whole token */
-#define TOKEN_HASH_BYTES       32
+#define TOKEN_FILE            "tokens"
+#define TOKEN_FILE_BYTES_MAX  (32u << 20)
+#define TOKENS_MAX            10000 /* that are kept; expired ones are dropped when one is made */
+#define TOKEN_CLAIMS_MAX      20
+#define TOKEN_NAME_BYTES_MAX  128
+#define TOKEN_CLAIM_BYTES_MAX 1024 /* of a claim's name, and of its value */
+#define TOKEN_PREFIX          "pst_"
+#define TOKEN_TEXT_BYTES      47 /* of a whole token */
+#define TOKEN_HASH_BYTES      32
 
 struct token_claim {
     const char *name, *value;

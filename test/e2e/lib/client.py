@@ -105,9 +105,9 @@ class Client:
 class Events:
     """A live query: iterate for (event, data, id); ends with the connection."""
 
-    def __init__(self, port, path, timeout_s=30, last_id=None):
+    def __init__(self, port, path, timeout_s=30, last_id=None, more=None):
         self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=tls_context())
-        headers = {"Accept": "text/event-stream"}
+        headers = dict(more or {}, Accept="text/event-stream")
         if last_id is not None:
             headers["Last-Event-ID"] = last_id
         self.connection.request("GET", path, headers=headers)

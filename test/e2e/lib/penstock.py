@@ -73,8 +73,8 @@ class Penstock:
     def client(self, timeout_s=30):
         return client.Client(self.port, timeout_s)
 
-    def events(self, path, timeout_s=30, last_id=None):
-        return client.Events(self.port, path, timeout_s, last_id)
+    def events(self, path, timeout_s=30, last_id=None, headers=None):
+        return client.Events(self.port, path, timeout_s, last_id, headers)
 
     def status(self):
         """What `penstock status --json` prints."""
