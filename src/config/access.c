@@ -170,6 +170,8 @@ static struct err *check_role(const struct config *c, const char *what, const ch
                               const struct yaml_node *at)
 {
     struct nearest near;
+    if (!name)
+        return NULL; /* said already */
     nearest_init(&near, name);
     for (uint32_t i = 0; i < c->access.role_count; i++) {
         if (strcmp(c->access.roles[i].name, name) == 0)
@@ -188,7 +190,7 @@ static struct err *check_algorithms(const struct config_names *n)
     for (uint32_t i = 0; i < n->count; i++) {
         bool found = false;
         for (size_t k = 0; k < ARRAY_COUNT(known); k++)
-            found |= strcmp(n->names[i], known[k]) == 0;
+            found |= !n->names[i] || strcmp(n->names[i], known[k]) == 0;
         if (!found)
             err_append(&errs,
                        yaml_error(n->at[i], "access.jwt.algorithms: expected RS256, ES256, EdDSA or HS256"));

@@ -79,6 +79,9 @@ static struct err *check_together(const struct config *c, const struct yaml_node
     struct err *errs = NULL;
     if (root->kind == YAML_MAPPING && !yaml_get(root, "penstock"))
         err_append(&errs, yaml_error(root, "the key penstock is missing: the file has to say penstock: 1"));
+    const struct yaml_node *jwt = yaml_get(yaml_get(root, "access"), "jwt");
+    if (jwt && !yaml_is_null(jwt) && !c->access.jwt.jwks)
+        err_append(&errs, yaml_error(jwt, "access.jwt: expected jwks, the file with the provider's keys"));
     err_append(&errs, config_check_access(c));
     if (!c->certificate != !c->key) {
         const struct yaml_node *tls = yaml_get(yaml_get(root, "server"), "tls");

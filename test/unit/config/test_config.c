@@ -171,10 +171,41 @@ static void not_built_yet(void)
     check_errors("penstock: 1\n"
                  "access: { jwt: {}, roles: {}, ingest: read }\n"
                  "server: { grpc: \"0.0.0.0:9443\" }\n",
-                 "penstock.yaml:2:16: access.jwt is not supported yet\n"
-                 "penstock.yaml:2:27: access.roles is not supported yet\n"
                  "penstock.yaml:2:39: access.ingest: expected none or write, found \"read\"\n"
-                 "penstock.yaml:3:17: server.grpc is not supported yet");
+                 "penstock.yaml:3:17: server.grpc is not supported yet\n"
+                 "penstock.yaml:2:16: access.jwt: expected jwks, the file with the provider's keys");
+}
+
+static void roles(void)
+{
+    check_errors(
+        "penstock: 1\n"
+        "apis: { a: { view: v }, b/c: { view: v } }\n"
+        "access:\n"
+        "  anonymous: read\n"
+        "  roles:\n"
+        "    r: { a: read, b: read, \"*\": write, b/c: { rows: [1], columns: [x, x] } }\n"
+        "    anonymous: { a: read }\n"
+        "    \"two words\": { a: read }\n"
+        "  jwt: { jwks: k.json, algorithms: [RS256, none] }\n"
+        "  certificates: { \"CN=a\": rr, b: r }\n"
+        "  admin: [r, s]\n",
+        "penstock.yaml:6:33: access.roles.r.*: expected read, or { rows: \"CONDITION\", columns: [names] }\n"
+        "penstock.yaml:6:53: access.roles.r.b/c.rows: expected text, found a list\n"
+        "penstock.yaml:6:71: access.roles.r.b/c.columns: \"x\" is named twice\n"
+        "penstock.yaml:8:5: access.roles: \"two words\" is not a role's name: up to 128 characters, without "
+        "blanks, quotes and backslashes\n"
+        "penstock.yaml:10:31: access.certificates: \"b\": expected \"CN=NAME\", \"dns:NAME\", \"uri:URI\", "
+        "\"email:ADDRESS\" or \"subject:WHOLE SUBJECT\"\n"
+        "penstock.yaml:9:44: access.jwt.algorithms: expected RS256, ES256, EdDSA or HS256\n"
+        "penstock.yaml:6:19: access.roles.r: no api \"b\" is published\n"
+        "  hint: name one that stands under apis, or \"*\" for all others\n"
+        "penstock.yaml:7:5: access.roles.anonymous says what everybody may see, and access.anonymous: read "
+        "says everything; leave one away\n"
+        "penstock.yaml:11:14: access.admin: there is no role \"s\"\n"
+        "  hint: a role is made by naming it under access.roles\n"
+        "penstock.yaml:10:19: access.certificates: there is no role \"rr\"\n"
+        "  hint: a role is made by naming it under access.roles");
 }
 
 static void bad_references(void)
@@ -272,6 +303,7 @@ int main(void)
     RUN(without_secrets);
     RUN(all_errors_at_once);
     RUN(not_built_yet);
+    RUN(roles);
     RUN(bad_references);
     RUN(yaml_itself);
     RUN(variables);
