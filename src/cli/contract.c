@@ -204,16 +204,55 @@ static const struct catalog_view *find_api(const struct catalog *c, const char *
     return NULL;
 }
 
+static const struct catalog_api *find_path(const struct catalog *c, const char *path)
+{
+    for (uint32_t i = 0; i < c->api_count; i++)
+        if (strcmp(c->apis[i].path, path) == 0)
+            return &c->apis[i];
+    return NULL;
+}
+
+/* The same reference: by name, between the same apis, over columns of the same names. */
+static bool has_reference(const struct catalog *c, const struct catalog_api *api, const struct catalog *from,
+                          const struct catalog_api *its_api, const struct catalog_reference *r)
+{
+    for (uint32_t i = 0; i < api->reference_count; i++) {
+        const struct catalog_reference *x = &api->references[i];
+        bool same = strcmp(x->name, r->name) == 0 && x->column_count == r->column_count &&
+                    strcmp(c->apis[x->api].path, from->apis[r->api].path) == 0;
+        for (uint32_t k = 0; same && k < r->column_count; k++)
+            same = strcmp(c->views[api->view].schema.columns[x->columns[k]].name,
+                          from->views[its_api->view].schema.columns[r->columns[k]].name) == 0;
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+static void compare_references(struct comparison *c, const struct catalog *old, const struct catalog_api *was,
+                               const struct catalog *now, const struct catalog_api *is)
+{
+    for (uint32_t i = 0; i < was->reference_count; i++)
+        if (!has_reference(now, is, old, was, &was->references[i]))
+            differ(c, CONTRACT_BREAKING, "reference %s removed or changed: it no longer embeds",
+                   was->references[i].name);
+    for (uint32_t i = 0; i < is->reference_count; i++)
+        if (!has_reference(old, was, now, is, &is->references[i]))
+            differ(c, CONTRACT_COMPATIBLE, "new reference %s", is->references[i].name);
+}
+
 enum contract_change contract_compare(const struct catalog *old, const struct catalog *now, FILE *to)
 {
     struct comparison c = {.to = to};
     for (uint32_t i = 0; i < old->api_count; i++) {
         c.path = old->apis[i].path;
         const struct catalog_view *view = find_api(now, c.path);
-        if (view)
+        if (view) {
             compare_views(&c, &old->views[old->apis[i].view], view);
-        else
+            compare_references(&c, old, &old->apis[i], now, find_path(now, c.path));
+        } else {
             differ(&c, CONTRACT_BREAKING, "api removed");
+        }
     }
     for (uint32_t i = 0; i < now->api_count; i++) {
         c.path = now->apis[i].path;

@@ -163,10 +163,21 @@ struct err *app_plan(struct app *a)
     struct api_request *apis = ARENA_ARRAY(&a->arena, struct api_request, c->api_count);
     for (uint32_t i = 0; i < c->api_count; i++) {
         const struct config_api *api = &c->apis[i];
+        struct api_request_reference *references =
+            ARENA_ARRAY(&a->arena, struct api_request_reference, api->reference_count + 1);
+        for (uint32_t k = 0; k < api->reference_count; k++)
+            references[k] = (struct api_request_reference){.name = api->references[k].name,
+                                                           .api = api->references[k].api,
+                                                           .column_count = api->references[k].column_count,
+                                                           .columns = api->references[k].columns,
+                                                           .line = api->references[k].at->line,
+                                                           .column = api->references[k].at->column};
         apis[i] = (struct api_request){.path = api->path,
                                        .view = api->view,
                                        .key_count = api->key_count,
                                        .key = api->key,
+                                       .reference_count = api->reference_count,
+                                       .references = references,
                                        .file = api->at->file,
                                        .line = api->at->line,
                                        .column = api->at->column};
@@ -254,6 +265,20 @@ static uint64_t new_run(void)
     return (uint64_t)unix_us();
 }
 
+static void copy_references(struct arena *to, const struct plan_api *from, struct catalog_api *out)
+{
+    out->reference_count = from->reference_count;
+    out->references = ARENA_ARRAY(to, struct catalog_reference, from->reference_count + 1);
+    for (uint32_t i = 0; i < from->reference_count; i++) {
+        const struct plan_reference *r = &from->references[i];
+        out->references[i] = (struct catalog_reference){
+            .name = arena_strdup(to, r->name),
+            .api = r->api,
+            .column_count = r->column_count,
+            .columns = arena_memdup(to, r->columns, r->column_count * sizeof *r->columns)};
+    }
+}
+
 /* Views stand in the order of the plan, so that operators and catalog agree; unpublished ones stay in as blanks. Their
  * slots are those of a new store: the pipeline gives them those that an existing store has. */
 struct catalog *app_catalog(struct app *a, uint32_t shard_count)
@@ -273,6 +298,7 @@ struct catalog *app_catalog(struct app *a, uint32_t shard_count)
     for (uint32_t i = 0; i < c->api_count; i++) {
         c->apis[i].path = arena_strdup(&c->arena, a->plan->apis[i].path);
         c->apis[i].view = a->plan->apis[i].view->view_index;
+        copy_references(&c->arena, &a->plan->apis[i], &c->apis[i]);
     }
     catalog_free(a->catalog);
     a->catalog = c;

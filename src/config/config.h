@@ -18,10 +18,18 @@ struct config_sql {
     const char *text;
     int first_line;
 };
+struct config_reference { /* columns of an api whose values are the key of a row of another */
+    const char *name, *api;
+    uint32_t column_count;
+    const char **columns;
+    const struct yaml_node *at;
+};
 struct config_api {
     const char *path, *view; /* view is never NULL here */
     uint32_t key_count;
     const char **key;
+    uint32_t reference_count;
+    struct config_reference *references;
     const struct yaml_node *at;
 };
 struct config_cores {

@@ -14,8 +14,9 @@ const struct config_key config_keys[] = {
     {"sql", KEY_SQL, NULL, 0, 0, 0,
      "SQL files, or the SQL itself as a block: CREATE VIEW, CREATE INDEX, COMMENT ON."},
     {"apis", KEY_APIS, NULL, 0, 0, 0,
-     "What is published: PATH: with nothing, or { view: NAME, key: [columns] }. Nothing is published unless "
-     "named here."},
+     "What is published: PATH: with nothing, or { view: NAME, key: [columns], references: { COLUMN: PATH } "
+     "}. "
+     "Nothing is published unless named here."},
     {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read and push."},
     {"access.anonymous", KEY_ANONYMOUS, "none", 0, 0, AT(anonymous),
      "What a request without a token may do: none or read."},

@@ -128,22 +128,59 @@ static bool is_api_path(const char *s)
     return true;
 }
 
-static struct err *read_key(struct config *c, const struct yaml_node *n, const char *path,
-                            struct config_api *api)
+static struct err *read_columns(struct config *c, const struct yaml_node *n, const char *path,
+                                const char *what, const char ***out, uint32_t *count)
 {
     if (n->kind != YAML_SEQUENCE || n->count == 0)
-        return yaml_error(n, "apis.%s.key: expected a list of column names", path);
+        return yaml_error(n, "apis.%s.%s: expected a list of column names", path, what);
     struct err *errs = NULL;
-    api->key = ARENA_ARRAY(&c->arena, const char *, n->count);
+    *out = ARENA_ARRAY(&c->arena, const char *, n->count);
     for (uint32_t i = 0; i < n->count; i++)
-        err_append(&errs, yaml_string(n->items[i], "key", &api->key[i]));
-    api->key_count = n->count;
+        err_append(&errs, yaml_string(n->items[i], what, &(*out)[i]));
+    *count = n->count;
+    return errs;
+}
+
+/* COLUMN: API, or NAME: { columns: [...], api: API }. */
+static struct err *read_reference(struct config *c, const struct yaml_pair *p, const char *path,
+                                  struct config_reference *out)
+{
+    static const char *const known[] = {"columns", "api", NULL};
+    const struct yaml_node *n = p->value;
+    *out = (struct config_reference){.name = p->key->text, .at = p->key};
+    if (n->kind == YAML_MAPPING && yaml_get(n, "columns") && yaml_get(n, "api")) {
+        struct err *errs = yaml_known_keys(n, arena_printf(&c->arena, "apis.%s.references", path), known);
+        err_append(&errs, read_columns(c, yaml_get(n, "columns"), path, "references.columns", &out->columns,
+                                       &out->column_count));
+        err_append(&errs, yaml_string(yaml_get(n, "api"), "api", &out->api));
+        return errs;
+    }
+    if (n->kind != YAML_SCALAR || yaml_is_null(n))
+        return yaml_error(n,
+                          "apis.%s.references.%s: expected the api whose key the column holds, or { columns: "
+                          "[columns], api: PATH }",
+                          path, p->key->text);
+    out->columns = ARENA_ARRAY(&c->arena, const char *, 1);
+    out->columns[0] = p->key->text;
+    out->column_count = 1;
+    return yaml_string(n, "references", &out->api);
+}
+
+static struct err *read_references(struct config *c, const struct yaml_node *n, const char *path,
+                                   struct config_api *api)
+{
+    if (n->kind != YAML_MAPPING)
+        return yaml_error(n, "apis.%s.references: expected { COLUMN: API }", path);
+    struct err *errs = NULL;
+    api->references = ARENA_ARRAY(&c->arena, struct config_reference, n->count + 1);
+    for (uint32_t i = 0; i < n->count; i++)
+        err_append(&errs, read_reference(c, &n->pairs[i], path, &api->references[api->reference_count++]));
     return errs;
 }
 
 static struct err *read_api(struct config *c, const struct yaml_pair *p)
 {
-    static const char *const known[] = {"view", "key", NULL};
+    static const char *const known[] = {"view", "key", "references", NULL};
     const char *path = p->key->text;
     struct config_api api = {.path = path, .at = p->key};
     if (!*path || !is_api_path(path) || path[0] == '/')
@@ -155,14 +192,20 @@ static struct err *read_api(struct config *c, const struct yaml_pair *p)
     const struct yaml_node *n = p->value;
     struct err *errs = NULL;
     if (n->kind == YAML_MAPPING) {
-        const struct yaml_node *view = yaml_get(n, "view"), *key = yaml_get(n, "key");
+        const struct yaml_node *view = yaml_get(n, "view"), *key = yaml_get(n, "key"),
+                               *references = yaml_get(n, "references");
         errs = yaml_known_keys(n, arena_printf(&c->arena, "apis.%s", path), known);
         if (view)
             err_append(&errs, yaml_string(view, "view", &api.view));
         if (key)
-            err_append(&errs, read_key(c, key, path, &api));
+            err_append(&errs, read_columns(c, key, path, "key", &api.key, &api.key_count));
+        if (references)
+            err_append(&errs, read_references(c, references, path, &api));
     } else if (!yaml_is_null(n)) {
-        return yaml_error(n, "apis.%s: expected nothing, or { view: NAME, key: [columns] }", path);
+        return yaml_error(n,
+                          "apis.%s: expected nothing, or { view: NAME, key: [columns], references: "
+                          "{ COLUMN: API } }",
+                          path);
     }
     if (!errs && !api.view && strchr(path, '/'))
         return yaml_error(p->key, "apis.%s: expected { view: NAME }, for a path with / is not a view's name",

@@ -223,9 +223,17 @@ struct plan_view {
     const char *file;
     int line;
 };
+struct plan_reference { /* see api_request_reference */
+    const char *name;
+    uint32_t api; /* index into apis */
+    uint32_t column_count;
+    uint32_t *columns; /* of the view, in the order of the other's key */
+};
 struct plan_api {
     const char *path; /* "balances", "customers/top" */
     struct plan_view *view;
+    uint32_t reference_count;
+    struct plan_reference *references;
 };
 
 struct plan {
@@ -245,10 +253,18 @@ struct sql_text {     /* one SQL file or inline block */
     const char *text;
     int first_line; /* line of text[0] within file: inline blocks start further down */
 };
+struct api_request_reference { /* columns that hold the key of a row of another api */
+    const char *name, *api;
+    uint32_t column_count;
+    const char **columns;
+    int line, column;
+};
 struct api_request {         /* one entry of `apis:` */
     const char *path, *view; /* view NULL: same as path */
     uint32_t key_count;
     const char **key; /* stated key column names, or none */
+    uint32_t reference_count;
+    const struct api_request_reference *references;
     const char *file;
     int line, column;
 };

@@ -141,6 +141,8 @@ struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uin
 void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *info);
 uint64_t fingerprint_view(struct planner *p, const struct plan_view *v);
 
+/* references.c: those of apis, once the views have keys */
+void plan_references(struct planner *p);
 /* views.c: views, keys, apis, sinks */
 void plan_views(struct planner *p);
 

@@ -330,4 +330,5 @@ void plan_views(struct planner *p)
         plan->views[i]->output = notes(p, p->s->views[i])->output;
         describe(p, plan->views[i], p->s->views[i]);
     }
+    plan_references(p);
 }

@@ -67,6 +67,7 @@ const char *status_text(int status)
         {200, "OK"},
         {204, "No Content"},
         {206, "Partial Content"},
+        {300, "Multiple Choices"},
         {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},

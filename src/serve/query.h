@@ -126,10 +126,14 @@ struct query_embed {
     enum embed_join join;
     bool spread;
     struct query query;
-    struct read *read; /* bound: see embed.h */
+    /* bound, see embed.h */
     const struct world_relation *relation;
+    struct read *read;  /* its rows, of one row of the other view at a time */
+    struct read *probe; /* whether there is one */
     struct cond *
-        *eq; /* its conditions on the columns that refer, first in read's filter; values set per row */
+        *eq;    /* conditions on the columns of the relation, in the filters of both; values set per row */
+    bool asked; /* the filter asks whether there is one */
+    uint32_t hides; /* see rest_ready */
 };
 
 /* Grammar alone. u's parameters that are no part of a read (last_event_id, apikey) are skipped. */

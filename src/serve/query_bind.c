@@ -230,6 +230,8 @@ static bool bind_path(struct binder *b, const struct json_path *path, enum type_
 
 static bool bind_test(struct binder *b, struct cond *c)
 {
+    if (c->embed)
+        return true;
     if (!find_column(b, c->name, &c->column))
         return false;
     c->from = b->schema->columns[c->column].type.id;

@@ -139,22 +139,29 @@ static bool item_value(struct fn_ctx *fn, const struct select_item *it, const un
     return ok;
 }
 
+bool render_json_item(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+                      const uint8_t *states, struct buf *out)
+{
+    union val v;
+    bool null;
+    if (!item_value(fn, it, vals, states, &v, &null))
+        return false;
+    if (null)
+        OUT_LIT(out, "null");
+    else
+        render_json_value(fn, it->type.id, &v, out);
+    return true;
+}
+
 bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
                      const uint8_t *states, struct buf *out)
 {
     if (p->count == 0)
         OUT_LIT(out, "{");
     for (uint32_t i = 0; i < p->count; i++) {
-        const struct select_item *it = &p->items[i];
-        union val v;
-        bool null;
         out_slice(out, p->labels[i]);
-        if (!item_value(fn, it, vals, states, &v, &null))
+        if (!render_json_item(fn, &p->items[i], vals, states, out))
             return false;
-        if (null)
-            OUT_LIT(out, "null");
-        else
-            render_json_value(fn, it->type.id, &v, out);
     }
     OUT_LIT(out, "}");
     return true;
@@ -209,7 +216,7 @@ void render_strip_nulls(struct buf *out, size_t from)
     out->len = (size_t)(to - out->p);
 }
 
-static void csv_field(struct buf *out, const uint8_t *p, size_t len)
+void render_csv_field(struct buf *out, const uint8_t *p, size_t len)
 {
     bool quote = len == 0;
     for (size_t i = 0; i < len && !quote; i++)
@@ -232,25 +239,32 @@ void render_csv_head(const struct projection *p, struct buf *out)
     for (uint32_t i = 0; i < p->count; i++) {
         if (i)
             buf_put_u8(out, ',');
-        csv_field(out, p->items[i].label.p, p->items[i].label.len);
+        render_csv_field(out, p->items[i].label.p, p->items[i].label.len);
     }
+}
+
+bool render_csv_item(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+                     const uint8_t *states, struct buf *out)
+{
+    union val v;
+    bool null;
+    if (!item_value(fn, it, vals, states, &v, &null))
+        return false;
+    if (null)
+        return true;
+    struct str s = type_output(fn, it->type.id, &v);
+    render_csv_field(out, s.p, s.len);
+    return true;
 }
 
 bool render_csv_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
                     const uint8_t *states, struct buf *out)
 {
     for (uint32_t i = 0; i < p->count; i++) {
-        const struct select_item *it = &p->items[i];
-        union val v;
-        bool null;
         if (i)
             buf_put_u8(out, ',');
-        if (!item_value(fn, it, vals, states, &v, &null))
+        if (!render_csv_item(fn, &p->items[i], vals, states, out))
             return false;
-        if (null)
-            continue;
-        struct str s = type_output(fn, it->type.id, &v);
-        csv_field(out, s.p, s.len);
     }
     return true;
 }

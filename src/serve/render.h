@@ -15,6 +15,12 @@ void projection_init(struct arena *a, const struct select_item *items, uint32_t 
 
 /* One value, not NULL. fn->arena gets scratch. */
 void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, struct buf *out);
+/* The value of one item of the row, NULL included; into a CSV field, nothing when it is NULL. False: see below. */
+bool render_json_item(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+                      const uint8_t *states, struct buf *out);
+bool render_csv_item(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+                     const uint8_t *states, struct buf *out);
+void render_csv_field(struct buf *out, const uint8_t *p, size_t len);
 /* One row as a JSON object. False: a cast failed (fn says why). */
 bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
                      const uint8_t *states, struct buf *out);

@@ -1,5 +1,6 @@
 /* Routing of reads and the loop's reading state; see rest.h. The list and key reads themselves: rest_read.c. */
 #include "serve/rest.h"
+#include "serve/embed.h"
 #include "serve/grant.h"
 #include "serve/out.h"
 #include "serve/proto_files.h"
@@ -19,8 +20,8 @@ void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *g
     arena_init(&r->rows);
     r->fn.arena = &r->rows;
     r->bind_fn.arena = &r->arena;
-    r->vals = xcalloc(COLUMNS_MAX, sizeof *r->vals);
-    r->states = xcalloc(COLUMNS_MAX, sizeof *r->states);
+    r->vals = xcalloc(ROW_ROOM, sizeof *r->vals);
+    r->states = xcalloc(ROW_ROOM, sizeof *r->states);
     r->compressor = compressor_new();
 }
 
@@ -34,6 +35,8 @@ void rest_fini(struct rest *r)
     compressor_free(r->compressor);
     free(r->vals);
     free(r->states);
+    for (uint32_t i = 0; i < QUERY_EMBED_DEPTH_MAX; i++)
+        embed_frame_free(r->frames[i]);
 }
 
 struct err *rest_use(struct rest *r, struct world *w)
@@ -147,17 +150,17 @@ bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
 
 /* Beginning may have waited, while stores were put back, views replaced and filled: the snapshot is of a complete view
  * only if the view has not been hidden since it was found complete. */
-static bool still_ready(const struct rest *r, const struct world_view *v, struct problem *p)
+bool rest_still_ready(struct rest *r, const struct world_view *v, uint32_t hides, struct problem *p)
 {
     uint32_t slot = v->cv->slot;
-    return slot >= GATE_VIEWS_MAX || (r->gate->views[slot].hides == r->hides && rest_holds(r, v)) ||
+    return slot >= GATE_VIEWS_MAX || (r->gate->views[slot].hides == hides && rest_holds(r, v)) ||
            building(r, v, p);
 }
 
 bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, struct problem *p)
 {
     struct err *e = store_snapshot_begin(r->snapshot, shard);
-    if (!e && (!v || still_ready(r, v, p)))
+    if (!e && (!v || rest_still_ready(r, v, r->hides, p)))
         return true;
     if (!e) {
         store_snapshot_end(r->snapshot);

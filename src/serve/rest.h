@@ -13,6 +13,13 @@
 #include "serve/stats.h"
 #include "serve/world.h"
 
+struct rest_frame { /* what a read within a read works with, in place of the loop's own; see embed.c */
+    struct arena arena, rows;
+    union val *vals;
+    uint8_t *states;
+    struct buf key;
+};
+
 struct rest {
     const struct serve_limits *limits;
     bool anonymous_read, errors_read; /* of apis; of lists of error rows */
@@ -28,6 +35,9 @@ struct rest {
     union val *vals;                 /* COLUMNS_MAX */
     uint8_t *states;
     struct buf key;
+    uint32_t depth;                                   /* of embedded views, while one is read */
+    struct rest_frame *frames[QUERY_EMBED_DEPTH_MAX]; /* owned; NULL until used */
+    uint64_t embed_left; /* rows that embedding may still look at in this request */
     struct url url;
     struct compressor *compressor;      /* owned */
     const struct caller *caller;        /* of the request: set by the transport before each; never NULL */
@@ -118,6 +128,8 @@ void rest_mark(const struct rest *r, const struct world_view *v, struct answer *
 /* Inside the open snapshot: its epoch, and how many rows the view lacks in it. */
 void rest_mark_snapshot(const struct rest *r, const struct world_view *v, struct answer *a);
 uint64_t rest_incomplete(const struct rest *r, const struct world_view *v); /* how many rows the view lacks */
+/* In the open snapshot: the view has not been hidden since rest_ready found it complete, with `hides` as it was then. */
+bool rest_still_ready(struct rest *r, const struct world_view *v, uint32_t hides, struct problem *p);
 /* Of the shard, or of all (-1), to show the view, which rest_ready has just found complete; v may be NULL for what is of
  * no view. False: the store cannot be read now, or the view was taken away before the snapshot, and p says so. */
 bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, struct problem *p);

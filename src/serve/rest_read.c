@@ -1,6 +1,7 @@
 /* Reads of one api, by key and as a list; see rest_read.h. */
 #include "serve/rest_read.h"
 #include "data/row.h"
+#include "serve/embed.h"
 #include "serve/grant.h"
 #include "serve/out.h"
 
@@ -177,7 +178,8 @@ static bool key_shape(const struct url *u, uint32_t used, const struct world_api
     return wrong_key(v, given, api->path, p);
 }
 
-bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p)
+static bool parse(struct rest *r, struct arena *a, const struct url *u, bool embeds, struct read *out,
+                  struct problem *p)
 {
     uint32_t used;
     struct fn_ctx fn = {.arena = a};
@@ -188,14 +190,19 @@ bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct rea
     *out = (struct read){.api = api, .view = api->view, .by_key = u->segment_count > used};
     if (!grant_of(r, a, api, &out->grant, p) || (out->by_key && !key_shape(u, used, api, &out->grant, p)))
         return false;
-    if (!query_parse(a, u, &out->query, p) ||
-        !query_bind(a, &fn, api->path, grant_schema(&out->grant, out->view), &out->query, p))
+    if (!query_parse(a, u, &out->query, p))
         return false;
-    if (out->query.embed_count)
-        return problem_set(p, 400, "PENSTOCK_UNSUPPORTED", "embedding \"%.*s\" is not supported",
-                           TEXT_QUOTED(out->query.embeds[0]->name, 100));
-    projection_init(a, out->query.select, out->query.select_count, &out->projection);
-    return true;
+    if (out->query.embed_count && !embeds) {
+        problem_set(p, 400, "PENSTOCK_UNSUPPORTED", "embedding \"%.*s\" is not supported here",
+                    TEXT_QUOTED(out->query.embeds[0]->name, 100));
+        return problem_hint(p, "Embedded views are read as JSON or CSV: GET without live or typed answers.");
+    }
+    return embed_bind(r, a, &fn, out, p);
+}
+
+bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p)
+{
+    return parse(r, a, u, false, out, p);
 }
 
 /* ---- one row by key ---- */
@@ -215,22 +222,21 @@ static bool key_get(struct rest *r, const struct world_view *v, uint32_t shard, 
     return true;
 }
 
-static bool render_one(struct rest *r, const struct form *form, const struct projection *proj,
-                       struct answer *a)
+static bool render_one(struct rest *r, const struct form *form, const struct read *rd, struct answer *a)
 {
     bool ok;
     if (form->media == MEDIA_CSV) {
-        render_csv_head(proj, a->body);
+        embed_csv_head(rd, a->body);
         buf_put_u8(a->body, '\n');
-        ok = render_csv_row(&r->fn, proj, r->vals, r->states, a->body);
+        ok = embed_csv_row(r, rd, a->body, &a->problem);
     } else {
-        ok = render_json_row(&r->fn, proj, r->vals, r->states, a->body);
+        ok = embed_json_row(r, rd, a->body, &a->problem);
     }
     if (ok && form->strip)
         render_strip_nulls(a->body, 0);
     if (ok && form->media == MEDIA_NDJSON)
         buf_put_u8(a->body, '\n');
-    return ok || problem_from_fn(&a->problem, &r->fn);
+    return ok;
 }
 
 static void not_found(enum media media, struct answer *a)
@@ -243,17 +249,31 @@ static void not_found(enum media media, struct answer *a)
     }
 }
 
+/* Of the shard alone, unless there are other views in it. */
+static bool snapshot_begin(struct rest *r, int shard, const struct read *rd, struct answer *a)
+{
+    if (!rest_snapshot_begin(r, rd->query.embed_count ? -1 : shard, rd->view, &a->problem))
+        return false;
+    if (!embed_still_ready(r, rd, &a->problem)) {
+        store_snapshot_end(r->snapshot);
+        return false;
+    }
+    rest_mark_snapshot(r, rd->view, a);
+    embed_mark(r, rd, a);
+    r->embed_left = (uint64_t)r->limits->scan_rows;
+    return true;
+}
+
 static void read_key(struct rest *r, const struct http_request *req, const struct read *rd,
                      const struct slice *key, const struct form *form, struct answer *a)
 {
     uint32_t shard;
-    if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
-        !rest_snapshot_begin(r, (int)shard, rd->view, &a->problem))
+    if (!key_from_segments(r, rd->view, key, &shard, &a->problem) || !snapshot_begin(r, (int)shard, rd, a))
         return;
-    rest_mark_snapshot(r, rd->view, a);
-    if (key_get(r, rd->view, shard, &a->problem) && read_match(r, rd, r->vals, r->states)) {
+    if (key_get(r, rd->view, shard, &a->problem) && read_match(r, rd, r->vals, r->states) &&
+        embed_match(r, rd, &a->problem)) {
         a->content_type = form_type(form);
-        render_one(r, form, &rd->projection, a);
+        render_one(r, form, rd, a);
     } else if (!a->problem.status) {
         not_found(form->media, a);
     }
@@ -268,7 +288,7 @@ struct list_sink {
     struct select_sink sink;
     struct rest *rest;
     struct answer *answer;
-    const struct projection *projection;
+    const struct read *read;
     const struct form *form;
     uint64_t rows;
 };
@@ -277,6 +297,7 @@ static bool list_row(struct select_sink *sink, const union val *vals, const uint
 {
     struct list_sink *s = (struct list_sink *)sink;
     struct buf *b = s->answer->body;
+    (void)vals, (void)states; /* they are the loop's */
     enum media media = s->form->media;
     bool ok;
     if (s->rows++ && media != MEDIA_NDJSON && media != MEDIA_CSV)
@@ -284,16 +305,16 @@ static bool list_row(struct select_sink *sink, const union val *vals, const uint
     size_t from = b->len;
     if (media == MEDIA_CSV) {
         buf_put_u8(b, '\n');
-        ok = render_csv_row(&s->rest->fn, s->projection, vals, states, b);
+        ok = embed_csv_row(s->rest, s->read, b, &s->answer->problem);
     } else {
-        ok = render_json_row(&s->rest->fn, s->projection, vals, states, b);
+        ok = embed_json_row(s->rest, s->read, b, &s->answer->problem);
     }
     if (ok && s->form->strip)
         render_strip_nulls(b, from);
     if (media == MEDIA_NDJSON)
         buf_put_u8(b, '\n');
     if (!ok)
-        return problem_from_fn(&s->answer->problem, &s->rest->fn);
+        return false;
     if (b->len <= (uint64_t)s->rest->limits->answer_bytes)
         return true;
     problem_set(&s->answer->problem, 400, "PENSTOCK_ANSWER_LIMIT", "the answer is larger than %lld bytes",
@@ -310,7 +331,7 @@ static void list_reset(struct select_sink *sink)
     if (s->form->media == MEDIA_JSON)
         buf_put_u8(s->answer->body, '[');
     if (s->form->media == MEDIA_CSV)
-        render_csv_head(s->projection, s->answer->body);
+        embed_csv_head(s->read, s->answer->body);
 }
 
 /* Range: 0-9 or 5- in rows; what limit and offset say comes first. */
@@ -367,7 +388,7 @@ static bool one_object(const struct select_result *res, struct answer *a)
 
 static bool run_list(struct rest *r, const struct read *rd, const struct form *form, struct answer *a)
 {
-    struct list_sink s = {{list_row, list_reset}, r, a, &rd->projection, form, 0};
+    struct list_sink s = {{list_row, list_reset}, r, a, rd, form, 0};
     struct select_result res;
     list_reset(&s.sink);
     if (!select_run(r, rd, form->prefer.count, &s.sink, &res, &a->problem))
@@ -383,9 +404,8 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
 {
     if (req->range.p && req->method == HTTP_M_GET && !range_apply(req, &rd->query, &a->problem))
         return;
-    if (!rest_snapshot_begin(r, -1, rd->view, &a->problem))
+    if (!snapshot_begin(r, -1, rd, a))
         return;
-    rest_mark_snapshot(r, rd->view, a);
     bool ok = run_list(r, rd, form, a);
     store_snapshot_end(r->snapshot);
     if (ok)
@@ -405,6 +425,8 @@ static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used
     if (!grant_of(r, &r->arena, api, &rd->grant, p) || !grant_key(&rd->grant, api->view))
         return false;
     rd->projection = *grant_all(&rd->grant, api->view);
+    rd->query.select = (struct select_item *)(uintptr_t)rd->projection.items; /* read alone */
+    rd->query.select_count = rd->projection.count;
     return true;
 }
 
@@ -439,10 +461,11 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
     if (!prefer_parse(&r->arena, req->prefer, &form.prefer, &a->problem))
         return REST_DONE;
     a->preference_applied = form.prefer.applied;
+    bool live = form.media == MEDIA_EVENTS;
     if (!plain_key(r, api, used, &rd, &a->problem) &&
-        (a->problem.status || !read_parse(r, &r->arena, &r->url, &rd, &a->problem)))
+        (a->problem.status || !parse(r, &r->arena, &r->url, !live, &rd, &a->problem)))
         return REST_DONE;
-    if (!rest_ready(r, api->view, &a->problem))
+    if (!rest_ready(r, api->view, &a->problem) || !embed_ready(r, &rd, &a->problem))
         return REST_DONE;
     if (req->wait.p) {
         enum rest_next next = wait_or_go(r, req, waited, a);

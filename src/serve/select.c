@@ -5,6 +5,7 @@
  * limits.scan_rows; past it the answer is the CREATE INDEX line that would serve it. */
 #include "data/row.h"
 #include "serve/access.h"
+#include "serve/embed.h"
 #include "serve/grant.h"
 #include "serve/json_path.h"
 #include "serve/scan.h"
@@ -36,10 +37,23 @@ struct run {
     uint64_t row_max; /* offset + limit */
 };
 
+/* All that is embedded in one answer shares one limit, with an index or without. */
+static bool refuse_embedding(struct run *run, const char *line)
+{
+    problem_set(run->problem, 400, "PENSTOCK_SCAN_LIMIT",
+                "embedding \"%s\" looks at more than the %lld rows that may be scanned for one answer",
+                run->read->api->path, (long long)run->rest->limits->scan_rows);
+    if (line && !access_serves(&run->access))
+        return problem_hint(run->problem, "%s", line);
+    return problem_hint(run->problem, "Ask for fewer rows with limit, here or of the embedded view.");
+}
+
 static bool refuse_scan(struct run *run)
 {
     struct rest *r = run->rest;
     const char *line = access_index_hint(&r->arena, run->read->view, &run->read->query);
+    if (r->depth)
+        return refuse_embedding(run, line);
     problem_set(run->problem, 400, "PENSTOCK_SCAN_LIMIT",
                 "no index serves this query, and the view is larger than the %lld rows that may be scanned",
                 (long long)r->limits->scan_rows);
@@ -78,7 +92,7 @@ static bool decode(struct run *run, struct slice row)
 static bool matches(struct run *run)
 {
     struct rest *r = run->rest;
-    return read_match(r, run->read, r->vals, r->states);
+    return read_match(r, run->read, r->vals, r->states) && embed_match(r, run->read, run->problem);
 }
 
 /* Hands the decoded row out `copies` times, as far as offset and limit let it. */
@@ -115,8 +129,11 @@ static bool stream(struct run *run)
         }
         if (!decode(run, e.row))
             return false;
-        if (!matches(run))
+        if (!matches(run)) {
+            if (run->problem->status)
+                return false;
             continue;
+        }
         run->matched += e.multiplicity;
         if (!emit(run, e.multiplicity))
             return false;
@@ -203,10 +220,14 @@ static bool put_sort_key(struct run *run)
     for (uint32_t i = 0; i < q->order_count; i++) {
         const struct order_item *o = &q->order[i];
         const struct key_column k = {o->column, o->desc, o->nulls_first};
-        if (!o->path)
+        if (o->embed) {
+            if (!embed_order(r, o, &r->key, run->problem))
+                return false;
+        } else if (!o->path) {
             key_encode(&r->key, v->schema, r->vals, r->states, &k, 1);
-        else if (!put_order_path(run, o))
+        } else if (!put_order_path(run, o)) {
             return false;
+        }
     }
     key_encode(&r->key, v->schema, r->vals, r->states, v->row_key, v->row_key_count);
     return true;
@@ -223,8 +244,11 @@ static bool gather(struct run *run)
             return refuse_scan(run);
         if (!decode(run, e.row))
             return false;
-        if (!matches(run))
+        if (!matches(run)) {
+            if (run->problem->status)
+                return false;
             continue;
+        }
         run->matched += e.multiplicity;
         if (!put_sort_key(run))
             return false;
@@ -260,7 +284,8 @@ static void run_start(struct run *run)
                       : run->count != COUNT_NONE ? COUNT_SAMPLE_ROWS
                                                  : 0;
     bool pays = run->filters || run->count != COUNT_NONE;
-    run->examined_max = (uint64_t)l->scan_rows + (pays ? 0 : run->left);
+    run->examined_max =
+        run->rest->depth ? run->rest->embed_left : (uint64_t)l->scan_rows + (pays ? 0 : run->left);
     run->ended = false;
     run->examined = run->matched = 0;
     run->row_count = run->row_room = 0;
@@ -312,15 +337,20 @@ bool select_run(struct rest *r, const struct read *rd, enum count_mode count, st
                 struct select_result *out, struct problem *p)
 {
     struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p};
-    run.filters = rd->query.filter || !grant_every_row(&rd->grant);
+    run.filters = rd->query.filter || rd->query.embed_filter || !grant_every_row(&rd->grant);
     bool by_entries = !run.filters && rd->view->key_count;
     *out = (struct select_result){.offset = rd->query.offset};
     struct query narrowed = grant_narrowed(&r->arena, rd);
     access_choose(&r->arena, rd->view, r->world->shard_count, &narrowed, &run.access);
-    run.view_rows = stored_rows(r, rd->view);
+    if (!r->depth)
+        r->embed_left = (uint64_t)r->limits->scan_rows;
+    if (count != COUNT_NONE || !access_serves(&run.access))
+        run.view_rows = stored_rows(r, rd->view);
     run.count = by_entries ? COUNT_NONE : count;
     if (!go(&run))
         return false;
+    if (r->depth)
+        r->embed_left -= run.examined < r->embed_left ? run.examined : r->embed_left;
     if (count != COUNT_NONE) {
         out->has_total = true;
         out->total = total(&run, by_entries);

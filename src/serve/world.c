@@ -172,6 +172,54 @@ const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, si
     return buf;
 }
 
+/* Whether the columns are the view's whole key: then they tell rows apart. */
+static bool is_key(const struct world_view *v, const uint32_t *columns, uint32_t count)
+{
+    uint32_t found = 0;
+    for (uint32_t k = 0; k < v->key_count; k++)
+        for (uint32_t i = 0; i < count; i++)
+            if (columns[i] == v->row_key[k].column) {
+                found++;
+                break;
+            }
+    return v->key_count && found == v->key_count;
+}
+
+static void relation_add(struct world_api *api, struct world_relation r)
+{
+    api->relations[api->relation_count++] = r;
+}
+
+static void relations_fill(struct world *w)
+{
+    const struct catalog *c = w->catalog;
+    uint32_t *counts = ARENA_ARRAY(&w->arena, uint32_t, c->api_count + 1);
+    for (uint32_t i = 0; i < c->api_count; i++)
+        for (uint32_t k = 0; k < c->apis[i].reference_count; k++)
+            counts[i]++, counts[c->apis[i].references[k].api]++;
+    for (uint32_t i = 0; i < c->api_count; i++)
+        w->apis[i].relations = ARENA_ARRAY(&w->arena, struct world_relation, counts[i] + 1);
+    for (uint32_t i = 0; i < c->api_count; i++)
+        for (uint32_t k = 0; k < c->apis[i].reference_count; k++) {
+            const struct catalog_reference *r = &c->apis[i].references[k];
+            struct world_api *from = &w->apis[i], *to = &w->apis[r->api];
+            if (r->column_count != to->view->key_count)
+                continue;
+            relation_add(from, (struct world_relation){.name = r->name,
+                                                       .target = to,
+                                                       .count = r->column_count,
+                                                       .own = r->columns,
+                                                       .other = to->view->cv->key});
+            relation_add(to, (struct world_relation){.name = r->name,
+                                                     .target = from,
+                                                     .inverse = true,
+                                                     .many = !is_key(from->view, r->columns, r->column_count),
+                                                     .count = r->column_count,
+                                                     .own = to->view->cv->key,
+                                                     .other = r->columns});
+        }
+}
+
 static void world_fill(struct world *w, struct api_names *names)
 {
     const struct catalog *c = w->catalog;
@@ -196,6 +244,7 @@ static void world_fill(struct world *w, struct api_names *names)
             world_field_numbers(&w->arena, c, c->apis[i].path, w->apis[i].view->schema);
         api_add(w, &w->apis[i]);
     }
+    relations_fill(w);
 }
 
 /* Whatever is wrong with the rules, the rest is served: what cannot be bound grants nothing. */

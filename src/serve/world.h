@@ -21,12 +21,23 @@ struct world_view {
     uint32_t db_first;          /* number of its first database: rows, change log, then the indexes */
 };
 enum world_db { WORLD_DB_ROWS, WORLD_DB_LOG, WORLD_DB_INDEX };
+struct world_api;
+struct world_relation { /* a reference, seen from the api that makes it or from the one that it leads to */
+    const char *name;   /* of the reference */
+    const struct world_api *target;
+    bool inverse;   /* seen from the other end */
+    bool many;      /* a row may have several in the target */
+    uint32_t count; /* of columns that are equal */
+    const uint32_t *own, *other;
+};
 struct world_api {
     const char *path;
     uint32_t segment_count;
     const struct world_view *view;
     const uint32_t *field_numbers; /* by column: see store/field_numbers.h */
     uint32_t stat;                 /* number in the counters, the same for a path over all worlds */
+    uint32_t relation_count;
+    struct world_relation *relations;
 };
 struct world {
     unsigned generation;

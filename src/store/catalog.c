@@ -95,6 +95,19 @@ static void put_fields(yyjson_mut_doc *d, yyjson_mut_val *o, const struct api_fi
     }
 }
 
+static yyjson_mut_val *put_references(yyjson_mut_doc *d, const struct catalog_api *api)
+{
+    yyjson_mut_val *a = yyjson_mut_arr(d);
+    for (uint32_t i = 0; i < api->reference_count; i++) {
+        const struct catalog_reference *r = &api->references[i];
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, a);
+        yyjson_mut_obj_add_str(d, o, "name", r->name);
+        yyjson_mut_obj_add_uint(d, o, "api", r->api);
+        yyjson_mut_obj_add_val(d, o, "columns", put_uints(d, r->columns, r->column_count));
+    }
+    return a;
+}
+
 static char *catalog_text(const struct catalog *c, size_t *len)
 {
     yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
@@ -117,6 +130,7 @@ static char *catalog_text(const struct catalog *c, size_t *len)
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, apis);
         yyjson_mut_obj_add_str(d, o, "path", c->apis[i].path);
         yyjson_mut_obj_add_uint(d, o, "view", c->apis[i].view);
+        yyjson_mut_obj_add_val(d, o, "references", put_references(d, &c->apis[i]));
     }
     yyjson_mut_val *fields = yyjson_mut_obj_add_arr(d, root, "fields");
     for (uint32_t i = 0; i < c->fields_count; i++)
@@ -366,6 +380,23 @@ static void get_all_fields(struct loader *l, yyjson_val *root, struct catalog *c
     }
 }
 
+static void get_references(struct loader *l, yyjson_val *o, const struct catalog *c, struct catalog_api *api)
+{
+    yyjson_val *a = get_array(l, o, "references", &api->reference_count), *v;
+    api->references = ARENA_ARRAY(l->arena, struct catalog_reference, api->reference_count + 1);
+    size_t i, n;
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        struct catalog_reference *r = &api->references[i];
+        uint32_t columns = api->view < c->view_count ? c->views[api->view].schema.column_count : 0;
+        r->name = get_text(l, v, "name", false);
+        r->api = (uint32_t)get_uint(l, v, "api", c->api_count ? c->api_count - 1 : 0);
+        r->columns = get_uints(l, v, "columns", &r->column_count, columns ? columns - 1 : 0);
+    }
+}
+
 static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
 {
     yyjson_val *v;
@@ -395,6 +426,8 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
             break;
         c->apis[i].path = get_text(l, v, "path", false);
         c->apis[i].view = (uint32_t)get_uint(l, v, "view", c->view_count ? c->view_count - 1 : 0);
+        if (yyjson_obj_get(v, "references")) /* younger than the format */
+            get_references(l, v, c, &c->apis[i]);
     }
     if (yyjson_obj_get(root, "fields")) /* younger than the format */
         get_all_fields(l, root, c);

@@ -31,9 +31,17 @@ struct catalog_view {
     uint32_t error_node_count; /* operators whose error rows the view lacks; see error_store.h */
     uint32_t *error_nodes;
 };
+struct catalog_reference { /* columns that hold the key of a row of another api */
+    char *name;
+    uint32_t api;          /* index into apis */
+    uint32_t column_count; /* as many as that one's key has, in its order */
+    uint32_t *columns;
+};
 struct catalog_api {
     char *path;
     uint32_t view; /* index into views */
+    uint32_t reference_count;
+    struct catalog_reference *references;
 };
 struct catalog {
     struct arena arena;

@@ -591,6 +591,17 @@ struct store_cursor *store_cursor_open(struct store_snapshot *s, uint32_t shard,
     return c;
 }
 
+uint32_t store_cursor_mark(const struct store_snapshot *s)
+{
+    return s->cursor_count;
+}
+
+void store_cursor_release(struct store_snapshot *s, uint32_t mark)
+{
+    ASSERT(mark <= s->cursor_count);
+    s->cursor_count = mark;
+}
+
 static bool cursor_move(struct store_cursor *c, MDB_cursor_op op, MDB_val *key, struct slice *k,
                         struct slice *v)
 {

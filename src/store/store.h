@@ -141,6 +141,9 @@ uint64_t store_snapshot_entries(struct store_snapshot *s, uint32_t shard, store_
 /* Cursors live until store_snapshot_end and are pooled. Bytes are valid until then too. */
 struct store_cursor;
 struct store_cursor *store_cursor_open(struct store_snapshot *s, uint32_t shard, store_db db);
+/* Cursors opened after the mark go back to the pool. */
+uint32_t store_cursor_mark(const struct store_snapshot *s);
+void store_cursor_release(struct store_snapshot *s, uint32_t mark);
 /* First entry >= key (NULL: the first of all); cursor moves. */
 bool store_cursor_seek(struct store_cursor *c, const struct slice *key, struct slice *k, struct slice *v);
 /* Last entry < key (NULL: the last of all). */

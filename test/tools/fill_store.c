@@ -87,6 +87,13 @@ static struct key_column by_branch[] = {{2, false, false}, {3, true, true}};
 static struct key_column by_owner[] = {{1, false, false}};
 static struct key_column by_code[] = {{13, false, false}};
 
+static uint32_t first[] = {0}, second[] = {1}, third[] = {2};
+static char by_its_branch[] = "branch", order_id[] = "order_id", line_name[] = "line_fk",
+            account[] = "account";
+static struct catalog_reference of_balances[] = {{by_its_branch, 4, 1, third}},
+                                of_lines[] = {{order_id, 0, 1, first}, {line_name, 4, 1, second}},
+                                of_small[] = {{account, 0, 1, first}};
+
 static void view_set(struct filler *f, uint32_t i, const char *name, const char *comment,
                      const struct column *columns, size_t count, uint32_t key_count)
 {
@@ -136,7 +143,13 @@ static void catalog_make(struct filler *f)
     c->api_count = VIEWS;
     c->apis = ARENA_ARRAY(&f->arena, struct catalog_api, VIEWS);
     for (uint32_t i = 0; i < VIEWS; i++)
-        c->apis[i] = (struct catalog_api){xstrdup(paths[i]), i};
+        c->apis[i] = (struct catalog_api){.path = xstrdup(paths[i]), .view = i};
+    c->apis[0].reference_count = 1;
+    c->apis[0].references = of_balances;
+    c->apis[1].reference_count = 2;
+    c->apis[1].references = of_lines;
+    c->apis[4].reference_count = 1;
+    c->apis[4].references = of_small;
 }
 
 /* ---- rows ---- */

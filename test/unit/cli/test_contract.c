@@ -57,6 +57,26 @@ static void expect(enum contract_change change, const char *text)
     free(got);
 }
 
+static void references(void)
+{
+    static uint32_t first[] = {0}, second[] = {1};
+    static char name[] = "owner_of";
+    static struct catalog_reference was = {name, 0, 1, first}, is = {name, 0, 1, second};
+    start();
+    now.api.reference_count = 1;
+    now.api.references = &was;
+    expect(CONTRACT_COMPATIBLE, "  balances: new reference owner_of (compatible)\n");
+    old.api = now.api;
+    expect(CONTRACT_SAME, "");
+    now.api.references = &is;
+    expect(CONTRACT_BREAKING,
+           "  balances: reference owner_of removed or changed: it no longer embeds (breaking)\n"
+           "  balances: new reference owner_of (compatible)\n");
+    now.api.reference_count = 0;
+    expect(CONTRACT_BREAKING,
+           "  balances: reference owner_of removed or changed: it no longer embeds (breaking)\n");
+}
+
 static void the_same_is_no_change(void)
 {
     start();
@@ -166,6 +186,7 @@ static void is_printed_readably(void)
 
 int main(void)
 {
+    RUN(references);
     RUN(the_same_is_no_change);
     RUN(another_computation_is_said);
     RUN(apis_come_and_go);

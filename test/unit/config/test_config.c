@@ -96,7 +96,9 @@ static void everything(void)
              "      SELECT 2;\n"
              "apis:\n"
              "  balances:\n"
-             "  customers/top: { view: top_customers, key: [a, b] }\n"
+             "  customers/top: { view: top_customers, key: [a, b], references: { a: balances, pair: { "
+             "columns: [b, a], api: "
+             "customers/top } } }\n"
              "access: { anonymous: read }\n"
              "server: { listen: \"[::]:9000\", tls: { certificate: cert.pem, key: /k.pem } }\n"
              "cores: { shards: \"4-6,9\", serve: 3 }\n"
@@ -116,7 +118,14 @@ static void everything(void)
     CHECK_STR(c->apis[0].view, "balances");
     CHECK_STR(c->apis[1].path, "customers/top");
     CHECK_STR(c->apis[1].view, "top_customers");
-    CHECK(c->apis[1].key_count == 2);
+    CHECK(c->apis[1].key_count == 2 && c->apis[0].reference_count == 0 && c->apis[1].reference_count == 2);
+    const struct config_reference *references = c->apis[1].references;
+    CHECK_STR(references[0].name, "a");
+    CHECK_STR(references[0].api, "balances");
+    CHECK(references[0].column_count == 1 && references[1].column_count == 2);
+    CHECK_STR(references[0].columns[0], "a");
+    CHECK_STR(references[1].api, "customers/top");
+    CHECK_STR(references[1].columns[0], "b");
     CHECK(c->anonymous == ACCESS_READ);
     CHECK_STR(c->listen_host, "::");
     CHECK(c->listen_port == 9000);

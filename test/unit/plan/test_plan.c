@@ -41,6 +41,55 @@ static uint32_t count_kind(const struct plan *p, enum plan_kind kind)
     return n;
 }
 
+static const char two_views[] = "-- api orders\n-- api people\n-- api sums\n"
+                                "CREATE VIEW orders AS SELECT id, a_id, amount FROM core.e;\n"
+                                "CREATE VIEW people AS SELECT id, name FROM core.a;\n"
+                                "CREATE VIEW sums AS SELECT name FROM core.a;\n";
+
+/* The error of a reference of the first api, or its plan's. */
+static char *reference_error(const char *column, const char *api, struct built *b)
+{
+    char *text = xprintf("%s%s", accounts, two_views);
+    const struct api_request_reference reference = {"r", api, 1, &column, 7, 9};
+    golden_init(&b->g, text);
+    free(text);
+    b->g.apis[0].reference_count = 1;
+    b->g.apis[0].references = &reference;
+    b->g.apis[0].file = "p.yaml";
+    struct err *e = golden_plan(&b->g, "x.sql", &b->p);
+    char *message = e ? xprintf("%s:%d:%d: %s", e->file, e->line, e->column, e->message) : NULL;
+    err_free(e);
+    return message;
+}
+
+static void references_lead_to_keys(void)
+{
+    static const char *const wrong[][3] = {
+        {"a_id", "nobody", "p.yaml:7:9: api orders: reference r: there is no api \"nobody\""},
+        {"aid", "people", "p.yaml:7:9: api orders: reference r: \"aid\" is not a column of view orders"},
+        {"a_id", "sums", "p.yaml:7:9: api orders: reference r: api sums has no key to refer to"},
+        {"amount", "people",
+         "p.yaml:7:9: api orders: reference r: \"amount\" is of type numeric, \"id\" of api people of type "
+         "integer"},
+    };
+    struct built b;
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        b.p = NULL;
+        char *message = reference_error(wrong[i][0], wrong[i][1], &b);
+        CHECK(message != NULL);
+        if (message)
+            CHECK_STR(message, wrong[i][2]);
+        free(message);
+        golden_fini(&b.g);
+    }
+    b.p = NULL;
+    CHECK(reference_error("id", "people", &b) == NULL); /* bigint and integer are one family */
+    const struct plan_api *api = &b.p->apis[0];
+    CHECK(api->reference_count == 1 && api->references[0].api == 1 && api->references[0].column_count == 1 &&
+          api->references[0].columns[0] == 0);
+    done(&b);
+}
+
 static void equal_subplans_are_one(void)
 {
     struct built b;
@@ -261,6 +310,7 @@ static void planning_again_uses_nothing_up(void)
 
 int main(void)
 {
+    RUN(references_lead_to_keys);
     RUN(equal_subplans_are_one);
     RUN(views_over_views_share_state);
     RUN(unpublished_views_cost_nothing);

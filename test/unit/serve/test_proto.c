@@ -188,7 +188,7 @@ static void test_names_of_columns(void)
     static uint32_t key[] = {0};
     struct catalog_view view = {
         .name = "v", .schema = {ARRAY_COUNT(columns), columns}, .key_count = 1, .key = key};
-    struct catalog_api api = {"all/kinds", 0};
+    struct catalog_api api = {.path = "all/kinds"};
     struct field_number gone = {"gone", {FIELD_BYTES, false}, 3};
     struct api_fields was = {"all/kinds", 1, &gone};
     struct catalog c = {.shard_count = 1,

@@ -41,7 +41,7 @@ static void box_open(struct box *b, const struct serve_limits *limits)
                                 .key_count = 1,
                                 .key = key,
                                 .definition = "SELECT 1"};
-    struct catalog_api api = {"small", 0};
+    struct catalog_api api = {.path = "small"};
     struct catalog catalog = {
         .shard_count = 1, .version = 1, .view_count = 1, .views = &view, .api_count = 1, .apis = &api};
     struct store_options o = {.shard_count = 1, .map_bytes = (size_t)16 << 20};

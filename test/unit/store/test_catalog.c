@@ -31,7 +31,10 @@ static struct catalog sample(struct catalog_view views[2], struct catalog_api *a
                                      .source_count = 2,
                                      .sources = sources};
     views[1] = (struct catalog_view){.name = "bag", .slot = 4, .schema = {1, columns + 2}};
-    *api = (struct catalog_api){"customers/top", 1};
+    static uint32_t columns_of[] = {0};
+    static struct catalog_reference reference = {"top_of", 0, 1, columns_of};
+    *api = (struct catalog_api){
+        .path = "customers/top", .view = 1, .reference_count = 1, .references = &reference};
     return (struct catalog){
         .shard_count = 7, .version = 1, .view_count = 2, .views = views, .api_count = 1, .apis = api};
 }
@@ -50,6 +53,9 @@ static void test_round_trip(void)
         OK(catalog_save(&saved, dir));
     OK(catalog_load(dir, &c));
     CHECK(c->shard_count == 7 && c->version == 1 && c->view_count == 2 && c->api_count == 1);
+    CHECK(c->apis[0].reference_count == 1 && c->apis[0].references[0].api == 0);
+    CHECK(c->apis[0].references[0].column_count == 1 && c->apis[0].references[0].columns[0] == 0);
+    CHECK_STR(c->apis[0].references[0].name, "top_of");
     const struct catalog_view *v = &c->views[0];
     CHECK_STR(v->name, "balances");
     CHECK_STR(v->comment, "All of them");
@@ -115,7 +121,7 @@ static void test_refusals(void)
 static void save_columns(const char *dir, struct column *c, uint32_t count, const char *path)
 {
     struct catalog_view view = {.name = "v", .schema = {count, c}};
-    struct catalog_api api = {(char *)path, 0};
+    struct catalog_api api = {.path = (char *)path};
     struct catalog saved = {
         .shard_count = 1, .version = 1, .view_count = 1, .views = &view, .api_count = 1, .apis = &api};
     OK(catalog_save(&saved, dir));
