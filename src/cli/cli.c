@@ -36,6 +36,11 @@ const struct command commands[] = {
      "read the table until the source sends it again readable, or deletes it; --forget ID takes one off the "
      "list, --forget all\n"
      "all of the table's: their views count as complete again, though the rows are not in them.\n\n"},
+    {"why", "[-c F] [--data D] [--json] API KEY...",
+     "the source rows that a row was made of, and its last changes",
+     TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_PAGE, 64, cmd_why, false,
+     "KEY: a word for each column of the key. A row of an api without a key is named by COLUMN=VALUE "
+     "words.\n\n"},
     {"backup", "[-c F] [--data D] [--timeout S] DIR",
      "copy the store of a running or stopped instance to a new directory",
      TAKES_CONFIG | TAKES_DATA | TAKES_TIMEOUT, 1, cmd_backup, false,
@@ -106,6 +111,8 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_TOKEN, "  --ttl T     how long it lasts, such as 30d or 12h (default: until it is revoked)\n"},
         {TAKES_TOKEN, "  --name N    what it is for, shown by list and in the audit\n"},
         {TAKES_TOKEN, "  --claim NAME=VALUE  a claim for the rules' conditions; may be repeated\n"},
+        {TAKES_PAGE, "  --limit N   source rows of the answer (default 100, at most 1000)\n"},
+        {TAKES_PAGE, "  --cursor C  go on where the answer with this cursor has ended\n"},
         {TAKES_BREAKING, "  --breaking  also when a client may stop working\n"},
     };
     fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
@@ -176,6 +183,14 @@ static bool parse_timeout(struct parse *p)
     return v && *v && !*end && p->out->timeout_s >= 1 && p->out->timeout_s <= 1000000;
 }
 
+static bool parse_limit(struct parse *p)
+{
+    const char *v = value_of(p, "--limit");
+    char *end = NULL;
+    p->out->limit = v ? strtoll(v, &end, 10) : 0;
+    return v && *v && !*end && p->out->limit >= 1 && p->out->limit <= 1000000;
+}
+
 static bool parse_set(struct parse *p)
 {
     const char *v = value_of(p, "--set");
@@ -212,6 +227,10 @@ static bool parse_option(struct parse *p)
             p->out->claims[p->out->claim_count++] = v;
         return v != NULL;
     }
+    if (is_option(p, "--limit", TAKES_PAGE))
+        return parse_limit(p);
+    if (is_option(p, "--cursor", TAKES_PAGE))
+        return (p->out->cursor = value_of(p, "--cursor")) != NULL;
     if (is_option(p, "--json", TAKES_JSON))
         return p->out->json = true;
     if (is_option(p, "--watch", TAKES_WATCH))

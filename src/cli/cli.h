@@ -27,6 +27,8 @@ struct cli_args {
     int64_t timeout_s;             /* --timeout S; default LOOK_TIMEOUT_S */
     const char *source;            /* --source SOURCE.TABLE */
     const char *forget;            /* --forget ID|all */
+    int64_t limit;                 /* --limit N; 0: not given */
+    const char *cursor;            /* --cursor C */
     const char *role, *ttl, *name; /* --role R --ttl 30d --name N */
     uint32_t claim_count;
     const char **claims; /* --claim NAME=VALUE, as often as wanted */
@@ -46,7 +48,8 @@ enum cli_accepts {
     TAKES_BREAKING = 128,
     TAKES_TIMEOUT = 256,
     TAKES_SOURCE = 512,
-    TAKES_TOKEN = 1024
+    TAKES_TOKEN = 1024,
+    TAKES_PAGE = 2048
 };
 struct command {
     const char *name;
@@ -70,6 +73,7 @@ int cmd_serve(const struct cli_args *a);
 int cmd_explain(const struct cli_args *a);
 int cmd_status(const struct cli_args *a);
 int cmd_errors(const struct cli_args *a);
+int cmd_why(const struct cli_args *a);
 int cmd_backup(const struct cli_args *a);
 int cmd_restore(const struct cli_args *a);
 int cmd_verify(const struct cli_args *a);

@@ -14,6 +14,7 @@
 #include "data/key.h"
 #include "flow/pipeline.h"
 #include "flow/topology.h"
+#include "serve/why_service.h"
 #include "ops/op_errors.h"
 #include "serve/confine.h"
 #include "serve/http.h"
@@ -189,6 +190,14 @@ static const struct limit pipeline_limits[] = {
     LIMIT(QUARANTINE_LIST_ROWS, COUNT, "of them that a list shows, the newest; further ones are counted"),
     LIMIT(GATE_BAD_TABLES_MAX, COUNT,
           "tables with such rows that status and metrics name; of more the sum is told"),
+    LIMIT(WHY_PAGE_DEFAULT, COUNT, "source rows of a page of a why"),
+    LIMIT(WHY_PAGE_MAX, COUNT, "likewise, at most"),
+    LIMIT(WHY_BYTES_MAX, BYTES, "kept while one why is worked on; then it is cut off"),
+    LIMIT(WHY_RUNNING_MAX, COUNT, "whys worked on at a time; further ones are answered 503"),
+    LIMIT(WHY_JOBS_MAX, COUNT, "whys taken in and not begun; likewise"),
+    LIMIT(WHY_CHANGES, COUNT, "last changes of the row that a why shows"),
+    LIMIT(WHY_LOG_ROWS, COUNT,
+          "entries of a view's change log that are looked at for them, from the newest on"),
     LIMIT(FORGET_WAIT_S, SECONDS, "that `penstock errors --forget` waits for the instance"),
     LIMIT(KEY_STORED_MAX, BYTES, "a stored key; longer ones are shortened with a hash, rows decide"),
     LIMIT(STORE_KEY_MAX, BYTES, "LMDB's own limit on keys"),

@@ -584,6 +584,7 @@ static struct err *publish_catalog(struct run *r)
             log_event(EVENT_VIEW_BUILDING, LOG_INFO, "view", "filling a view from the mirrors", "view=%s",
                       r->app->catalog->views[v].name);
     replace_slots(r);
+    TRY(plan_file_save(r->data, r->app->catalog->run, &r->app->parts));
     TRY(catalog_save(r->app->catalog, r->data));
     replace_slots(r);
     atomic_fetch_add(&r->gate->generation, 1);

@@ -231,6 +231,9 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
     add_set(c, "subscribers", f->limits.subscribers);
     add_set(c, "stuck_us", f->limits.stuck_us);
+    add_set(c, "why", f->why == ACCESS_READ);
+    add_set(c, "why_rows", f->limits.why_rows);
+    add_set(c, "why_time_us", f->limits.why_time_us);
     add_set(c, "metrics_operators", f->limits.metrics_operators);
     serve_cores(c, p);
 }

@@ -54,12 +54,13 @@ static uint32_t parse_cpus(const char *list, uint32_t *out)
 /* The supervisor passes NAME=VALUE pairs; both sides are this program, so an unknown one is a broken invariant. */
 static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
 {
-    int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, loops = o->loop_count,
-            stamp = 0, ingest = o->ingest;
+    int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, why = o->why_read,
+            loops = o->loop_count, stamp = 0, ingest = o->ingest;
     const struct setting settings[] = {
         {"port", &port},
         {"anonymous", &anonymous},
         {"errors", &errors},
+        {"why", &why},
         {"ingest", &ingest},
         {"certificate_stamp", &stamp}, /* another one: another command line, and so a restart */
         {"loops", &loops},
@@ -83,6 +84,8 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"live_queue_bytes", &o->limits.live_queue_bytes},
         {"subscribers", &o->limits.subscribers},
         {"stuck_us", &o->limits.stuck_us},
+        {"why_rows", &o->limits.why_rows},
+        {"why_time_us", &o->limits.why_time_us},
         {"metrics_operators", &o->limits.metrics_operators},
     };
     const char *text;
@@ -100,6 +103,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
     o->port = (int)port;
     o->anonymous_read = anonymous != 0;
     o->errors_read = errors != 0;
+    o->why_read = why != 0;
     o->ingest = (enum serve_ingest)ingest;
     o->loop_count = (uint32_t)loops;
 }

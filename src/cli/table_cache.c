@@ -7,6 +7,7 @@
 #endif
 #include "cli/world.h"
 #include "store/enum_json.h"
+#include "store/table_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,29 +20,6 @@
 #define CACHE_FORMAT 1
 
 /* ---- saving ---- */
-
-static void put_column(yyjson_mut_doc *d, yyjson_mut_val *columns, const struct column *c)
-{
-    yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, columns);
-    yyjson_mut_obj_add_str(d, o, "name", c->name);
-    yyjson_mut_obj_add_str(d, o, "type", type_info(c->type.id)->name);
-    yyjson_mut_obj_add_int(d, o, "typmod", c->type.typmod);
-    yyjson_mut_obj_add_bool(d, o, "not_null", c->not_null);
-    if (c->comment)
-        yyjson_mut_obj_add_str(d, o, "comment", c->comment);
-}
-
-static void put_table(yyjson_mut_doc *d, yyjson_mut_val *tables, const struct table_def *t)
-{
-    yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, tables);
-    yyjson_mut_obj_add_str(d, o, "name", t->name);
-    yyjson_mut_val *columns = yyjson_mut_obj_add_arr(d, o, "columns");
-    for (uint32_t c = 0; c < t->schema.column_count; c++)
-        put_column(d, columns, &t->schema.columns[c]);
-    yyjson_mut_val *key = yyjson_mut_obj_add_arr(d, o, "key");
-    for (uint32_t k = 0; k < t->key_count; k++)
-        yyjson_mut_arr_add_uint(d, key, t->key[k]);
-}
 
 static char *cache_text(const struct pipeline_source *sources, uint32_t count, size_t *len)
 {
@@ -60,7 +38,7 @@ static char *cache_text(const struct pipeline_source *sources, uint32_t count, s
         enum_json_put(d, o, &enums);
         yyjson_mut_val *tables = yyjson_mut_obj_add_arr(d, o, "tables");
         for (uint32_t t = 0; t < sources[i].table_count; t++)
-            put_table(d, tables, &sources[i].tables[t]);
+            table_json_put(d, tables, &sources[i].tables[t]);
     }
     char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, len);
     yyjson_mut_doc_free(d);
@@ -119,76 +97,22 @@ struct err *table_cache_save(const char *dir, const struct pipeline_source *sour
 
 /* ---- loading ---- */
 
-/* The first surprise is kept. */
-struct loader {
-    struct arena *arena;
-    bool bad;
-};
-
-static const char *get_text(struct loader *l, yyjson_val *o, const char *field)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    l->bad |= !yyjson_is_str(v);
-    return yyjson_is_str(v) ? arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v)) : "";
-}
-
-static uint32_t get_array(struct loader *l, yyjson_val *o, const char *field, yyjson_val **out)
-{
-    *out = yyjson_obj_get(o, field);
-    l->bad |= !yyjson_is_arr(*out);
-    return yyjson_is_arr(*out) ? (uint32_t)yyjson_arr_size(*out) : 0;
-}
-
-static void get_column(struct loader *l, yyjson_val *o, struct column *c)
-{
-    const struct type_info *type = type_by_name(get_text(l, o, "type"));
-    yyjson_val *typmod = yyjson_obj_get(o, "typmod"), *not_null = yyjson_obj_get(o, "not_null");
-    l->bad |= !type || !yyjson_is_int(typmod) || !yyjson_is_bool(not_null);
-    if (l->bad)
-        return;
-    c->name = get_text(l, o, "name");
-    c->type = (struct type){type->id, (int32_t)yyjson_get_sint(typmod)};
-    c->not_null = yyjson_get_bool(not_null);
-    if (yyjson_obj_get(o, "comment"))
-        c->comment = get_text(l, o, "comment");
-}
-
-static void get_table(struct loader *l, yyjson_val *o, struct table_def *t)
-{
-    yyjson_val *columns, *key, *v;
-    size_t i, n;
-    t->name = get_text(l, o, "name");
-    t->schema.column_count = get_array(l, o, "columns", &columns);
-    t->schema.columns = ARENA_ARRAY(l->arena, struct column, t->schema.column_count + 1);
-    yyjson_arr_foreach(columns, i, n, v)
-    {
-        get_column(l, v, &t->schema.columns[i]);
-    }
-    t->key_count = get_array(l, o, "key", &key);
-    t->key = ARENA_ARRAY(l->arena, uint32_t, t->key_count + 1);
-    yyjson_arr_foreach(key, i, n, v)
-    {
-        l->bad |= !yyjson_is_uint(v) || yyjson_get_uint(v) >= t->schema.column_count;
-        t->key[i] = (uint32_t)yyjson_get_uint(v);
-    }
-}
-
-static void get_source(struct loader *l, yyjson_val *root, const char *source, struct table_def **tables,
+static void get_source(struct table_json *l, yyjson_val *root, const char *source, struct table_def **tables,
                        uint32_t *count)
 {
     yyjson_val *sources, *o, *list, *v;
     size_t i, n, t, table_count;
-    (void)get_array(l, root, "sources", &sources);
+    (void)table_json_array(l, root, "sources", &sources);
     yyjson_arr_foreach(sources, i, n, o)
     {
         if (!yyjson_equals_str(yyjson_obj_get(o, "name"), source))
             continue;
         l->bad |= !enum_json_get(o, ENUM_FROM_SOURCE);
-        *count = get_array(l, o, "tables", &list);
+        *count = table_json_array(l, o, "tables", &list);
         *tables = ARENA_ARRAY(l->arena, struct table_def, *count + 1);
         yyjson_arr_foreach(list, t, table_count, v)
         {
-            get_table(l, v, &(*tables)[t]);
+            table_json_get(l, v, &(*tables)[t]);
         }
     }
 }
@@ -201,7 +125,7 @@ struct err *table_cache_load(const char *dir, struct arena *arena, const char *s
     char *path = xprintf("%s/" CACHE_FILE, dir);
     bool exists = access(path, F_OK) == 0;
     yyjson_doc *doc = exists ? yyjson_read_file(path, YYJSON_READ_ALLOW_INVALID_UNICODE, NULL, NULL) : NULL;
-    struct loader l = {.arena = arena};
+    struct table_json l = {.arena = arena};
     yyjson_val *root = yyjson_doc_get_root(doc);
     l.bad = !yyjson_is_uint(yyjson_obj_get(root, "format")) ||
             yyjson_get_uint(yyjson_obj_get(root, "format")) != CACHE_FORMAT;

@@ -184,6 +184,7 @@ struct err *app_plan(struct app *a)
     }
     plan_free(a->plan);
     a->plan = NULL;
+    a->parts = (struct plan_parts){a->tables, a->table_count, texts, c->sql_count, apis, c->api_count};
     return plan_build(a->tables, a->table_count, texts, c->sql_count, apis, c->api_count, &a->plan);
 }
 

@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "flow/pipeline.h"
+#include "lineage/plan_file.h"
 #include "plan/plan.h"
 #include "store/catalog.h"
 
@@ -16,6 +17,7 @@ struct app {
     uint32_t source_count;
     struct table_def *tables; /* of all sources, source by source */
     uint32_t table_count;
+    struct plan_parts parts; /* that the plan was made from */
     struct plan *plan;       /* owned */
     struct catalog *catalog; /* owned */
 };

@@ -53,6 +53,7 @@ struct config {
     uint32_t api_count;
     struct config_api *apis;
     enum access_anonymous anonymous; /* default ACCESS_NONE */
+    enum access_anonymous why;       /* of the source rows of apis, likewise */
     enum access_anonymous errors;    /* of lists of error rows, without a token; default ACCESS_NONE */
     struct config_access access;
     bool ingest;                   /* access.ingest: rows may be pushed without a token; default false */
@@ -88,6 +89,8 @@ struct config {
         int64_t live_changes;      /* default 100000 */
         int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */
         int64_t subscribers;       /* default 10000 */
+        int64_t why_rows;          /* default 1000000: that one why looks at */
+        int64_t why_time_us;       /* default 5 s: that it takes */
         int64_t memory;            /* bytes of the pipeline, or CONFIG_MEMORY_AUTO, the default */
         /* default 1 KiB and 4 MiB: answers of these sizes are compressed */
         int64_t compress_bytes, compress_max_bytes;

@@ -20,6 +20,10 @@ const struct config_key config_keys[] = {
     {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read and push."},
     {"access.anonymous", KEY_ANONYMOUS, "none", 0, 0, AT(anonymous),
      "What a request without a token may do: none or read."},
+    {"access.why", KEY_ANONYMOUS, "none", 0, 0, AT(why),
+     "Whether everyone who may read a row may ask why it is so. The answer shows rows of the source tables, "
+     "with all "
+     "columns that are mirrored. `penstock why` on the machine does in any case."},
     {"access.errors", KEY_ANONYMOUS, "none", 0, 0, AT(errors),
      "Whether a request without a token may read the error rows of views, none or read. They show columns "
      "that the view itself may not."},
@@ -123,6 +127,10 @@ const struct config_key config_keys[] = {
      "A subscriber that is further behind is dropped."},
     {"limits.subscribers", KEY_COUNT, "10000", 0, 1000000, AT(limits.subscribers),
      "Most live queries at once."},
+    {"limits.why_rows", KEY_COUNT, "1000000", 1, INT64_C(1000000000), AT(limits.why_rows),
+     "Rows that are looked at to answer one why; past it the answer says that it is not complete."},
+    {"limits.why_time", KEY_DURATION, "5s", 10 * MS, 60 * SEC, AT(limits.why_time_us),
+     "Likewise how long it takes. The store keeps the pages of its epoch for so long."},
     {"limits.memory", KEY_MEMORY, "auto", 64 * MIB, 1024 * MIB *MIB, AT(limits.memory),
      "Memory of the pipeline process, without file pages that the kernel can take back; past it ingest "
      "pauses. auto: 70 % "

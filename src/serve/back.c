@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "serve/loop.h"
 #include "serve/out.h"
+#include "serve/why_service.h"
 #include "base/hash.h"
 
 #include <assets.h>
@@ -23,6 +24,7 @@ struct back {
     int dir_fd;
     char path[64];
     struct back_metrics metrics;
+    struct why_service *why; /* borrowed */
 };
 
 static const char *mime_of(const char *path)
@@ -117,12 +119,25 @@ static int answer_metrics(struct mg_connection *c, const struct back_metrics *m)
     return 200;
 }
 
+static int answer_why(struct mg_connection *c, struct why_service *why, const char *job)
+{
+    struct buf b = {0};
+    bool head = strcmp(mg_get_request_info(c)->request_method, "HEAD") == 0;
+    int status = why_service_run(why, strtoull(job, NULL, 10), head, &b);
+    mg_write(c, b.p, b.len);
+    buf_fini(&b);
+    return status;
+}
+
 static int on_request(struct mg_connection *c)
 {
     const struct back *back = mg_get_user_data(mg_get_context(c));
     const struct mg_request_info *info = mg_get_request_info(c);
     const struct asset *a = asset_find(info->local_uri);
     bool get = strcmp(info->request_method, "GET") == 0 || strcmp(info->request_method, "HEAD") == 0;
+    const char *job = mg_get_header(c, WHY_JOB_HEADER);
+    if (get && job)
+        return answer_why(c, back->why, job);
     if (get && strcmp(info->local_uri, "/metrics") == 0)
         return answer_metrics(c, &back->metrics);
     if (a && get)
@@ -173,11 +188,13 @@ static struct err *place(struct back *b, const char *data_dir)
     return NULL;
 }
 
-struct err *back_new(const char *data_dir, const struct back_metrics *metrics, struct back **out)
+struct err *back_new(const char *data_dir, const struct back_metrics *metrics, struct why_service *why,
+                     struct back **out)
 {
     struct back *b = xcalloc(1, sizeof *b);
     b->dir_fd = -1;
     b->metrics = *metrics;
+    b->why = why;
     struct err *e = place(b, data_dir);
     if (e)
         back_stop(b);

@@ -378,6 +378,8 @@ struct err *loop_open(struct loop *l)
     timers_init(l);
     rest_init(&l->rest, &l->options->limits, l->gate, l->options->anonymous_read);
     l->rest.errors_read = l->options->errors_read;
+    l->rest.why_read = l->options->why_read;
+    l->rest.why = l->why;
     l->rest.ingest = l->options->ingest;
     auth_init(&l->auth, l->keys);
     l->live = live_new(l);

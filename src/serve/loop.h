@@ -51,6 +51,7 @@ struct loop {
     const struct serve_options *options;
     const struct tls_server *tls;
     const char *back_path;   /* civetweb's socket */
+    struct why_service *why; /* borrowed */
     const char *ingest_path; /* the pipeline's, for pushed rows */
     struct gate *gate;
     int epoll_fd, wake_fd, spare_fd;
@@ -175,7 +176,8 @@ struct back_metrics { /* any thread */
     void (*write)(void *ctx, struct buf *out);
     void *ctx;
 };
-NODISCARD struct err *back_new(const char *data_dir, const struct back_metrics *metrics, struct back **out);
+NODISCARD struct err *back_new(const char *data_dir, const struct back_metrics *metrics,
+                               struct why_service *why, struct back **out);
 NODISCARD struct err *back_start(struct back *b); /* its threads */
 const char *back_dir(const struct back *b);       /* where its socket is made */
 const char *back_path(const struct back *b);

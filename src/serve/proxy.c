@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "serve/loop.h"
 #include "serve/out.h"
+#include "serve/why_service.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -153,7 +154,7 @@ static bool hop_by_hop(struct slice name)
                                         "trailer",          "transfer-encoding",   "upgrade",
                                         "proxy-connection", "proxy-authorization", "content-length",
                                         "expect",           "x-forwarded-for",     "x-forwarded-proto",
-                                        "forwarded"};
+                                        "forwarded",        WHY_JOB_HEADER};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (slice_is_nocase(name, names[i]))
             return true;
@@ -185,6 +186,8 @@ static void put_head(struct proxy *p, const struct http_request *req)
         out_slice(b, req->headers[i].value);
         OUT_LIT(b, "\r\n");
     }
+    if (loop_of(p)->rest.why_job)
+        buf_printf(b, WHY_JOB_HEADER ": %llu\r\n", (unsigned long long)loop_of(p)->rest.why_job);
     if (req->chunked)
         OUT_LIT(b, "Transfer-Encoding: chunked\r\n");
     else if (req->has_length)

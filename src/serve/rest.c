@@ -409,6 +409,7 @@ static enum rest_next route(struct rest *r, const struct http_request *req, bool
 enum rest_next rest_answer(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
 {
     a->head_only = req->method == HTTP_M_HEAD;
+    r->why_job = 0;
     enum rest_next next = route(r, req, waited, a);
     if (a->problem.status)
         answer_problem(a);

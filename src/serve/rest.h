@@ -22,7 +22,7 @@ struct rest_frame { /* what a read within a read works with, in place of the loo
 
 struct rest {
     const struct serve_limits *limits;
-    bool anonymous_read, errors_read; /* of apis; of lists of error rows */
+    bool anonymous_read, errors_read, why_read; /* of apis; of lists of error rows; of source rows */
     enum serve_ingest ingest;
     struct gate *gate;
     struct world *world;             /* borrowed; NULL: nothing to serve yet */
@@ -43,6 +43,8 @@ struct rest {
     const struct caller *caller;        /* of the request: set by the transport before each; never NULL */
     struct grant_evaluator *evaluators; /* owned; of the world's rules: see grant.c */
     uint32_t hides;                     /* of the view that rest_ready has just found complete */
+    struct why_service *why;            /* borrowed; NULL: nobody answers whys */
+    uint64_t why_job;                   /* of the request that rest_answer has just handed on; 0: it is no why */
     int64_t now_us;                     /* Unix; set by the caller before each request */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);

@@ -4,6 +4,7 @@
 #include "serve/embed.h"
 #include "serve/grant.h"
 #include "serve/out.h"
+#include "serve/why_service.h"
 
 /* ---- Penstock-Wait ---- */
 
@@ -173,8 +174,6 @@ static bool key_shape(const struct url *u, uint32_t used, const struct world_api
     }
     if (given == v->key_count && given)
         return true;
-    if (v->key_count && given == v->key_count + 1 && slice_is(u->segments[u->segment_count - 1], "why"))
-        return problem_set(p, 501, "PENSTOCK_UNSUPPORTED", "\"why\" is not supported yet");
     return wrong_key(v, given, api->path, p);
 }
 
@@ -445,6 +444,15 @@ static enum rest_next wait_or_go(struct rest *r, const struct http_request *req,
     return REST_DONE;
 }
 
+static enum rest_next ask_why(struct rest *r, const struct http_request *req, const struct world_api *api,
+                              bool waited, struct answer *a)
+{
+    if (!why_is_allowed(r, api, &a->problem) || !rest_ready(r, api->view, &a->problem))
+        return REST_DONE;
+    enum rest_next next = req->wait.p ? wait_or_go(r, req, waited, a) : REST_DONE;
+    return next == REST_WAIT || a->problem.status ? next : why_accept(r, req, a);
+}
+
 enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api,
                            uint32_t used, bool waited, struct answer *a)
 {
@@ -453,6 +461,8 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
     form.media = media_choose_with(req->accept, &form.strip);
     rest_mark(r, api->view, a);
     a->epoch = r->gate->epoch;
+    if (why_is_asked(r, api, used))
+        return ask_why(r, req, api, waited, a);
     if (form.media == MEDIA_NONE) {
         problem_set(&a->problem, 406, "PGRST107", "None of these media types are available: %.*s",
                     TEXT_QUOTED(req->accept, 200));

@@ -11,6 +11,7 @@
 #include "serve/loop.h"
 #include "serve/metrics.h"
 #include "store/small_file.h"
+#include "serve/why_service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ struct serve {
     struct gate *gate;
     struct tls_server *tls;
     struct back *back;
+    struct why_service *why;
     int run_dir;                /* DATA/run, where the pipeline's socket comes and goes; -1 none */
     char ingest_path[64];       /* through it, as DATA's own path may be too long for an address */
     pthread_mutex_t world_lock; /* over `world` between the notifier, which alone writes it, and /metrics */
@@ -74,6 +76,8 @@ void serve_limits_default(struct serve_limits *l)
         .subscribers = 10000,
         .live_changes = 100000,
         .stuck_us = INT64_C(120000000),
+        .why_rows = 1000000,
+        .why_time_us = INT64_C(5000000),
         .metrics_operators = METRICS_OPERATORS_MAX,
     };
 }
@@ -109,6 +113,7 @@ static void loop_init(struct serve *s, uint32_t i)
     l->tls = s->tls;
     l->back_path = back_path(s->back);
     l->ingest_path = s->ingest_path;
+    l->why = s->why;
     l->gate = s->gate;
     l->keys = &s->keys;
     l->stats = s->stats.loops[i];
@@ -205,6 +210,7 @@ static void world_recall(struct serve *s)
             look_around(s);
             pause_ms(1);
         }
+    why_service_recall(s->why);
     pthread_mutex_lock(&s->world_lock);
     world_close(s->world);
     s->world = NULL;
@@ -213,6 +219,7 @@ static void world_recall(struct serve *s)
 
 static void world_offer(struct serve *s)
 {
+    why_service_offer(s->why, s->world);
     for (uint32_t i = 0; i < s->started; i++) {
         s->loops[i].release = 0;
         atomic_store(&s->loops[i].offered, s->world);
@@ -401,7 +408,8 @@ static struct err *prepare(struct serve *s)
     TRY(descriptors_check(s));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
     s->stats.tls = s->tls;
-    TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, &s->back));
+    s->why = why_service_new(o, s->gate);
+    TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, s->why, &s->back));
     find_ingest(s);
     (void)auth_source_look(&s->keys);
     TRY(loops_open(s));
@@ -440,7 +448,10 @@ static void serve_init(struct serve *s, const struct serve_options *o)
 
 static void serve_fini(struct serve *s)
 {
+    if (s->why)
+        why_service_recall(s->why);
     back_stop(s->back);
+    why_service_free(s->why);
     if (s->run_dir >= 0)
         close(s->run_dir);
     world_close(s->world);

@@ -40,6 +40,8 @@ struct serve_limits {
     int64_t stuck_us; /* a loop that stands still for so long ends the process, with a report; 0: never */
     /* Answers between these sizes are compressed on the loop, if the client asks for it. */
     int64_t compress_bytes, compress_max_bytes;
+    int64_t why_rows;          /* rows that one why looks at */
+    int64_t why_time_us;       /* that it takes */
     int64_t metrics_operators; /* operators with numbers of their own in /metrics; 0: none of any */
 };
 void serve_limits_default(struct serve_limits *l);
@@ -57,6 +59,7 @@ struct serve_options {
     int port;                      /* 0: any free one, see bound_port */
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
     bool anonymous_read;           /* false: reads of views answer 401 */
+    bool why_read;                 /* false: asking why answers 401 */
     bool errors_read;              /* false: reads of lists of error rows answer 401 */
     enum serve_ingest ingest;
     struct serve_limits limits;
