@@ -29,6 +29,7 @@ static void copy_grant(const struct config_grant *from, struct access_doc_grant 
 {
     *to = (struct access_doc_grant){.api = from->api,
                                     .all_columns = from->all_columns,
+                                    .why = from->why,
                                     .column_count = from->columns.count,
                                     .columns = from->columns.names};
     if (!from->rows)
@@ -150,6 +151,8 @@ static void print_rule(const struct policy_rule *rule, const char *role, FILE *t
     }
     if (rule->has_rows)
         fprintf(to, " where %s", rule->rows_text);
+    if (rule->why)
+        fputs(", and why (source rows)", to);
     putc('\n', to);
 }
 

@@ -44,7 +44,7 @@ static bool is_role_name(const char *s)
 static struct err *read_grant(struct config *c, const char *role, const struct yaml_pair *p,
                               struct config_grant *out)
 {
-    static const char *const known[] = {"rows", "columns", NULL};
+    static const char *const known[] = {"rows", "columns", "why", NULL};
     const struct yaml_node *n = p->value;
     const char *what = arena_printf(&c->arena, "access.roles.%s.%s", role, p->key->text);
     *out = (struct config_grant){.api = p->key->text, .at = p->key, .all_columns = true};
@@ -52,14 +52,17 @@ static struct err *read_grant(struct config *c, const char *role, const struct y
         return NULL;
     if (n->kind != YAML_MAPPING)
         return yaml_error(yaml_is_null(n) ? p->key : n,
-                          "%s: expected read, or { rows: \"CONDITION\", columns: [names] }", what);
+                          "%s: expected read, or { rows: \"CONDITION\", columns: [names], why: true }", what);
     struct err *errs = yaml_known_keys(n, what, known);
     const struct yaml_node *rows = yaml_get(n, "rows"), *columns = yaml_get(n, "columns");
+    const struct yaml_node *why = yaml_get(n, "why");
     const char *text;
     if (rows) {
         err_append(&errs, yaml_string(rows, arena_printf(&c->arena, "%s.rows", what), &text));
         out->rows = rows;
     }
+    if (why)
+        err_append(&errs, yaml_bool(why, arena_printf(&c->arena, "%s.why", what), &out->why));
     if (columns) {
         out->all_columns = false;
         err_append(&errs,

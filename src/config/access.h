@@ -20,7 +20,7 @@ struct config_names { /* one name, or a list of them */
 struct config_grant {
     const char *api; /* a path of `apis`, or "*": those that the role does not name */
     const struct yaml_node *at;
-    bool all_columns;
+    bool all_columns, why; /* why: the role may ask which source rows a row was made of */
     struct config_names columns;
     const struct yaml_node *rows; /* the condition; NULL: every row */
 };

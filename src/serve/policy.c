@@ -161,6 +161,7 @@ static struct policy_rule *bind_rule(struct binder *b, const struct access_doc_g
     struct policy_rule *r = ARENA_NEW(&b->policy->arena, struct policy_rule);
     r->number = b->policy->rule_count++;
     b->failed = false;
+    r->why = g->why;
     bind_columns(b, g, v, c->apis[api].path, r);
     bind_rows(b, g, v, c->apis[api].path, r);
     project_all(b, r);

@@ -23,6 +23,7 @@ struct policy_rule {         /* of one role and one api */
         *schema;           /* the view's; what is not granted has the name "", by which nothing is found */
     struct projection all; /* select=* */
     bool has_rows;
+    bool why; /* the source rows may be asked for: serve/why.h */
     struct predicate rows;
     const char *rows_text;
     uint32_t mentioned_count; /* columns of the view that the condition looks at */

@@ -43,9 +43,10 @@ struct rest {
     const struct caller *caller;        /* of the request: set by the transport before each; never NULL */
     struct grant_evaluator *evaluators; /* owned; of the world's rules: see grant.c */
     uint32_t hides;                     /* of the view that rest_ready has just found complete */
+    bool trusted;                       /* the machine's own operator, who sees everything */
     struct why_service *why;            /* borrowed; NULL: nobody answers whys */
-    uint64_t why_job;                   /* of the request that rest_answer has just handed on; 0: it is no why */
-    int64_t now_us;                     /* Unix; set by the caller before each request */
+    uint64_t why_job; /* of the request that rest_answer has just handed on; 0: it is no why */
+    int64_t now_us;   /* Unix; set by the caller before each request */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
 void rest_fini(struct rest *r);

@@ -15,15 +15,21 @@ bool why_is_asked(const struct rest *r, const struct world_api *api, uint32_t us
            slice_is(u->segments[u->segment_count - 1], "why");
 }
 
+/* Who may see the whole api without a role may ask if access.why says so; a role needs its rule's leave. */
 bool why_is_allowed(struct rest *r, const struct world_api *api, struct problem *p)
 {
-    (void)api;
-    if (r->why_read)
+    struct grant g;
+    if (!grant_of(r, &r->arena, api, &g, p))
+        return false;
+    if (g.rule ? g.rule->why : r->why_read)
         return true;
-    problem_set(p, 401, "PENSTOCK_WHY", "Anonymous access to the source rows of apis is disabled");
-    return problem_hint(
-        p, "`penstock why` on the machine shows them; access: { why: read } in penstock.yaml lets "
-           "everyone who may read an api ask why.");
+    problem_set(p, r->caller->kind == CALLER_ANONYMOUS ? 401 : 403, "PENSTOCK_WHY",
+                "the source rows of api %s are not shown to you", api->path);
+    return problem_hint(p,
+                        "A role may ask why with access: { roles: { ROLE: { %.*s: { why: true } } } }, "
+                        "everybody with access: { why: "
+                        "read }; `penstock why` on the machine in any case.",
+                        TEXT_QUOTED_CSTR(api->path, 100));
 }
 
 /* ---- what is asked ---- */
@@ -172,7 +178,7 @@ static bool row_by_filter(struct rest *r, struct asked *q, uint32_t *shard, stru
 
 bool why_shows(const struct why *w, uint32_t column)
 {
-    return w->all || grant_column(&w->rd->grant, column);
+    return grant_column(&w->rd->grant, column);
 }
 
 static bool shows(const struct why *w, const void *ctx, uint32_t column)
@@ -299,6 +305,7 @@ static void answer_row(struct why *w, const struct why_ask *ask, const struct as
     if (!trace(w, ask, p))
         return;
     w->digest = why_digest(w);
+    why_find_shown(w);
     if (q->has_cursor && q->digest != w->digest) {
         problem_set(
             p, 409, "PENSTOCK_WHY_CHANGED",
@@ -329,7 +336,7 @@ void why_answer(struct rest *r, const struct why_ask *ask, struct answer *a)
 {
     struct asked q = {0};
     struct problem *p = &a->problem;
-    struct why w = {.r = r, .a = a, .rd = &q.rd, .all = ask->trusted};
+    struct why w = {.r = r, .a = a, .rd = &q.rd};
     uint32_t shard = 0;
     if (!parse(r, ask->target, &q, p))
         return;

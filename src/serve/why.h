@@ -24,12 +24,11 @@ bool why_is_asked(const struct rest *r, const struct world_api *api, uint32_t us
 /* What r->caller may not: problem set, false. */
 bool why_is_allowed(struct rest *r, const struct world_api *api, struct problem *p);
 
-/* Answers in the calling thread: r has the world, the arena and the caller. target: as of the request, without access being
- * asked again if `trusted`. cancelled: see lineage.h. */
+/* Answers in the calling thread: r has the world, the arena and the caller. target: as of the request. Whether r->caller may
+ * ask is not asked here (why_is_allowed), which rows and columns it sees is. cancelled: see lineage.h. */
 struct why_ask {
     struct slice target;
     const struct stored_plan *plan;
-    bool trusted; /* the operator's own command: every row, all columns */
     bool (*cancelled)(void *ctx);
     void *ctx;
 };
@@ -45,14 +44,17 @@ struct why { /* one question, in the open snapshot */
     const uint8_t *states;
     struct slice row; /* as stored */
     uint32_t shard;   /* that it is on */
-    bool all;         /* the caller may see everything */
     struct lineage lineage;
-    struct arena scratch; /* of one value's text */
-    struct fn_ctx fn;     /* on scratch */
+    struct arena scratch;    /* of one value's text */
+    struct fn_ctx fn;        /* on scratch */
+    struct why_shown *shown; /* of tables, a list; NULL with all_shown */
+    bool all_shown;
     uint32_t limit;
     uint64_t from;   /* first source row of the page */
     uint64_t digest; /* of everything that is answered but the page */
 };
+/* The columns of tables that the caller's columns of the view are computed from, when it may not see all of them. */
+void why_find_shown(struct why *w);
 bool why_shows(const struct why *w, uint32_t column); /* of the view */
 /* A row's columns as an object; which: NULL: all. */
 void why_put_row(struct why *w, const struct schema *schema, const union val *vals, const uint8_t *states,

@@ -35,7 +35,7 @@ static bool is_shown(struct log_reader *l, struct slice row, struct arena *a)
 {
     const struct why *w = l->w;
     return row.len && row_decode(a, w->rd->view->schema, row.p, row.len, l->vals, l->states) &&
-           (w->all || grant_row(w->r, &w->rd->grant, l->vals, l->states));
+           grant_row(w->r, &w->rd->grant, l->vals, l->states);
 }
 
 static void put_side(struct log_reader *l, const char *name, struct slice row, bool shown)

@@ -11,6 +11,7 @@ struct job {
     uint64_t number; /* 0: free */
     int64_t put_us;
     struct buf target, origin;
+    const struct caller *caller; /* owned: caller_keep */
 };
 struct why_service {
     const struct serve_options *options;
@@ -44,6 +45,8 @@ void why_service_free(struct why_service *s)
     for (uint32_t i = 0; i < WHY_JOBS_MAX; i++) {
         buf_fini(&s->jobs[i].target);
         buf_fini(&s->jobs[i].origin);
+        if (s->jobs[i].caller)
+            caller_drop(s->jobs[i].caller);
     }
     stored_plan_free(s->plan);
     pthread_mutex_destroy(&s->lock);
@@ -73,7 +76,7 @@ void why_service_recall(struct why_service *s)
 
 /* ---- jobs ---- */
 
-static uint64_t why_service_put(struct why_service *s, const struct http_request *req)
+static uint64_t put_job(struct why_service *s, const struct caller *caller, const struct http_request *req)
 {
     uint64_t number = 0;
     int64_t now = steady_us();
@@ -85,6 +88,9 @@ static uint64_t why_service_put(struct why_service *s, const struct http_request
         j->number = number = s->next_number;
         s->next_number += 2;
         j->put_us = now;
+        if (j->caller)
+            caller_drop(j->caller);
+        j->caller = caller_keep(caller);
         buf_reset(&j->target);
         buf_reset(&j->origin);
         buf_put(&j->target, req->target.p, req->target.len);
@@ -109,7 +115,7 @@ static bool take(struct why_service *s, uint64_t number, struct job *out)
 
 enum rest_next why_accept(struct rest *r, const struct http_request *req, struct answer *a)
 {
-    r->why_job = r->why ? why_service_put(r->why, req) : 0;
+    r->why_job = r->why ? put_job(r->why, r->caller, req) : 0;
     if (r->why_job)
         return REST_BACK;
     problem_set(&a->problem, 503, "PENSTOCK_WHY_BUSY", "too many whys are asked at once");
@@ -186,7 +192,7 @@ static void work(struct why_service *s, struct rest *r, struct world *w, const s
         err_free(e);
         return;
     }
-    r->why_read = true; /* the loop has asked */
+    r->caller = job->caller;
     r->now_us = unix_us();
     why_answer(
         r,
@@ -202,7 +208,7 @@ int why_service_run(struct why_service *s, uint64_t number, bool head_only, stru
     struct answer a;
     struct buf body = {0}, date = {0};
     const struct stored_plan *plan = NULL;
-    rest_init(&r, &s->options->limits, s->gate, true);
+    rest_init(&r, &s->options->limits, s->gate, s->options->anonymous_read);
     answer_init(&a, &r.arena, &body);
     struct world *w = begin(s, number, &job, &plan, &a.problem);
     if (w)
@@ -217,6 +223,8 @@ int why_service_run(struct why_service *s, uint64_t number, bool head_only, stru
     answer_head(&a, &req, (struct slice){date.p, date.len}, true, out);
     if (!head_only && a.content_type)
         buf_put(out, body.p, body.len);
+    if (job.caller)
+        caller_drop(job.caller);
     buf_fini(&job.target);
     buf_fini(&job.origin);
     buf_fini(&body);

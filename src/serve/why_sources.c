@@ -1,6 +1,7 @@
 /* The source rows of an answer, a page of them; see why.h. */
 #include "serve/why.h"
 #include "base/hash.h"
+#include "lineage/origin.h"
 #include "serve/grant.h"
 #include "serve/out.h"
 
@@ -23,6 +24,35 @@ uint64_t why_digest(struct why *w)
     return h;
 }
 
+struct why_shown {
+    const struct table_def *table;
+    uint8_t *columns;
+    struct why_shown *next;
+};
+
+static void show(void *ctx, const struct table_def *table, uint32_t column)
+{
+    struct why *w = ctx;
+    struct why_shown *s = w->shown;
+    while (s && s->table != table)
+        s = s->next;
+    if (!s) {
+        s = ARENA_NEW(&w->lineage.arena, struct why_shown);
+        *s = (struct why_shown){
+            table, ARENA_ARRAY(&w->lineage.arena, uint8_t, table->schema.column_count + 1), w->shown};
+        w->shown = s;
+    }
+    s->columns[column] = 1;
+}
+
+void why_find_shown(struct why *w)
+{
+    w->all_shown = !w->rd->grant.columns;
+    for (uint32_t c = 0; c < w->view->schema.column_count && !w->all_shown; c++)
+        if (why_shows(w, c))
+            column_origins(&w->lineage.arena, w->view, c, show, w);
+}
+
 static bool is_key(const struct why *w, const void *ctx, uint32_t column)
 {
     const struct table_def *t = ctx;
@@ -31,6 +61,15 @@ static bool is_key(const struct why *w, const void *ctx, uint32_t column)
         if (t->key[k] == column)
             return true;
     return false;
+}
+
+/* The key names the row; of the rest a caller who may not see all of the view sees what it sees the results of. */
+static bool is_shown(const struct why *w, const void *ctx, uint32_t column)
+{
+    const struct why_shown *s = w->shown;
+    while (s && s->table != ctx)
+        s = s->next;
+    return w->all_shown || (s && s->columns[column]) || is_key(w, ctx, column);
 }
 
 static void put_words(struct buf *b, const struct lineage_source *s)
@@ -69,7 +108,7 @@ static void put_source(struct why *w, const struct lineage_source *s)
     else
         OUT_LIT(b, "null");
     OUT_LIT(b, ",\"row\":");
-    why_put_row(w, schema, vals, states, NULL, NULL);
+    why_put_row(w, schema, vals, states, is_shown, s->table);
     if (s->copies > 1)
         buf_printf(b, ",\"copies\":%llu", (unsigned long long)s->copies);
     put_words(b, s);

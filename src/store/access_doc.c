@@ -35,6 +35,8 @@ static void put_role(yyjson_mut_doc *d, yyjson_mut_val *o, const struct access_d
         yyjson_mut_obj_add_str(d, one, "api", g->api);
         if (!g->all_columns)
             put_names(d, one, "columns", g->columns, g->column_count);
+        if (g->why)
+            yyjson_mut_obj_add_bool(d, one, "why", true);
         if (!g->rows)
             continue;
         yyjson_mut_obj_add_str(d, one, "rows", g->rows);
@@ -161,6 +163,7 @@ static void get_grant(struct loader *l, yyjson_val *o, struct access_doc_grant *
     g->all_columns = !yyjson_obj_get(o, "columns");
     if (!g->all_columns)
         g->columns = get_names(l, o, "columns", &g->column_count);
+    g->why = yyjson_is_true(yyjson_obj_get(o, "why"));
     if (!yyjson_obj_get(o, "rows"))
         return;
     g->rows = get_text(l, o, "rows", false);

@@ -12,7 +12,7 @@
 
 struct access_doc_grant {
     const char *api; /* "*": those that the role does not name */
-    bool all_columns;
+    bool all_columns, why;
     uint32_t column_count;
     const char **columns;
     const char *rows; /* condition; NULL: every row */
