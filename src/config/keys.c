@@ -44,7 +44,8 @@ const struct config_key config_keys[] = {
     {"access.jwt.leeway", KEY_DURATION, "30s", 0, 300 * SEC, AT(access.jwt.leeway_us),
      "By how much the provider's clock may differ, for exp, nbf and iat."},
     {"access.roles", KEY_ROLES, NULL, 0, 0, 0,
-     "ROLE: { API: read, or { rows: \"CONDITION\", columns: [names] } }. \"*\" stands for the apis that the "
+     "ROLE: { API: read, or { rows: \"CONDITION\", columns: [names], why: true } }. \"*\" stands for the "
+     "apis that the "
      "role does "
      "not name. The role anonymous is that of who shows nothing; every role may see what it may."},
     {"access.certificates", KEY_CERTIFICATES, NULL, 0, 0, 0,

@@ -199,7 +199,8 @@ static void roles(void)
         "  jwt: { jwks: k.json, algorithms: [RS256, none] }\n"
         "  certificates: { \"CN=a\": rr, b: r }\n"
         "  admin: [r, s]\n",
-        "penstock.yaml:6:33: access.roles.r.*: expected read, or { rows: \"CONDITION\", columns: [names] }\n"
+        "penstock.yaml:6:33: access.roles.r.*: expected read, or { rows: \"CONDITION\", columns: [names], "
+        "why: true }\n"
         "penstock.yaml:6:53: access.roles.r.b/c.rows: expected text, found a list\n"
         "penstock.yaml:6:71: access.roles.r.b/c.columns: \"x\" is named twice\n"
         "penstock.yaml:8:5: access.roles: \"two words\" is not a role's name: up to 128 characters, without "
