@@ -1,6 +1,6 @@
 /* Live queries and their subscribers; see live.h. live_feed.c reads the change logs, live_index.c finds whom a change concerns,
  * live_send.c hands out. */
-#include "serve/live.h"
+#include "serve/live_log.h"
 #include "base/hash.h"
 #include "serve/grant.h"
 #include "serve/out.h"
@@ -26,8 +26,10 @@ void live_free(struct live *v)
     free(v->vals);
     free(v->states);
     free(v->table);
+    arena_fini(&v->arena);
     buf_fini(&v->rows);
     buf_fini(&v->scratch);
+    buf_fini(&v->key);
     free(v);
 }
 
@@ -94,18 +96,6 @@ static void key_as_filter(struct live_query *q, const struct world_view *v, cons
     q->read.query.filter = all;
 }
 
-static bool refuse_paging(const struct query *query, struct problem *p)
-{
-    const char *what = query->has_limit     ? "limit"
-                       : query->has_offset  ? "offset"
-                       : query->order_count ? "order"
-                                            : NULL;
-    if (!what)
-        return true;
-    problem_set(p, 400, "PENSTOCK_LIVE", "%s is not supported in live queries yet", what);
-    return problem_hint(p, "A live query follows all rows of its filter; order and cut them in the client.");
-}
-
 /* Whether two rows of the query that look alike are one row of the view. */
 static bool identifies(const struct read *rd)
 {
@@ -129,7 +119,7 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
     const char *wrong = url_parse(&q->arena, slice_of(q->target), &v->url);
     if (wrong)
         return problem_set(p, 400, "PENSTOCK_URL", "%s", wrong);
-    if (!read_parse(r, &q->arena, &v->url, &q->read, p) || !refuse_paging(&q->read.query, p))
+    if (!read_parse(r, &q->arena, &v->url, &q->read, p))
         return false;
     const struct world_view *view = q->read.view;
     if (q->read.by_key) {
@@ -140,6 +130,8 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
         projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection);
     }
     q->identifies = identifies(&q->read);
+    if (!live_top_prepare(v, q, p))
+        return false;
     for (struct rendition *rn = q->renditions; rn; rn = rn->next)
         if (rn->how->prepare && !rn->how->prepare(&q->arena, &q->read, &rn->state, p))
             return false;
@@ -187,6 +179,7 @@ static void query_free(struct live *v, struct live_query *q)
         at = &(*at)->hash_next;
     *at = q->hash_next;
     v->query_count--;
+    live_top_drop(v, q);
     for (struct rendition *rn = q->renditions, *next; rn; rn = next) {
         next = rn->next;
         buf_fini(&rn->events);
@@ -238,6 +231,25 @@ static void list_remove(struct live_query **list, struct live_query *q)
         q->next->prev = q->prev;
 }
 
+/* Off the list of those whose windows are to be filled. */
+static void query_fresh(struct live *v, struct live_query *q)
+{
+    struct live_query **at = &v->stale;
+    if (!q->stale)
+        return;
+    while (*at != q)
+        at = &(*at)->touched_next;
+    *at = q->touched_next;
+    q->stale = false;
+}
+
+void live_query_stale(struct live *v, struct live_query *q)
+{
+    q->stale = true;
+    q->touched_next = v->stale;
+    v->stale = q;
+}
+
 static void query_attach(struct live *v, struct live_query *q)
 {
     q->feed = feed_get(v, q->read.view);
@@ -249,6 +261,7 @@ static void query_detach(struct live *v, struct live_query *q)
 {
     struct feed *f = q->feed;
     list_remove(f ? &f->queries : &v->orphans, q);
+    query_fresh(v, q);
     q->feed = NULL;
     if (f)
         live_index_remove(&f->index, q);
@@ -299,10 +312,20 @@ static struct live_query *query_find(struct live *v, struct slice target, const 
 {
     uint64_t hash = hash_bytes(target.p, target.len);
     for (struct live_query *q = v->table[hash & v->table_mask]; q; q = q->hash_next)
-        if (q->hash == hash && q->feed && !q->failed && slice_is(target, q->target) &&
+        if (q->hash == hash && q->feed && !q->failed && !q->stale && slice_is(target, q->target) &&
             grant_same(&q->read.grant, grant))
             return q;
     return NULL;
+}
+
+/* A window that others look at already is shown as it is: brought up to what reads show now. */
+static struct live_query *query_present(struct live *v, struct slice target, const struct grant *grant)
+{
+    struct live_query *q = query_find(v, target, grant);
+    if (!q || !q->top || live_top_epoch(q) >= v->loop->gate->epoch)
+        return q;
+    live_follow(v);
+    return query_find(v, target, grant);
 }
 
 static bool grant_for(struct live *v, struct slice target, struct grant *out, struct problem *p)
@@ -324,7 +347,7 @@ static struct live_query *query_get(struct live *v, struct slice target, struct 
     struct grant grant;
     if (!grant_for(v, target, &grant, p))
         return NULL;
-    struct live_query *q = query_find(v, target, &grant);
+    struct live_query *q = query_present(v, target, &grant);
     if (q)
         return q;
     q = query_new(v, target);
@@ -458,6 +481,8 @@ void live_release(struct live *v)
             struct live_query *q = f->queries;
             list_remove(&f->queries, q);
             live_index_remove(&f->index, q);
+            live_top_drop(v, q);
+            query_fresh(v, q);
             q->feed = NULL;
             list_put(&v->orphans, q);
         }

@@ -14,6 +14,7 @@
 #define PENSTOCK_SERVE_LIVE_H
 
 #include "serve/live_index.h"
+#include "serve/live_window.h"
 #include "serve/loop.h"
 
 #define LIVE_FLUSHES_MAX \
@@ -102,10 +103,12 @@ struct live_query {
     struct feed *feed;              /* NULL while orphaned */
     struct live_query *prev, *next; /* in the feed, or among the orphans */
     struct rendition *renditions;
-    bool failed;  /* an expression failed for a changed row: its subscribers are dropped */
-    bool touched; /* has events of the epoch being delivered */
-    struct live_query *touched_next;
-    struct index_part part; /* its place in the feed's index */
+    bool failed;                     /* an expression failed for a changed row: its subscribers are dropped */
+    bool touched;                    /* has events of the epoch being delivered */
+    bool stale;                      /* its window is to be filled again */
+    struct live_query *touched_next; /* or stale ones */
+    struct live_top *top;            /* a window: it has a limit; else NULL */
+    struct index_part part;          /* its place in the feed's index */
 };
 struct feed { /* of one view: its change logs, read once for all queries on it */
     const struct world_view *view;
@@ -123,14 +126,16 @@ struct live {
     uint64_t count;      /* subscribers */
     uint64_t epoch_seen; /* of the gate, when logs were last followed */
     bool behind;         /* more changes wait than one step delivers */
-    struct live_query *touched;
+    struct live_query *touched, *stale;
+    size_t top_bytes; /* held by all windows */
     struct subscriber *unsent_first, *unsent_last;
     struct subscriber *beat_first, *beat_last;
     struct subscriber *flushing; /* being written to; NULL once it ended */
     union val *vals;             /* old rows; new ones use the loop's arrays */
     uint8_t *states;
     struct url url;
-    struct buf rows, scratch;
+    struct arena arena; /* while logs are followed */
+    struct buf rows, scratch, key;
 };
 
 struct live_ask {
@@ -150,6 +155,7 @@ struct live_point live_point_at(const struct live *v, uint64_t epoch);
 void live_query_touch(struct live *v, struct live_query *q);
 /* Whether its caller's credentials hold; else it is doomed. */
 bool live_may_go_on(struct subscriber *s);
+void live_query_stale(struct live *v, struct live_query *q);
 void live_query_fail(struct live_query *q); /* drops all its subscribers, who ask again */
 /* live_send.c */
 void live_send(struct subscriber *s, const struct buf *events);

@@ -1,26 +1,13 @@
 /* Change logs of a view's shards, read epoch by epoch for the live queries on it; see live.h. */
 #include "data/row.h"
 #include "serve/grant.h"
-#include "serve/live.h"
+#include "serve/live_log.h"
 #include "serve/out.h"
 
 #include <stdlib.h>
 
 #define STEP_CHANGES    20000        /* delivered with one snapshot; then others get their turn */
 #define LIVE_KEPT_BYTES (256u << 10) /* of a query's events, kept from one epoch to the next */
-
-struct log_shard {
-    struct store_cursor *cursor;
-    bool open;
-    struct view_change change; /* next one */
-};
-struct log_reader {
-    struct live *live;
-    const struct world_view *view;
-    uint32_t count;
-    struct log_shard *shards;
-    bool broken;
-};
 
 static void put_be64(uint8_t *p, uint64_t v)
 {
@@ -39,7 +26,7 @@ static void accept_entry(struct log_reader *r, struct log_shard *s, bool found, 
 }
 
 /* Opens the logs behind epoch `after`. Lives in the request arena and the open snapshot. */
-static void log_open(struct log_reader *r, struct live *v, const struct world_view *view, uint64_t after)
+void live_log_open(struct log_reader *r, struct live *v, const struct world_view *view, uint64_t after)
 {
     struct rest *rest = &v->loop->rest;
     uint8_t from[12] = {0};
@@ -57,8 +44,7 @@ static void log_open(struct log_reader *r, struct live *v, const struct world_vi
     }
 }
 
-/* The oldest epoch that has changes left, up to `last`; 0 when there is none. */
-static uint64_t log_epoch(const struct log_reader *r, uint64_t last)
+uint64_t live_log_epoch(const struct log_reader *r, uint64_t last)
 {
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < r->count; i++)
@@ -67,8 +53,7 @@ static uint64_t log_epoch(const struct log_reader *r, uint64_t last)
     return least <= last ? least : 0;
 }
 
-/* Next change of that epoch on any shard. */
-static bool log_next(struct log_reader *r, uint64_t epoch, struct view_change *out)
+bool live_log_next(struct log_reader *r, uint64_t epoch, struct view_change *out)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         struct log_shard *s = &r->shards[i];
@@ -83,8 +68,7 @@ static bool log_next(struct log_reader *r, uint64_t epoch, struct view_change *o
     return false;
 }
 
-/* Epochs up to this are not complete in the log of some shard. */
-static uint64_t log_trimmed(struct live *v, const struct world_view *view)
+uint64_t live_log_trimmed(struct live *v, const struct world_view *view)
 {
     struct rest *r = &v->loop->rest;
     char name[32];
@@ -106,29 +90,18 @@ static uint64_t log_trimmed(struct live *v, const struct world_view *view)
 
 /* ---- one change, one query ---- */
 
-struct change_rows { /* decoded once for all queries */
-    bool has_old, has_new;
-    uint64_t multiplicity;
-};
-
-static bool decode(struct live *v, const struct world_view *view, const struct view_change *c,
-                   struct change_rows *out)
+bool live_decode(struct live *v, const struct world_view *view, const struct view_change *c,
+                 struct change_rows *out)
 {
     struct rest *r = &v->loop->rest;
     arena_reset(&r->rows);
-    *out = (struct change_rows){c->old_row.len > 0, c->new_row.len > 0, c->multiplicity};
+    *out =
+        (struct change_rows){c->old_row.len > 0, c->new_row.len > 0, c->multiplicity, c->old_row, c->new_row};
     if (out->has_old && !row_decode(&r->rows, view->schema, c->old_row.p, c->old_row.len, v->vals, v->states))
         return false;
     return !out->has_new ||
            row_decode(&r->rows, view->schema, c->new_row.p, c->new_row.len, r->vals, r->states);
 }
-
-struct change_sink { /* one query's events of one rendering */
-    struct live *live;
-    struct live_query *query;
-    struct rendition *rendition;
-    struct buf *out;
-};
 
 static bool put_row(struct change_sink *s, enum live_event e, bool old, uint64_t n)
 {
@@ -168,7 +141,7 @@ static bool put_update(struct change_sink *s, uint64_t n)
     return put_row(s, LIVE_DELETE, true, n) && put_row(s, LIVE_INSERT, false, n);
 }
 
-static bool put_change(struct change_sink *s, const struct change_rows *c, bool was, bool is)
+bool live_put_change(struct change_sink *s, const struct change_rows *c, bool was, bool is)
 {
     if (was && is)
         return put_update(s, c->multiplicity);
@@ -176,8 +149,7 @@ static bool put_change(struct change_sink *s, const struct change_rows *c, bool 
                : put_row(s, LIVE_INSERT, false, c->multiplicity);
 }
 
-/* Whether the query holds the change's old row, and its new one. False: neither. */
-static bool concerns(struct live *v, struct live_query *q, const struct change_rows *c, bool *was, bool *is)
+bool live_concerns(struct live *v, struct live_query *q, const struct change_rows *c, bool *was, bool *is)
 {
     struct rest *r = &v->loop->rest;
     *was = c->has_old && read_match(r, &q->read, v->vals, v->states);
@@ -189,6 +161,7 @@ static bool concerns(struct live *v, struct live_query *q, const struct change_r
 
 struct change_ctx {
     struct live *live;
+    uint64_t epoch;
     const struct change_rows *rows;
 };
 
@@ -196,12 +169,17 @@ static void on_change(void *ctx, struct live_query *q)
 {
     struct change_ctx *c = ctx;
     bool was, is;
-    if (q->failed || !concerns(c->live, q, c->rows, &was, &is))
+    if (q->failed || q->stale || (q->top && live_top_epoch(q) >= c->epoch) ||
+        !live_concerns(c->live, q, c->rows, &was, &is))
         return;
     live_query_touch(c->live, q);
+    if (q->top) {
+        live_top_change(c->live, q, c->rows, was, is);
+        return;
+    }
     for (struct rendition *rn = q->renditions; rn && !q->failed; rn = rn->next) {
         struct change_sink s = {c->live, q, rn, &rn->events};
-        if (rn->subscribers && !put_change(&s, c->rows, was, is))
+        if (rn->subscribers && !live_put_change(&s, c->rows, was, is))
             live_query_fail(q);
     }
 }
@@ -227,7 +205,27 @@ static void deliver_touched(struct live *v, uint64_t epoch)
         struct live_query *q = v->touched;
         v->touched = q->touched_next;
         q->touched = false;
-        deliver(v, q, epoch);
+        if (q->top && !q->failed && !live_top_settle(v, q))
+            live_query_stale(v, q);
+        else
+            deliver(v, q, epoch);
+    }
+}
+
+/* Windows that could not say what comes next are filled from the store, once the feed is where the snapshot is. */
+static void deliver_stale(struct live *v, struct feed *f)
+{
+    for (struct live_query **at = &v->stale; *at;) {
+        struct live_query *q = *at;
+        if (q->feed != f) {
+            at = &q->touched_next;
+            continue;
+        }
+        *at = q->touched_next;
+        q->stale = false;
+        if (!q->failed)
+            live_top_refill(v, q);
+        deliver(v, q, f->epoch);
     }
 }
 
@@ -237,11 +235,11 @@ static uint64_t one_epoch(struct log_reader *log, struct feed *f, uint64_t epoch
     const struct rest *r = &v->loop->rest;
     struct view_change change;
     struct change_rows rows;
-    struct change_ctx ctx = {v, &rows};
+    struct change_ctx ctx = {v, epoch, &rows};
     uint64_t n = 0;
-    while (log_next(log, epoch, &change)) {
+    while (live_log_next(log, epoch, &change)) {
         n++;
-        if (!decode(v, f->view, &change, &rows)) {
+        if (!live_decode(v, f->view, &change, &rows)) {
             log->broken = true;
             break;
         }
@@ -264,12 +262,12 @@ static void feed_follow(struct live *v, struct feed *f, uint64_t last)
 {
     struct log_reader log;
     uint64_t epoch, changes = 0;
-    if (log_trimmed(v, f->view) > f->epoch) {
+    if (live_log_trimmed(v, f->view) > f->epoch) {
         feed_fail(f);
         return;
     }
-    log_open(&log, v, f->view, f->epoch);
-    while ((epoch = log_epoch(&log, last)) && changes < STEP_CHANGES && !log.broken) {
+    live_log_open(&log, v, f->view, f->epoch);
+    while ((epoch = live_log_epoch(&log, last)) && changes < STEP_CHANGES && !log.broken) {
         changes += one_epoch(&log, f, epoch);
         f->epoch = epoch;
     }
@@ -279,24 +277,36 @@ static void feed_follow(struct live *v, struct feed *f, uint64_t last)
         v->behind = true;
     else
         f->epoch = last;
+    if (f->epoch == last)
+        deliver_stale(v, f);
 }
 
-void live_follow(struct live *v)
+static void follow(struct live *v)
 {
     struct rest *r = &v->loop->rest;
     struct err *e = store_snapshot_begin(r->snapshot, -1);
+    v->behind = false; /* without a snapshot: the next epoch tries again */
     if (e) {
         err_free(e);
-        v->behind = false; /* the next epoch tries again */
         return;
     }
     uint64_t last = store_snapshot_epoch(r->snapshot);
-    v->behind = false;
-    arena_reset(&r->arena);
     for (struct feed *f = v->feeds; f; f = f->next)
         if (f->epoch < last && rest_holds(r, f->view))
             feed_follow(v, f, last);
     store_snapshot_end(r->snapshot);
+}
+
+/* In an arena of its own: a request that is being answered keeps its. */
+void live_follow(struct live *v)
+{
+    struct rest *r = &v->loop->rest;
+    struct arena request = r->arena;
+    r->arena = v->arena;
+    arena_reset(&r->arena);
+    follow(v);
+    v->arena = r->arena;
+    r->arena = request;
 }
 
 /* ---- the first bytes of a subscriber ---- */
@@ -346,14 +356,14 @@ static bool first_changes(struct change_sink *to, uint64_t from, uint64_t last)
     struct view_change change;
     struct change_rows rows;
     uint64_t epoch, n = 0;
-    log_open(&log, v, to->query->read.view, from);
-    while ((epoch = log_epoch(&log, last)) != 0) {
+    live_log_open(&log, v, to->query->read.view, from);
+    while ((epoch = live_log_epoch(&log, last)) != 0) {
         size_t before = to->out->len;
         bool was, is;
-        while (log_next(&log, epoch, &change)) {
-            if (++n > (uint64_t)m->live_changes || !decode(v, to->query->read.view, &change, &rows))
+        while (live_log_next(&log, epoch, &change)) {
+            if (++n > (uint64_t)m->live_changes || !live_decode(v, to->query->read.view, &change, &rows))
                 return false;
-            if (concerns(v, to->query, &rows, &was, &is) && !put_change(to, &rows, was, is))
+            if (live_concerns(v, to->query, &rows, &was, &is) && !live_put_change(to, &rows, was, is))
                 return false;
         }
         if (to->out->len > before)
@@ -367,7 +377,8 @@ static bool first_in_snapshot(struct change_sink *to, struct live_start start, u
 {
     const struct live_rendering *how = to->rendition->how;
     struct live_point at = live_point_at(to->live, epoch);
-    if (start.resume && start.from <= epoch && log_trimmed(to->live, to->query->read.view) <= start.from &&
+    if (start.resume && start.from <= epoch &&
+        live_log_trimmed(to->live, to->query->read.view) <= start.from &&
         first_changes(to, start.from, epoch)) {
         how->mark(LIVE_EPOCH, at, to->out);
         return true;
@@ -386,6 +397,8 @@ bool live_first(struct live *v, struct live_query *q, struct rendition *rn, stru
 {
     struct rest *r = &v->loop->rest;
     struct change_sink to = {v, q, rn, out};
+    if (q->top)
+        return live_top_first(&to, start, epoch, p);
     if (!rest_snapshot_begin(r, -1, q->read.view, p))
         return false;
     *epoch = store_snapshot_epoch(r->snapshot);

@@ -75,6 +75,8 @@ void serve_limits_default(struct serve_limits *l)
         .live_queue_bytes = 1 << 20,
         .subscribers = 10000,
         .live_changes = 100000,
+        .live_window = 1000,
+        .live_window_bytes = 256 << 20,
         .stuck_us = INT64_C(120000000),
         .why_rows = 1000000,
         .why_time_us = INT64_C(5000000),

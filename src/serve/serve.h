@@ -36,7 +36,9 @@ struct serve_limits {
     int64_t live_queue_bytes;  /* a subscriber with more than this unsent is dropped */
     int64_t subscribers;       /* per process */
     int64_t
-        live_changes; /* changes that a resumed subscriber may be behind before it is told to start over */
+        live_changes;    /* changes that a resumed subscriber may be behind before it is told to start over */
+    int64_t live_window; /* rows of limit and offset together that a live query may have */
+    int64_t live_window_bytes; /* of the rows that live queries with a limit hold, per process */
     int64_t stuck_us; /* a loop that stands still for so long ends the process, with a report; 0: never */
     /* Answers between these sizes are compressed on the loop, if the client asks for it. */
     int64_t compress_bytes, compress_max_bytes;

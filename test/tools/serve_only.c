@@ -49,6 +49,8 @@ static const struct {
     {"heartbeat_us", offsetof(struct serve_limits, heartbeat_us)},
     {"live_queue_bytes", offsetof(struct serve_limits, live_queue_bytes)},
     {"live_changes", offsetof(struct serve_limits, live_changes)},
+    {"live_window", offsetof(struct serve_limits, live_window)},
+    {"live_window_bytes", offsetof(struct serve_limits, live_window_bytes)},
     {"subscribers", offsetof(struct serve_limits, subscribers)},
     {"compress_bytes", offsetof(struct serve_limits, compress_bytes)},
     {"compress_max_bytes", offsetof(struct serve_limits, compress_max_bytes)},
