@@ -18,6 +18,7 @@
 #include "ops/op_errors.h"
 #include "serve/confine.h"
 #include "serve/http.h"
+#include "serve/live_log.h"
 #include "serve/metrics.h"
 #include "serve/query.h"
 #include "serve/serve.h"
@@ -229,6 +230,13 @@ static const struct limit request_limits[] = {
     LIMIT(QUERY_EMBED_DEPTH_MAX, COUNT, "nesting of embedded views"),
     LIMIT(COUNT_SAMPLE_ROWS, COUNT,
           "rows that count=planned and count=estimated look at past the page; beyond them they estimate"),
+    LIMIT(LIVE_INDEX_VALUES, COUNT,
+          "values of an in-list by which changes are looked up for a live query; one with a longer list is "
+          "asked about each"),
+    LIMIT(
+        LIVE_UNDO_MAX, COUNT,
+        "changes that a live query with a limit may resume behind; further behind starts over: event reset"),
+    LIMIT(LIVE_FLUSHES_MAX, COUNT, "live queries that are written to before others get their turn"),
     LIMIT(METRICS_OPERATORS_MAX, COUNT,
           "operators with numbers of their own in /metrics (`limits.metrics_operators`); the others are "
           "added up"),

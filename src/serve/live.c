@@ -30,6 +30,7 @@ void live_free(struct live *v)
     buf_fini(&v->rows);
     buf_fini(&v->scratch);
     buf_fini(&v->key);
+    buf_fini(&v->row_key);
     free(v);
 }
 
@@ -96,6 +97,19 @@ static void key_as_filter(struct live_query *q, const struct world_view *v, cons
     q->read.query.filter = all;
 }
 
+/* What depends on more than one row of one view cannot be told from that view's changes alone. */
+static bool refuse_others(const struct query *q, struct problem *p)
+{
+    if (q->embed_count || q->embed_filter || q->select_none) {
+        problem_set(p, 400, "PENSTOCK_LIVE", "a live query does not embed other views");
+        return problem_hint(p, "Follow each view by a live query of its own, or join them in a view.");
+    }
+    if (!q->has_cursor)
+        return true;
+    problem_set(p, 400, "PENSTOCK_LIVE", "a live query is not paged by a cursor");
+    return problem_hint(p, "Leave out the cursor; limit and offset are followed as one window.");
+}
+
 /* Whether two rows of the query that look alike are one row of the view. */
 static bool identifies(const struct read *rd)
 {
@@ -130,7 +144,7 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
         projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection);
     }
     q->identifies = identifies(&q->read);
-    if (!live_top_prepare(v, q, p))
+    if (!refuse_others(&q->read.query, p) || !live_top_prepare(v, q, p))
         return false;
     for (struct rendition *rn = q->renditions; rn; rn = rn->next)
         if (rn->how->prepare && !rn->how->prepare(&q->arena, &q->read, &rn->state, p))

@@ -135,7 +135,7 @@ struct live {
     uint8_t *states;
     struct url url;
     struct arena arena; /* while logs are followed */
-    struct buf rows, scratch, key;
+    struct buf rows, scratch, key, row_key;
 };
 
 struct live_ask {

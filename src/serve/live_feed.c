@@ -347,8 +347,8 @@ static bool first_rows(const struct change_sink *to, struct problem *p)
     return select_run(&to->live->loop->rest, &to->query->read, COUNT_NONE, &s.sink, &res, p);
 }
 
-/* Changes after `from`, for this subscriber alone. False: too many, or broken: start over. */
-static bool first_changes(struct change_sink *to, uint64_t from, uint64_t last)
+/* Changes after `from`, for this subscriber alone; *ended: the last epoch is told. False: too many, or broken: start over. */
+static bool first_changes(struct change_sink *to, uint64_t from, uint64_t last, bool *ended)
 {
     struct live *v = to->live;
     const struct serve_limits *m = &v->loop->options->limits;
@@ -356,6 +356,7 @@ static bool first_changes(struct change_sink *to, uint64_t from, uint64_t last)
     struct view_change change;
     struct change_rows rows;
     uint64_t epoch, n = 0;
+    *ended = false;
     live_log_open(&log, v, to->query->read.view, from);
     while ((epoch = live_log_epoch(&log, last)) != 0) {
         size_t before = to->out->len;
@@ -368,6 +369,7 @@ static bool first_changes(struct change_sink *to, uint64_t from, uint64_t last)
         }
         if (to->out->len > before)
             to->rendition->how->mark(LIVE_EPOCH, live_point_at(v, epoch), to->out);
+        *ended = epoch == last && to->out->len > before;
     }
     return !log.broken && to->out->len <= (uint64_t)m->answer_bytes;
 }
@@ -377,10 +379,12 @@ static bool first_in_snapshot(struct change_sink *to, struct live_start start, u
 {
     const struct live_rendering *how = to->rendition->how;
     struct live_point at = live_point_at(to->live, epoch);
+    bool ended;
     if (start.resume && start.from <= epoch &&
         live_log_trimmed(to->live, to->query->read.view) <= start.from &&
-        first_changes(to, start.from, epoch)) {
-        how->mark(LIVE_EPOCH, at, to->out);
+        first_changes(to, start.from, epoch, &ended)) {
+        if (!ended)
+            how->mark(LIVE_EPOCH, at, to->out);
         return true;
     }
     buf_reset(to->out);

@@ -2,7 +2,7 @@
  *
  * The order of a window is the one in which a list read of the same query goes through the store: the index that serves it, to
  * its last column and the row's key, or what is ordered by and the row's key. So both show the same rows where what is
- * ordered by leaves it open. Without `order`, the key orders. */
+ * ordered by leaves it open. Without `order`, it is that of stored keys. */
 #include "data/row.h"
 #include "serve/access.h"
 #include "serve/live_log.h"
@@ -16,21 +16,12 @@ struct live_top {
     uint64_t epoch;           /* filled at it; 0: not yet */
     size_t counted;           /* of the window's bytes, in live->top_bytes */
     bool plain;               /* the present keys are by_order */
+    int index;                /* without `order`: whose stored keys order; -1: the rows' */
     uint32_t by_path_count, by_order_count;
-    struct key_column *by_path, *by_order; /* in the query's arena */
+    struct key_column *by_path, *by_order; /* in the query's arena; by_order NULL without `order` */
 };
 
 /* ---- what is asked for ---- */
-
-static void order_by_key(struct arena *a, const struct world_view *v, struct query *q)
-{
-    q->order = ARENA_ARRAY(a, struct order_item, v->row_key_count);
-    q->order_count = v->row_key_count;
-    for (uint32_t i = 0; i < v->row_key_count; i++) {
-        q->order[i].column = v->row_key[i].column;
-        q->order[i].name = slice_of(v->schema->columns[v->row_key[i].column].name);
-    }
-}
 
 static struct key_column *with_row_key(struct arena *a, const struct world_view *v,
                                        const struct key_column *first, uint32_t count, bool reverse,
@@ -55,12 +46,15 @@ static void keys_init(struct live *v, struct live_query *q)
     const struct query *query = &q->read.query;
     struct arena *scratch = &v->loop->rest.arena;
     struct access access;
+    access_choose(scratch, view, v->loop->rest.world->shard_count, query, &access);
+    t->index = access.index;
+    if (query->order_count == 0)
+        return;
     struct key_column *order = ARENA_ARRAY(scratch, struct key_column, query->order_count);
     for (uint32_t i = 0; i < query->order_count; i++)
         order[i] =
             (struct key_column){query->order[i].column, query->order[i].desc, query->order[i].nulls_first};
     t->by_order = with_row_key(&q->arena, view, order, query->order_count, false, &t->by_order_count);
-    access_choose(scratch, view, v->loop->rest.world->shard_count, query, &access);
     t->plain = !access.ordered;
     if (t->plain)
         return;
@@ -87,13 +81,17 @@ bool live_top_prepare(struct live *v, struct live_query *q, struct problem *p)
         problem_set(p, 400, "PENSTOCK_LIVE", "a live query with an offset needs a limit");
         return problem_hint(p, "Add limit=N: the rows from the offset on are followed as one window.");
     }
+    for (uint32_t i = 0; i < query->order_count; i++)
+        if (query->order[i].path) {
+            problem_set(p, 400, "PENSTOCK_LIVE",
+                        "a live query with a limit is ordered by columns, not by JSON paths");
+            return problem_hint(p, "Make a column of it in the view.");
+        }
     int64_t show = query->limit < m->page_rows ? query->limit : m->page_rows;
     if (show > m->live_window || query->offset > m->live_window - show)
         return refuse(p, "limits.live_window", m->live_window);
     if (query->offset + show > m->page_rows)
         return refuse(p, "limits.page_rows", m->page_rows);
-    if (query->order_count == 0)
-        order_by_key(&q->arena, q->read.view, query);
     q->top = xcalloc(1, sizeof *q->top);
     window_init(&q->top->window, (uint64_t)query->offset, (uint64_t)show);
     if (q->top->window.keep > (uint64_t)m->page_rows)
@@ -121,6 +119,24 @@ uint64_t live_top_epoch(const struct live_query *q)
 
 /* ---- the window ---- */
 
+/* Appends the key that the row has where the query walks. */
+static void put_stored_key(struct live *v, const struct live_query *q, const union val *vals,
+                           const uint8_t *states)
+{
+    const struct world_view *view = q->read.view;
+    size_t at = v->key.len;
+    key_encode(&v->key, view->schema, vals, states, view->row_key, view->row_key_count);
+    key_shorten(&v->key, at);
+    if (q->top->index < 0)
+        return;
+    struct buf *row_key = &v->row_key;
+    buf_reset(row_key);
+    buf_put(row_key, v->key.p + at, v->key.len - at);
+    v->key.len = at;
+    view_index_key(&v->key, view->cv, (uint32_t)q->top->index, vals, states,
+                   (struct slice){row_key->p, row_key->len});
+}
+
 static void put_row(struct live *v, const struct live_query *q, struct window *w, const union val *vals,
                     const uint8_t *states, struct slice row, int64_t weight)
 {
@@ -128,8 +144,11 @@ static void put_row(struct live *v, const struct live_query *q, struct window *w
     const struct world_view *view = q->read.view;
     struct buf *b = &v->key;
     buf_reset(b);
-    key_encode(b, view->schema, vals, states, t->plain ? t->by_order : t->by_path,
-               t->plain ? t->by_order_count : t->by_path_count);
+    if (!t->by_order)
+        put_stored_key(v, q, vals, states);
+    else
+        key_encode(b, view->schema, vals, states, t->plain ? t->by_order : t->by_path,
+                   t->plain ? t->by_order_count : t->by_path_count);
     size_t at = b->len;
     key_encode(b, view->schema, vals, states, view->row_key, view->row_key_count);
     window_apply(w, (struct slice){b->p, at}, (struct slice){b->p + at, b->len - at}, row, weight);

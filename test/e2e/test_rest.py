@@ -645,16 +645,39 @@ def live_resume(s):
 
 @test
 def live_refusals(s):
-    for q in ("limit=3", "offset=1", "order=id"):
+    for q, why in (("offset=1", "offset"), ("limit=2000", "limits.live_window"), ("limit=900&offset=200", "limits.live_window"),
+                   ("limit=1&order=name->>x", "JSON path")):
         v = Events(s, "/api/small?" + q)
-        same(v.status, 400)
-        assert q.split("=")[0] in json.loads(v.body)["message"]
+        same((q, v.status), (q, 400))
+        assert why in json.loads(v.body)["message"] and json.loads(v.body)["hint"], v.body
         v.close()
     v = Events(s, "/api/balances?select=account_id")
     same(v.status, 400)
     v.close()
     v = Events(s, "/api/small?nosuch=eq.1")
     same(v.status, 400)
+    v.close()
+
+
+@test
+def live_window(s):
+    """The first rows of an order: what leaves is followed by what comes next, what changes its place within is an update."""
+    v = Events(s, "/api/balances?select=account_id,balance&account_id=lte.6&order=balance.desc&limit=2&offset=1")
+    want = sorted(range(1, 7), key=lambda i: -float(balance(i)))
+    same([e[1]["account_id"] for e in v.epochs(1)[:-1]], want[1:3])
+    s.tell(f"update {want[1]} -1", "commit")
+    same([(e[0], e[1]["account_id"]) for e in v.epochs(2)[3:-1]], [("delete", want[1]), ("insert", want[3])])
+    s.tell(f"update {want[2]} {float(balance(want[3])) - 0.01}", "commit")
+    same([(e[0], e[1]["account_id"]) for e in v.epochs(3)[6:-1]], [("update", want[2])])
+    s.tell(f"update {want[1]} {balance(want[1])}", f"update {want[2]} {balance(want[2])}", "commit")
+    v.epochs(4)
+    v.close()
+    v = Events(s, "/api/visits?select=page&order=page.desc&limit=2")  # copies count
+    same([e[1].get("page") for e in v.epochs(1)[:-1]], ["/home", "/home"])
+    s.tell("visit /home -2", "commit")
+    same([(e[0], e[1]["page"]) for e in v.epochs(2)[3:-1]], [("delete", "/home"), ("insert", "/about")])
+    s.tell("visit /home 2", "commit")
+    v.epochs(3)
     v.close()
 
 
