@@ -5,6 +5,7 @@
  * ordered by leaves it open. Without `order`, it is that of stored keys. */
 #include "data/row.h"
 #include "serve/access.h"
+#include "serve/grant.h"
 #include "serve/live_log.h"
 #include "serve/out.h"
 
@@ -46,7 +47,8 @@ static void keys_init(struct live *v, struct live_query *q)
     const struct query *query = &q->read.query;
     struct arena *scratch = &v->loop->rest.arena;
     struct access access;
-    access_choose(scratch, view, v->loop->rest.world->shard_count, query, &access);
+    struct query narrowed = grant_narrowed(scratch, &q->read);
+    access_choose(scratch, view, v->loop->rest.world->shard_count, &narrowed, &access);
     t->index = access.index;
     if (query->order_count == 0)
         return;
@@ -199,7 +201,7 @@ static bool fill(struct live *v, struct live_query *q, struct problem *p)
     rd.query.offset = 0;
     t->plain = t->by_path == NULL;
     window_clear(&t->window);
-    if (!select_run(&v->loop->rest, &rd, false, &s.sink, &res, p))
+    if (!select_run(&v->loop->rest, &rd, COUNT_NONE, &s.sink, &res, p))
         return false;
     window_filled(&t->window, res.row_count < t->window.keep);
     if (count_bytes(v, t))
