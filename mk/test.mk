@@ -50,7 +50,8 @@ endif
 # The program's allocations, counted by the test.
 $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
-$(B)/test/serve/test_compress: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+# What a request costs the server in allocations and writes, counted for test/e2e/test_serving.py.
+$(B)/test/serve/serve_counted: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=send
 
 # The calls of which test/unit/sim makes a simulated world, and those that test_faults plants bugs in.
 SIM_CALLS := open close read pread write pwrite pwritev fsync fdatasync sync_file_range fallocate ftruncate rename unlink mkdir \

@@ -148,7 +148,7 @@ static struct slice bound(struct arena *arena, const struct buf *b, size_t keep,
 struct ranger { /* makes the ranges of the chosen candidate */
     const struct chooser *ch;
     struct access *access;
-    struct buf prefix, edge;
+    struct buf *prefix, *edge; /* scratch */
     size_t keep;
 };
 
@@ -162,20 +162,20 @@ static void put_value(struct buf *b, const struct cond *c, uint32_t i, const str
 static struct slice edge(struct ranger *r, const struct cond *c, uint32_t i, const struct key_column *k,
                          bool after, bool is_high)
 {
-    buf_reset(&r->edge);
-    buf_put(&r->edge, r->prefix.p, r->prefix.len);
-    put_value(&r->edge, c, i, k);
+    buf_reset(r->edge);
+    buf_put(r->edge, r->prefix->p, r->prefix->len);
+    put_value(r->edge, c, i, k);
     if (after)
-        buf_put_u8(&r->edge, 0xFF);
-    return bound(r->ch->arena, &r->edge, r->keep, is_high);
+        buf_put_u8(r->edge, 0xFF);
+    return bound(r->ch->arena, r->edge, r->keep, is_high);
 }
 
 static struct slice marker_edge(struct ranger *r, uint8_t marker, bool is_high)
 {
-    buf_reset(&r->edge);
-    buf_put(&r->edge, r->prefix.p, r->prefix.len);
-    buf_put_u8(&r->edge, marker);
-    return bound(r->ch->arena, &r->edge, r->keep, is_high);
+    buf_reset(r->edge);
+    buf_put(r->edge, r->prefix->p, r->prefix->len);
+    buf_put_u8(r->edge, marker);
+    return bound(r->ch->arena, r->edge, r->keep, is_high);
 }
 
 /* col > a and col < b: values only, no NULLs. In a DESC column the sides change places. */
@@ -224,25 +224,30 @@ static void make_in_list(struct ranger *r, const struct cond *c, const struct ke
 static void make_prefix_range(struct ranger *r)
 {
     struct access_range *out = ARENA_NEW(r->ch->arena, struct access_range);
-    out->low = bound(r->ch->arena, &r->prefix, r->keep, false);
-    if (r->prefix.len) {
-        buf_put_u8(&r->prefix, 0xFF);
-        out->high = bound(r->ch->arena, &r->prefix, r->keep, true);
+    out->low = bound(r->ch->arena, r->prefix, r->keep, false);
+    if (r->prefix->len) {
+        buf_put_u8(r->prefix, 0xFF);
+        out->high = bound(r->ch->arena, r->prefix, r->keep, true);
     }
     r->access->ranges = out;
     r->access->range_count = 1;
 }
 
-static void make_ranges(const struct chooser *ch, uint32_t shard_count, struct access *a)
+static void make_ranges(const struct chooser *ch, struct buf *scratch, uint32_t shard_count, struct access *a)
 {
     const struct key_column *cols;
     uint32_t count = candidate_columns(ch, a->index, &cols);
     a->plain_bytes = a->index < 0 ? KEY_STORED_MAX : INDEX_PART_MAX;
-    struct ranger r = {.ch = ch, .access = a, .keep = a->plain_bytes - HASH_TAIL_BYTES};
+    struct ranger r = {.ch = ch,
+                       .access = a,
+                       .keep = a->plain_bytes - HASH_TAIL_BYTES,
+                       .prefix = &scratch[0],
+                       .edge = &scratch[1]};
+    buf_reset(r.prefix);
     for (uint32_t i = 0; i < a->eq_count; i++)
-        put_value(&r.prefix, find_eq(ch, cols[i].column), 0, &cols[i]);
+        put_value(r.prefix, find_eq(ch, cols[i].column), 0, &cols[i]);
     if (a->whole_key)
-        a->shard = hash_shard(hash_bytes(r.prefix.p, r.prefix.len), shard_count);
+        a->shard = hash_shard(hash_bytes(r.prefix->p, r.prefix->len), shard_count);
     const struct cond *in = a->eq_count < count ? find_op(ch, cols[a->eq_count].column, OP_IN, OP_IN) : NULL;
     if (!a->has_range)
         make_prefix_range(&r);
@@ -250,12 +255,10 @@ static void make_ranges(const struct chooser *ch, uint32_t shard_count, struct a
         make_in_list(&r, in, &cols[a->eq_count]);
     else
         make_range(&r, &cols[a->eq_count]);
-    buf_fini(&r.prefix);
-    buf_fini(&r.edge);
 }
 
-void access_choose(struct arena *a, const struct world_view *v, uint32_t shard_count, const struct query *q,
-                   struct access *out)
+void access_choose(struct arena *a, struct buf *scratch, const struct world_view *v, uint32_t shard_count,
+                   const struct query *q, struct access *out)
 {
     struct chooser ch = {.arena = a, .view = v, .query = q};
     if (q->filter) {
@@ -269,7 +272,7 @@ void access_choose(struct arena *a, const struct world_view *v, uint32_t shard_c
         if (score(&other, q) > score(out, q))
             *out = other;
     }
-    make_ranges(&ch, shard_count, out);
+    make_ranges(&ch, scratch, shard_count, out);
 }
 
 /* ---- the hint ---- */

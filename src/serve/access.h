@@ -21,8 +21,9 @@ struct access {
     struct access_range *ranges;
     uint32_t plain_bytes; /* stored keys from this length on may be shortened: their order is not exact */
 };
-void access_choose(struct arena *a, const struct world_view *v, uint32_t shard_count, const struct query *q,
-                   struct access *out);
+/* scratch: two buffers of the caller's, so that their memory serves again. */
+void access_choose(struct arena *a, struct buf *scratch, const struct world_view *v, uint32_t shard_count,
+                   const struct query *q, struct access *out);
 static inline bool access_serves(const struct access *a)
 {
     return a->eq_count > 0 || a->has_range;

@@ -36,11 +36,7 @@ static void loop_clock(struct loop *l)
     if (l->rest.now_us / 1000000 == l->date_s)
         return;
     l->date_s = l->rest.now_us / 1000000;
-    struct buf b = {0};
-    out_http_date(&b, l->date_s);
-    memcpy(l->date, b.p, b.len);
-    l->date[b.len] = 0;
-    buf_fini(&b);
+    out_http_date(l->date, sizeof l->date, l->date_s);
 }
 
 /* ---- deadlines ---- */

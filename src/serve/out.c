@@ -75,7 +75,7 @@ void out_json_cstr(struct buf *b, const char *s)
         OUT_LIT(b, "null");
 }
 
-void out_http_date(struct buf *b, int64_t unix_s)
+void out_http_date(char *out, size_t size_bytes, int64_t unix_s)
 {
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -83,8 +83,8 @@ void out_http_date(struct buf *b, int64_t unix_s)
     struct tm tm;
     time_t t = (time_t)unix_s;
     gmtime_r(&t, &tm);
-    buf_printf(b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-               tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(out, size_bytes, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday,
+             months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 static uint8_t lower(uint8_t c)

@@ -19,7 +19,7 @@ static inline void out_slice(struct buf *b, struct slice s)
     buf_put(b, s.p, s.len);
 }
 /* "Mon, 23 Nov 2026 14:20:44 GMT" */
-void out_http_date(struct buf *b, int64_t unix_s);
+void out_http_date(char *out, size_t size_bytes, int64_t unix_s);
 
 static inline struct slice slice_of(const char *s)
 {

@@ -44,12 +44,12 @@ static void list_add(struct buf *b, struct slice text)
 
 static const char *applied(struct arena *a, const int *chosen)
 {
-    struct buf b = {0};
-    for (int k = PREFER_COUNT; k < PREFER_OTHER; k++)
-        if (chosen[k] >= 0)
-            list_add(&b, slice_of(known[chosen[k]].text));
-    const char *text = b.len ? arena_strndup(a, (const char *)b.p, b.len) : NULL;
-    buf_fini(&b);
+    const char *text = NULL;
+    for (int k = PREFER_COUNT; k < PREFER_OTHER; k++) {
+        const char *one = chosen[k] < 0 ? NULL : known[chosen[k]].text;
+        if (one)
+            text = text ? arena_printf(a, "%s, %s", text, one) : one;
+    }
     return text;
 }
 

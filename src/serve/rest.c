@@ -32,6 +32,8 @@ void rest_fini(struct rest *r)
     arena_fini(&r->arena);
     arena_fini(&r->rows);
     buf_fini(&r->key);
+    buf_fini(&r->scratch[0]);
+    buf_fini(&r->scratch[1]);
     compressor_free(r->compressor);
     free(r->vals);
     free(r->states);

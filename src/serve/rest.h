@@ -34,7 +34,7 @@ struct rest {
     struct fn_ctx bind_fn;           /* on `arena` */
     union val *vals;                 /* COLUMNS_MAX */
     uint8_t *states;
-    struct buf key;
+    struct buf key, scratch[2];
     uint32_t depth;                                   /* of embedded views, while one is read */
     struct rest_frame *frames[QUERY_EMBED_DEPTH_MAX]; /* owned; NULL until used */
     uint64_t embed_left; /* rows that embedding may still look at in this request */

@@ -341,7 +341,7 @@ bool select_run(struct rest *r, const struct read *rd, enum count_mode count, st
     bool by_entries = !run.filters && rd->view->key_count;
     *out = (struct select_result){.offset = rd->query.offset};
     struct query narrowed = grant_narrowed(&r->arena, rd);
-    access_choose(&r->arena, rd->view, r->world->shard_count, &narrowed, &run.access);
+    access_choose(&r->arena, r->scratch, rd->view, r->world->shard_count, &narrowed, &run.access);
     if (!r->depth)
         r->embed_left = (uint64_t)r->limits->scan_rows;
     if (count != COUNT_NONE || !access_serves(&run.access))

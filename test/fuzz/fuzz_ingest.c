@@ -32,10 +32,12 @@ static void body(enum ingest_form form, bool deletes, const uint8_t *p, size_t l
     struct buf out = {0};
     struct ingest_refusal r;
     uint32_t count;
+    struct ingest_work *work = ingest_work_take();
     uint8_t *copy = malloc(len ? len : 1); /* exact, so that reading past it shows */
     memcpy(copy, p, len);
-    if (ingest_parse(&table, form, deletes, copy, len, &out, &count, &r) && out.len)
+    if (ingest_parse(work, &table, form, deletes, copy, len, &out, &count, &r) && out.len)
         rows(out.p, out.p + out.len);
+    ingest_work_give(work);
     free(copy);
     buf_fini(&out);
 }

@@ -68,6 +68,22 @@ struct ingest_map {
 NODISCARD struct err *ingest_schema_map(struct arena *arena, const struct ingest_conf *conf, const uint8_t *p,
                                         size_t len, struct ingest_map *out);
 
+/* ---- ingest_work.c: memory of a request's way ----
+ * Requests are served by many threads in turn. If each thread kept memory of its own, the process would grow until every one of
+ * them had met its largest request, so it is lent by the request: there is as much as requests were ever under way at once. */
+struct yyjson_alc;
+struct ingest_work {
+    struct buf body, rows, record; /* as received; the rows of it; with the record's head */
+    struct buf text, row;          /* of a value and a row while they are parsed */
+    struct arena arena;            /* of one row */
+    struct yyjson_alc *json;       /* of documents; yyjson's growing allocator */
+    struct ingest_work *next;
+};
+#define INGEST_WORK_KEPT_BYTES (256u << 10) /* what took more is freed after its request */
+struct ingest_work *ingest_work_take(void); /* any thread */
+void ingest_work_give(struct ingest_work *w);
+void ingest_works_free(void); /* those that nobody holds */
+
 /* ---- ingest_parse.c: a body as rows ---- */
 enum ingest_form { FORM_JSON, FORM_NDJSON }; /* an object or an array of objects; an object per line */
 struct ingest_refusal {
@@ -79,9 +95,9 @@ void ingest_refuse(struct ingest_refusal *r, int status, const char *code, const
     PRINTF_LIKE(4, 5);
 /* Appends each row of the body: a byte of enum row_op, a varint length, the row (data/row.h). With `deletes`, objects of key
  * columns alone. False: r says which row, which column, why; nothing of `out` counts. */
-NODISCARD bool ingest_parse(const struct ingest_table *t, enum ingest_form form, bool deletes,
-                            const uint8_t *body, size_t len, struct buf *out, uint32_t *row_count,
-                            struct ingest_refusal *r);
+NODISCARD bool ingest_parse(struct ingest_work *w, const struct ingest_table *t, enum ingest_form form,
+                            bool deletes, const uint8_t *body, size_t len, struct buf *out,
+                            uint32_t *row_count, struct ingest_refusal *r);
 
 /* ---- ingest_payload.c: a LOG_ROWS record ---- */
 struct ingest_key { /* of an Idempotency-Key, and of what was sent with it */
@@ -130,6 +146,7 @@ NODISCARD struct err *ingest_run(void *conf, struct sink *sink, const struct tab
 
 /* ---- ingest_push.c: a request, on any thread ---- */
 struct ingest_request {
+    struct ingest_work *work; /* rows and record are made in it */
     const char *table;
     bool deletes;
     enum ingest_form form;

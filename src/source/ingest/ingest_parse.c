@@ -18,12 +18,11 @@
 struct parser {
     const struct ingest_table *table;
     bool deletes;
-    struct arena arena; /* of one row */
+    struct ingest_work *work; /* its arena: of one row */
     struct fn_ctx fn;
     union val *vals;
     uint8_t *states;
     bool *given;
-    struct buf text, row;
     struct buf *out;
     uint32_t row_count;
     uint32_t digits; /* that exponents have asked for */
@@ -56,7 +55,7 @@ static bool put_json(struct parser *p, yyjson_val *v)
     char *text = yyjson_val_write(v, YYJSON_WRITE_NOFLAG, &len);
     if (!text)
         return false;
-    buf_put(&p->text, text, len);
+    buf_put(&p->work->text, text, len);
     free(text);
     return true;
 }
@@ -76,18 +75,18 @@ static void put_quoted(struct buf *b, const char *s, size_t len)
 static bool put_element(struct parser *p, yyjson_val *v)
 {
     if (yyjson_is_null(v)) {
-        buf_put_str(&p->text, "NULL");
+        buf_put_str(&p->work->text, "NULL");
         return true;
     }
     if (yyjson_is_str(v)) {
-        put_quoted(&p->text, yyjson_get_str(v), yyjson_get_len(v));
+        put_quoted(&p->work->text, yyjson_get_str(v), yyjson_get_len(v));
         return true;
     }
     size_t len;
     char *text = yyjson_val_write(v, YYJSON_WRITE_NOFLAG, &len);
     if (!text)
         return false;
-    put_quoted(&p->text, text, len);
+    put_quoted(&p->work->text, text, len);
     free(text);
     return true;
 }
@@ -99,19 +98,19 @@ static bool put_array(struct parser *p, yyjson_val *v, int depth)
     yyjson_val *e;
     if (depth > ARRAY_DIMS_MAX)
         return false;
-    buf_put_u8(&p->text, '{');
+    buf_put_u8(&p->work->text, '{');
     yyjson_arr_foreach(v, i, max, e)
     {
         if (i)
-            buf_put_u8(&p->text, ',');
+            buf_put_u8(&p->work->text, ',');
         if (yyjson_is_arr(e) ? !put_array(p, e, depth + 1) : !put_element(p, e))
             return false;
     }
-    buf_put_u8(&p->text, '}');
+    buf_put_u8(&p->work->text, '}');
     return true;
 }
 
-/* The text for the type's input function: of the document, or made in p->text. */
+/* The text for the type's input function: of the document, or made in p->work->text. */
 static bool value_text(struct parser *p, const struct column *c, yyjson_val *v, const char **text,
                        size_t *len)
 {
@@ -128,12 +127,12 @@ static bool value_text(struct parser *p, const struct column *c, yyjson_val *v, 
         *len = yyjson_get_len(v);
         return true;
     }
-    buf_reset(&p->text);
+    buf_reset(&p->work->text);
     bool array = yyjson_is_arr(v) && type_is_array(id);
     if (array ? !put_array(p, v, 1) : !put_json(p, v))
         return refuse_row(p, c->name, "its value is nested too deep");
-    *text = (const char *)p->text.p;
-    *len = p->text.len;
+    *text = (const char *)p->work->text.p;
+    *len = p->work->text.len;
     return !array || memchr(*text, 0, *len) == NULL ||
            refuse_row(p, c->name, "\\u0000 cannot be converted to text");
 }
@@ -215,11 +214,11 @@ static bool key_given(struct parser *p)
 
 static bool put_row(struct parser *p)
 {
-    buf_reset(&p->row);
-    row_encode(&p->row, &p->table->schema, p->vals, p->states);
+    buf_reset(&p->work->row);
+    row_encode(&p->work->row, &p->table->schema, p->vals, p->states);
     buf_put_u8(p->out, p->deletes ? ROW_DELETE : ROW_INSERT);
-    buf_put_varint(p->out, p->row.len);
-    buf_put(p->out, p->row.p, p->row.len);
+    buf_put_varint(p->out, p->work->row.len);
+    buf_put(p->out, p->work->row.p, p->work->row.len);
     if (p->out->len > INGEST_RECORD_BYTES_MAX - 1024) {
         ingest_refuse(p->refusal, 413, "PENSTOCK_BODY",
                       "the rows take more than %u MiB in the log: send them in several requests",
@@ -237,7 +236,7 @@ static bool object(struct parser *p, yyjson_val *v)
     uint32_t column = 0;
     if (!yyjson_is_obj(v))
         return refuse_row(p, NULL, "it is not a JSON object");
-    arena_reset(&p->arena);
+    arena_reset(&p->work->arena);
     memset(p->states, VAL_NULL, p->table->schema.column_count);
     memset(p->given, 0, p->table->schema.column_count);
     yyjson_obj_foreach(v, i, max, name, value)
@@ -269,7 +268,7 @@ static bool refuse_json(struct parser *p, const yyjson_read_err *err, const char
 static bool json_body(struct parser *p, const uint8_t *body, size_t len)
 {
     yyjson_read_err err;
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body, len, READ_FLAGS, NULL, &err);
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body, len, READ_FLAGS, p->work->json, &err);
     if (!doc)
         return refuse_json(p, &err, "byte", err.pos + 1);
     yyjson_val *root = yyjson_doc_get_root(doc), *v;
@@ -309,7 +308,7 @@ static bool ndjson_body(struct parser *p, const uint8_t *body, size_t len)
         at += n + 1;
         if (is_blank(text, n))
             continue;
-        yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, n, READ_FLAGS, NULL, &err);
+        yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, n, READ_FLAGS, p->work->json, &err);
         if (!doc)
             return refuse_json(p, &err, "line", line);
         bool ok = object(p, yyjson_doc_get_root(doc));
@@ -320,13 +319,14 @@ static bool ndjson_body(struct parser *p, const uint8_t *body, size_t len)
     return true;
 }
 
-bool ingest_parse(const struct ingest_table *t, enum ingest_form form, bool deletes, const uint8_t *body,
-                  size_t len, struct buf *out, uint32_t *row_count, struct ingest_refusal *r)
+bool ingest_parse(struct ingest_work *w, const struct ingest_table *t, enum ingest_form form, bool deletes,
+                  const uint8_t *body, size_t len, struct buf *out, uint32_t *row_count,
+                  struct ingest_refusal *r)
 {
     uint32_t columns = t->schema.column_count;
-    struct parser p = {.table = t, .deletes = deletes, .out = out, .refusal = r};
-    arena_init(&p.arena);
-    p.fn.arena = &p.arena;
+    struct parser p = {.work = w, .table = t, .deletes = deletes, .out = out, .refusal = r};
+    arena_reset(&w->arena);
+    p.fn.arena = &w->arena;
     p.vals = xcalloc(columns, sizeof *p.vals);
     p.states = xcalloc(columns, 1);
     p.given = xcalloc(columns, sizeof *p.given);
@@ -335,8 +335,5 @@ bool ingest_parse(const struct ingest_table *t, enum ingest_form form, bool dele
     free(p.vals);
     free(p.states);
     free(p.given);
-    buf_fini(&p.text);
-    buf_fini(&p.row);
-    arena_fini(&p.arena);
     return ok;
 }

@@ -107,15 +107,15 @@ static bool refuse_append(enum log_result result, struct ingest_result *out)
                   "Send it again with the same Idempotency-Key.");
 }
 
-static bool append(struct ingest *g, const struct ingest_payload *head, const struct buf *rows,
+static bool append(struct ingest *g, const struct ingest_payload *head, struct ingest_work *w,
                    struct ingest_result *out)
 {
-    struct buf b = {0};
-    ingest_payload_put(&b, head);
-    buf_put(&b, rows->p, rows->len);
+    struct buf *b = &w->record;
+    buf_reset(b);
+    ingest_payload_put(b, head);
+    buf_put(b, w->rows.p, w->rows.len);
     uint64_t end = 0;
-    enum log_result result = ingest_log_append(g->log, LOG_ROWS, b.p, b.len, &end);
-    buf_fini(&b);
+    enum log_result result = ingest_log_append(g->log, LOG_ROWS, b->p, b->len, &end);
     if (head->has_key)
         key_settle(g, &head->key, result == LOG_DONE ? end : 0, head->row_count);
     if (result == LOG_BROKEN)
@@ -167,8 +167,7 @@ static bool room_ok(struct ingest *g, struct ingest_result *out)
                   "Send it again in a moment; `penstock status` shows how much waits.");
 }
 
-static bool push(struct ingest *g, const struct ingest_request *q, struct buf *rows,
-                 struct ingest_result *out)
+static bool push(struct ingest *g, const struct ingest_request *q, struct ingest_result *out)
 {
     struct ingest_payload head = {.received_us = unix_us(), .has_key = q->key != NULL};
     const struct ingest_table *t = table_find(g->conf, q->table, &head.table);
@@ -177,7 +176,8 @@ static bool push(struct ingest *g, const struct ingest_request *q, struct buf *r
         return false;
     }
     if (!key_ok(q, out) || !room_ok(g, out) ||
-        !ingest_parse(t, q->form, q->deletes, q->body, q->body_len, rows, &head.row_count, &out->refusal))
+        !ingest_parse(q->work, t, q->form, q->deletes, q->body, q->body_len, &q->work->rows, &head.row_count,
+                      &out->refusal))
         return false;
     if (q->key) {
         key_make(q, &head.key);
@@ -193,7 +193,7 @@ static bool push(struct ingest *g, const struct ingest_request *q, struct buf *r
         out->position = ingest_log_end(g->log);
         return true;
     }
-    return append(g, &head, rows, out);
+    return append(g, &head, q->work, out);
 }
 
 bool ingest_push(struct ingest_conf *conf, const struct ingest_request *q, struct ingest_result *out)
@@ -202,9 +202,7 @@ bool ingest_push(struct ingest_conf *conf, const struct ingest_request *q, struc
     struct ingest *g = enter(conf);
     if (!g)
         return refuse_unavailable(out);
-    struct buf rows = {0};
-    bool ok = push(g, q, &rows, out);
-    buf_fini(&rows);
+    bool ok = push(g, q, out);
     struct gate_source *s = g->status;
     if (ok && !out->repeated)
         atomic_fetch_add_explicit(&s->accepted, out->row_count, memory_order_relaxed);

@@ -213,16 +213,17 @@ static int on_request(struct mg_connection *c)
     struct ingest_request q = {0};
     struct ingest_result result = {0};
     struct ingest_conf *conf;
-    struct buf body = {0};
+    struct ingest_work *work = ingest_work_take();
     char table[64];
     bool ok = admit(s, c, table, &q, &conf, &result.refusal) &&
-              body_read(c, s->o.body_bytes, &body, &result.refusal);
+              body_read(c, s->o.body_bytes, &work->body, &result.refusal);
     if (ok) {
-        q.body = body.p;
-        q.body_len = body.len;
+        q.work = work;
+        q.body = work->body.p;
+        q.body_len = work->body.len;
         ok = ingest_push(conf, &q, &result);
     }
-    buf_fini(&body);
+    ingest_work_give(work);
     return ok ? send_done(c, conf->source_name, &result) : send_refusal(c, &result.refusal);
 }
 
@@ -305,5 +306,6 @@ void ingest_server_stop(struct ingest_server *s)
         (void)unlinkat(s->dir_fd, "ingest.sock", 0);
         close(s->dir_fd);
     }
+    ingest_works_free();
     free(s);
 }

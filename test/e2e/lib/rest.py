@@ -22,7 +22,7 @@ def tools():
         return pathlib.Path(where)
     arch = os.uname().machine
     out = ROOT / "build" / arch / "test" / "serve"
-    subprocess.run(["make", "-s", "-C", str(ROOT)] + [f"build/{arch}/test/serve/{n}" for n in ("fill_store", "serve_only")],
+    subprocess.run(["make", "-s", "-C", str(ROOT)] + [f"build/{arch}/test/serve/{n}" for n in ("fill_store", "serve_only", "serve_counted")],
                    check=True, stdout=subprocess.DEVNULL)
     return out
 

@@ -18,8 +18,9 @@ static struct access choose(const char *text)
     struct query q;
     const char *code = query_make(text, &q);
     CHECK_STR(code, "");
+    static struct buf scratch[2];
     if (!*code)
-        access_choose(&test_arena, &view, 4, &q, &a);
+        access_choose(&test_arena, scratch, &view, 4, &q, &a);
     return a;
 }
 

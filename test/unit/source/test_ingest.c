@@ -112,17 +112,20 @@ static struct ingest_conf *clicks(void)
         "jsonb }, key: [id] } } }");
 }
 
-/* "3 rows", or the refusal's message. */
+/* The answer of a request with this body: "3 rows", or the refusal's message. */
 static const char *parsed(enum ingest_form form, const char *body)
 {
     static char text[500];
     struct buf out = {0};
     struct ingest_refusal r;
     uint32_t rows;
-    if (ingest_parse(&clicks()->tables[0], form, false, (const uint8_t *)body, strlen(body), &out, &rows, &r))
+    struct ingest_work *work = ingest_work_take();
+    if (ingest_parse(work, &clicks()->tables[0], form, false, (const uint8_t *)body, strlen(body), &out,
+                     &rows, &r))
         snprintf(text, sizeof text, "%u rows", rows);
     else
         snprintf(text, sizeof text, "%s", r.message);
+    ingest_work_give(work);
     buf_fini(&out);
     return text;
 }
@@ -159,6 +162,27 @@ static void test_bodies(void)
               "row 1, column a: invalid input syntax for type integer: \"1e131000\"");
 }
 
+/* Small requests take the memory that the last one left; what a large one took is not kept. */
+static void test_work(void)
+{
+    struct ingest_work *a = ingest_work_take(), *b = ingest_work_take();
+    CHECK(a != b);
+    buf_put_str(&a->body, "left over");
+    ingest_work_give(b);
+    ingest_work_give(a);
+    CHECK(ingest_work_take() == a && a->body.len == 0 && a->body.cap > 0);
+    CHECK(ingest_work_take() == b);
+    buf_room(&b->body, 2 * INGEST_WORK_KEPT_BYTES);
+    ingest_work_give(b);
+    ingest_work_give(a);
+    CHECK(ingest_work_take() == a);
+    b = ingest_work_take();
+    CHECK(b->body.cap == 0);
+    ingest_work_give(a);
+    ingest_work_give(b);
+    ingest_works_free();
+}
+
 /* Values come back as they were sent. */
 static void test_values(void)
 {
@@ -168,7 +192,9 @@ static void test_values(void)
     const struct ingest_table *t = &clicks()->tables[0];
     static const char body[] =
         "{\"page\":12.50,\"id\":\"9007199254740993\",\"n\":1.5,\"j\":{\"b\":1.10,\"a\":[true]}}";
-    CHECK(ingest_parse(t, FORM_JSON, false, (const uint8_t *)body, sizeof body - 1, &out, &rows, &r));
+    struct ingest_work *work = ingest_work_take();
+    CHECK(ingest_parse(work, t, FORM_JSON, false, (const uint8_t *)body, sizeof body - 1, &out, &rows, &r));
+    ingest_work_give(work);
     const uint8_t *p = out.p, *row;
     size_t len;
     enum row_op op;
@@ -277,6 +303,7 @@ int main(void)
     RUN(test_types);
     RUN(test_section);
     RUN(test_bodies);
+    RUN(test_work);
     RUN(test_values);
     RUN(test_key_window);
     RUN(test_other_schema);
