@@ -206,7 +206,8 @@ int why_service_run(struct why_service *s, uint64_t number, bool head_only, stru
     struct rest r;
     struct job job = {0};
     struct answer a;
-    struct buf body = {0}, date = {0};
+    struct buf body = {0};
+    char date[32];
     const struct stored_plan *plan = NULL;
     rest_init(&r, &s->options->limits, s->gate, s->options->anonymous_read);
     answer_init(&a, &r.arena, &body);
@@ -219,8 +220,8 @@ int why_service_run(struct why_service *s, uint64_t number, bool head_only, stru
     if (w)
         end(s);
     const struct http_request req = {.origin = {job.origin.len ? job.origin.p : NULL, job.origin.len}};
-    out_http_date(&date, unix_us() / 1000000);
-    answer_head(&a, &req, (struct slice){date.p, date.len}, true, out);
+    out_http_date(date, sizeof date, unix_us() / 1000000);
+    answer_head(&a, &req, slice_of(date), true, out);
     if (!head_only && a.content_type)
         buf_put(out, body.p, body.len);
     if (job.caller)
@@ -228,6 +229,5 @@ int why_service_run(struct why_service *s, uint64_t number, bool head_only, stru
     buf_fini(&job.target);
     buf_fini(&job.origin);
     buf_fini(&body);
-    buf_fini(&date);
     return a.status;
 }
