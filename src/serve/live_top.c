@@ -48,7 +48,7 @@ static void keys_init(struct live *v, struct live_query *q)
     struct arena *scratch = &v->loop->rest.arena;
     struct access access;
     struct query narrowed = grant_narrowed(scratch, &q->read);
-    access_choose(scratch, view, v->loop->rest.world->shard_count, &narrowed, &access);
+    access_choose(scratch, v->loop->rest.scratch, view, v->loop->rest.world->shard_count, &narrowed, &access);
     t->index = access.index;
     if (query->order_count == 0)
         return;
