@@ -120,8 +120,7 @@ void render_json_value(struct fn_ctx *fn, enum type_id t, const union val *v, st
     out_json_string(out, s.p, s.len);
 }
 
-/* The selected value of item i: the column itself or its cast. *null tells. False: the cast failed. */
-static bool item_value(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+bool select_item_value(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
                        const uint8_t *states, union val *out, bool *null)
 {
     *out = vals[it->column];
@@ -144,7 +143,7 @@ bool render_json_item(struct fn_ctx *fn, const struct select_item *it, const uni
 {
     union val v;
     bool null;
-    if (!item_value(fn, it, vals, states, &v, &null))
+    if (!select_item_value(fn, it, vals, states, &v, &null))
         return false;
     if (null)
         OUT_LIT(out, "null");
@@ -248,7 +247,7 @@ bool render_csv_item(struct fn_ctx *fn, const struct select_item *it, const unio
 {
     union val v;
     bool null;
-    if (!item_value(fn, it, vals, states, &v, &null))
+    if (!select_item_value(fn, it, vals, states, &v, &null))
         return false;
     if (null)
         return true;

@@ -21,6 +21,9 @@ bool render_json_item(struct fn_ctx *fn, const struct select_item *it, const uni
 bool render_csv_item(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
                      const uint8_t *states, struct buf *out);
 void render_csv_field(struct buf *out, const uint8_t *p, size_t len);
+/* What is selected by an item: the column itself or its cast. *null tells. False: the cast failed (fn says why). */
+bool select_item_value(struct fn_ctx *fn, const struct select_item *it, const union val *vals,
+                       const uint8_t *states, union val *out, bool *null);
 /* One row as a JSON object. False: a cast failed (fn says why). */
 bool render_json_row(struct fn_ctx *fn, const struct projection *p, const union val *vals,
                      const uint8_t *states, struct buf *out);

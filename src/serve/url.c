@@ -70,7 +70,7 @@ static const char *parse_path(struct arena *a, struct slice path, struct url *ou
     return NULL;
 }
 
-static const char *parse_params(struct arena *a, struct slice query, struct url *out)
+const char *url_parse_query(struct arena *a, struct slice query, struct url *out)
 {
     while (query.p) {
         struct slice value = slice_cut(&query, '&');
@@ -126,7 +126,7 @@ const char *url_parse(struct arena *a, struct slice target, struct url *out)
         if (wrong)
             return wrong;
     }
-    return query.p ? parse_params(a, query, out) : NULL;
+    return query.p ? url_parse_query(a, query, out) : NULL;
 }
 
 bool url_param(const struct url *u, const char *name, struct slice *value)

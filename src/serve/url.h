@@ -26,6 +26,8 @@ struct url {
 bool url_decode(struct arena *a, struct slice raw, bool plus_is_space, struct slice *out);
 /* target: origin form ("/path?query") or absolute form ("https://host/path"). NULL, or what is wrong (static). */
 const char *url_parse(struct arena *a, struct slice target, struct url *out);
+/* Appends the parameters of a query string, without its "?". */
+const char *url_parse_query(struct arena *a, struct slice query, struct url *out);
 /* The first parameter of that name; false if there is none. */
 bool url_param(const struct url *u, const char *name, struct slice *value);
 

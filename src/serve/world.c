@@ -240,6 +240,9 @@ static void world_fill(struct world *w, struct api_names *names)
         w->apis[i] = (struct world_api){.path = c->apis[i].path,
                                         .view = &w->views[c->apis[i].view],
                                         .stat = name_stat(names, c->apis[i].path)};
+        char service[PROTO_NAME_MAX];
+        w->apis[i].service =
+            arena_strdup(&w->arena, proto_service_name(c->apis[i].path, service, sizeof service));
         w->apis[i].field_numbers =
             world_field_numbers(&w->arena, c, c->apis[i].path, w->apis[i].view->schema);
         api_add(w, &w->apis[i]);

@@ -34,6 +34,7 @@ struct world_api {
     const char *path;
     uint32_t segment_count;
     const struct world_view *view;
+    const char *service;           /* of gRPC: see proto_api.h */
     const uint32_t *field_numbers; /* by column: see store/field_numbers.h */
     uint32_t stat;                 /* number in the counters, the same for a path over all worlds */
     uint32_t relation_count;
