@@ -13,6 +13,7 @@
 #include "serve/tls.h"
 
 struct live;
+struct grpc_state;
 
 struct event_source { /* first member of whatever epoll watches */
     void (*on_event)(struct loop *l, struct event_source *s, uint32_t events);
@@ -64,6 +65,8 @@ struct loop {
     const struct stats_set *all; /* every loop's */
     struct tls_pool pool;
     struct live *live;
+    struct grpc_state *grpc_idle; /* see grpc_call.c */
+    uint32_t grpc_idle_count;
     uint8_t *plain;       /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
     struct conn *current; /* whose event is under way: what it sends is collected in `out` */
     struct buf out;       /* behind current->out */

@@ -131,7 +131,7 @@ static const struct proto_field event[] = {
      .kind = PROTO_MESSAGE,
      .label = PROTO_REPEATED,
      .type = "Column",
-     .comment = "Of the first event, and of RESET."},
+     .comment = "Of the first event, which has nothing else."},
 };
 static const struct proto_field row[] = {
     {.name = "values",

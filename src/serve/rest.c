@@ -184,6 +184,11 @@ static bool no_catalog(struct problem *p)
     return problem_hint(p, "Start the pipeline, or ask again in a moment.");
 }
 
+bool rest_has_world(const struct rest *r, struct problem *p)
+{
+    return r->world || no_catalog(p);
+}
+
 static bool strip_version(struct rest *r, const struct url *u, uint32_t *from, struct problem *p)
 {
     uint64_t n;
@@ -274,7 +279,7 @@ static enum rest_next proto(struct rest *r, const struct http_request *req, stru
 }
 
 /* Who has shown nothing, where nothing is open to everybody, learns nothing: not even which apis there are. */
-static bool may_enter(const struct rest *r, struct problem *p)
+bool rest_may_enter(const struct rest *r, struct problem *p)
 {
     if (!caller_ok(r->caller, p))
         return false;
@@ -305,7 +310,7 @@ static enum rest_next api_route(struct rest *r, const struct http_request *req, 
         a->content_type = NULL;
         return REST_DONE;
     }
-    if (!may_enter(r, &a->problem))
+    if (!rest_may_enter(r, &a->problem))
         return REST_DONE;
     if (is_proto(r))
         return grant_everything(r, &a->problem) ? proto(r, req, a) : REST_DONE;

@@ -123,6 +123,8 @@ bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct rea
 const struct buf *openapi_for(const struct rest *r);
 /* After /api: strips "v1", finds the api. *used counts the segments up to and with its name. */
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p);
+bool rest_may_enter(const struct rest *r, struct problem *p); /* the caller may ask for apis at all */
+bool rest_has_world(const struct rest *r, struct problem *p);
 bool rest_holds(const struct rest *r, const struct world_view *v); /* its slot still has the world's view */
 bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p); /* view may be shown */
 int64_t rest_lag_ms(const struct rest *r, const struct world_view *v);

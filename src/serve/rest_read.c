@@ -263,6 +263,19 @@ static bool snapshot_begin(struct rest *r, int shard, const struct read *rd, str
     return true;
 }
 
+bool read_key_begin(struct rest *r, const struct read *rd, const struct slice *key, struct answer *a)
+{
+    uint32_t shard;
+    if (!key_from_segments(r, rd->view, key, &shard, &a->problem) ||
+        !rest_snapshot_begin(r, (int)shard, rd->view, &a->problem))
+        return false;
+    rest_mark_snapshot(r, rd->view, a);
+    if (key_get(r, rd->view, shard, &a->problem) && read_match(r, rd, r->vals, r->states))
+        return true;
+    store_snapshot_end(r->snapshot);
+    return problem_set(&a->problem, 404, "PENSTOCK_NOT_FOUND", "no row has this key");
+}
+
 static void read_key(struct rest *r, const struct http_request *req, const struct read *rd,
                      const struct slice *key, const struct form *form, struct answer *a)
 {
@@ -429,8 +442,7 @@ static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used
     return true;
 }
 
-static enum rest_next wait_or_go(struct rest *r, const struct http_request *req, bool waited,
-                                 struct answer *a)
+enum rest_next read_wait(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
 {
     int ready = wait_check(r, req->wait, &a->problem);
     if (ready == 0 && !waited)
@@ -449,8 +461,15 @@ static enum rest_next ask_why(struct rest *r, const struct http_request *req, co
 {
     if (!why_is_allowed(r, api, &a->problem) || !rest_ready(r, api->view, &a->problem))
         return REST_DONE;
-    enum rest_next next = req->wait.p ? wait_or_go(r, req, waited, a) : REST_DONE;
+    enum rest_next next = req->wait.p ? read_wait(r, req, waited, a) : REST_DONE;
     return next == REST_WAIT || a->problem.status ? next : why_accept(r, req, a);
+}
+
+bool read_open(struct rest *r, const struct world_api *api, uint32_t used, struct read *out,
+               struct problem *p)
+{
+    return plain_key(r, api, used, out, p) ||
+           (!p->status && read_parse(r, &r->arena, &r->url, out, p));
 }
 
 enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api,
@@ -478,7 +497,7 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
     if (!rest_ready(r, api->view, &a->problem) || !embed_ready(r, &rd, &a->problem))
         return REST_DONE;
     if (req->wait.p) {
-        enum rest_next next = wait_or_go(r, req, waited, a);
+        enum rest_next next = read_wait(r, req, waited, a);
         if (next == REST_WAIT || a->problem.status)
             return next;
     }
