@@ -187,7 +187,8 @@ static void to_drop(struct subscriber *s, enum live_why why)
     if (why == LIVE_GONE)
         problem_set(&p, 404, "PENSTOCK_GONE", "the api is no more, or is another now");
     else if (why == LIVE_ENDED)
-        problem_set(&p, 401, "PENSTOCK_ENDED", "the credentials do not hold any more, or show something else now");
+        problem_set(&p, 401, "PENSTOCK_ENDED",
+                    "the credentials do not hold any more, or show something else now");
     else if (why == LIVE_AGAIN)
         problem_set(&p, 503, "PENSTOCK_AGAIN", "the events cannot go on: watch again");
     else

@@ -468,8 +468,7 @@ static enum rest_next ask_why(struct rest *r, const struct http_request *req, co
 bool read_open(struct rest *r, const struct world_api *api, uint32_t used, struct read *out,
                struct problem *p)
 {
-    return plain_key(r, api, used, out, p) ||
-           (!p->status && read_parse(r, &r->arena, &r->url, out, p));
+    return plain_key(r, api, used, out, p) || (!p->status && read_parse(r, &r->arena, &r->url, out, p));
 }
 
 enum rest_next read_answer(struct rest *r, const struct http_request *req, const struct world_api *api,
