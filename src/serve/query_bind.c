@@ -315,7 +315,7 @@ static bool bind_select(struct binder *b, struct query *q)
         return problem_set(b->problem, 400, "PGRST100", "* is selected more than once");
     struct select_item *out = ARENA_ARRAY(b->arena, struct select_item, q->select_count + columns);
     for (uint32_t i = 0; i < q->select_count || (i == 0 && all); i++) {
-        struct select_item *s = &q->select[i];
+        struct select_item *s = all ? NULL : &q->select[i];
         if (all || s->star) {
             for (uint32_t c = 0; c < columns; c++)
                 if (*b->schema->columns[c].name)
