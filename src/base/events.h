@@ -68,6 +68,7 @@
     X(TLS_RENEWED, "tls.renewed", "file", "An expired self-signed certificate was made anew.")               \
     X(ACCESS_BROKEN, "access.broken", "error",                                                               \
       "A rule of access.roles does not fit the view that is served: it grants nothing.")                     \
+    X(ACCESS_KEYS, "access.keys", "file", "The identity provider's keys were read anew.")                    \
     X(ACCESS_KEPT, "access.kept", "file, error",                                                             \
       "A file of tokens or keys cannot be used: what was read before stays in force.")                       \
     X(SERVE_STOPPING, "serve.stopping", "loops", "It was told to end.")

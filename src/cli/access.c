@@ -2,7 +2,9 @@
 #include "cli/access.h"
 
 #include "base/nearest.h"
+#include "serve/jwks.h"
 #include "serve/policy.h"
+#include "store/small_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +82,28 @@ struct access_doc *access_doc_of(const struct config *c)
         d->certificates[i] =
             (struct access_doc_certificate){from->certificates[i].match, from->certificates[i].role};
     return d;
+}
+
+/* ---- keys ---- */
+
+struct err *access_jwks_read(const struct config *c, char **out, size_t *len)
+{
+    const char *path = c->access.jwt.jwks;
+    struct jwks *keys = NULL;
+    *out = NULL;
+    if (!path)
+        return NULL;
+    struct err *e = small_file_read(path, JWKS_BYTES_MAX, out, len);
+    if (!e && !*out)
+        e = err_new(ERR_CONFIG, "there is no such file");
+    if (!e)
+        e = jwks_parse(*out, *len, &keys);
+    jwks_free(keys);
+    if (!e)
+        return NULL;
+    free(*out);
+    *out = NULL;
+    return err_wrap(e, "access.jwt.jwks: %s", path);
 }
 
 /* ---- judging ---- */

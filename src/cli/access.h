@@ -12,6 +12,8 @@
 struct access_doc *access_doc_of(const struct config *c);
 /* Every rule against the columns of its api's view: all errors, each with its place. */
 NODISCARD struct err *access_check(const struct config *c, const struct catalog *catalog);
+/* The identity provider's keys, as the configuration names them: read and judged. *out NULL: it names none. Free it. */
+NODISCARD struct err *access_jwks_read(const struct config *c, char **out, size_t *len);
 /* Who may see what of an api: a few lines, or a JSON array of {"role","columns","rows"}. */
 void access_print(const struct config *c, const struct catalog *catalog, uint32_t api, FILE *to);
 

@@ -58,6 +58,10 @@ static struct err *check_machine(const struct config *c)
     err_append(&errors, check_file("key", c->key));
     if (!errors)
         err_append(&errors, check_pair(c));
+    char *keys;
+    size_t len;
+    err_append(&errors, access_jwks_read(c, &keys, &len));
+    free(keys);
     return errors;
 }
 

@@ -23,7 +23,9 @@
 #include "flow/topology.h"
 #include "store/backup.h"
 #include "store/pause.h"
+#include "serve/jwks.h"
 #include "serve/serve.h"
+#include "store/small_file.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -72,6 +74,9 @@ struct supervisor {
     uint32_t reloads; /* asked for so far */
     struct gate *gate;
     unsigned stuck_looks; /* of watch_child; 0: never */
+    struct config *access;    /* owned: the configuration in force, for what it says of access */
+    bool keys_looked;
+    int64_t keys_stamp; /* of the identity provider's file, when it was last read */
     bool was_running;     /* the pipeline has been up: from then on it is always restarted */
 };
 
@@ -240,6 +245,36 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     serve_cores(c, p);
 }
 
+/* The server may not read the provider's file, which lies anywhere: it gets a copy, and another one whenever that was replaced. What
+ * cannot be used is told once, and the former copy stays. */
+static void publish_keys(struct supervisor *s)
+{
+    char *text = NULL, *had = NULL, *path;
+    size_t len, had_len;
+    const char *from = s->access->access.jwt.jwks;
+    int64_t stamp = from ? small_file_stamp(from) : 0;
+    if (!from || (s->keys_looked && stamp == s->keys_stamp))
+        return;
+    s->keys_looked = true;
+    s->keys_stamp = stamp;
+    struct err *e = access_jwks_read(s->access, &text, &len);
+    path = xprintf("%s/" JWKS_FILE, s->data);
+    if (!e)
+        e = small_file_read(path, JWKS_BYTES_MAX, &had, &had_len);
+    if (!e && (!had || had_len != len || memcmp(had, text, len) != 0)) {
+        e = small_file_replace(s->data, JWKS_FILE, text, len);
+        if (!e)
+            log_event(EVENT_ACCESS_KEYS, LOG_INFO, "access", "the identity provider's keys are taken up", "file=%s", from);
+    }
+    if (e)
+        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access",
+                  "a file cannot be used: what was read before stays in force", "file=%s error=\"%s\"", from, e->message);
+    err_free(e);
+    free(path);
+    free(had);
+    free(text);
+}
+
 /* Rules for the server, which takes them up by itself. */
 static struct err *publish_access(const struct config *c, const char *data)
 {
@@ -399,6 +434,16 @@ static struct err *try_port(const struct child *serve, const struct config *c)
     return e;
 }
 
+/* Takes the configuration out of the app. */
+static void keep_config(struct supervisor *s, struct app *app)
+{
+    config_free(s->access);
+    s->access = app->config;
+    app->config = NULL;
+    s->keys_looked = false;
+    publish_keys(s);
+}
+
 /* The server's command line as the new configuration wants it; it restarts only if that is another one. */
 static struct err *reload_serve(struct supervisor *s)
 {
@@ -413,6 +458,8 @@ static struct err *reload_serve(struct supervisor *s)
         e = publish_access(app->config, s->data);
     if (!e)
         serve_args(&now, s->args, app->config, s->data, &placement);
+    if (!e)
+        keep_config(s, app);
     app_free(app);
     if (e)
         return e;
@@ -567,6 +614,7 @@ static int supervise(struct supervisor *s)
         if (now_ms() - looked_ms >= LOOK_MS) {
             looked_ms = now_ms();
             watch_children(s);
+            publish_keys(s);
             gate_measure_process(s->gate, GATE_SUPERVISOR);
         }
         if (reload_requested)
@@ -714,6 +762,7 @@ static struct err *prepare(struct supervisor *s, const struct cli_args *a)
         serve_args(&s->serve, a, app->config, data, &placement);
         s->stuck_looks = 2 * (unsigned)((app->config->limits.stuck_us + 999999) / 1000000);
         greet(app);
+        keep_config(s, app);
     }
     app_free(app);
     return e;
@@ -725,6 +774,7 @@ static void fini(struct supervisor *s)
     args_free(&s->serve);
     args_free(&s->check);
     gate_close(s->gate);
+    config_free(s->access);
     free(s->data);
 }
 

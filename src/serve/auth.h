@@ -12,13 +12,22 @@
 #include "serve/auth_keys.h"
 #include "serve/http.h"
 
+#define AUTH_CACHE_SETS 512 /* of two JSON Web Tokens each, whose signatures were found right; by loop */
+
+struct auth_seen { /* a token that was verified */
+    uint8_t hash[TOKEN_HASH_BYTES];
+    const struct caller *caller; /* kept; NULL: none */
+};
 struct auth {
     struct auth_source *source;               /* borrowed */
     const struct auth_keys *keys;             /* in use: what in_use says */
     _Atomic(const struct auth_keys *) in_use; /* read by the notifier */
+    struct auth_seen *seen;                   /* owned: AUTH_CACHE_SETS pairs, the newer first */
+    struct arena scratch;                     /* of one token being read */
     struct caller refused;                    /* of the request under way */
 };
 void auth_init(struct auth *a, struct auth_source *s);
+void auth_fini(struct auth *a);
 /* Takes up what the notifier has read anew, when it wakes the loop. True: there are other keys than before; whoever keeps callers asks auth_holds of
  * them. */
 bool auth_refresh(struct auth *a);

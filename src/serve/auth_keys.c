@@ -37,7 +37,8 @@ static void caller_of(const struct token *t, struct claim *claims, struct caller
         claims[i] = (struct claim){slice_of(t->claims[i].name), slice_of(t->claims[i].value)};
 }
 
-struct auth_keys *auth_keys_new(struct token_file *tokens, uint64_t generation)
+struct auth_keys *auth_keys_new(struct token_file *tokens, struct access_doc *doc, struct jwks *jwks,
+                                uint64_t generation)
 {
     struct auth_keys *k = xcalloc(1, sizeof *k);
     uint32_t slots = 16, claims = 0;
@@ -47,6 +48,8 @@ struct auth_keys *auth_keys_new(struct token_file *tokens, uint64_t generation)
         claims += tokens->tokens[i].claim_count;
     k->generation = generation;
     k->tokens = tokens;
+    k->doc = doc;
+    k->jwks = jwks;
     k->callers = xcalloc(tokens->token_count + 1, sizeof *k->callers);
     k->claims = xcalloc(claims + 1, sizeof *k->claims);
     k->slot_mask = slots - 1;
@@ -66,6 +69,8 @@ void auth_keys_free(struct auth_keys *k)
     if (!k)
         return;
     token_file_free(k->tokens);
+    access_doc_free(k->doc);
+    jwks_free(k->jwks);
     free(k->callers);
     free(k->claims);
     free(k->slots);
@@ -95,19 +100,32 @@ bool auth_keys_holds(const struct auth_keys *k, uint64_t token)
 
 /* ---- the files ---- */
 
-static struct token_file *no_tokens(void)
+static const char *const file_names[AUTH_FILES] = {TOKEN_FILE, ACCESS_DOC_FILE, JWKS_FILE};
+static const size_t file_bytes[AUTH_FILES] = {TOKEN_FILE_BYTES_MAX, ACCESS_DOC_BYTES_MAX, JWKS_BYTES_MAX};
+
+/* What the last right texts say; they were parsed before. */
+static struct auth_keys *build(struct auth_source *s)
 {
-    static const char text[] = "{\"format\":1,\"next_id\":1,\"tokens\":[]}";
-    struct token_file *f;
-    struct err *e = token_file_parse(text, sizeof text - 1, &f);
+    static const char empty[] = "{\"format\":1,\"next_id\":1,\"tokens\":[]}";
+    const char *tokens_text = s->texts[AUTH_TOKENS] ? s->texts[AUTH_TOKENS] : empty;
+    struct token_file *tokens = NULL;
+    struct access_doc *doc = NULL;
+    struct jwks *jwks = NULL;
+    struct err *e = token_file_parse(tokens_text, s->texts[AUTH_TOKENS] ? s->lens[AUTH_TOKENS] : sizeof empty - 1, &tokens);
+    if (!e && s->texts[AUTH_DOC])
+        e = access_doc_parse(s->texts[AUTH_DOC], s->lens[AUTH_DOC], &doc);
+    if (!e && s->texts[AUTH_JWKS] && doc && doc->jwt.used)
+        e = jwks_parse(s->texts[AUTH_JWKS], s->lens[AUTH_JWKS], &jwks);
     ASSERT(!e);
-    return f;
+    return auth_keys_new(tokens, doc, jwks, ++s->generation);
 }
 
 void auth_source_init(struct auth_source *s, const char *data_dir)
 {
-    *s = (struct auth_source){.dir = xstrdup(data_dir), .tokens_path = xprintf("%s/" TOKEN_FILE, data_dir)};
-    s->keys = auth_keys_new(no_tokens(), ++s->generation);
+    *s = (struct auth_source){.dir = xstrdup(data_dir)};
+    for (int i = 0; i < AUTH_FILES; i++)
+        s->paths[i] = xprintf("%s/%s", data_dir, file_names[i]);
+    s->keys = build(s);
     s->current = s->keys;
 }
 
@@ -115,9 +133,12 @@ void auth_source_fini(struct auth_source *s)
 {
     for (uint32_t i = 0; i < s->retired_count; i++)
         auth_keys_free(s->retired[i]);
+    for (int i = 0; i < AUTH_FILES; i++) {
+        free(s->paths[i]);
+        free(s->texts[i]);
+    }
     free(s->retired);
     auth_keys_free(s->keys);
-    free(s->tokens_path);
     free(s->dir);
 }
 
@@ -133,23 +154,53 @@ static void replace(struct auth_source *s, struct auth_keys *now)
     atomic_store(&s->current, now);
 }
 
-bool auth_source_look(struct auth_source *s)
+static struct err *try_parse(enum auth_file f, const char *text, size_t len)
 {
-    struct token_file *tokens;
-    int64_t stamp = small_file_stamp(s->tokens_path); /* before it is read */
-    if (stamp == s->tokens_stamp)
+    struct token_file *tokens = NULL;
+    struct access_doc *doc = NULL;
+    struct jwks *jwks = NULL;
+    struct err *e = f == AUTH_TOKENS ? token_file_parse(text, len, &tokens)
+                    : f == AUTH_DOC  ? access_doc_parse(text, len, &doc)
+                                     : jwks_parse(text, len, &jwks);
+    token_file_free(tokens);
+    access_doc_free(doc);
+    jwks_free(jwks);
+    return e;
+}
+
+/* True: its text is another one now. A file that is gone is empty, but for the tokens', which never goes by itself. */
+static bool look(struct auth_source *s, enum auth_file f)
+{
+    char *text;
+    size_t len;
+    int64_t stamp = small_file_stamp(s->paths[f]); /* before it is read */
+    if (stamp == s->stamps[f])
         return false;
-    s->tokens_stamp = stamp;
-    struct err *e = token_file_load(s->dir, &tokens);
+    s->stamps[f] = stamp;
+    struct err *e = small_file_read(s->paths[f], file_bytes[f], &text, &len);
+    if (!e && text)
+        e = try_parse(f, text, len);
     if (e) {
-        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access",
-                  "a file cannot be used: what was read before stays in force", "file=%s error=\"%s\"",
-                  s->tokens_path, e->message);
+        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access", "a file cannot be used: what was read before stays in force",
+                  "file=%s error=\"%s\"", s->paths[f], e->message);
         err_free(e);
+        free(text);
         return false;
     }
-    replace(s, auth_keys_new(tokens, ++s->generation));
+    free(s->texts[f]);
+    s->texts[f] = text;
+    s->lens[f] = len;
     return true;
+}
+
+bool auth_source_look(struct auth_source *s)
+{
+    bool changed = false;
+    for (int i = 0; i < AUTH_FILES; i++)
+        changed |= look(s, (enum auth_file)i);
+    if (changed)
+        replace(s, build(s));
+    return changed;
 }
 
 static bool is_used(const struct auth_keys *k, const struct auth_keys *const *in_use, uint32_t loop_count)

@@ -6,18 +6,22 @@
 #define PENSTOCK_SERVE_AUTH_KEYS_H
 
 #include "serve/caller.h"
+#include "serve/jwks.h"
 #include "store/token_file.h"
 
 struct auth_keys {
     uint64_t generation;       /* another one with every change */
     struct token_file *tokens; /* owned */
+    struct access_doc *doc;    /* owned: the rules for JSON Web Tokens and certificates; NULL: none */
+    struct jwks *jwks;         /* owned; NULL: no such token is taken */
     struct caller *callers;    /* owned; of the tokens, by their number */
     struct claim *claims;      /* owned; of all of them */
     uint32_t slot_mask;
     uint32_t *slots; /* owned: first bytes of the hash -> token + 1 */
 };
-/* Takes tokens (never NULL). */
-struct auth_keys *auth_keys_new(struct token_file *tokens, uint64_t generation);
+/* Takes all three; tokens is never NULL. */
+struct auth_keys *auth_keys_new(struct token_file *tokens, struct access_doc *doc, struct jwks *jwks,
+                                uint64_t generation);
 void auth_keys_free(struct auth_keys *k);
 /* The caller of a token by its hash; NULL: there is no such token. It may have expired. */
 const struct caller *auth_keys_token(const struct auth_keys *k, const uint8_t hash[TOKEN_HASH_BYTES]);
@@ -25,10 +29,13 @@ const struct caller *auth_keys_token(const struct auth_keys *k, const uint8_t ha
 bool auth_keys_holds(const struct auth_keys *k, uint64_t token);
 
 /* ---- the files watched; the notifier's ---- */
+enum auth_file { AUTH_TOKENS, AUTH_DOC, AUTH_JWKS, AUTH_FILES };
 struct auth_source {
-    char *dir; /* owned: DATA */
-    char *tokens_path;
-    int64_t tokens_stamp;
+    char *dir;                         /* owned: DATA */
+    char *paths[AUTH_FILES];           /* owned */
+    int64_t stamps[AUTH_FILES];        /* of what was read last, right or wrong */
+    char *texts[AUTH_FILES];           /* owned: of each file the last text that was right; NULL: none */
+    size_t lens[AUTH_FILES];
     uint64_t generation;
     struct auth_keys *keys;                    /* owned: the current ones */
     _Atomic(const struct auth_keys *) current; /* what loops take up */

@@ -450,6 +450,7 @@ void loop_close(struct loop *l)
         conn_close(l->conns);
     free_dead(l);
     live_free(l->live);
+    auth_fini(&l->auth);
     rest_fini(&l->rest);
     tls_pool_fini(&l->pool);
     free(l->plain);

@@ -6,8 +6,9 @@ import decimal
 import json
 import os
 import random
+import time
 
-from lib import pg
+from lib import jwt, pg
 from lib.client import wait_for
 from lib.penstock import Penstock, postgres_config
 from lib.report import Report
@@ -56,6 +57,7 @@ def literal(v):
 def config(server, roles, extra=""):
     text = postgres_config(server, ["acc"], ["views.sql"], ["acc", "other", "grouped"])
     text = text.replace("access: { anonymous: read }\n", "")
+    text += "limits: { heartbeat: 1s }\n"
     return text + "access:\n  roles:\n" + "".join("    %s: %s\n" % r for r in roles.items()) + extra
 
 
@@ -85,7 +87,13 @@ class World:
         for name, (a, _, shown) in self.random_roles.items():
             roles[name] = "{ acc: { rows: \"%s\", columns: [%s] } }" % (a, ", ".join(shown))
         self.roles = roles
-        self.box = Penstock(config(self.server, roles), VIEWS, name="access").start(ready_s=0)
+        self.keys = {k: jwt.Key(k, "key-" + k) for k in ("RS256", "ES256", "EdDSA", "HS256")}
+        self.box = Penstock(None, name="access")
+        self.jwks = os.path.join(self.box.dir, "jwks.json")
+        jwt.write_jwks(self.jwks, [self.keys[k] for k in ("RS256", "ES256", "EdDSA")])
+        self.jwt = "  jwt: { jwks: jwks.json, issuer: https://id.test, audience: penstock }\n"
+        self.box.write_config(config(self.server, roles, self.jwt), VIEWS)
+        self.box.start(ready_s=0)
         self.http = self.box.client()
         chief = self.token("chief")
         wait_for(lambda: self.get("/api/acc?select=id&limit=1&order=id.desc", chief).status == 200 and
@@ -240,6 +248,99 @@ def paths(report, w):
     report.check("vary", "Authorization" in a.headers["Vary"], a.headers["Vary"])
 
 
+# ---- tokens of an identity provider ----
+
+def web_tokens(report, w):
+    now = int(time.time())
+    mine = {r[0] for r in w.sql("SELECT id FROM acc WHERE branch = 3")}
+
+    def taken(name, token):
+        a = w.get("/api/acc?select=id", token)
+        report.check("jwt/" + name, a.status == 200 and {r["id"] for r in a.json()} == mine, "%d %s" % (a.status, a.body[:200]))
+
+    def refused(name, token, why, path="/api/acc?select=id"):
+        a = w.get(path, token)
+        ok = a.status == 401 and a.json()["code"] == "PGRST301" and why in a.json()["message"]
+        report.check("jwt/" + name, ok and why in a.headers["WWW-Authenticate"], "%d %s" % (a.status, a.body[:200]))
+    rs, es, ed, hs = (w.keys[k] for k in ("RS256", "ES256", "EdDSA", "HS256"))
+    wait_for(lambda: w.get("/api/acc?select=id", rs.token(role="teller", branch=3)).status == 200, 20, "keys")
+    for key in (rs, es, ed):
+        taken(key.kind, key.token(role="teller", branch="3"))
+        taken(key.kind + "/no-kid", key.token(header={"kid": None}, role="teller", branch="3"))
+        good = key.token(role="teller", branch="3")
+        head, body, signature = good.split(".")
+        other = jwt.b64(json.dumps(dict(json.loads(jwt.base64.urlsafe_b64decode(body + "==")), branch="4")).encode())
+        refused(key.kind + "/tampered", ".".join((head, other, signature)), "signature")
+        refused(key.kind + "/no-signature", head + "." + body + ".", "signature")
+        flipped = signature[:10] + ("A" if signature[10] != "A" else "B") + signature[11:]
+        refused(key.kind + "/flipped", ".".join((head, body, flipped)), "signature")
+        refused(key.kind + "/zeros", ".".join((head, body, jwt.b64(bytes(len(jwt.base64.urlsafe_b64decode(signature + "==")))))), "signature")
+        for cached in range(3):
+            taken("%s/again-%d" % (key.kind, cached), good)
+        refused(key.kind + "/tampered-after-cached", good[:-3] + ("AAA" if good[-3:] != "AAA" else "BBB"), "")
+    taken("number-claim", rs.token(role="teller", branch=3))
+    taken("aud-list", rs.token(role="teller", branch="3", aud=["x", "penstock"]))
+    taken("leeway-exp", rs.token(role="teller", branch="3", exp=now - 10))
+    taken("leeway-nbf", rs.token(role="teller", branch="3", nbf=now + 10))
+    refused("expired", rs.token(role="teller", branch="3", exp=now - 3600), "expired")
+    refused("no-exp", rs.token({"exp": None}, role="teller"), "exp")
+    refused("exp-text", rs.token(role="teller", exp="tomorrow"), "exp")
+    refused("not-yet", rs.token(role="teller", nbf=now + 3600), "not yet valid")
+    refused("future", rs.token(role="teller", iat=now + 3600), "future")
+    refused("audience", rs.token(role="teller", aud="other"), "audience")
+    refused("audience-list", rs.token(role="teller", aud=["other"]), "audience")
+    refused("no-audience", rs.token({"aud": None}, role="teller"), "audience")
+    refused("issuer", rs.token(role="teller", iss="https://id.tes"), "issuer")
+    refused("no-issuer", rs.token({"iss": None}, role="teller"), "issuer")
+    refused("crit", rs.token(header={"crit": ["exp"]}, role="teller"), "critical")
+    refused("other-kid", rs.token(header={"kid": "key-ES256"}, role="teller"), "no key")
+    refused("hs256-not-allowed", hs.token(role="teller"), "algorithm")
+    for name in ("none", "None", "NONE", "RS384", "", None, 5):
+        refused("alg-%s" % name, rs.token(header={"alg": name}, role="teller"), "algorithm")
+        head = jwt.b64(json.dumps({"alg": name, "kid": rs.kid}).encode())
+        refused("alg-%s/unsigned" % name, head + "." + good.split(".")[1] + ".", "algorithm")
+    # The public key taken for a secret: what HS256 with it would sign must not pass, nor under another key's name.
+    confused = jwt.Key("HS256", rs.kid)
+    for name, secret in (("pem", rs.public_pem()), ("der", rs.public_der()), ("n", jwt.base64.urlsafe_b64decode(rs.jwk()["n"] + "=="))):
+        confused.secret = secret
+        refused("confusion/" + name, confused.token(role="teller", branch="3"), "algorithm")
+        refused("confusion/alg/" + name, confused.token(header={"alg": "RS256"}, role="teller", branch="3"), "signature")
+    stranger = jwt.Key("RS256", rs.kid)
+    refused("stranger", stranger.token(role="teller", branch="3"), "signature")
+    for name, token in (("dots", "a.b.c"), ("empty-parts", ".."), ("four", good + ".x"), ("padded", good + "="), ("blank", good.replace(".", " .", 1)),
+                        ("long", rs.token(role="teller", x="y" * 9000)), ("many", rs.token({"c%d" % i: "1" for i in range(150)}, role="teller"))):
+        a = w.get("/api/acc", token)
+        report.check("jwt/odd/" + name, a.status == 401, "%d %s" % (a.status, a.body[:100]))
+    for name, claims in (("no-role", {}), ("role-null", {"role": None}), ("role-number", {"role": 5}), ("unknown-role", {"role": "king"}),
+                         ("role-list", {"role": ["teller"]}), ("role-object", {"role": {"a": "teller"}})):
+        a = w.get("/api/acc", rs.token(claims))
+        report.check("jwt/role/" + name, a.status == 403 and a.json()["code"] == "42501", "%d %s" % (a.status, a.body[:100]))
+
+
+def keys_change(report, w):
+    """Keys come and go without a restart; a file that is broken changes nothing."""
+    rs, fresh = w.keys["RS256"], jwt.Key("RS256", "key-new")
+    old, new = rs.token(role="teller", branch="3"), fresh.token(role="teller", branch="3")
+    report.check("rotate/before", w.get("/api/acc?limit=1", old).status == 200 and w.get("/api/acc?limit=1", new).status == 401)
+    live = w.box.events("/api/acc?select=id", headers={"Authorization": "Bearer " + old})
+    jwt.write_jwks(w.jwks, [rs, fresh])
+    wait_for(lambda: w.get("/api/acc?limit=1", new).status == 200, 20, "the new key")
+    report.check("rotate/both", w.get("/api/acc?limit=1", old).status == 200)
+    mark = w.box.log_mark()
+    with open(w.jwks + ".x", "w") as f:
+        f.write('{"keys": [ {"kty": "RSA", "n": "AQAB", "e": "AQAB"} ]}')
+    os.rename(w.jwks + ".x", w.jwks)
+    wait_for(lambda: "access.kept" in w.box.log_since(mark), 20, "the log says so")
+    report.check("rotate/broken-keeps", w.get("/api/acc?limit=1", old).status == 200 and w.get("/api/acc?limit=1", new).status == 200)
+    jwt.write_jwks(w.jwks, [fresh])
+    wait_for(lambda: w.get("/api/acc?limit=1", old).status == 401, 20, "the old key gone")
+    report.check("rotate/after", w.get("/api/acc?limit=1", new).status == 200)
+    events = [e for e, _, _ in live]  # ends, as its key is gone
+    report.check("rotate/ends-live", "epoch" in events)
+    short = w.box.events("/api/acc?select=id", headers={"Authorization": "Bearer " + fresh.token(role="teller", branch="3", exp=int(time.time()) - 28)})
+    report.check("expiry/ends-live", "epoch" in [e for e, _, _ in short])
+
+
 # ---- live ----
 
 def live_rows(report, w):
@@ -275,7 +376,7 @@ def rules_change(report, w):
     t = w.taken(w.token("teller", branch="2"))
     live = w.box.events("/api/acc?select=id", headers={"Authorization": "Bearer " + t})
     roles = dict(w.roles, teller="{ acc: { rows: \"branch = claim('branch')::int AND id > 200\" } }")
-    w.box.write_config(config(w.server, roles))
+    w.box.write_config(config(w.server, roles, w.jwt))
     code, out, err = w.box.command("apply", "-c", w.box.config, "--data", w.box.data, timeout_s=60)
     report.check("apply", code == 0, out[-300:] + err)
     want = {r[0] for r in w.sql("SELECT id FROM acc WHERE branch = 2 AND id > 200")}
@@ -363,6 +464,8 @@ with Report("test_access.py", 240) as report:
     report.section("doors", doors, report, world)
     report.section("lives", lives, report, world)
     report.section("paths", paths, report, world)
+    report.section("jwt", web_tokens, report, world)
+    report.section("keys", keys_change, report, world)
     report.section("live", live_rows, report, world)
     report.section("property", property_holds, report, world)
     report.section("change", rules_change, report, world)
