@@ -73,11 +73,11 @@ struct supervisor {
     char *data;       /* owned */
     uint32_t reloads; /* asked for so far */
     struct gate *gate;
-    unsigned stuck_looks; /* of watch_child; 0: never */
-    struct config *access;    /* owned: the configuration in force, for what it says of access */
+    unsigned stuck_looks;  /* of watch_child; 0: never */
+    struct config *access; /* owned: the configuration in force, for what it says of access */
     bool keys_looked;
     int64_t keys_stamp; /* of the identity provider's file, when it was last read */
-    bool was_running;     /* the pipeline has been up: from then on it is always restarted */
+    bool was_running;   /* the pipeline has been up: from then on it is always restarted */
 };
 
 static volatile sig_atomic_t stop_requested, reload_requested;
@@ -264,11 +264,13 @@ static void publish_keys(struct supervisor *s)
     if (!e && (!had || had_len != len || memcmp(had, text, len) != 0)) {
         e = small_file_replace(s->data, JWKS_FILE, text, len);
         if (!e)
-            log_event(EVENT_ACCESS_KEYS, LOG_INFO, "access", "the identity provider's keys are taken up", "file=%s", from);
+            log_event(EVENT_ACCESS_KEYS, LOG_INFO, "access", "the identity provider's keys are taken up",
+                      "file=%s", from);
     }
     if (e)
         log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access",
-                  "a file cannot be used: what was read before stays in force", "file=%s error=\"%s\"", from, e->message);
+                  "a file cannot be used: what was read before stays in force", "file=%s error=\"%s\"", from,
+                  e->message);
     err_free(e);
     free(path);
     free(had);

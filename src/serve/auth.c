@@ -177,5 +177,6 @@ bool auth_holds(const struct auth *a, const struct caller *c, int64_t now_us)
     if (c->kind == CALLER_ANONYMOUS)
         return true;
     return c->expires_s > now_us / 1000000 &&
-           (c->kind != CALLER_TOKEN || auth_keys_holds(a->keys, c->credential));
+           (c->kind != CALLER_TOKEN || auth_keys_holds(a->keys, c->credential)) &&
+           (c->kind != CALLER_JWT || jwks_holds(a->keys->jwks, c->credential));
 }

@@ -111,7 +111,8 @@ static struct auth_keys *build(struct auth_source *s)
     struct token_file *tokens = NULL;
     struct access_doc *doc = NULL;
     struct jwks *jwks = NULL;
-    struct err *e = token_file_parse(tokens_text, s->texts[AUTH_TOKENS] ? s->lens[AUTH_TOKENS] : sizeof empty - 1, &tokens);
+    struct err *e = token_file_parse(
+        tokens_text, s->texts[AUTH_TOKENS] ? s->lens[AUTH_TOKENS] : sizeof empty - 1, &tokens);
     if (!e && s->texts[AUTH_DOC])
         e = access_doc_parse(s->texts[AUTH_DOC], s->lens[AUTH_DOC], &doc);
     if (!e && s->texts[AUTH_JWKS] && doc && doc->jwt.used)
@@ -181,8 +182,9 @@ static bool look(struct auth_source *s, enum auth_file f)
     if (!e && text)
         e = try_parse(f, text, len);
     if (e) {
-        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access", "a file cannot be used: what was read before stays in force",
-                  "file=%s error=\"%s\"", s->paths[f], e->message);
+        log_event(EVENT_ACCESS_KEPT, LOG_ERROR, "access",
+                  "a file cannot be used: what was read before stays in force", "file=%s error=\"%s\"",
+                  s->paths[f], e->message);
         err_free(e);
         free(text);
         return false;

@@ -31,10 +31,10 @@ bool auth_keys_holds(const struct auth_keys *k, uint64_t token);
 /* ---- the files watched; the notifier's ---- */
 enum auth_file { AUTH_TOKENS, AUTH_DOC, AUTH_JWKS, AUTH_FILES };
 struct auth_source {
-    char *dir;                         /* owned: DATA */
-    char *paths[AUTH_FILES];           /* owned */
-    int64_t stamps[AUTH_FILES];        /* of what was read last, right or wrong */
-    char *texts[AUTH_FILES];           /* owned: of each file the last text that was right; NULL: none */
+    char *dir;                  /* owned: DATA */
+    char *paths[AUTH_FILES];    /* owned */
+    int64_t stamps[AUTH_FILES]; /* of what was read last, right or wrong */
+    char *texts[AUTH_FILES];    /* owned: of each file the last text that was right; NULL: none */
     size_t lens[AUTH_FILES];
     uint64_t generation;
     struct auth_keys *keys;                    /* owned: the current ones */

@@ -48,7 +48,8 @@ ssize_t base64url_decode(struct slice text, uint8_t *out, size_t room)
         have -= 8;
         out[n++] = (uint8_t)(bits >> have);
     }
-    return bits & ((1u << have) - 1) ? -1 : (ssize_t)n; /* bits that say nothing are 0: one text for one value */
+    return bits & ((1u << have) - 1) ? -1
+                                     : (ssize_t)n; /* bits that say nothing are 0: one text for one value */
 }
 
 /* ---- reading ---- */
@@ -67,7 +68,8 @@ static void refuse(struct reader *r, const char *why)
 
 static bool text_is(yyjson_val *v, const char *want)
 {
-    return yyjson_is_str(v) && slice_is((struct slice){(const uint8_t *)yyjson_get_str(v), yyjson_get_len(v)}, want);
+    return yyjson_is_str(v) &&
+           slice_is((struct slice){(const uint8_t *)yyjson_get_str(v), yyjson_get_len(v)}, want);
 }
 
 static struct slice get_bytes(struct reader *r, yyjson_val *o, const char *field)
@@ -135,8 +137,9 @@ static const char *algorithm_name(enum jwt_algorithm a)
 /* False: not for us. */
 static bool read_key(struct reader *r, yyjson_val *o, struct jwk *k)
 {
-    yyjson_val *kty = yyjson_obj_get(o, "kty"), *crv = yyjson_obj_get(o, "crv"), *use = yyjson_obj_get(o, "use"),
-               *alg = yyjson_obj_get(o, "alg"), *kid = yyjson_obj_get(o, "kid");
+    yyjson_val *kty = yyjson_obj_get(o, "kty"), *crv = yyjson_obj_get(o, "crv"),
+               *use = yyjson_obj_get(o, "use"), *alg = yyjson_obj_get(o, "alg"),
+               *kid = yyjson_obj_get(o, "kid");
     if (use && !text_is(use, "sig"))
         return false;
     if (text_is(kty, "RSA"))
@@ -170,7 +173,8 @@ struct err *jwks_parse(const char *text, size_t len, struct jwks **out)
     struct reader r = {.arena = &k->arena};
     *out = NULL;
     if (!yyjson_is_arr(keys) || yyjson_arr_size(keys) > JWKS_KEYS_MAX)
-        r.error = err_new(ERR_CONFIG, "JWKS: expected {\"keys\": [...]}, with at most %d keys", JWKS_KEYS_MAX);
+        r.error =
+            err_new(ERR_CONFIG, "JWKS: expected {\"keys\": [...]}, with at most %d keys", JWKS_KEYS_MAX);
     k->keys = ARENA_ARRAY(&k->arena, struct jwk, JWKS_KEYS_MAX);
     yyjson_arr_foreach(keys, i, n, v)
     {
@@ -218,10 +222,11 @@ static bool verify_rsa(const struct jwk *k, const uint8_t *hash, struct slice si
 {
     mbedtls_rsa_context rsa;
     mbedtls_rsa_init(&rsa);
-    bool ok = mbedtls_rsa_import_raw(&rsa, k->a.p, k->a.len, NULL, 0, NULL, 0, NULL, 0, k->b.p, k->b.len) == 0 &&
-              mbedtls_rsa_complete(&rsa) == 0 && mbedtls_rsa_check_pubkey(&rsa) == 0 &&
-              signature.len == mbedtls_rsa_get_len(&rsa) &&
-              mbedtls_rsa_pkcs1_verify(&rsa, MBEDTLS_MD_SHA256, SHA256_BYTES, hash, signature.p) == 0;
+    bool ok =
+        mbedtls_rsa_import_raw(&rsa, k->a.p, k->a.len, NULL, 0, NULL, 0, NULL, 0, k->b.p, k->b.len) == 0 &&
+        mbedtls_rsa_complete(&rsa) == 0 && mbedtls_rsa_check_pubkey(&rsa) == 0 &&
+        signature.len == mbedtls_rsa_get_len(&rsa) &&
+        mbedtls_rsa_pkcs1_verify(&rsa, MBEDTLS_MD_SHA256, SHA256_BYTES, hash, signature.p) == 0;
     mbedtls_rsa_free(&rsa);
     return ok;
 }
@@ -238,9 +243,11 @@ static bool verify_ec(const struct jwk *k, const uint8_t *hash, struct slice sig
     mbedtls_ecp_point_init(&q);
     mbedtls_mpi_init(&r);
     mbedtls_mpi_init(&s);
-    bool ok = signature.len == 2 * (size_t)P256_BYTES && mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_SECP256R1) == 0 &&
+    bool ok = signature.len == 2 * (size_t)P256_BYTES &&
+              mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_SECP256R1) == 0 &&
               mbedtls_ecp_point_read_binary(&group, &q, point, sizeof point) == 0 &&
-              mbedtls_ecp_check_pubkey(&group, &q) == 0 && mbedtls_mpi_read_binary(&r, signature.p, P256_BYTES) == 0 &&
+              mbedtls_ecp_check_pubkey(&group, &q) == 0 &&
+              mbedtls_mpi_read_binary(&r, signature.p, P256_BYTES) == 0 &&
               mbedtls_mpi_read_binary(&s, signature.p + P256_BYTES, P256_BYTES) == 0 &&
               mbedtls_ecdsa_verify(&group, hash, SHA256_BYTES, &q, &r, &s) == 0;
     mbedtls_mpi_free(&s);
@@ -253,7 +260,8 @@ static bool verify_ec(const struct jwk *k, const uint8_t *hash, struct slice sig
 static bool verify_hmac(const struct jwk *k, struct slice text, struct slice signature)
 {
     uint8_t mac[SHA256_BYTES];
-    return mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), k->a.p, k->a.len, text.p, text.len, mac) == 0 &&
+    return mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), k->a.p, k->a.len, text.p, text.len,
+                           mac) == 0 &&
            signature.len == sizeof mac && mbedtls_ct_memcmp(mac, signature.p, sizeof mac) == 0;
 }
 

@@ -10,18 +10,18 @@
 #include "store/access_doc.h"
 #include "store/store.h"
 
-#define JWKS_FILE           "jwks.json"
-#define JWKS_BYTES_MAX      (1u << 20)
-#define JWKS_KEYS_MAX       100
-#define JWKS_RSA_BITS_MIN   2048
-#define JWKS_RSA_BITS_MAX   8192
-#define JWKS_SECRET_BYTES   32 /* least of an HS256 secret */
+#define JWKS_FILE         "jwks.json"
+#define JWKS_BYTES_MAX    (1u << 20)
+#define JWKS_KEYS_MAX     100
+#define JWKS_RSA_BITS_MIN 2048
+#define JWKS_RSA_BITS_MAX 8192
+#define JWKS_SECRET_BYTES 32 /* least of an HS256 secret */
 
 struct jwk {
     enum jwt_algorithm algorithm;
-    const char *kid;    /* NULL: none */
-    uint64_t id;        /* hash of the key and its kid: tells whether it is still there */
-    struct slice a, b;  /* RSA: n, e. EC: x, y, 32 bytes each. OKP: x. oct: k */
+    const char *kid;   /* NULL: none */
+    uint64_t id;       /* hash of the key and its kid: tells whether it is still there */
+    struct slice a, b; /* RSA: n, e. EC: x, y, 32 bytes each. OKP: x. oct: k */
 };
 struct jwks {
     struct arena arena;

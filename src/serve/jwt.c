@@ -74,8 +74,8 @@ static enum jwt_algorithm algorithm_of(struct slice name)
                                      : 0;
 }
 
-static const struct jwk *signer(struct arena *a, const struct jwks *keys, enum jwt_algorithm algorithm, struct slice kid,
-                                const struct parts *p, bool *known)
+static const struct jwk *signer(struct arena *a, const struct jwks *keys, enum jwt_algorithm algorithm,
+                                struct slice kid, const struct parts *p, bool *known)
 {
     struct slice signature = decode(a, p->signature);
     *known = false;
@@ -90,8 +90,8 @@ static const struct jwk *signer(struct arena *a, const struct jwks *keys, enum j
     return NULL;
 }
 
-static const char *check_header(struct arena *a, const struct jwks *keys, unsigned allowed, const struct parts *p,
-                                const struct jwk **out)
+static const char *check_header(struct arena *a, const struct jwks *keys, unsigned allowed,
+                                const struct parts *p, const struct jwk **out)
 {
     yyjson_doc *d = read_object(a, p->header);
     yyjson_val *root = yyjson_doc_get_root(d), *kid = yyjson_obj_get(root, "kid");
@@ -165,7 +165,8 @@ static struct slice value_text(struct claims *c, yyjson_val *v)
     if (yyjson_is_str(v)) {
         if (memchr(yyjson_get_str(v), 0, yyjson_get_len(v)))
             c->wrong = "JWT holds a NUL character";
-        return (struct slice){arena_memdup(c->arena, yyjson_get_str(v), yyjson_get_len(v)), yyjson_get_len(v)};
+        return (struct slice){arena_memdup(c->arena, yyjson_get_str(v), yyjson_get_len(v)),
+                              yyjson_get_len(v)};
     }
     size_t len = 0;
     char *text = yyjson_val_write(v, 0, &len);
@@ -186,8 +187,8 @@ static void collect(struct claims *c, yyjson_val *object, struct slice prefix, i
         if (c->wrong)
             return;
         if (prefix.len)
-            name = slice_of(arena_printf(c->arena, "%.*s.%.*s", (int)prefix.len, (const char *)prefix.p, (int)name.len,
-                                         (const char *)name.p));
+            name = slice_of(arena_printf(c->arena, "%.*s.%.*s", (int)prefix.len, (const char *)prefix.p,
+                                         (int)name.len, (const char *)name.p));
         else
             name.p = arena_memdup(c->arena, name.p, name.len);
         c->items[c->count++] = (struct claim){name, value_text(c, v)};
@@ -196,7 +197,8 @@ static void collect(struct claims *c, yyjson_val *object, struct slice prefix, i
     }
 }
 
-static const char *read_claims(struct arena *a, yyjson_val *root, const struct access_doc_jwt *rules, struct caller *out)
+static const char *read_claims(struct arena *a, yyjson_val *root, const struct access_doc_jwt *rules,
+                               struct caller *out)
 {
     struct claims c = {.arena = a, .items = ARENA_ARRAY(a, struct claim, CALLER_CLAIMS_MAX)};
     collect(&c, root, (struct slice){NULL, 0}, 1);
@@ -207,8 +209,8 @@ static const char *read_claims(struct arena *a, yyjson_val *root, const struct a
     return c.wrong;
 }
 
-const char *jwt_read(struct arena *a, const struct jwks *keys, const struct access_doc_jwt *rules, struct slice token,
-                     int64_t now_s, struct caller *out)
+const char *jwt_read(struct arena *a, const struct jwks *keys, const struct access_doc_jwt *rules,
+                     struct slice token, int64_t now_s, struct caller *out)
 {
     struct parts p;
     const struct jwk *key = NULL;

@@ -9,8 +9,8 @@
 #define JWT_NESTING_MAX 3    /* objects in objects whose members are claims ("a.b.c") */
 
 /* NULL: taken, and *out is the caller, whose parts live in `a`. Else why not (static): what a client is told. now_s: Unix. */
-const char *jwt_read(struct arena *a, const struct jwks *keys, const struct access_doc_jwt *rules, struct slice token,
-                     int64_t now_s, struct caller *out);
+const char *jwt_read(struct arena *a, const struct jwks *keys, const struct access_doc_jwt *rules,
+                     struct slice token, int64_t now_s, struct caller *out);
 bool jwt_looks_like(struct slice token); /* three parts of base64url */
 
 #endif
