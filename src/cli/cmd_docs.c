@@ -20,6 +20,7 @@
 #include "serve/http.h"
 #include "serve/live_log.h"
 #include "serve/metrics.h"
+#include "serve/cursor.h"
 #include "serve/query.h"
 #include "serve/serve.h"
 #include "serve/tls.h"
@@ -228,6 +229,7 @@ static const struct limit request_limits[] = {
     LIMIT(QUERY_STEPS_MAX, COUNT, "steps of one JSON path (`data->a->>b`)"),
     LIMIT(QUERY_EMBEDS_MAX, COUNT, "embedded views of one query"),
     LIMIT(QUERY_EMBED_DEPTH_MAX, COUNT, "nesting of embedded views"),
+    LIMIT(CURSOR_BYTES_MAX, BYTES, "of a cursor; a list whose order has longer values has none"),
     LIMIT(COUNT_SAMPLE_ROWS, COUNT,
           "rows that count=planned and count=estimated look at past the page; beyond them they estimate"),
     LIMIT(LIVE_INDEX_VALUES, COUNT,

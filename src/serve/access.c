@@ -2,11 +2,11 @@
 #include "serve/access.h"
 #include "base/hash.h"
 #include "serve/out.h"
+#include "serve/page.h"
 
 #include <stdlib.h>
 
-#define INDEX_PART_MAX  (KEY_STORED_MAX / 2)
-#define HASH_TAIL_BYTES 17 /* what key_shorten puts after the kept part */
+#define INDEX_PART_MAX (KEY_STORED_MAX / 2)
 
 struct chooser {
     struct arena *arena;
@@ -78,18 +78,41 @@ static bool order_fits(const struct chooser *ch, const struct order_item *o, con
     return ch->view->schema->columns[k->column].not_null || o->nulls_first == (k->nulls_first != reverse);
 }
 
+/* Columns that the entries of an index have behind its own: the row's key. */
+static const struct key_column *walk_column(const struct chooser *ch, int index, uint32_t i)
+{
+    const struct key_column *cols;
+    uint32_t count = candidate_columns(ch, index, &cols);
+    if (i < count)
+        return &cols[i];
+    i -= count;
+    return index >= 0 && i < ch->view->row_key_count ? &ch->view->row_key[i] : NULL;
+}
+
+/* A column that is walked by already is constant from there on. */
+static bool walked_before(const struct chooser *ch, int index, uint32_t at, uint32_t column)
+{
+    for (uint32_t i = 0; i < at; i++)
+        if (walk_column(ch, index, i)->column == column)
+            return true;
+    return false;
+}
+
 /* Whether walking the candidate (from column `from` on, the earlier ones being constant) gives the order. */
-static bool order_served(const struct chooser *ch, const struct key_column *cols, uint32_t count,
-                         uint32_t from, bool reverse)
+static bool order_served(const struct chooser *ch, int index, uint32_t from, bool reverse)
 {
     const struct query *q = ch->query;
     uint32_t at = from;
+    const struct key_column *k;
     for (uint32_t i = 0; i < q->order_count; i++) {
         if (!q->order[i].path && !q->order[i].embed && find_eq(ch, q->order[i].column))
             continue;
-        while (at < count && find_eq(ch, cols[at].column))
+        if (walked_before(ch, index, at, q->order[i].column))
+            continue;
+        while ((k = walk_column(ch, index, at)) &&
+               (find_eq(ch, k->column) || walked_before(ch, index, at, k->column)))
             at++;
-        if (at == count || !order_fits(ch, &q->order[i], &cols[at], reverse))
+        if (!k || !order_fits(ch, &q->order[i], k, reverse))
             return false;
         at++;
     }
@@ -108,9 +131,9 @@ static void candidate(const struct chooser *ch, int index, struct access *a)
         a->has_range = find_op(ch, next, OP_GT, OP_GTE) || find_op(ch, next, OP_LT, OP_LTE) ||
                        find_op(ch, next, OP_IN, OP_IN);
     }
-    if (order_served(ch, cols, count, a->eq_count, false))
+    if (order_served(ch, index, a->eq_count, false))
         a->ordered = true;
-    else if (order_served(ch, cols, count, a->eq_count, true))
+    else if (order_served(ch, index, a->eq_count, true))
         a->ordered = a->reverse = true;
     a->whole_key = index < 0 && ch->view->key_count && a->eq_count == count;
 }
@@ -273,6 +296,55 @@ void access_choose(struct arena *a, struct buf *scratch, const struct world_view
             *out = other;
     }
     make_ranges(&ch, scratch, shard_count, out);
+}
+
+/* ---- from a position on ---- */
+
+/* The walk's columns as far as their values are known: those of the position, and what equalities bind. */
+static void position_prefix(const struct chooser *ch, const struct position *at, int index, struct buf *out)
+{
+    const struct key_column *k;
+    for (uint32_t i = 0; (k = walk_column(ch, index, i)); i++) {
+        const struct cond *eq = find_eq(ch, k->column);
+        uint32_t p = 0;
+        while (p < at->count && at->order[p].column != k->column)
+            p++;
+        if (p < at->count)
+            key_put(out, at->order[p].type, &at->vals[p], at->states[p], k->desc, k->nulls_first);
+        else if (eq)
+            put_value(out, eq, 0, k);
+        else
+            return;
+    }
+}
+
+void access_after(struct arena *a, struct buf *scratch, const struct world_view *v, const struct query *q,
+                  const struct position *at, struct access *out)
+{
+    struct chooser ch = {.arena = a, .view = v, .query = q};
+    struct buf *prefix = &scratch[0];
+    buf_reset(prefix);
+    if (q->filter) {
+        ch.conds = ARENA_ARRAY(a, const struct cond *, count_conds(q->filter));
+        collect(&ch, q->filter);
+    }
+    position_prefix(&ch, at, out->index, prefix);
+    size_t keep = out->plain_bytes - HASH_TAIL_BYTES;
+    if (out->reverse && prefix->len)
+        buf_put_u8(prefix, 0xFF);
+    struct slice edge = prefix->len ? bound(a, prefix, keep, out->reverse) : (struct slice){NULL, 0};
+    uint32_t n = 0;
+    for (uint32_t i = 0; edge.len && i < out->range_count; i++) {
+        struct access_range r = out->ranges[i];
+        if (!out->reverse && slice_cmp(r.low, edge) < 0)
+            r.low = edge;
+        if (out->reverse && (r.high.len == 0 || slice_cmp(r.high, edge) > 0))
+            r.high = edge;
+        if (r.high.len == 0 || slice_cmp(r.low, r.high) < 0)
+            out->ranges[n++] = r;
+    }
+    if (edge.len)
+        out->range_count = n;
 }
 
 /* ---- the hint ---- */

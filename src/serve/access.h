@@ -7,6 +7,8 @@
 
 #include "serve/world.h"
 
+#define HASH_TAIL_BYTES 17 /* what key_shorten puts after the part that it keeps */
+
 struct access_range { /* stored keys: low <= key < high; high.len 0: to the end */
     struct slice low, high;
 };
@@ -24,6 +26,10 @@ struct access {
 /* scratch: two buffers of the caller's, so that their memory serves again. */
 void access_choose(struct arena *a, struct buf *scratch, const struct world_view *v, uint32_t shard_count,
                    const struct query *q, struct access *out);
+/* Leaves out what lies before a position in the walk's order: `columns` of it have these values. Wide, as all bounds. */
+struct position;
+void access_after(struct arena *a, struct buf *scratch, const struct world_view *v, const struct query *q,
+                  const struct position *at, struct access *out);
 static inline bool access_serves(const struct access *a)
 {
     return a->eq_count > 0 || a->has_range;

@@ -377,6 +377,7 @@ struct err *loop_open(struct loop *l)
     l->rest.why_read = l->options->why_read;
     l->rest.why = l->why;
     l->rest.ingest = l->options->ingest;
+    l->rest.cursors = l->cursors;
     auth_init(&l->auth, l->keys);
     l->live = live_new(l);
     loop_clock(l);

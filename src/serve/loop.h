@@ -60,7 +60,8 @@ struct loop {
     int listen_fd;
     struct rest rest;
     struct auth auth;
-    struct auth_source *keys; /* of the process */
+    struct auth_source *keys;         /* of the process */
+    const struct cursor_key *cursors; /* likewise */
     struct loop_stats *stats;
     const struct stats_set *all; /* every loop's */
     struct tls_pool pool;

@@ -37,6 +37,7 @@ struct rest {
     struct buf key, scratch[2];
     uint32_t depth;                                   /* of embedded views, while one is read */
     struct rest_frame *frames[QUERY_EMBED_DEPTH_MAX]; /* owned; NULL until used */
+    const struct cursor_key *cursors;                 /* borrowed; NULL: lists have no cursors */
     uint64_t embed_left; /* rows that embedding may still look at in this request */
     struct url url;
     struct compressor *compressor;      /* owned */
@@ -108,6 +109,7 @@ struct grant {
     struct cond
         *narrow; /* what every granted row passes, for the choice of an index; NULL: nothing is known */
 };
+struct position;
 struct read { /* one bound read of an api */
     const struct world_api *api;
     const struct world_view *view;
@@ -115,6 +117,8 @@ struct read { /* one bound read of an api */
     bool by_key;        /* one row by key */
     struct query query;
     struct projection projection;
+    bool pages;                   /* the end of a page is wanted: see page.h */
+    const struct position *after; /* rows after it alone; NULL: from the beginning */
 };
 bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t shard, store_db *out);
 /* Path segments after /api[/vN] and parameters into a bound read. a: where it lives. */
@@ -145,6 +149,8 @@ struct select_result {
     bool has_total;
     uint64_t row_count; /* emitted */
     int64_t offset;
+    bool more;         /* there may be more rows after the last one */
+    struct slice next; /* then its position, in the request's arena; len 0: it has none */
 };
 struct select_sink {
     bool (*row)(struct select_sink *s, const union val *vals,

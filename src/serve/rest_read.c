@@ -3,6 +3,7 @@
 #include "data/row.h"
 #include "serve/embed.h"
 #include "serve/grant.h"
+#include "serve/page.h"
 #include "serve/out.h"
 #include "serve/why_service.h"
 
@@ -370,7 +371,8 @@ static bool range_apply(const struct http_request *req, struct query *q, struct 
     return true;
 }
 
-static bool content_range(struct rest *r, const struct select_result *res, struct answer *a)
+static bool content_range(struct rest *r, const struct read *rd, const struct select_result *res,
+                          struct answer *a)
 {
     char total[24] = "*";
     if (res->has_total)
@@ -380,7 +382,7 @@ static bool content_range(struct rest *r, const struct select_result *res, struc
         return problem_details(&a->problem, "An offset of %lld was requested, but there are only %s rows.",
                                (long long)res->offset, total);
     }
-    if (res->row_count)
+    if (res->row_count && !rd->after) /* how many are before a cursor is not known */
         a->content_range = arena_printf(&r->arena, "%lld-%lld/%s", (long long)res->offset,
                                         (long long)res->offset + (long long)res->row_count - 1, total);
     else
@@ -398,7 +400,8 @@ static bool one_object(const struct select_result *res, struct answer *a)
     return problem_details(&a->problem, "The result contains %llu rows", (unsigned long long)res->row_count);
 }
 
-static bool run_list(struct rest *r, const struct read *rd, const struct form *form, struct answer *a)
+static bool run_list(struct rest *r, const struct read *rd, const struct form *form, struct slice target,
+                     struct answer *a)
 {
     struct list_sink s = {{list_row, list_reset}, r, a, rd, form, 0};
     struct select_result res;
@@ -408,7 +411,8 @@ static bool run_list(struct rest *r, const struct read *rd, const struct form *f
     if (form->media == MEDIA_JSON)
         buf_put_u8(a->body, ']');
     a->content_type = form_type(form);
-    return (form->media != MEDIA_OBJECT || one_object(&res, a)) && content_range(r, &res, a);
+    return (form->media != MEDIA_OBJECT || one_object(&res, a)) && content_range(r, rd, &res, a) &&
+           page_end(r, rd, &res, target, a);
 }
 
 static void read_list(struct rest *r, const struct http_request *req, struct read *rd,
@@ -416,9 +420,9 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
 {
     if (req->range.p && req->method == HTTP_M_GET && !range_apply(req, &rd->query, &a->problem))
         return;
-    if (!snapshot_begin(r, -1, rd, a))
+    if (!page_begin(r, rd, &a->problem) || !snapshot_begin(r, -1, rd, a))
         return;
-    bool ok = run_list(r, rd, form, a);
+    bool ok = run_list(r, rd, form, req->target, a);
     store_snapshot_end(r->snapshot);
     if (ok)
         etag_check(a, req, hash_bytes(a->body->p, a->body->len));

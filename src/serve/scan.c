@@ -105,7 +105,8 @@ static bool entry_fill(struct scan *s, const struct scan_shard *sh, struct scan_
     if (s->access->index >= 0 &&
         !store_snapshot_get(s->rest->snapshot, sh->shard, sh->rows, sh->value, &value))
         return false;
-    s->inexact |= sh->key.len >= s->access->plain_bytes;
+    /* A key that is not shortened itself may lie among shortened ones if it is longer than what those keep. */
+    s->inexact |= sh->key.len > s->access->plain_bytes - HASH_TAIL_BYTES;
     return view_row_parse(value, &out->multiplicity, &out->row);
 }
 

@@ -8,6 +8,7 @@
 #include "serve/embed.h"
 #include "serve/grant.h"
 #include "serve/json_path.h"
+#include "serve/page.h"
 #include "serve/scan.h"
 
 #include <math.h>
@@ -34,7 +35,11 @@ struct run {
     bool ended;          /* every row has been looked at */
     struct sorted *rows; /* heap or list of the sort */
     uint32_t row_count, row_room;
-    uint64_t row_max; /* offset + limit */
+    uint64_t row_max;     /* offset + limit */
+    uint64_t available;   /* copies of rows that a sort has found for offset and limit */
+    struct query ordered; /* read->query in an order that tells rows apart */
+    bool has_end;         /* that order is one of columns: pages have ends */
+    struct buf end;       /* position of the last row */
 };
 
 /* All that is embedded in one answer shares one limit, with an index or without. */
@@ -95,16 +100,82 @@ static bool matches(struct run *run)
     return read_match(r, run->read, r->vals, r->states) && embed_match(r, run->read, run->problem);
 }
 
-/* Hands the decoded row out `copies` times, as far as offset and limit let it. */
-static bool emit(struct run *run, uint64_t copies)
+/* ---- what rows are sorted by ---- */
+
+static bool put_order_path(struct run *run, const struct order_item *o)
 {
-    uint64_t skipped = copies < run->skip ? copies : run->skip;
+    struct rest *r = run->rest;
+    union val v = r->vals[o->column];
+    bool null = r->states[o->column] != VAL_OK;
+    if (!null && !json_path_eval(&r->fn, o->path, o->from, &v, &null))
+        return problem_from_fn(run->problem, &r->fn);
+    key_put(&r->key, o->type, &v, null ? VAL_NULL : VAL_OK, o->desc, o->nulls_first);
+    return true;
+}
+
+/* What the decoded row is sorted by, into r->key: the order, then the row's key, so that no two rows are alike. */
+static bool put_sort_key(struct run *run)
+{
+    struct rest *r = run->rest;
+    const struct query *q = &run->read->query;
+    const struct world_view *v = run->read->view;
+    buf_reset(&r->key);
+    for (uint32_t i = 0; i < q->order_count; i++) {
+        const struct order_item *o = &q->order[i];
+        const struct key_column k = {o->column, o->desc, o->nulls_first};
+        if (o->embed) {
+            if (!embed_order(r, o, &r->key, run->problem))
+                return false;
+        } else if (!o->path) {
+            key_encode(&r->key, v->schema, r->vals, r->states, &k, 1);
+        } else if (!put_order_path(run, o)) {
+            return false;
+        }
+    }
+    key_encode(&r->key, v->schema, r->vals, r->states, v->row_key, v->row_key_count);
+    return true;
+}
+
+static int bytes_cmp(struct slice x, struct slice y)
+{
+    size_t n = x.len < y.len ? x.len : y.len;
+    int c = memcmp(x.p, y.p, n);
+    return c ? c : (x.len > y.len) - (x.len < y.len);
+}
+
+/* How many copies of the decoded row are behind the position: all, or those that were shown already. */
+static bool behind(struct run *run, uint64_t copies, uint64_t *out)
+{
+    const struct position *at = run->read->after;
+    *out = 0;
+    if (!at)
+        return true;
+    if (!put_sort_key(run))
+        return false;
+    int c = bytes_cmp((struct slice){run->rest->key.p, run->rest->key.len}, at->key);
+    *out = c < 0 ? copies : c == 0 && at->copies < copies ? at->copies : c == 0 ? copies : 0;
+    return true;
+}
+
+/* ---- rows out ---- */
+
+/* Hands the decoded row out `copies` times, as far as offset and limit let it; `before` more are behind the page. */
+static bool emit(struct run *run, uint64_t copies, uint64_t before)
+{
+    uint64_t skipped = copies < run->skip ? copies : run->skip, had = copies;
     run->skip -= skipped;
     copies -= skipped;
+    if (!copies || !run->left)
+        return true;
     for (; copies && run->left; copies--, run->left--) {
         if (!run->sink->row(run->sink, run->rest->vals, run->rest->states))
             return false;
         run->out->row_count++;
+    }
+    if (run->left == 0 && run->has_end) {
+        buf_reset(&run->end);
+        page_encode(run->rest, run->read, &run->ordered, before + had - copies, &run->end);
+        run->out->more = copies > 0;
     }
     return true;
 }
@@ -113,6 +184,8 @@ static bool stream(struct run *run)
 {
     struct scan scan;
     struct scan_entry e;
+    uint64_t before;
+    bool asks = !run->filters && !run->read->after; /* entries are rows */
     scan_open(run->rest, run->read->view, &run->access, &scan);
     while (run->left || run->count_more) {
         if (!scan_next(&scan, &e)) {
@@ -122,7 +195,7 @@ static bool stream(struct run *run)
         run->count_more -= run->left == 0;
         if (++run->examined > run->examined_max)
             return refuse_scan(run);
-        if (!run->filters && e.multiplicity <= run->skip) {
+        if (asks && e.multiplicity <= run->skip) {
             run->skip -= e.multiplicity;
             run->matched += e.multiplicity;
             continue;
@@ -135,9 +208,15 @@ static bool stream(struct run *run)
             continue;
         }
         run->matched += e.multiplicity;
-        if (!emit(run, e.multiplicity))
+        if (!run->left) {
+            run->out->more = true;
+            continue;
+        }
+        if (!behind(run, e.multiplicity, &before) || !emit(run, e.multiplicity - before, before))
             return false;
     }
+    if (!run->left && run->has_end && !run->ended)
+        run->out->more |= scan_next(&scan, &e);
     run->access.ordered = run->access.ordered && !scan.inexact;
     return scan.broken ? broken(run) : true;
 }
@@ -146,10 +225,7 @@ static bool stream(struct run *run)
 
 static int sorted_cmp(const void *a, const void *b)
 {
-    const struct sorted *x = a, *y = b;
-    size_t n = x->key.len < y->key.len ? x->key.len : y->key.len;
-    int c = memcmp(x->key.p, y->key.p, n);
-    return c ? c : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+    return bytes_cmp(((const struct sorted *)a)->key, ((const struct sorted *)b)->key);
 }
 
 /* Heap with the last row of the order on top. */
@@ -199,42 +275,9 @@ static void keep_row(struct run *run, struct slice key, const struct scan_entry 
             heap_down(run, i);
 }
 
-static bool put_order_path(struct run *run, const struct order_item *o)
-{
-    struct rest *r = run->rest;
-    union val v = r->vals[o->column];
-    bool null = r->states[o->column] != VAL_OK;
-    if (!null && !json_path_eval(&r->fn, o->path, o->from, &v, &null))
-        return problem_from_fn(run->problem, &r->fn);
-    key_put(&r->key, o->type, &v, null ? VAL_NULL : VAL_OK, o->desc, o->nulls_first);
-    return true;
-}
-
-/* What the decoded row is sorted by, into r->key: the order, then the row's key, so that no two rows are alike. */
-static bool put_sort_key(struct run *run)
-{
-    struct rest *r = run->rest;
-    const struct query *q = &run->read->query;
-    const struct world_view *v = run->read->view;
-    buf_reset(&r->key);
-    for (uint32_t i = 0; i < q->order_count; i++) {
-        const struct order_item *o = &q->order[i];
-        const struct key_column k = {o->column, o->desc, o->nulls_first};
-        if (o->embed) {
-            if (!embed_order(r, o, &r->key, run->problem))
-                return false;
-        } else if (!o->path) {
-            key_encode(&r->key, v->schema, r->vals, r->states, &k, 1);
-        } else if (!put_order_path(run, o)) {
-            return false;
-        }
-    }
-    key_encode(&r->key, v->schema, r->vals, r->states, v->row_key, v->row_key_count);
-    return true;
-}
-
 static bool gather(struct run *run)
 {
+    uint64_t before;
     struct rest *r = run->rest;
     struct scan scan;
     struct scan_entry e;
@@ -250,23 +293,39 @@ static bool gather(struct run *run)
             continue;
         }
         run->matched += e.multiplicity;
-        if (!put_sort_key(run))
+        if (!put_sort_key(run) || !behind(run, e.multiplicity, &before))
             return false;
-        keep_row(run, (struct slice){r->key.p, r->key.len}, &e);
+        e.multiplicity -= before;
+        run->available += e.multiplicity;
+        if (e.multiplicity)
+            keep_row(run, (struct slice){r->key.p, r->key.len}, &e);
     }
     run->ended = true;
     return scan.broken ? broken(run) : true;
 }
 
+/* What the page's end is told in: the walk's order, or the sort's. */
+static void end_order(struct run *run)
+{
+    buf_reset(&run->end);
+    run->has_end = run->read->pages && page_order(&run->rest->arena, run->read->view, &run->read->query,
+                                                  &run->access, &run->ordered);
+}
+
 static bool sort(struct run *run)
 {
+    end_order(run);
     if (!gather(run))
         return false;
     if (run->row_count)
         qsort(run->rows, run->row_count, sizeof *run->rows, sorted_cmp);
-    for (uint32_t i = 0; i < run->row_count && run->left; i++)
-        if (!decode(run, run->rows[i].row) || !emit(run, run->rows[i].multiplicity))
+    const struct position *at = run->read->after;
+    for (uint32_t i = 0; i < run->row_count && run->left; i++) {
+        uint64_t before = at && bytes_cmp(run->rows[i].key, at->key) == 0 ? at->copies : 0;
+        if (!decode(run, run->rows[i].row) || !emit(run, run->rows[i].multiplicity, before))
             return false;
+    }
+    run->out->more = run->available > (uint64_t)run->read->query.offset + run->out->row_count;
     return true;
 }
 
@@ -288,7 +347,9 @@ static void run_start(struct run *run)
         run->rest->depth ? run->rest->embed_left : (uint64_t)l->scan_rows + (pays ? 0 : run->left);
     run->ended = false;
     run->examined = run->matched = 0;
+    run->available = 0;
     run->row_count = run->row_room = 0;
+    run->out->more = false;
     run->out->row_count = 0;
 }
 
@@ -303,8 +364,11 @@ static bool go(struct run *run)
     if (q->order_count && !run->access.ordered)
         return sort(run);
     bool ordered = run->access.ordered;
+    end_order(run);
     if (!stream(run))
         return false;
+    if (!q->order_count && !run->access.ordered)
+        run->has_end = false; /* entries with long keys lie in no order of values */
     if (!q->order_count || run->access.ordered || !ordered)
         return true;
     run->sink->reset(run->sink); /* keys too long for exact byte order: once more, by value */
@@ -333,21 +397,47 @@ static uint64_t total(const struct run *run, bool by_entries)
     return run->count == COUNT_EXACT || run->out->row_count == 0 || n > known ? n : known;
 }
 
+/* A walk without an order asked for has one all the same, which the pages after it keep. */
+static void own_order(struct run *run, struct read *own)
+{
+    const struct read *rd = run->read;
+    if (!rd->pages || !rd->query.has_cursor || rd->query.order_count)
+        return;
+    *own = *rd;
+    if (page_order(&run->rest->arena, rd->view, &rd->query, &run->access, &own->query))
+        run->read = own;
+}
+
+static void end_of_page(struct run *run)
+{
+    struct select_result *out = run->out;
+    out->more = out->more && run->left == 0 && out->row_count;
+    if (out->more && run->has_end && run->end.len)
+        out->next = (struct slice){arena_memdup(&run->rest->arena, run->end.p, run->end.len), run->end.len};
+    buf_fini(&run->end);
+}
+
 bool select_run(struct rest *r, const struct read *rd, enum count_mode count, struct select_sink *sink,
                 struct select_result *out, struct problem *p)
 {
     struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p};
+    struct read own;
     run.filters = rd->query.filter || rd->query.embed_filter || !grant_every_row(&rd->grant);
     bool by_entries = !run.filters && rd->view->key_count;
     *out = (struct select_result){.offset = rd->query.offset};
     struct query narrowed = grant_narrowed(&r->arena, rd);
     access_choose(&r->arena, r->scratch, rd->view, r->world->shard_count, &narrowed, &run.access);
+    own_order(&run, &own);
     if (!r->depth)
         r->embed_left = (uint64_t)r->limits->scan_rows;
     if (count != COUNT_NONE || !access_serves(&run.access))
         run.view_rows = stored_rows(r, rd->view);
     run.count = by_entries ? COUNT_NONE : count;
-    if (!go(&run))
+    if (rd->after && run.access.ordered && run.count == COUNT_NONE)
+        access_after(&r->arena, r->scratch, rd->view, &narrowed, rd->after, &run.access);
+    bool ok = go(&run);
+    end_of_page(&run);
+    if (!ok)
         return false;
     if (r->depth)
         r->embed_left -= run.examined < r->embed_left ? run.examined : r->embed_left;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/still.h"
 #include "serve/confine.h"
+#include "serve/cursor.h"
 #include "serve/loop.h"
 #include "serve/metrics.h"
 #include "store/small_file.h"
@@ -44,6 +45,7 @@ struct serve {
     int64_t access_stamp; /* of DATA/access.json, when the world was opened */
     char *access_path;    /* owned */
     struct auth_source keys;
+    struct cursor_key cursors;
     struct api_names names;
     struct stats_set stats;
     struct loop *loops;
@@ -118,6 +120,7 @@ static void loop_init(struct serve *s, uint32_t i)
     l->why = s->why;
     l->gate = s->gate;
     l->keys = &s->keys;
+    l->cursors = &s->cursors;
     l->stats = s->stats.loops[i];
     l->all = &s->stats;
     l->conn_total = s->connections;
@@ -408,6 +411,7 @@ static struct err *prepare(struct serve *s)
         return err_errno(ERR_IO, "make directory %s", o->data_dir);
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
     TRY(descriptors_check(s));
+    TRY(cursor_key_load(o->data_dir, &s->cursors));
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
     s->stats.tls = s->tls;
     s->why = why_service_new(o, s->gate);

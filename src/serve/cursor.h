@@ -1,0 +1,27 @@
+/* Opaque texts for clients to hand back: a position in a list, sealed so that it can neither be read nor altered.
+ *
+ * It holds values of rows, of columns too that the caller may not see, and whoever could make one up could feel his way
+ * along those by what comes after it. The nonce is derived from what is sealed, so that the same position has the same
+ * text. The key lies in DATA/tls: cursors stay good over restarts. Any thread once loaded. */
+#ifndef PENSTOCK_SERVE_CURSOR_H
+#define PENSTOCK_SERVE_CURSOR_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "store/store.h"
+
+#define CURSOR_BYTES_MAX 4096 /* of the text */
+
+struct cursor_key {
+    uint8_t seal[32], nonce[32];
+};
+/* Read, or made with mode 0600. */
+NODISCARD struct err *cursor_key_load(const char *data_dir, struct cursor_key *out);
+void cursor_key_from(const uint8_t secret[32], struct cursor_key *out);
+/* Appends the text (A-Z a-z 0-9 - _). False: longer than CURSOR_BYTES_MAX; nothing is appended. */
+bool cursor_seal(const struct cursor_key *k, struct slice plain, struct buf *out);
+/* False: not one of ours, or altered. */
+bool cursor_open(const struct cursor_key *k, struct arena *a, struct slice text, struct slice *plain);
+
+#endif
