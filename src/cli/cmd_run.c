@@ -237,6 +237,10 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "live_window_bytes", f->limits.live_window_bytes);
     add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
     add_set(c, "subscribers", f->limits.subscribers);
+    add_set(c, "h2_streams", f->limits.h2_streams);
+    add_set(c, "h2_resets", f->limits.h2_resets);
+    add_set(c, "h2_control_frames", f->limits.h2_control_frames);
+    add_set(c, "h2_pending_bytes", f->limits.h2_pending_bytes);
     add_set(c, "stuck_us", f->limits.stuck_us);
     add_set(c, "why", f->why == ACCESS_READ);
     add_set(c, "why_rows", f->limits.why_rows);

@@ -97,6 +97,10 @@ struct config {
         /* default 1 KiB and 4 MiB: answers of these sizes are compressed */
         int64_t compress_bytes, compress_max_bytes;
         int64_t metrics_operators; /* default 1000 */
+        int64_t h2_streams;        /* default 100 */
+        int64_t h2_resets;         /* default 200 */
+        int64_t h2_control_frames; /* default 1000 */
+        int64_t h2_pending_bytes;  /* default 16 MiB */
         int64_t stuck_us;          /* default 120 s: the watchdog over shards; 0: none */
     } limits;
 };

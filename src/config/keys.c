@@ -136,6 +136,20 @@ const struct config_key config_keys[] = {
      "Rows that are looked at to answer one why; past it the answer says that it is not complete."},
     {"limits.why_time", KEY_DURATION, "5s", 10 * MS, 60 * SEC, AT(limits.why_time_us),
      "Likewise how long it takes. The store keeps the pages of its epoch for so long."},
+    {"limits.h2_streams", KEY_COUNT, "100", 1, 10000, AT(limits.h2_streams),
+     "Most requests under way on one HTTP/2 connection."},
+    {"limits.h2_resets", KEY_COUNT, "200", 1, 100000, AT(limits.h2_resets),
+     "Requests that an HTTP/2 client may cancel in a burst; a tenth of it comes back each second. Its "
+     "connection "
+     "ends past it."},
+    {"limits.h2_control_frames", KEY_COUNT, "1000", 50, 1000000, AT(limits.h2_control_frames),
+     "HTTP/2 frames without content that a client may send in a burst; a tenth of it comes back each second, "
+     "and one "
+     "for every 4 KiB of bodies. Its connection ends past it."},
+    {"limits.h2_pending_bytes", KEY_SIZE, "16MiB", 64 * KIB, 1024 * MIB, AT(limits.h2_pending_bytes),
+     "Bytes of answers that an HTTP/2 connection's client has not taken; its further requests are refused "
+     "past it, to "
+     "be sent again."},
     {"limits.memory", KEY_MEMORY, "auto", 64 * MIB, 1024 * MIB *MIB, AT(limits.memory),
      "Memory of the pipeline process, without file pages that the kernel can take back; past it ingest "
      "pauses. auto: 70 % "

@@ -1,6 +1,6 @@
 /* One connection: handshake, bytes in, bytes out, deadlines; what the bytes mean is in h1.c. */
 #include "serve/loop.h"
-#include "base/clock.h"
+#include "serve/h2.h"
 #include "serve/out.h"
 
 #include <arpa/inet.h>
@@ -72,6 +72,8 @@ void conn_close(struct conn *c)
         return;
     stream_drop(&c->stream);
     c->stream.mode = STREAM_GONE;
+    if (c->h2)
+        h2_close(c);
     buf_fini(&c->stream.head);
     if (c->mode == CONN_OPEN && conn_pending(c) == 0) {
         tls_wake(&c->tls);
@@ -115,6 +117,8 @@ static void leave(struct conn *c)
 {
     struct loop *l = c->loop;
     ASSERT(l->current == c);
+    if (c->h2 && c->mode == CONN_OPEN && !h2_send(c))
+        c->close_after = true;
     conn_flush(c);
     if (c->mode == CONN_OPEN || c->mode == CONN_HANDSHAKE) {
         tls_park(&c->tls);
@@ -203,14 +207,21 @@ static bool flush_loop(struct conn *c)
     return ok;
 }
 
+bool conn_idle(const struct conn *c)
+{
+    return c->h2 ? h2_idle(c) : h1_idle(c);
+}
+
 static void write_timer(struct conn *c)
 {
     if (conn_pending(c) && c->deadline.kind != TIMER_WRITE && c->stream.mode != STREAM_LIVE)
         conn_timer(c, TIMER_WRITE);
     if (!conn_pending(c) && c->deadline.kind == TIMER_WRITE)
         conn_timer(c, TIMER_NONE);
-    if (c->mode == CONN_OPEN && c->deadline.kind == TIMER_NONE && h1_idle(c))
+    if (c->mode == CONN_OPEN && c->deadline.kind == TIMER_NONE && conn_idle(c))
         conn_timer(c, TIMER_IDLE);
+    else if (c->h2 && c->deadline.kind == TIMER_IDLE && !conn_idle(c))
+        conn_timer(c, TIMER_NONE);
 }
 
 /* Closing a socket with unread input would reset it, and the client might never see why it was refused: say goodbye,
@@ -256,15 +267,17 @@ void conn_flush(struct conn *c)
 /* Whether more input is of use now. */
 static bool wants_input(const struct conn *c)
 {
-    return c->mode == CONN_OPEN && !c->close_after && h1_wants_input(c);
+    if (c->mode != CONN_OPEN || c->close_after)
+        return false;
+    return c->h2 ? conn_pending(c) < CONN_FLUSH_BYTES : h1_wants_input(c);
 }
 
 void conn_watch(struct conn *c)
 {
     if (c->mode == CONN_DEAD)
         return;
-    uint32_t want =
-        (c->close_after ? 0 : EPOLLRDHUP) | (wants_input(c) ? EPOLLIN : 0) | (conn_pending(c) ? EPOLLOUT : 0);
+    uint32_t want = (c->close_after ? 0 : EPOLLRDHUP) | (wants_input(c) ? EPOLLIN : 0) |
+                    (conn_pending(c) || c->wants_turn ? EPOLLOUT : 0);
     if (c->mode == CONN_HANDSHAKE)
         want = c->watched;
     if (c->mode == CONN_LINGER)
@@ -298,7 +311,9 @@ static void read_input(struct conn *c)
             conn_close(c);
             return;
         }
-        if (c->in.len) {
+        if (c->h2) {
+            c->close_after |= !h2_input(c, l->plain, got);
+        } else if (c->in.len) {
             buf_put(&c->in, l->plain, got);
             h1_input(c, c->in.p, c->in.len);
         } else {
@@ -346,6 +361,10 @@ static void on_handshake(struct conn *c)
     counter_add(&l->stats->handshakes, 1);
     c->mode = CONN_OPEN;
     conn_timer(c, TIMER_IDLE);
+    if (tls_speaks(&c->tls, "h2") && !h2_start(c)) {
+        conn_close(c);
+        return;
+    }
     read_input(c);
 }
 
@@ -353,6 +372,8 @@ static void on_handshake(struct conn *c)
 static void on_writable(struct conn *c)
 {
     conn_flush(c);
+    if (c->h2) /* goes on at the end of the event */
+        return;
     if (c->mode == CONN_OPEN && conn_pending(c) < CONN_FLUSH_BYTES)
         stream_drained(&c->stream);
     if (c->stream.mode == STREAM_IDLE)
@@ -404,9 +425,24 @@ static void time_out(struct conn *c)
     conn_close(c);
 }
 
+void conn_goaway(struct conn *c)
+{
+    if (c->mode != CONN_OPEN)
+        return;
+    bool outer = enter(c);
+    h2_goaway(c);
+    if (outer)
+        leave(c);
+}
+
 void conn_timeout(struct conn *c)
 {
     bool outer = enter(c);
+    if (c->mode == CONN_OPEN && c->h2 && conn_idle(c) && conn_pending(c) == 0) {
+        h2_goaway(c);
+        (void)h2_send(c);
+        conn_flush(c);
+    }
     time_out(c);
     if (outer)
         leave(c);

@@ -1,5 +1,5 @@
 /* A request kept for later; see http.h. Parts are a name and a value, each behind its length. The request line and what
- * the parser found out about the body are parts with names that no header can have. */
+ * the parser found out about the body are parts with names that no header can have; HTTP/2's pseudo headers are such parts. */
 #include "serve/http.h"
 #include "serve/out.h"
 
@@ -60,8 +60,32 @@ static void take_facts(struct http_request *req, struct slice value)
     req->http2 = facts.http2;
 }
 
+/* HTTP/2: there are no facts but the fields themselves. */
+static void derive_facts(struct http_request *req)
+{
+    req->method = http_method_of(req->method_text);
+    req->keep_alive = req->http2 = true;
+    for (uint32_t i = 0; i < req->header_count; i++)
+        if (slice_is(req->headers[i].name, "content-length"))
+            req->has_length = slice_u64(req->headers[i].value, UINT64_MAX, &req->content_length);
+}
+
+static void take_field(struct http_request *req, struct slice name, struct slice value)
+{
+    if (slice_is(name, ":authority"))
+        name = slice_of("host");
+    if (req->header_count == HTTP_HEADERS_MAX || (name.len && name.p[0] == ':'))
+        return;
+    if (slice_is(name, "host"))
+        for (uint32_t i = 0; i < req->header_count; i++)
+            if (slice_is(req->headers[i].name, "host"))
+                return; /* the first one, :authority, counts */
+    http_add_header(req, name, value);
+}
+
 void http_kept(const struct buf *kept, struct http_request *req)
 {
+    bool facts = false;
     const uint8_t *at = kept->p, *end = kept->p + kept->len;
     http_request_init(req);
     while (at < end) {
@@ -72,8 +96,10 @@ void http_kept(const struct buf *kept, struct http_request *req)
         else if (slice_is(name, ":path"))
             req->target = value;
         else if (slice_is(name, ":facts"))
-            take_facts(req, value);
-        else if (req->header_count < HTTP_HEADERS_MAX)
-            http_add_header(req, name, value);
+            facts = true, take_facts(req, value);
+        else
+            take_field(req, name, value);
     }
+    if (!facts)
+        derive_facts(req);
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "serve/loop.h"
 #include "base/log.h"
+#include "serve/h2.h"
 #include "serve/out.h"
 
 #include <errno.h>
@@ -73,6 +74,8 @@ static void timers_init(struct loop *l)
     l->timers[TIMER_BODY].length_us = m->body_timeout_us;
     l->timers[TIMER_IDLE].length_us = m->idle_timeout_us;
     l->timers[TIMER_WRITE].length_us = m->write_timeout_us;
+    l->timers[TIMER_HEAD].length_us = m->header_timeout_us;
+    l->timers[TIMER_DRAIN].length_us = m->write_timeout_us;
     l->timers[TIMER_WAIT].length_us = m->wait_us;
     l->timers[TIMER_PROXY].length_us = m->idle_timeout_us;
 }
@@ -380,6 +383,7 @@ struct err *loop_open(struct loop *l)
     l->rest.cursors = l->cursors;
     auth_init(&l->auth, l->keys);
     l->live = live_new(l);
+    l->h2 = h2_shared_new(&l->options->limits);
     loop_clock(l);
     if (l->epoll_fd < 0 || l->wake_fd < 0)
         return err_errno(ERR_IO, "event loop");
@@ -391,9 +395,11 @@ struct err *loop_open(struct loop *l)
 static void free_dead(struct loop *l)
 {
     proxies_free_dead(l);
+    h2_free_dead(l);
     while (l->dead) {
         struct conn *c = l->dead;
         l->dead = c->next;
+        h2_free(c);
         free(c);
     }
 }
@@ -410,7 +416,9 @@ static void stop_step(struct loop *l)
     bool late = l->now_us - l->stop_us > STOP_GRACE_US;
     for (struct conn *c = l->conns, *next; c; c = next) {
         next = c->next;
-        bool idle = c->mode == CONN_OPEN && h1_idle(c) && conn_pending(c) == 0;
+        if (c->h2)
+            conn_goaway(c);
+        bool idle = c->mode == CONN_OPEN && conn_idle(c) && conn_pending(c) == 0;
         if (late || idle || c->stream.mode == STREAM_LIVE || c->mode == CONN_HANDSHAKE)
             conn_close(c);
     }
@@ -452,6 +460,7 @@ void loop_close(struct loop *l)
     free_dead(l);
     live_free(l->live);
     auth_fini(&l->auth);
+    h2_shared_free(l->h2);
     rest_fini(&l->rest);
     tls_pool_fini(&l->pool);
     free(l->plain);

@@ -14,6 +14,8 @@
 
 struct live;
 struct grpc_state;
+struct h2;
+struct h2_shared;
 
 struct event_source { /* first member of whatever epoll watches */
     void (*on_event)(struct loop *l, struct event_source *s, uint32_t events);
@@ -34,6 +36,8 @@ struct conn {
     bool close_after; /* once everything is written */
     bool linger;      /* the client may still be sending what was refused */
     struct tls_conn tls;
+    struct h2 *h2;        /* NULL: HTTP/1.1 */
+    bool wants_turn;      /* more can be sent at once, but others were due */
     struct stream stream; /* HTTP/1.1's */
     struct http_parser parser;
     uint64_t linger_bytes; /* read and dropped */
@@ -68,6 +72,7 @@ struct loop {
     struct live *live;
     struct grpc_state *grpc_idle; /* see grpc_call.c */
     uint32_t grpc_idle_count;
+    struct h2_shared *h2;
     uint8_t *plain;       /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
     struct conn *current; /* whose event is under way: what it sends is collected in `out` */
     struct buf out;       /* behind current->out */
@@ -126,6 +131,8 @@ void conn_watch(struct conn *c);
 /* Goes on with input that was put off (answers written, waiting over). */
 void conn_resume(struct conn *c);
 void conn_timeout(struct conn *c);
+bool conn_idle(const struct conn *c); /* no request is under way */
+void conn_goaway(struct conn *c);     /* HTTP/2: no new requests are taken */
 void conn_timer(struct conn *c, enum timer kind);
 static inline size_t conn_pending(const struct conn *c)
 {

@@ -128,6 +128,7 @@ static void finish(struct proxy *p, bool ok)
                       p->status, ok ? steady_us() - s->asked_us : -1);
     enum proxy_to where = p->where;
     proxy_close(s);
+    stream_timer(s, TIMER_NONE);
     if (answered)
         stream_end(s, ok, !reusable);
     else if (where == PROXY_TO_INGEST)
@@ -137,7 +138,6 @@ static void finish(struct proxy *p, bool ok)
                        true);
     else
         stream_problem(s, 502, "PENSTOCK_CONSOLE", "the console broke off", true);
-    stream_timer(s, TIMER_NONE);
     stream_flush(s);
 }
 
@@ -171,6 +171,21 @@ static struct slice origin_form(struct slice target)
     return slice_of("/");
 }
 
+/* HTTP/2 may send them one by one (RFC 9113, 8.2.3). */
+static void put_cookies(struct buf *b, const struct http_request *req)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        if (!slice_is_nocase(req->headers[i].name, "cookie"))
+            continue;
+        buf_put_str(b, any ? "; " : "Cookie: ");
+        out_slice(b, req->headers[i].value);
+        any = true;
+    }
+    if (any)
+        OUT_LIT(b, "\r\n");
+}
+
 static void put_head(struct proxy *p, const struct http_request *req)
 {
     struct buf *b = &p->to;
@@ -178,8 +193,9 @@ static void put_head(struct proxy *p, const struct http_request *req)
     OUT_LIT(b, " ");
     out_slice(b, origin_form(req->target));
     OUT_LIT(b, " HTTP/1.1\r\n");
+    put_cookies(b, req);
     for (uint32_t i = 0; i < req->header_count; i++) {
-        if (hop_by_hop(req->headers[i].name))
+        if (hop_by_hop(req->headers[i].name) || slice_is_nocase(req->headers[i].name, "cookie"))
             continue;
         out_slice(b, req->headers[i].name);
         OUT_LIT(b, ": ");

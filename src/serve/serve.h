@@ -39,6 +39,10 @@ struct serve_limits {
         live_changes;    /* changes that a resumed subscriber may be behind before it is told to start over */
     int64_t live_window; /* rows of limit and offset together that a live query may have */
     int64_t live_window_bytes; /* of the rows that live queries with a limit hold, per process */
+    int64_t h2_streams;        /* requests under way on one HTTP/2 connection */
+    int64_t h2_resets;         /* that its client may send in a burst; a tenth comes back each second */
+    int64_t h2_control_frames; /* frames without content, likewise */
+    int64_t h2_pending_bytes;  /* of a connection's answers not taken: past it requests are refused */
     int64_t stuck_us; /* a loop that stands still for so long ends the process, with a report; 0: never */
     /* Answers between these sizes are compressed on the loop, if the client asks for it. */
     int64_t compress_bytes, compress_max_bytes;

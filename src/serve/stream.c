@@ -1,6 +1,7 @@
 /* One request on a connection: what becomes of it, whichever protocol brought it; see stream.h. */
 #include "serve/stream.h"
 #include "base/clock.h"
+#include "serve/h2.h"
 #include "serve/loop.h"
 #include "serve/out.h"
 
@@ -20,6 +21,10 @@ void stream_answer(struct stream *s, const struct answer *a, const struct http_r
 {
     struct conn *c = s->conn;
     struct loop *l = c->loop;
+    if (s->id) {
+        h2_answer(s, a, req);
+        return;
+    }
     struct buf *to = l->current == c ? &l->out : &l->head;
     if (to == &l->head)
         buf_reset(to);
@@ -41,36 +46,51 @@ void stream_problem(struct stream *s, int status, const char *code, const char *
         a.problem.retry_after_s = 1;
     answer_problem(&a);
     stream_answer(s, &a, NULL, close);
-    s->conn->linger |= close;
+    s->conn->linger |= close && !s->id;
     stats_request(l->stats, API_STATS_MAX, status, -1);
 }
 
 void stream_head(struct stream *s, struct slice head)
 {
-    conn_put(s->conn, head.p, head.len);
+    if (s->id)
+        h2_head(s, head, true);
+    else
+        conn_put(s->conn, head.p, head.len);
 }
 
 void stream_put(struct stream *s, const void *p, size_t n)
 {
-    conn_put(s->conn, p, n);
+    if (s->id)
+        h2_put(s, p, n);
+    else
+        conn_put(s->conn, p, n);
 }
 
 void stream_end(struct stream *s, bool whole, bool close)
 {
     struct conn *c = s->conn;
     stream_drop(s);
+    if (s->id) {
+        h2_end(s, whole);
+        return;
+    }
     c->close_after |= close || !whole;
     c->linger |= c->close_after && s->in_body;
 }
 
 void stream_break(struct stream *s)
 {
-    conn_close(s->conn);
+    if (s->id)
+        h2_break(s);
+    else
+        conn_close(s->conn);
 }
 
 size_t stream_pending(const struct stream *s)
 {
     const struct conn *c = s->conn;
+    if (s->id)
+        return h2_pending(s);
     return conn_pending(c) + (c->loop->current == c ? c->loop->out.len : 0);
 }
 
@@ -86,6 +106,10 @@ static void release(struct stream *s)
     s->conn->loop->held_bytes -= s->body.len;
     buf_fini(&s->body);
     s->body = (struct buf){0};
+    if (s->id) { /* the next stream's */
+        buf_reset(&s->head);
+        return;
+    }
     buf_fini(&s->head);
     s->head = (struct buf){0};
 }
@@ -254,10 +278,17 @@ void loop_retry_waiting(struct loop *l)
 void stream_body_refuse(struct stream *s, int status, const char *code, const char *why)
 {
     struct conn *c = s->conn;
-    bool answered = s->mode == STREAM_PROXY ? proxy_answering(s) : s->mode == STREAM_IDLE;
+    bool answered = s->id                     ? h2_answered(s)
+                    : s->mode == STREAM_PROXY ? proxy_answering(s)
+                                              : s->mode == STREAM_IDLE;
     stream_drop(s);
     s->in_body = false;
-    c->close_after = c->linger = true;
+    if (s->id && answered) {
+        h2_break(s);
+        return;
+    }
+    c->close_after |= !s->id;
+    c->linger |= !s->id;
     if (!answered)
         stream_problem(s, status, code, why, true);
 }
@@ -329,7 +360,9 @@ static void body_timeout(struct stream *s)
         return;
     }
     counter_add(&s->conn->loop->stats->timeouts, 1);
-    if (s->mode == STREAM_IDLE) {
+    if (s->mode == STREAM_IDLE && s->id) {
+        h2_break(s);
+    } else if (s->mode == STREAM_IDLE) {
         s->in_body = false;
         stream_problem(s, 408, "PENSTOCK_TIMEOUT", "the request did not come in time", true);
     } else if (s->mode == STREAM_PROXY && proxy_full(s)) {
@@ -347,6 +380,19 @@ void stream_timeout(struct stream *s, enum timer kind)
     if (kind == TIMER_WAIT) {
         s->waited = true;
         retry(s);
+    } else if (kind == TIMER_HEAD) { /* the rest of the connection's frames waits behind these headers */
+        counter_add(&s->conn->loop->stats->timeouts, 1);
+        conn_close(s->conn);
+    } else if (s->id && stream_pending(s) && h2_stalled(s)) {
+        counter_add(&s->conn->loop->stats->timeouts, 1);
+        h2_break(s);
+        stream_flush(s);
+    } else if (kind == TIMER_DRAIN) {
+        stream_timer(s, kind);
+        if (h2_sent(s)) {
+            h2_break(s);
+            stream_flush(s);
+        }
     } else if (stream_pending(s)) { /* the client does not take what there is: limits.write_timeout */
         stream_timer(s, kind);
     } else if (kind == TIMER_BODY) {

@@ -33,6 +33,8 @@ enum timer {
     TIMER_WRITE,
     /* of streams */
     TIMER_BODY,
+    TIMER_HEAD,  /* HTTP/2: to the end of the headers */
+    TIMER_DRAIN, /* HTTP/2: the client takes some of the answer */
     TIMER_WAIT,
     TIMER_PROXY,
     TIMER_KINDS

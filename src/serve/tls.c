@@ -42,7 +42,7 @@ static const uint16_t groups[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
 };
-static const char *protocols[] = {"http/1.1", NULL};
+static const char *protocols[] = {"h2", "http/1.1", NULL};
 
 static struct err *tls_err(int rc, const char *what, const char *name)
 {

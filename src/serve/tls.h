@@ -55,6 +55,8 @@ void tls_close(struct tls_conn *t); /* frees; does not close the socket */
 void tls_wake(struct tls_conn *t);  /* at the start of an event: takes buffers */
 void tls_park(struct tls_conn *t);  /* at its end: gives them back if nothing is under way */
 
+bool tls_speaks(const struct tls_conn *t, const char *protocol); /* what ALPN chose */
+
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED };
 enum tls_result tls_handshake(struct tls_conn *t);
 enum tls_result tls_read(struct tls_conn *t, uint8_t *p, size_t size_bytes, size_t *got);

@@ -248,6 +248,12 @@ enum tls_result tls_write(struct tls_conn *t, const uint8_t *p, size_t len, size
     return rc > 0 ? TLS_OK : result_of(rc);
 }
 
+bool tls_speaks(const struct tls_conn *t, const char *protocol)
+{
+    const char *chosen = mbedtls_ssl_get_alpn_protocol(&t->ssl);
+    return chosen && strcmp(chosen, protocol) == 0;
+}
+
 void tls_goodbye(struct tls_conn *t)
 {
     if (t->ssl.state == MBEDTLS_SSL_HANDSHAKE_OVER && t->ssl.out_left == 0)
