@@ -205,7 +205,7 @@ def run(report):
     idle_sampler.stop()
     writers = churn.Writers(s.server, 2, RATE)
     crowd = churn.Crowd(s.box)
-    for what, pause_s in (("read", 0), ("read", 0), ("drop", 0.05), ("live", 0), ("live", 0), ("push", 0.2)):
+    for what, pause_s in (("read", 0), ("read", 0), ("drop", 0.05), ("live", 0), ("live", 0), ("live", 0), ("live", 0), ("push", 0.2)):
         crowd.start(what, pause_s if LONG else pause_s + 0.02)
     sampler = measure.Sampler(s.box, 2 if LONG else 0.4)
     report.section("disturb", s.disturb, SECONDS * DISTURBED)
