@@ -341,6 +341,16 @@ void conn_resume(struct conn *c)
         leave(c);
 }
 
+void conns_flush(struct loop *l)
+{
+    while (l->unflushed) {
+        struct conn *c = l->unflushed;
+        l->unflushed = c->unflushed_next;
+        c->unflushed = false;
+        conn_resume(c);
+    }
+}
+
 static void on_handshake(struct conn *c)
 {
     struct loop *l = c->loop;

@@ -176,7 +176,9 @@ static size_t to_pending(const struct subscriber *s)
 
 static void to_flush(struct subscriber *s)
 {
-    send_queue(s->owner);
+    struct grpc_call *call = s->owner;
+    send_queue(call);
+    stream_flush(call->stream);
 }
 
 static void to_drop(struct subscriber *s, enum live_why why)

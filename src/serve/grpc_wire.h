@@ -66,4 +66,30 @@ size_t grpc_room(struct grpc_call *call);
 /* The end: message may be NULL; details: a serialised google.rpc.Status, or empty. */
 void grpc_finish(struct grpc_call *call, enum grpc_status status, const char *message, struct slice details);
 
+/* ---- for stream.c and loop.c ---- */
+
+struct grpc_wire;
+struct grpc_shared { /* of a loop */
+    struct grpc_wire *calls, *dead, *spare;
+    uint32_t spare_count;
+    int64_t due_us;   /* when deadlines are looked at next; 0: there are none */
+    struct buf text;  /* scratch: heads and trailers */
+    struct buf plain; /* scratch: an inflated message */
+    void *zlib;
+};
+bool grpc_wire_wants(const struct http_request *req); /* it is a gRPC call */
+void grpc_wire_start(struct stream *s, const struct http_request *req);
+void grpc_wire_data(struct stream *s, const uint8_t *p, size_t n);
+void grpc_wire_end(struct stream *s); /* the client's side */
+void grpc_wire_close(struct stream *s);
+void grpc_wire_drained(struct stream *s);
+void grpc_wire_timeout(struct stream *s, enum timer kind);
+void grpc_wire_stop(struct stream *s);
+bool grpc_wire_epochs(struct loop *l); /* a new epoch, or a new world */
+bool grpc_wire_wants_epochs(const struct loop *l);
+int64_t grpc_wire_due_us(const struct loop *l); /* INT64_MAX: none */
+void grpc_wire_deadlines(struct loop *l);
+void grpc_wire_free_dead(struct loop *l);
+void grpc_wire_fini(struct loop *l);
+
 #endif

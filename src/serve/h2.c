@@ -404,6 +404,8 @@ void h2_goaway(struct conn *c)
         next = hs->next;
         if (hs->s.mode == STREAM_LIVE || hs->s.mode == STREAM_TUNNEL)
             stream_break(&hs->s);
+        else if (hs->s.mode == STREAM_GRPC)
+            grpc_wire_stop(&hs->s);
     }
 }
 

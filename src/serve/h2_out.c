@@ -178,6 +178,17 @@ bool h2_send(struct conn *c)
 
 /* ---- the calls of streams ---- */
 
+/* Something is to be sent: at the end of the connection's event, or of the round when none is under way. */
+static void due(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if (l->current == c || c->unflushed)
+        return;
+    c->unflushed = true;
+    c->unflushed_next = l->unflushed;
+    l->unflushed = c;
+}
+
 void h2_head(struct stream *s, struct slice head, bool body)
 {
     struct h2_stream *hs = h2_stream_of(s);
@@ -199,13 +210,14 @@ void h2_head(struct stream *s, struct slice head, bool body)
     (void)take_line(&head);
     nv[0] = field(slice_of(":status"), status);
     size_t n = fields_of(head, nv, 1);
+    due(s->conn);
     hs->head_sent = true;
     hs->ended = !body;
     /* Streams share the connection evenly; a large answer does not hold up the small ones behind it. */
     nghttp2_session_change_extpri_stream_priority(hs->h2->session, s->id, &fair, 0);
     nghttp2_submit_response2(hs->h2->session, s->id, nv, n, body ? &provider : NULL);
-    if (body)
-        stream_timer(s, s->mode == STREAM_IDLE ? TIMER_DRAIN : s->deadline.kind);
+    if (body && (s->mode == STREAM_IDLE || s->deadline.kind == TIMER_NONE))
+        stream_timer(s, TIMER_DRAIN);
 }
 
 void h2_put(struct stream *s, const void *p, size_t n)
@@ -213,6 +225,7 @@ void h2_put(struct stream *s, const void *p, size_t n)
     struct h2_stream *hs = h2_stream_of(s);
     if (hs->broken || hs->ended || !n)
         return;
+    due(s->conn);
     buf_put(&hs->out, p, n);
     hs->h2->pending += n;
     s->conn->loop->pending_bytes += n;
@@ -258,6 +271,7 @@ void h2_end(struct stream *s, bool whole)
         h2_break(s);
         return;
     }
+    due(s->conn);
     hs->ended = true;
     if (hs->deferred) {
         hs->deferred = false;
@@ -276,6 +290,7 @@ void h2_break(struct stream *s)
     struct h2_stream *hs = h2_stream_of(s);
     if (hs->broken || stream_gone(s))
         return;
+    due(s->conn);
     hs->broken = true;
     stream_drop(s);
     h2_forget_out(hs);

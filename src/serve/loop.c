@@ -104,6 +104,8 @@ static int timers_next_ms(const struct loop *l)
         next = l->listen_again_us;
     if (live_due_us(l->live) < next)
         next = live_due_us(l->live);
+    if (grpc_wire_due_us(l) < next)
+        next = grpc_wire_due_us(l);
     return next <= l->now_us ? 0 : (int)((next - l->now_us + 999) / 1000);
 }
 
@@ -396,6 +398,7 @@ static void free_dead(struct loop *l)
 {
     proxies_free_dead(l);
     h2_free_dead(l);
+    grpc_wire_free_dead(l);
     while (l->dead) {
         struct conn *c = l->dead;
         l->dead = c->next;
@@ -441,9 +444,12 @@ void loop_run(struct loop *l)
         epoch_check(l);
         timers_run(l);
         listen_again(l);
+        grpc_wire_deadlines(l);
+        conns_flush(l);
         if (l->stop)
             stop_step(l);
-        l->wants_epochs = live_busy(l->live) || l->timers[TIMER_WAIT].first != NULL;
+        l->wants_epochs =
+            live_busy(l->live) || l->timers[TIMER_WAIT].first != NULL || grpc_wire_wants_epochs(l);
         atomic_store_explicit(&l->stats->pending, l->pending_bytes, memory_order_relaxed);
         free_dead(l);
     }
@@ -461,6 +467,7 @@ void loop_close(struct loop *l)
     live_free(l->live);
     auth_fini(&l->auth);
     h2_shared_free(l->h2);
+    grpc_wire_fini(l);
     rest_fini(&l->rest);
     tls_pool_fini(&l->pool);
     free(l->plain);

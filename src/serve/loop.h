@@ -7,6 +7,7 @@
 #define PENSTOCK_SERVE_LOOP_H
 
 #include "serve/auth.h"
+#include "serve/grpc_wire.h"
 #include "serve/http.h"
 #include "serve/rest.h"
 #include "serve/stream.h"
@@ -36,7 +37,9 @@ struct conn {
     bool close_after; /* once everything is written */
     bool linger;      /* the client may still be sending what was refused */
     struct tls_conn tls;
-    struct h2 *h2;        /* NULL: HTTP/1.1 */
+    struct h2 *h2;  /* NULL: HTTP/1.1 */
+    bool unflushed; /* in the loop's list */
+    struct conn *unflushed_next;
     bool wants_turn;      /* more can be sent at once, but others were due */
     struct stream stream; /* HTTP/1.1's */
     struct http_parser parser;
@@ -73,11 +76,13 @@ struct loop {
     struct grpc_state *grpc_idle; /* see grpc_call.c */
     uint32_t grpc_idle_count;
     struct h2_shared *h2;
-    uint8_t *plain;       /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
-    struct conn *current; /* whose event is under way: what it sends is collected in `out` */
-    struct buf out;       /* behind current->out */
-    struct buf body;      /* of the answer under way */
-    struct buf head;      /* scratch, for heads of answers in pieces */
+    struct grpc_shared grpc;
+    struct conn *unflushed; /* HTTP/2 connections that were given something to send outside of their events */
+    uint8_t *plain;         /* LOOP_PLAIN_BYTES: decrypted bytes of the event under way */
+    struct conn *current;   /* whose event is under way: what it sends is collected in `out` */
+    struct buf out;         /* behind current->out */
+    struct buf body;        /* of the answer under way */
+    struct buf head;        /* scratch, for heads of answers in pieces */
     struct http_request req;
     struct timer_list timers[TIMER_KINDS];
     struct conn *conns, *dead;
@@ -131,6 +136,7 @@ void conn_watch(struct conn *c);
 /* Goes on with input that was put off (answers written, waiting over). */
 void conn_resume(struct conn *c);
 void conn_timeout(struct conn *c);
+void conns_flush(struct loop *l);     /* those in l->unflushed */
 bool conn_idle(const struct conn *c); /* no request is under way */
 void conn_goaway(struct conn *c);     /* HTTP/2: no new requests are taken */
 void conn_timer(struct conn *c, enum timer kind);

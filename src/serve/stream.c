@@ -1,6 +1,7 @@
 /* One request on a connection: what becomes of it, whichever protocol brought it; see stream.h. */
 #include "serve/stream.h"
 #include "base/clock.h"
+#include "serve/grpc_wire.h"
 #include "serve/h2.h"
 #include "serve/loop.h"
 #include "serve/out.h"
@@ -130,6 +131,8 @@ void stream_drop(struct stream *s)
     s->sub = NULL;
     if (s->proxy)
         proxy_close(s);
+    if (s->call)
+        grpc_wire_close(s);
     if (s->mode == STREAM_TUNNEL && s->on_gone)
         s->on_gone(s);
     s->on_gone = NULL;
@@ -226,7 +229,9 @@ static void settle(struct stream *s, const struct http_request *req)
         stream_head(s, slice_of("HTTP/1.1 100 Continue\r\n\r\n"));
     if (!s->in_body && s->mode == STREAM_PROXY)
         proxy_body_end(s);
-    if (s->mode != STREAM_BODY && s->head.len + s->body.len > 0)
+    if (!s->in_body && s->mode == STREAM_GRPC)
+        grpc_wire_end(s);
+    if (s->mode != STREAM_BODY && s->mode != STREAM_GRPC && s->head.len + s->body.len > 0)
         release(s);
 }
 
@@ -238,7 +243,10 @@ void stream_run(struct stream *s, struct http_request *req)
     req->body_whole = !s->in_body;
     req->peer = &s->conn->peer;
     arena_reset(&l->rest.arena);
-    run(s, req);
+    if (s->id && grpc_wire_wants(req))
+        grpc_wire_start(s, req);
+    else
+        run(s, req);
     settle(s, req);
 }
 
@@ -259,6 +267,11 @@ static void run_kept(struct stream *s)
 static void retry(struct stream *s)
 {
     int64_t deadline = s->deadline.at_us;
+    if (s->mode == STREAM_GRPC) { /* it has its own way */
+        stream_timer(s, TIMER_WAIT);
+        s->deadline.at_us = deadline;
+        return;
+    }
     wait_over(s);
     run_kept(s);
     if (s->mode == STREAM_WAIT)
@@ -271,6 +284,7 @@ void loop_retry_waiting(struct loop *l)
 {
     for (uint32_t n = l->waiting; n && l->timers[TIMER_WAIT].first; n--) /* one put off again stands last */
         retry(DEADLINE_OWNER(l->timers[TIMER_WAIT].first, struct stream));
+    grpc_wire_epochs(l);
 }
 
 /* ---- bodies ---- */
@@ -310,6 +324,10 @@ void stream_body(struct stream *s, const uint8_t *p, size_t n)
         s->on_input(s, p, n);
         return;
     }
+    if (s->mode == STREAM_GRPC) {
+        grpc_wire_data(s, p, n);
+        return;
+    }
     s->body_bytes += n;
     if (s->body_bytes > (uint64_t)s->conn->loop->options->limits.body_bytes)
         stream_body_refuse(s, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes");
@@ -333,6 +351,7 @@ void stream_body_end(struct stream *s)
         run_kept(s);
         return;
     case STREAM_TUNNEL: s->on_input(s, NULL, 0); return;
+    case STREAM_GRPC: grpc_wire_end(s); return;
     default: return;
     }
 }
@@ -342,6 +361,7 @@ bool stream_takes_body(const struct stream *s)
     switch (s->mode) {
     case STREAM_IDLE:
     case STREAM_BODY:
+    case STREAM_GRPC:
     case STREAM_TUNNEL: return true;
     case STREAM_PROXY: return !proxy_full(s);
     default: return false;
@@ -377,7 +397,9 @@ static void body_timeout(struct stream *s)
 
 void stream_timeout(struct stream *s, enum timer kind)
 {
-    if (kind == TIMER_WAIT) {
+    if (s->mode == STREAM_GRPC && (kind == TIMER_WAIT || kind == TIMER_BODY)) {
+        grpc_wire_timeout(s, kind);
+    } else if (kind == TIMER_WAIT) {
         s->waited = true;
         retry(s);
     } else if (kind == TIMER_HEAD) { /* the rest of the connection's frames waits behind these headers */
@@ -407,4 +429,6 @@ void stream_drained(struct stream *s)
 {
     if (s->proxy)
         proxy_drained(s);
+    if (s->call)
+        grpc_wire_drained(s);
 }
