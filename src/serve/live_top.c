@@ -77,11 +77,6 @@ bool live_top_prepare(struct live *v, struct live_query *q, struct problem *p)
     const struct query *asked = &q->read.query;
     if (asked->has_cursor)
         return problem_set(p, 400, "PENSTOCK_LIVE", "a live query has no cursor: it begins with its rows");
-    for (uint32_t i = 0; i < asked->order_count; i++)
-        if (asked->order[i].path) {
-            problem_set(p, 400, "PENSTOCK_LIVE", "a live query is ordered by columns, not by JSON paths");
-            return problem_hint(p, "Make a column of it in the view.");
-        }
     const struct serve_limits *m = v->loop->rest.limits;
     struct query *query = &q->read.query;
     live_top_drop(v, q);

@@ -28,6 +28,8 @@ FIXED = {
     "narrow": "{ other: { rows: \"owner = claim('owner')\" }, grouped: read }",
     "failing": "{ acc: { rows: \"1 / (id - 3) > 0 AND branch = claim('branch')::int\" } }",
     "empty": "",
+    "both": "{ acc: { rows: \"branch = claim('branch')::int\", columns: [id, branch, owner] }, other: read }",
+    "nolink": "{ acc: { columns: [branch, owner] }, other: read }",
 }
 
 
@@ -56,7 +58,7 @@ def literal(v):
 
 def config(server, roles, extra=""):
     text = postgres_config(server, ["acc"], ["views.sql"], ["acc", "other", "grouped"])
-    text = text.replace("access: { anonymous: read }\n", "")
+    text = text.replace("access: { anonymous: read }\n", "").replace("\n  other:\n", "\n  other: { references: { id: acc } }\n")
     text += "limits: { heartbeat: 1s }\n"
     return text + "access:\n  roles:\n" + "".join("    %s: %s\n" % r for r in roles.items()) + extra
 
@@ -371,6 +373,32 @@ def live_rows(report, w):
         report.check("live/" + k, got[:-2] == want[k][:-2] and sorted(got[-2:]) == sorted(want[k][-2:]), "%s instead of %s" % (got, want[k]))
 
 
+def embedded(report, w):
+    """A view in the rows of another shows what its own rule lets through, and one that is not granted is not there."""
+    t = w.taken(w.token("both", branch="3"))
+    mine = {r[0]: r[1] for r in w.sql("SELECT id, owner FROM acc WHERE branch = 3")}
+    get = lambda q, who=t, **h: w.get("/api/" + q, who, **h)
+    a = get("other?select=id,acc(id,owner)&order=id")
+    got = a.json() if report.equal("embedded/status", (a.status, a.body[:200] * (a.status != 200)), (200, b"")) else []
+    report.equal("embedded/rows", {r["id"]: r["acc"]["owner"] for r in got if r["acc"]}, mine)
+    report.equal("embedded/all", len(got), 400)
+    a = get("other?select=id,acc!inner()", Prefer="count=exact")
+    report.equal("embedded/inner", (sorted(r["id"] for r in a.json()), a.headers["Content-Range"].split("/")[1]), (sorted(mine), str(len(mine))))
+    report.equal("embedded/none", len(get("other?select=id,acc()&acc=is.null").json()), 400 - len(mine))
+    report.equal("embedded/back", sorted(r["id"] for r in get("acc?select=id,other!inner()").json()), sorted(mine))
+    report.equal("embedded/star", sorted(get("other?select=acc(*)&id=eq.%d" % min(mine)).json()[0]["acc"]), ["branch", "id", "owner"])
+    report.equal("embedded/spread", sorted(get("other?select=...acc(*)&id=eq.%d" % min(mine)).json()[0]), ["branch", "id", "owner"])
+    for q in ("other?select=acc(secret)", "other?select=acc(id)&acc.secret=eq.s3", "other?select=id,acc()&order=acc(secret)",
+              "other?select=acc(id)&acc.or=(secret.eq.s3,id.eq.1)", "other?select=acc(id)&acc.order=secret", "other?select=...acc(secret)"):
+        a = get(q)
+        report.equal("embedded/" + q, (a.status, a.json()["code"]), (400, "42703"))
+    for who, q in (("teller", "acc?select=id,other(id)"), ("narrow", "other?select=id,acc(id)"), ("nolink", "other?select=id,acc(branch)")):
+        a = get(q, w.taken(w.token(who, branch="3", owner="a")))
+        report.equal("embedded/hidden " + who, (a.status, a.json()["code"], "secret" in a.body.decode()), (400, "PGRST200", False))
+    link = get("acc?select=owner&order=owner&limit=2").headers["Link"]
+    report.check("embedded/pages", link and not any("s%d" % i in link for i in list(mine)[:2]), link)
+
+
 def rules_change(report, w):
     """Another configuration: the rules are others at once, and live queries see by the new ones."""
     t = w.taken(w.token("teller", branch="2"))
@@ -468,6 +496,7 @@ with Report("test_access.py", 240) as report:
     report.section("keys", keys_change, report, world)
     report.section("live", live_rows, report, world)
     report.section("property", property_holds, report, world)
+    report.section("embedded", embedded, report, world)
     report.section("change", rules_change, report, world)
     report.section("wrong", wrong_rules, report)
     report.check("never-ended", "event=process.ended" not in world.box.log_text(), world.box.log_tail())
