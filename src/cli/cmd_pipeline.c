@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "cli/editions.h"
 #include "cli/forget.h"
 #include "cli/hold.h"
 #include "cli/instance.h"
@@ -60,6 +61,7 @@ struct run {
     bool fresh_boot;
     struct store *store;
     struct catalog *old; /* of the last run; NULL when new */
+    struct editions editions;
     struct placement placement;
     uint32_t stored_shards; /* of the store that was found; 0: none */
     uint32_t shard_count;
@@ -277,28 +279,56 @@ static uint32_t find_slot(const struct run *r, uint64_t fingerprint)
     return GATE_VIEWS_MAX;
 }
 
-/* Views whose rows are stored keep their slots, wherever they stand now in the SQL; the others get slots that are free and
- * are filled from the mirrors. */
-static void compare_views(struct run *r, struct store_shard *sh, store_db meta)
+static void give_slot(struct run *r, uint32_t view, uint32_t slot)
 {
-    struct catalog *c = r->app->catalog;
-    load_slots(r, sh, meta);
-    for (uint32_t v = 0; v < c->view_count; v++) {
-        uint32_t slot = r->app->plan->views[v]->sink ? find_slot(r, c->views[v].fingerprint) : GATE_VIEWS_MAX;
-        c->views[v].slot = slot;
-        r->view_fill[v] |= slot == GATE_VIEWS_MAX;
-        if (slot < GATE_VIEWS_MAX)
-            r->slots[slot].taken = true;
+    r->app->catalog->views[view].slot = slot;
+    if (slot < GATE_VIEWS_MAX)
+        r->slots[slot].taken = true;
+}
+
+/* What an edition that cannot be followed shows stays where it is. */
+static void keep_lost(struct run *r)
+{
+    const struct catalog *c = r->app->catalog;
+    for (uint32_t v = r->app->plan->view_count; v < c->view_count; v++) {
+        uint32_t slot = c->views[v].slot;
+        if (slot < GATE_VIEWS_MAX && r->slots[slot].fingerprint == c->views[v].fingerprint)
+            give_slot(r, v, slot);
     }
-    for (uint32_t v = 0, next = 0; v < c->view_count; v++) {
-        if (c->views[v].slot < GATE_VIEWS_MAX)
+}
+
+static void give_free_slots(struct run *r)
+{
+    const struct plan *plan = r->app->plan;
+    const struct catalog *c = r->app->catalog;
+    for (uint32_t v = 0, next = 0; v < plan->view_count; v++) {
+        if (c->views[v].slot < GATE_VIEWS_MAX || plan->views[v]->same)
             continue;
         while (r->slots[next].taken)
             next++;
         ASSERT(next < GATE_VIEWS_MAX);
-        c->views[v].slot = next;
-        r->slots[next].taken = true;
+        give_slot(r, v, next);
     }
+    for (uint32_t v = 0; v < plan->view_count; v++)
+        if (plan->views[v]->same)
+            give_slot(r, v, c->views[plan->views[v]->same->view_index].slot);
+}
+
+/* Views whose rows are stored keep their slots, wherever they stand now in the SQL; the others get slots that are free and
+ * are filled from the mirrors. One that is filled late is never taken for stored: its operators know nothing yet. */
+static void compare_views(struct run *r, struct store_shard *sh, store_db meta)
+{
+    const struct plan *plan = r->app->plan;
+    struct catalog *c = r->app->catalog;
+    load_slots(r, sh, meta);
+    keep_lost(r);
+    for (uint32_t v = 0; v < plan->view_count; v++) {
+        const struct plan_view *view = plan->views[v];
+        bool may = view->sink && !view->sink->late;
+        give_slot(r, v, may ? find_slot(r, c->views[v].fingerprint) : GATE_VIEWS_MAX);
+        r->view_fill[v] |= c->views[v].slot == GATE_VIEWS_MAX && !view->same;
+    }
+    give_free_slots(r);
 }
 
 /* ---- enum types: the mirror's values are those of the labels that it was written with ---- */
@@ -409,9 +439,12 @@ static bool view_reads(const struct catalog_view *v, uint32_t source)
 /* Whether the slot's rows stay: those of a view of the plan that is not to be filled. */
 static bool is_kept(const struct run *r, uint32_t slot)
 {
-    for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
-        if (r->app->catalog->views[v].slot == slot)
-            return !r->view_fill[v] && r->app->plan->views[v]->sink;
+    const struct app *a = r->app;
+    for (uint32_t v = 0; v < a->catalog->view_count; v++) {
+        bool stored = v >= a->plan->view_count || a->plan->views[v]->sink;
+        if (a->catalog->views[v].slot == slot && !(v < a->plan->view_count && a->plan->views[v]->same))
+            return !r->view_fill[v] && stored;
+    }
     return false;
 }
 
@@ -461,7 +494,7 @@ static bool is_mirror_of_plan(const struct plan *p, const char *name)
 static bool is_slot_of_plan(const struct app *a, unsigned long slot)
 {
     for (uint32_t v = 0; v < a->catalog->view_count; v++)
-        if (a->plan->views[v]->sink && a->catalog->views[v].slot == slot)
+        if ((v >= a->plan->view_count || a->plan->views[v]->sink) && a->catalog->views[v].slot == slot)
             return true;
     return false;
 }
@@ -541,7 +574,7 @@ static struct err *compare_store(struct run *r)
         if (r->old)
             log_warn("source", "its mirrored tables are new or changed: taking a new snapshot", "source=%s",
                      r->app->sources[i].name);
-        for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
+        for (uint32_t v = 0; v < r->app->plan->view_count; v++)
             r->view_fill[v] |= view_reads(&r->app->catalog->views[v], i);
     }
     return e;
@@ -553,10 +586,10 @@ static struct err *compare_clock(struct run *r)
     TRY(pipeline_clock_lost(r->store, unix_us(), &r->clock_anew));
     if (!r->clock_anew)
         return NULL;
-    bool *uses = xcalloc(r->app->catalog->view_count, sizeof *uses);
+    bool *uses = xcalloc(r->app->plan->view_count, sizeof *uses);
     uint32_t count = 0;
     plan_clock_views(r->app->plan, uses);
-    for (uint32_t v = 0; v < r->app->catalog->view_count; v++) {
+    for (uint32_t v = 0; v < r->app->plan->view_count; v++) {
         r->view_fill[v] |= uses[v];
         count += uses[v];
     }
@@ -579,7 +612,7 @@ static void replace_slots(struct run *r)
  * between. */
 static struct err *publish_catalog(struct run *r)
 {
-    for (uint32_t v = 0; v < r->app->catalog->view_count; v++)
+    for (uint32_t v = 0; v < r->app->plan->view_count; v++)
         if (r->view_fill[v] && r->app->plan->views[v]->sink)
             log_event(EVENT_VIEW_BUILDING, LOG_INFO, "view", "filling a view from the mirrors", "view=%s",
                       r->app->catalog->views[v].name);
@@ -601,6 +634,69 @@ static void load_old_catalog(struct run *r)
     log_warn("store", "the catalog of the last run cannot be read; it is written anew", "error=\"%s\"", text);
     free(text);
     err_free(e);
+}
+
+/* ---- versions ---- */
+
+static void log_differences(const char *text)
+{
+    char *lines = xstrdup(text), *rest = lines;
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (*line)
+            log_info("version", "the configuration differs from the newest version", "change=\"%s\"",
+                     line + strspn(line, " "));
+    free(lines);
+}
+
+static struct err *judge(struct run *r)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    struct err *e = editions_judge(r->app, r->data, f, &r->editions);
+    fclose(f);
+    log_differences(text);
+    free(text);
+    for (uint32_t i = 0; i < r->editions.kept_count; i++) {
+        const struct kept_edition *k = &r->editions.kept[i];
+        char *why = k->error ? err_text(k->error) : NULL;
+        if (why)
+            log_event(EVENT_VERSION_LOST, LOG_ERROR, "version",
+                      "cannot be followed any more: it is served as it is", "version=%u reason=\"%s\"",
+                      k->edition->number, why);
+        free(why);
+    }
+    return e ? e : editions_allow(r->app, &r->editions);
+}
+
+static void tell_step(const struct run *r)
+{
+    char text[200];
+    const struct edition *b = versions_building(r->editions.versions);
+    if (b)
+        log_event(EVENT_VERSION_BUILDING, LOG_INFO, "version",
+                  edition_step_text(&r->editions, r->app->config, text, sizeof text),
+                  "version=%u edition=%u change=%s", b->number, b->edition,
+                  contract_change_name(r->editions.change));
+}
+
+/* Under the lock of the versions. */
+static struct err *take_configuration(struct run *r)
+{
+    TRY(judge(r));
+    TRY(editions_take(r->app, &r->editions, r->shard_count));
+    if (r->app->catalog->view_count > GATE_VIEWS_MAX)
+        return err_hint(err_new(ERR_LIMIT, "%u views in all versions; at most %u are possible",
+                                r->app->catalog->view_count, GATE_VIEWS_MAX),
+                        "penstock version list shows what is kept, penstock version retire N lets go of it");
+    tell_step(r);
+    r->view_fill = xcalloc(r->app->catalog->view_count, sizeof *r->view_fill);
+    TRY(compare_store(r));
+    TRY(compare_clock(r));
+    editions_record(r->app, &r->editions);
+    TRY(versions_save(r->editions.versions, r->data));
+    versions_publish(r->editions.versions, r->gate);
+    return NULL;
 }
 
 static struct err *prepare(struct run *r, const struct cli_args *a)
@@ -632,14 +728,12 @@ static struct err *prepare(struct run *r, const struct cli_args *a)
     if (stop_requested)
         return NULL;
     TRY(app_plan(r->app));
-    if (r->app->plan->view_count > GATE_VIEWS_MAX)
-        return err_new(ERR_LIMIT, "%u views; at most %u are possible", r->app->plan->view_count,
-                       GATE_VIEWS_MAX);
     app_catalog(r->app, r->shard_count);
-    r->view_fill = xcalloc(r->app->catalog->view_count, sizeof *r->view_fill);
-    TRY(compare_store(r));
-    TRY(compare_clock(r));
-    return publish_catalog(r);
+    int lock;
+    TRY(versions_lock(r->data, &lock));
+    struct err *e = take_configuration(r);
+    versions_unlock(lock);
+    return e ? e : publish_catalog(r);
 }
 
 /* ---- running ---- */
@@ -793,6 +887,7 @@ static void finish(struct run *r)
     if (r->store)
         store_close(r->store);
     catalog_free(r->old);
+    editions_fini(&r->editions);
     free(r->view_fill);
     free(r->start_over);
     if (r->gate) {

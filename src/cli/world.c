@@ -198,12 +198,18 @@ static void collect_sources(const struct plan_node *n, bool *set)
         collect_sources(n->inputs[i], set);
 }
 
+/* The view that has the rows. */
+static const struct plan_view *stored_view(const struct plan_view *v)
+{
+    return v->same ? v->same : v;
+}
+
 static void copy_sources(struct arena *arena, const struct app *a, const struct plan_view *v,
                          struct catalog_view *out)
 {
     bool *set = ARENA_ARRAY(arena, bool, a->source_count + 1);
-    if (v->output) /* NULL: nothing published needs the view */
-        collect_sources(v->output, set);
+    if (stored_view(v)->output) /* NULL: nothing published needs the view */
+        collect_sources(stored_view(v)->output, set);
     out->sources = ARENA_ARRAY(arena, uint32_t, a->source_count + 1);
     for (uint32_t i = 0; i < a->source_count; i++)
         if (set[i])
@@ -233,11 +239,11 @@ static void collect_error_nodes(const struct plan_node *n, bool *seen, struct ca
         collect_error_nodes(n->inputs[i], seen, out);
 }
 
-static void copy_view(struct arena *arena, const struct app *a, const struct plan_view *v, uint32_t index,
-                      struct catalog_view *out)
+static void copy_view(struct arena *arena, const struct app *a, const struct plan *plan,
+                      const struct plan_view *v, struct catalog_view *out)
 {
     out->name = arena_strdup(arena, v->name);
-    out->slot = index;
+    out->slot = v->view_index;
     out->schema.column_count = v->schema.column_count;
     out->schema.columns =
         arena_memdup(arena, v->schema.columns, v->schema.column_count * sizeof *v->schema.columns);
@@ -253,10 +259,10 @@ static void copy_view(struct arena *arena, const struct app *a, const struct pla
     out->fingerprint = v->fingerprint ^ zone_data_hash(); /* other zones may make other rows */
     copy_indexes(arena, v, out);
     copy_sources(arena, a, v, out);
-    out->error_nodes = ARENA_ARRAY(arena, uint32_t, a->plan->node_count + 1);
-    bool *seen = xcalloc(a->plan->node_count + 1, sizeof *seen);
-    if (v->sink)
-        collect_error_nodes(v->sink, seen, out);
+    out->error_nodes = ARENA_ARRAY(arena, uint32_t, plan->node_count + 1);
+    bool *seen = xcalloc(plan->node_count + 1, sizeof *seen);
+    if (stored_view(v)->sink)
+        collect_error_nodes(stored_view(v)->sink, seen, out);
     free(seen);
 }
 
@@ -282,7 +288,7 @@ static void copy_references(struct arena *to, const struct plan_api *from, struc
 
 /* Views stand in the order of the plan, so that operators and catalog agree; unpublished ones stay in as blanks. Their
  * slots are those of a new store: the pipeline gives them those that an existing store has. */
-struct catalog *app_catalog(struct app *a, uint32_t shard_count)
+struct catalog *app_catalog_of(const struct app *a, const struct plan *plan, uint32_t shard_count)
 {
     struct catalog *c = xcalloc(1, sizeof *c);
     arena_init(&c->arena);
@@ -290,17 +296,43 @@ struct catalog *app_catalog(struct app *a, uint32_t shard_count)
     c->version = 1;
     c->run = new_run();
     c->error_rows = (uint32_t)a->config->error_rows;
-    c->view_count = a->plan->view_count;
+    c->view_count = plan->view_count;
     c->views = ARENA_ARRAY(&c->arena, struct catalog_view, c->view_count + 1);
     for (uint32_t v = 0; v < c->view_count; v++)
-        copy_view(&c->arena, a, a->plan->views[v], v, &c->views[v]);
-    c->api_count = a->plan->api_count;
+        copy_view(&c->arena, a, plan, plan->views[v], &c->views[v]);
+    c->api_count = plan->api_count;
     c->apis = ARENA_ARRAY(&c->arena, struct catalog_api, c->api_count + 1);
     for (uint32_t i = 0; i < c->api_count; i++) {
-        c->apis[i].path = arena_strdup(&c->arena, a->plan->apis[i].path);
-        c->apis[i].view = a->plan->apis[i].view->view_index;
-        copy_references(&c->arena, &a->plan->apis[i], &c->apis[i]);
+        c->apis[i].path = arena_strdup(&c->arena, plan->apis[i].path);
+        c->apis[i].view = plan->apis[i].view->view_index;
+        copy_references(&c->arena, &plan->apis[i], &c->apis[i]);
     }
+    c->edition_count = 1;
+    c->editions = ARENA_NEW(&c->arena, struct catalog_edition);
+    c->editions[0] = (struct catalog_edition){1, 1, 0, c->api_count};
+    return c;
+}
+
+/* Apis stand together by the plan's inputs. */
+static void list_editions(const struct app *a, struct catalog *c)
+{
+    uint32_t api = 0;
+    if (!a->input_count)
+        return;
+    c->editions = ARENA_ARRAY(&c->arena, struct catalog_edition, a->input_count);
+    c->edition_count = a->input_count;
+    for (uint32_t i = 0; i < a->input_count; i++) {
+        struct catalog_edition *e = &c->editions[i];
+        *e = (struct catalog_edition){a->inputs[i].edition, a->inputs[i].number, api, 0};
+        for (; api < c->api_count && a->plan->apis[api].input == i; api++)
+            e->api_count++;
+    }
+}
+
+struct catalog *app_catalog(struct app *a, uint32_t shard_count)
+{
+    struct catalog *c = app_catalog_of(a, a->plan, shard_count);
+    list_editions(a, c);
     catalog_free(a->catalog);
     a->catalog = c;
     return c;

@@ -6,10 +6,14 @@
 #include "flow/pipeline.h"
 #include "lineage/plan_file.h"
 #include "plan/plan.h"
-#include "store/catalog.h"
+#include "store/versions.h"
 
 #define DESCRIBE_TIMEOUT_MS 10000
 
+struct app_input { /* of the plan: an edition of a version; see store/versions.h */
+    uint32_t edition, number;
+    bool late;
+};
 struct app {
     struct arena arena;
     struct config *config;           /* owned */
@@ -19,7 +23,9 @@ struct app {
     uint32_t table_count;
     struct plan_parts parts; /* that the plan was made from */
     struct plan *plan;       /* owned */
-    struct catalog *catalog; /* owned */
+    struct catalog *catalog; /* owned; its first editions are the plan's inputs, its first views those of the plan */
+    uint32_t input_count;
+    struct app_input inputs[VERSIONS_KEEP_MAX + 1];
 };
 
 /* Reads the configuration and each source's section; nothing is connected. */
@@ -31,8 +37,10 @@ NODISCARD struct err *app_load_stored(const char *file, const char *dir, struct 
  * what was found is kept there. */
 NODISCARD struct err *app_describe(struct app *a, const char *cache_dir);
 NODISCARD struct err *app_plan(struct app *a);
-/* The catalog of the plan's published views. */
+/* The catalog of the plan's views, kept in a->catalog. */
 struct catalog *app_catalog(struct app *a, uint32_t shard_count);
+/* The same of another plan over the app's tables; to be freed. One edition of one version. */
+struct catalog *app_catalog_of(const struct app *a, const struct plan *plan, uint32_t shard_count);
 void app_free(struct app *a);
 /* Equal for plans with the same operators under the same numbers. */
 uint64_t app_plan_hash(const struct app *a);

@@ -40,7 +40,8 @@ struct config_cores {
 };
 enum access_anonymous { ACCESS_NONE, ACCESS_READ };
 
-#define CONFIG_MEMORY_AUTO (-1)
+#define CONFIG_MEMORY_AUTO  (-1)
+#define CONFIG_VERSIONS_MAX 12 /* of versions.keep */
 
 struct config {
     struct arena arena;
@@ -52,6 +53,8 @@ struct config {
     struct config_sql *sql;
     uint32_t api_count;
     struct config_api *apis;
+    bool switch_auto;                /* versions.switch: auto; default true */
+    int64_t versions_keep;           /* default 4 */
     enum access_anonymous anonymous; /* default ACCESS_NONE */
     enum access_anonymous why;       /* of the source rows of apis, likewise */
     enum access_anonymous errors;    /* of lists of error rows, without a token; default ACCESS_NONE */

@@ -17,6 +17,13 @@ const struct config_key config_keys[] = {
      "What is published: PATH: with nothing, or { view: NAME, key: [columns], references: { COLUMN: PATH } "
      "}. "
      "Nothing is published unless named here."},
+    {"versions", KEY_SECTION, NULL, 0, 0, 0,
+     "What happens to clients when a change of the configuration would break them."},
+    {"versions.switch", KEY_SWITCH, "auto", 0, 0, AT(switch_auto),
+     "When unpinned paths go over to a new version: auto, as soon as it is complete, or manual, by penstock "
+     "version switch."},
+    {"versions.keep", KEY_COUNT, "4", 2, CONFIG_VERSIONS_MAX, AT(versions_keep),
+     "Most versions served side by side. A change that needs one more is refused until one was retired."},
     {"access", KEY_SECTION, NULL, 0, 0, 0, "Who may read and push."},
     {"access.anonymous", KEY_ANONYMOUS, "none", 0, 0, AT(anonymous),
      "What a request without a token may do: none or read."},
@@ -174,6 +181,7 @@ static const char *type_text(enum key_type t)
         [KEY_APIS] = "mapping",
         [KEY_ANONYMOUS] = "none, read",
         [KEY_PUSH] = "none, write",
+        [KEY_SWITCH] = "auto, manual",
         [KEY_LISTEN] = "host:port",
         [KEY_PATH] = "path",
         [KEY_STORE_PATH] = "path",

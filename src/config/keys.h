@@ -12,6 +12,7 @@ enum key_type {
     KEY_APIS,
     KEY_ANONYMOUS, /* none | read */
     KEY_PUSH,      /* none | write: bool */
+    KEY_SWITCH,    /* auto | manual: bool */
     KEY_LISTEN,    /* host:port */
     KEY_PATH,      /* resolved against the file's folder */
     KEY_STORE_PATH,

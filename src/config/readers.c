@@ -49,6 +49,15 @@ static struct err *read_anonymous(struct config *c, const struct config_key *k, 
     return NULL;
 }
 
+static struct err *read_switch(struct config *c, const struct config_key *k, const struct yaml_node *n)
+{
+    bool automatic = n->kind == YAML_SCALAR && strcmp(n->text, "auto") == 0;
+    if (!automatic && (n->kind != YAML_SCALAR || strcmp(n->text, "manual") != 0))
+        return yaml_error(n, "%s: expected auto or manual", k->path);
+    *(bool *)field(c, k) = automatic;
+    return NULL;
+}
+
 static struct err *read_push(struct config *c, const struct config_key *k, const struct yaml_node *n)
 {
     const char *text;
@@ -208,6 +217,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_APIS: return config_read_apis(c, n);
     case KEY_ANONYMOUS: return read_anonymous(c, k, n);
     case KEY_PUSH: return read_push(c, k, n);
+    case KEY_SWITCH: return read_switch(c, k, n);
     case KEY_LISTEN: return read_listen(c, k, n);
     case KEY_PATH:
     case KEY_STORE_PATH: return read_path(c, k, n);

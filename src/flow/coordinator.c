@@ -49,7 +49,7 @@ struct err *coordinator_store_positions(struct pipeline *p)
     }
     if (!p->rebuilding)
         return NULL;
-    for (uint32_t v = 0; v < p->o.catalog->view_count; v++) {
+    for (uint32_t v = 0; v < p->o.plan->view_count; v++) {
         char name[16];
         if (!p->o.plan->views[v]->sink)
             continue; /* nothing of it is stored */
@@ -230,8 +230,8 @@ static bool stays_stopped(const struct pipeline *p, uint32_t view_index)
 
 static void publish_views(struct pipeline *p, bool complete)
 {
-    for (uint32_t v = 0; p->o.catalog && v < p->o.catalog->view_count; v++) {
-        if (view_complete(p, v) != complete)
+    for (uint32_t v = 0; p->o.catalog && v < p->o.plan->view_count; v++) {
+        if (p->o.plan->views[v]->same || view_complete(p, v) != complete)
             continue;
         uint32_t table;
         struct sink *stopped = complete ? stopped_sink(p, v, &table) : NULL;

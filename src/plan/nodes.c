@@ -161,6 +161,8 @@ static void put_canonical(struct buf *b, const struct plan_node *n)
     for (uint32_t i = 0; i < n->input_count; i++)
         buf_printf(b, " #%u", (unsigned)n->inputs[i]->id);
     put_parameters(b, n);
+    if (n->late)
+        buf_put_str(b, " late");
     buf_put_u8(b, 0);
 }
 
@@ -197,6 +199,7 @@ struct plan_node *node_get(struct planner *p, struct plan_node draft)
 {
     struct plan *plan = p->plan;
     struct buf text = {0};
+    draft.late = p->late && draft.kind != PLAN_TABLE;
     put_canonical(&text, &draft);
     if (plan->node_count == p->node_cap)
         grow(p);

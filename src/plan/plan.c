@@ -112,33 +112,38 @@ static void keep_tables(struct planner *p, const struct table_def *tables, uint3
 struct job {
     const struct table_def *tables;
     uint32_t table_count;
-    const struct sql_text *texts;
-    uint32_t text_count;
-    const struct api_request *apis;
-    uint32_t api_count;
+    const struct plan_input *inputs;
+    uint32_t input_count;
     struct plan *plan;
     struct err *errs;
 };
 
-static void build(struct job *j)
+static void build_input(struct job *j, struct planner *p, const struct plan_input *in)
 {
     struct arena *arena = &j->plan->arena;
     struct ast_statements statements = {0};
-    struct sql_bound bound;
-    for (uint32_t i = 0; i < j->text_count; i++) {
-        const char *file = j->texts[i].file ? arena_strdup(arena, j->texts[i].file) : NULL;
-        sql_parse(arena, file, j->texts[i].text, j->texts[i].first_line > 0 ? j->texts[i].first_line : 1,
-                  &statements, &j->errs);
+    struct sql_bound *bound = ARENA_NEW(arena, struct sql_bound);
+    for (uint32_t i = 0; i < in->text_count; i++) {
+        const struct sql_text *t = &in->texts[i];
+        const char *file = t->file ? arena_strdup(arena, t->file) : NULL;
+        sql_parse(arena, file, t->text, t->first_line > 0 ? t->first_line : 1, &statements, &j->errs);
     }
-    sql_bind(arena, j->tables, j->table_count, &statements, &bound, &j->errs);
-    struct planner p = {.plan = j->plan,
-                        .arena = arena,
-                        .s = &bound,
-                        .apis = j->apis,
-                        .api_count = j->api_count,
-                        .errs = &j->errs};
+    sql_bind(arena, j->tables, j->table_count, &statements, bound, &j->errs);
+    p->s = bound;
+    p->apis = in->apis;
+    p->api_count = in->api_count;
+    p->suffix = in->suffix ? in->suffix : "";
+    p->late = in->late;
+    plan_views(p);
+    p->late = false;
+}
+
+static void build(struct job *j)
+{
+    struct planner p = {.plan = j->plan, .arena = &j->plan->arena, .errs = &j->errs};
     keep_tables(&p, j->tables, j->table_count);
-    plan_views(&p);
+    for (p.input = 0; p.input < j->input_count; p.input++)
+        build_input(j, &p, &j->inputs[p.input]);
     drop_dead(&p);
     link_readers(&p);
     list_tables(&p);
@@ -213,13 +218,12 @@ static struct err *run_on_large_stack(struct job *j)
     return e;
 }
 
-struct err *plan_build(const struct table_def *tables, uint32_t table_count, const struct sql_text *texts,
-                       uint32_t text_count, const struct api_request *apis, uint32_t api_count,
-                       struct plan **out)
+struct err *plan_build_all(const struct table_def *tables, uint32_t table_count,
+                           const struct plan_input *inputs, uint32_t input_count, struct plan **out)
 {
     struct plan *plan = xcalloc(1, sizeof(*plan));
     arena_init(&plan->arena);
-    struct job j = {tables, table_count, texts, text_count, apis, api_count, plan, NULL};
+    struct job j = {tables, table_count, inputs, input_count, plan, NULL};
     struct err *e = run_on_large_stack(&j);
     err_append(&j.errs, e);
     if (j.errs) {
@@ -229,6 +233,14 @@ struct err *plan_build(const struct table_def *tables, uint32_t table_count, con
     }
     *out = plan;
     return NULL;
+}
+
+struct err *plan_build(const struct table_def *tables, uint32_t table_count, const struct sql_text *texts,
+                       uint32_t text_count, const struct api_request *apis, uint32_t api_count,
+                       struct plan **out)
+{
+    const struct plan_input in = {texts, text_count, apis, api_count, NULL, false};
+    return plan_build_all(tables, table_count, &in, 1, out);
 }
 
 void plan_free(struct plan *p)

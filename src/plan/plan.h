@@ -102,6 +102,7 @@ struct plan_set_call { /* one set-returning function of a PLAN_FLATMAP */
 struct plan_node {
     uint32_t id;
     enum plan_kind kind;
+    bool late; /* of a late input alone: fed from the mirrors when everything else runs */
     uint32_t input_count;
     struct plan_node **inputs;
     uint32_t reader_count;
@@ -205,8 +206,12 @@ struct plan_index {
 };
 
 struct plan_view {
-    const char *name;
+    const char *name;    /* with its input's suffix: no two of a plan have the same */
     uint32_t view_index; /* among plan->views */
+    uint32_t input;      /* of plan_build_all */
+    const struct plan_view
+        *same; /* published by an earlier input with the same fingerprint: its rows are this one's, which has
+                  neither operators nor a sink of its own. NULL: none */
     struct plan_node
         *output; /* what the query yields (before exchange and sink); NULL when neither this view nor
                                    one that shares it is published */
@@ -232,6 +237,7 @@ struct plan_reference { /* see api_request_reference */
 struct plan_api {
     const char *path; /* "balances", "customers/top" */
     struct plan_view *view;
+    uint32_t input;
     uint32_t reference_count;
     struct plan_reference *references;
 };
@@ -269,6 +275,16 @@ struct api_request {         /* one entry of `apis:` */
     int line, column;
 };
 
+/* One set of views and apis. Its SQL sees its own views alone. */
+struct plan_input {
+    const struct sql_text *texts;
+    uint32_t text_count;
+    const struct api_request *apis;
+    uint32_t api_count;
+    const char *suffix; /* to the names of its views; NULL: none. Not the same for two */
+    bool late;          /* its views share operators with those of other late inputs only, and tables with all */
+};
+
 /* Parse, bind and plan everything. All errors found are returned at once as a list, each with file, line, column.
  * On success *out owns the plan (plan_free). `tables` must outlive it. Thread-safe; needs a large stack
  * (PLAN_STACK_BYTES): it runs itself on a thread with such a stack, one for the process; calls at the same time wait for
@@ -277,6 +293,10 @@ struct api_request {         /* one entry of `apis:` */
 NODISCARD struct err *plan_build(const struct table_def *tables, uint32_t table_count,
                                  const struct sql_text *texts, uint32_t text_count,
                                  const struct api_request *apis, uint32_t api_count, struct plan **out);
+/* The same of several sets at once, in one dataflow: what is equal in two of them is one (but see plan_input.late). */
+NODISCARD struct err *plan_build_all(const struct table_def *tables, uint32_t table_count,
+                                     const struct plan_input *inputs, uint32_t input_count,
+                                     struct plan **out);
 void plan_free(struct plan *p);
 /* Readable tree (or Graphviz when dot) of one view, or of everything when view is NULL. */
 void plan_explain(const struct plan *p, const char *view, bool dot, FILE *to);

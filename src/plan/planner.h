@@ -36,9 +36,12 @@ struct node_info {       /* what the planner knows of a node beside the node its
 struct planner {
     struct plan *plan;
     struct arena *arena; /* plan->arena */
-    struct sql_bound *s;
+    struct sql_bound *s; /* of the input at hand, as those that follow */
     const struct api_request *apis;
     uint32_t api_count;
+    uint32_t input, first_view, first_api; /* its number, and where its views and apis begin in the plan */
+    const char *suffix;
+    bool late;
     uint32_t node_cap;
     uint32_t loop_count;
     struct node_info *infos; /* by node id */
@@ -141,9 +144,9 @@ struct plan_node *partition_exactly(struct planner *p, struct plan_node *in, uin
 void fingerprint_node(struct planner *p, struct plan_node *n, struct node_info *info);
 uint64_t fingerprint_view(struct planner *p, const struct plan_view *v);
 
-/* references.c: those of apis, once the views have keys */
+/* references.c: those of the input's apis, once the views have keys */
 void plan_references(struct planner *p);
-/* views.c: views, keys, apis, sinks */
+/* views.c: views, keys, apis, sinks of one input, behind those that are there */
 void plan_views(struct planner *p);
 
 #endif

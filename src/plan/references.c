@@ -23,7 +23,7 @@ static bool find_target(const struct reference *r, uint32_t *out)
 {
     struct nearest near;
     nearest_init(&near, r->asked->api);
-    for (uint32_t i = 0; i < r->p->plan->api_count; i++) {
+    for (uint32_t i = r->p->first_api; i < r->p->plan->api_count; i++) {
         if (strcmp(r->p->plan->apis[i].path, r->asked->api) == 0) {
             *out = i;
             return true;
@@ -86,9 +86,9 @@ static bool bind_columns(const struct reference *r, const struct plan_api *to, s
 void plan_references(struct planner *p)
 {
     struct plan *plan = p->plan;
-    for (uint32_t i = 0; i < plan->api_count; i++) {
+    for (uint32_t i = 0; i < p->api_count; i++) {
         const struct api_request *asked = &p->apis[i];
-        struct plan_api *api = &plan->apis[i];
+        struct plan_api *api = &plan->apis[p->first_api + i];
         api->references = ARENA_ARRAY(p->arena, struct plan_reference, asked->reference_count + 1);
         for (uint32_t k = 0; k < asked->reference_count; k++) {
             const struct reference r = {p, asked, &asked->references[k], api->view};

@@ -166,9 +166,9 @@ static void state_key(struct planner *p, const struct api_request *a, struct pla
 static void state_keys(struct planner *p, struct plan_view *v)
 {
     bool stated = false;
-    for (uint32_t i = 0; i < p->plan->api_count; i++) {
+    for (uint32_t i = 0; i < p->api_count; i++) {
         const struct api_request *a = &p->apis[i];
-        if (p->plan->apis[i].view != v || !a->key_count)
+        if (p->plan->apis[p->first_api + i].view != v || !a->key_count)
             continue;
         state_key(p, a, v, stated);
         stated = true;
@@ -224,6 +224,15 @@ static void describe(struct planner *p, struct plan_view *v, const struct sql_vi
     v->definition = arena_strdup(p->arena, s->definition);
 }
 
+/* What an earlier input publishes with the same rows, stored the same way. */
+static const struct plan_view *find_same(const struct planner *p, const struct plan_view *v)
+{
+    for (uint32_t i = 0; i < p->first_view; i++)
+        if (p->plan->views[i]->sink && p->plan->views[i]->fingerprint == v->fingerprint)
+            return p->plan->views[i];
+    return NULL;
+}
+
 static void publish(struct planner *p, struct plan_view *v, struct sql_view *s)
 {
     v->output = view_output(p, s);
@@ -231,7 +240,9 @@ static void publish(struct planner *p, struct plan_view *v, struct sql_view *s)
     derive_key(p, v);
     state_keys(p, v);
     v->fingerprint = fingerprint_view(p, v);
-    put_sink(p, v);
+    v->same = find_same(p, v);
+    if (!v->same)
+        put_sink(p, v);
 }
 
 /* ---- apis ---- */
@@ -256,16 +267,22 @@ static struct sql_view *find_view(struct planner *p, const struct api_request *a
 static void bind_apis(struct planner *p)
 {
     struct plan *plan = p->plan;
-    plan->apis = ARENA_ARRAY(p->arena, struct plan_api, p->api_count + 1);
-    plan->api_count = p->api_count;
+    struct plan_api *apis = ARENA_ARRAY(p->arena, struct plan_api, plan->api_count + p->api_count + 1);
+    if (plan->api_count)
+        memcpy(apis, plan->apis, plan->api_count * sizeof *apis);
+    plan->apis = apis;
+    p->first_api = plan->api_count;
+    plan->api_count += p->api_count;
     for (uint32_t i = 0; i < p->api_count; i++) {
         uint32_t index = 0;
         struct sql_view *v = find_view(p, &p->apis[i], &index);
-        plan->apis[i].path = arena_strdup(p->arena, p->apis[i].path);
+        struct plan_api *api = &apis[p->first_api + i];
+        api->path = arena_strdup(p->arena, p->apis[i].path);
+        api->input = p->input;
         if (!v || v->broken)
             continue;
         notes(p, v)->published = true;
-        plan->apis[i].view = plan->views[index];
+        api->view = plan->views[p->first_view + index];
     }
 }
 
@@ -302,33 +319,44 @@ static void plan_in_order(struct planner *p)
         if (s->broken)
             continue;
         if (n->published)
-            publish(p, p->plan->views[i], s);
+            publish(p, p->plan->views[p->first_view + i], s);
         else if (n->needed && view_is_shared(p, s))
             view_output(p, s);
     }
 }
 
-void plan_views(struct planner *p)
+static void list_views(struct planner *p)
 {
     struct plan *plan = p->plan;
-    plan->view_count = p->s->view_count;
-    plan->views = ARENA_ARRAY(p->arena, struct plan_view *, plan->view_count + 1);
-    for (uint32_t i = 0; i < plan->view_count; i++) {
+    p->first_view = plan->view_count;
+    plan->view_count += p->s->view_count;
+    struct plan_view **views = ARENA_ARRAY(p->arena, struct plan_view *, plan->view_count + 1);
+    if (p->first_view)
+        memcpy(views, plan->views, p->first_view * sizeof *views);
+    plan->views = views;
+    for (uint32_t i = 0; i < p->s->view_count; i++) {
         const struct sql_view *s = p->s->views[i];
-        struct plan_view *v = plan->views[i] = ARENA_NEW(p->arena, struct plan_view);
-        v->name = s->name;
-        v->view_index = i;
+        struct plan_view *v = views[p->first_view + i] = ARENA_NEW(p->arena, struct plan_view);
+        v->name = *p->suffix ? arena_printf(p->arena, "%s%s", s->name, p->suffix) : s->name;
+        v->view_index = p->first_view + i;
+        v->input = p->input;
         v->file = arena_strdup(p->arena, s->file ? s->file : "");
         v->line = s->pos.line;
     }
+}
+
+void plan_views(struct planner *p)
+{
+    list_views(p);
     bind_apis(p);
     mark_needed(p);
     plan_in_order(p);
-    for (uint32_t i = 0; i < plan->view_count; i++) { /* the others as far as those read them */
+    for (uint32_t i = 0; i < p->s->view_count; i++) { /* the others as far as those read them */
+        struct plan_view *v = p->plan->views[p->first_view + i];
         if (p->s->views[i]->broken || notes(p, p->s->views[i])->published)
             continue;
-        plan->views[i]->output = notes(p, p->s->views[i])->output;
-        describe(p, plan->views[i], p->s->views[i]);
+        v->output = notes(p, p->s->views[i])->output;
+        describe(p, v, p->s->views[i]);
     }
     plan_references(p);
 }

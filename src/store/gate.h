@@ -15,7 +15,7 @@
 #include "store/gate_stats.h"
 #include <stdatomic.h>
 
-#define GATE_LAYOUT      10
+#define GATE_LAYOUT      11
 #define GATE_READERS_MAX 256 /* serve loops and other readers over all processes */
 #define GATE_SOURCES_MAX 64
 #define GATE_VIEWS_MAX   1024
@@ -23,6 +23,7 @@
     128 /* tables of which some row could not be read since the start, by name; of more the sum is told */
 #define GATE_SHARDS_MAX 256
 #define GATE_LOOPS_MAX  256
+#define GATE_VERSIONS_MAX 16
 
 enum pipeline_state {
     PIPELINE_DOWN,
@@ -103,6 +104,10 @@ struct gate_shard {
     struct gate_shard_stats stats;
 };
 
+struct gate_version {     /* a version of the contracts that is served; see versions.h */
+    atomic_uint number;   /* 0: this place is free */
+    atomic_uint edition;  /* of the catalog: whose apis its paths are */
+};
 struct gate_pause {
     atomic_uint reason;   /* enum pause_reason */
     atomic_uint carried;  /* 1: an epoch ran into the end; the next start waits before it opens its sources */
@@ -139,6 +144,9 @@ struct gate {
     atomic_llong heartbeat_us; /* Unix us, written at least once a second while the pipeline lives */
     atomic_uint wake;          /* futex word: +1 at every visible epoch (FUTEX_WAKE, shared) */
     atomic_uint source_count, view_count;
+    atomic_uint version;          /* of paths that name none; 0: not known yet */
+    atomic_uint version_changes; /* +1 after each change of it or of `versions` */
+    struct gate_version versions[GATE_VERSIONS_MAX];
     struct gate_pause pause;
     atomic_llong memory_bytes, memory_limit; /* of the pipeline's own; the limit -1: none */
     atomic_llong disk_free, disk_reserve;    /* where the data lies; -1 unknown */

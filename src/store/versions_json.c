@@ -1,0 +1,195 @@
+/* DATA/versions.json, written and read; see versions.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "store/catalog_json.h"
+#include "store/json_file.h"
+#include "store/versions.h"
+
+#include <stdlib.h>
+
+#define VERSIONS_FILE   "versions.json"
+#define VERSIONS_FORMAT 1
+
+/* ---- writing ---- */
+
+static void put_sql(yyjson_mut_doc *d, yyjson_mut_val *o, const struct edition *e)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "sql");
+    for (uint32_t i = 0; i < e->sql_count; i++) {
+        yyjson_mut_val *s = yyjson_mut_arr_add_obj(d, list);
+        yyjson_mut_obj_add_str(d, s, "file", e->sql[i].file);
+        yyjson_mut_obj_add_int(d, s, "first_line", e->sql[i].first_line);
+        yyjson_mut_obj_add_str(d, s, "text", e->sql[i].text);
+    }
+}
+
+static void put_apis(yyjson_mut_doc *d, yyjson_mut_val *o, const struct edition *e)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "apis");
+    for (uint32_t i = 0; i < e->api_count; i++) {
+        yyjson_mut_val *a = yyjson_mut_arr_add_obj(d, list);
+        yyjson_mut_obj_add_str(d, a, "path", e->apis[i].path);
+        yyjson_mut_obj_add_str(d, a, "view", e->apis[i].view);
+        yyjson_mut_val *key = yyjson_mut_obj_add_arr(d, a, "key");
+        for (uint32_t k = 0; k < e->apis[i].key_count; k++)
+            yyjson_mut_arr_add_str(d, key, e->apis[i].key[k]);
+    }
+}
+
+static void put_edition(yyjson_mut_doc *d, yyjson_mut_val *o, const struct edition *e)
+{
+    yyjson_mut_obj_add_uint(d, o, "edition", e->edition);
+    yyjson_mut_obj_add_uint(d, o, "number", e->number);
+    yyjson_mut_obj_add_bool(d, o, "complete", e->complete);
+    yyjson_mut_obj_add_int(d, o, "made_us", e->made_us);
+    yyjson_mut_obj_add_uint(d, o, "config", e->config);
+    put_sql(d, o, e);
+    put_apis(d, o, e);
+    if (e->contract)
+        catalog_put(d, yyjson_mut_obj_add_obj(d, o, "contract"), e->contract);
+}
+
+struct err *versions_save(const struct versions *v, const char *dir)
+{
+    yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(d);
+    yyjson_mut_doc_set_root(d, root);
+    yyjson_mut_obj_add_uint(d, root, "format", VERSIONS_FORMAT);
+    yyjson_mut_obj_add_uint(d, root, "current", v->current);
+    yyjson_mut_obj_add_uint(d, root, "last_edition", v->last_edition);
+    yyjson_mut_obj_add_uint(d, root, "last_number", v->last_number);
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, root, "editions");
+    for (uint32_t i = 0; i < v->edition_count; i++)
+        put_edition(d, yyjson_mut_arr_add_obj(d, list), v->editions[i]);
+    struct err *e = json_file_save(dir, VERSIONS_FILE, d);
+    yyjson_mut_doc_free(d);
+    return e;
+}
+
+/* ---- reading ---- */
+
+/* The first surprise is kept; getters then give harmless values. */
+struct reader {
+    struct arena *arena;
+    struct err *error;
+};
+
+static void surprise(struct reader *r, const char *field)
+{
+    if (!r->error)
+        r->error = err_new(ERR_CORRUPT, VERSIONS_FILE ": field \"%s\" is missing or not as expected", field);
+}
+
+static uint64_t get_uint(struct reader *r, yyjson_val *o, const char *field, uint64_t most)
+{
+    yyjson_val *v = yyjson_obj_get(o, field);
+    if (yyjson_is_uint(v) && yyjson_get_uint(v) <= most)
+        return yyjson_get_uint(v);
+    surprise(r, field);
+    return 0;
+}
+
+static char *text_of(struct reader *r, yyjson_val *v, const char *field)
+{
+    if (yyjson_is_str(v))
+        return arena_strndup(r->arena, yyjson_get_str(v), yyjson_get_len(v));
+    surprise(r, field);
+    return NULL;
+}
+
+static char *get_text(struct reader *r, yyjson_val *o, const char *field)
+{
+    return text_of(r, yyjson_obj_get(o, field), field);
+}
+
+static yyjson_val *get_array(struct reader *r, yyjson_val *o, const char *field, uint32_t *count)
+{
+    yyjson_val *a = yyjson_obj_get(o, field);
+    if (!yyjson_is_arr(a))
+        surprise(r, field);
+    *count = r->error ? 0 : (uint32_t)yyjson_arr_size(a);
+    return a;
+}
+
+static void get_sql(struct reader *r, yyjson_val *o, struct edition *e)
+{
+    yyjson_val *a = get_array(r, o, "sql", &e->sql_count);
+    e->sql = ARENA_ARRAY(r->arena, struct version_sql, e->sql_count + 1);
+    for (uint32_t i = 0; i < e->sql_count && !r->error; i++) {
+        yyjson_val *v = yyjson_arr_get(a, i);
+        e->sql[i].file = get_text(r, v, "file");
+        e->sql[i].text = get_text(r, v, "text");
+        e->sql[i].first_line = (int)get_uint(r, v, "first_line", INT32_MAX);
+    }
+}
+
+static void get_apis(struct reader *r, yyjson_val *o, struct edition *e)
+{
+    yyjson_val *a = get_array(r, o, "apis", &e->api_count);
+    e->apis = ARENA_ARRAY(r->arena, struct version_api, e->api_count + 1);
+    for (uint32_t i = 0; i < e->api_count && !r->error; i++) {
+        struct version_api *api = &e->apis[i];
+        yyjson_val *v = yyjson_arr_get(a, i);
+        api->path = get_text(r, v, "path");
+        api->view = get_text(r, v, "view");
+        yyjson_val *key = get_array(r, v, "key", &api->key_count);
+        api->key = ARENA_ARRAY(r->arena, char *, api->key_count + 1);
+        for (uint32_t k = 0; k < api->key_count; k++)
+            api->key[k] = text_of(r, yyjson_arr_get(key, k), "key");
+    }
+}
+
+static void get_edition(struct reader *r, yyjson_val *o, struct edition *e)
+{
+    yyjson_val *complete = yyjson_obj_get(o, "complete"), *contract = yyjson_obj_get(o, "contract");
+    e->edition = (uint32_t)get_uint(r, o, "edition", UINT32_MAX);
+    e->number = (uint32_t)get_uint(r, o, "number", UINT32_MAX);
+    e->made_us = (int64_t)get_uint(r, o, "made_us", INT64_MAX);
+    e->config = get_uint(r, o, "config", UINT64_MAX);
+    if (!yyjson_is_bool(complete))
+        surprise(r, "complete");
+    e->complete = yyjson_get_bool(complete);
+    get_sql(r, o, e);
+    get_apis(r, o, e);
+    if (contract && !r->error)
+        r->error = catalog_get(contract, &e->contract);
+    if (!e->contract)
+        surprise(r, "contract");
+}
+
+static void get_versions(struct reader *r, yyjson_val *root, struct versions *v)
+{
+    uint32_t count;
+    (void)get_uint(r, root, "format", VERSIONS_FORMAT);
+    v->current = (uint32_t)get_uint(r, root, "current", UINT32_MAX);
+    v->last_edition = (uint32_t)get_uint(r, root, "last_edition", UINT32_MAX);
+    v->last_number = (uint32_t)get_uint(r, root, "last_number", UINT32_MAX);
+    yyjson_val *a = get_array(r, root, "editions", &count);
+    if (count > ARRAY_COUNT(v->editions))
+        surprise(r, "editions");
+    for (uint32_t i = 0; i < count && !r->error; i++) {
+        struct edition *e = v->editions[v->edition_count++] = ARENA_NEW(r->arena, struct edition);
+        get_edition(r, yyjson_arr_get(a, i), e);
+    }
+    if (!r->error && v->current && !versions_find(v, v->current))
+        surprise(r, "current");
+}
+
+struct err *versions_load(const char *dir, struct versions **out)
+{
+    yyjson_doc *doc;
+    *out = NULL;
+    TRY(json_file_load(dir, VERSIONS_FILE, &doc));
+    if (!doc)
+        return NULL;
+    struct versions *v = versions_new();
+    struct reader r = {.arena = &v->arena};
+    get_versions(&r, yyjson_doc_get_root(doc), v);
+    yyjson_doc_free(doc);
+    if (r.error)
+        versions_free(v);
+    else
+        *out = v;
+    return r.error;
+}
