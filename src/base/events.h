@@ -48,6 +48,13 @@
     X(VIEW_INCOMPLETE, "view.incomplete", "view, rows, error",                                               \
       "Some rows are left out of it: `penstock errors`.")                                                    \
     X(VIEW_HEALED, "view.healed", "view", "It has all rows again.")                                          \
+    X(VERSION_BUILDING, "version.building", "version, edition, change",                                      \
+      "A change of the contracts is built beside what is served.")                                           \
+    X(VERSION_COMPLETE, "version.complete", "version, edition", "It is complete, and served.")               \
+    X(VERSION_SWITCHED, "version.switched", "from, to", "Unpinned paths go over to another version.")        \
+    X(VERSION_RETIRED, "version.retired", "edition", "It is no longer served, and its rows are gone.")       \
+    X(VERSION_LOST, "version.lost", "version, reason",                                                       \
+      "The sources no longer have what a version needs; it is served as it is.")                             \
     X(CHECKPOINT_FAILING, "checkpoint.failing", "epoch, error",                                              \
       "A checkpoint failed: the pipeline starts anew from the former one, once the disk syncs a trial.")     \
     X(STORE_BACK, "store.back", "shard, from, to", "Recovery: a shard goes back to the last epoch of all.")  \

@@ -2,11 +2,10 @@
 #ifndef PENSTOCK_CLI_CHECK_H
 #define PENSTOCK_CLI_CHECK_H
 
-#include "cli/contract.h"
-#include "cli/world.h"
+#include "cli/editions.h"
 
-/* Asks the sources, plans, prints contracts and what would change against the version in `data` (*change: the worst).
- * Nothing is written. a->catalog is set on success. */
-NODISCARD struct err *check_app(struct app *a, const char *data, enum contract_change *change);
+/* Asks the sources, plans, prints contracts and what would change against the newest version in `data`. *lost: how many kept
+ * versions could no longer be followed. Nothing is written. a->catalog is set on success. */
+NODISCARD struct err *check_app(struct app *a, const char *data, uint32_t *lost);
 
 #endif

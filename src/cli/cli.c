@@ -64,6 +64,14 @@ const struct command commands[] = {
      "create prints the token, which is kept as its hash alone: it is not shown again. list and revoke know "
      "it by its "
      "number.\nA running server takes up a change at once; nothing is restarted.\n\n"},
+    {"version", "[-c F] [--data D] [list | switch N | retire N] [--json]",
+     "the versions of the apis that are kept: which one unpinned paths show, letting go of one",
+     TAKES_CONFIG | TAKES_DATA | TAKES_JSON, 2, cmd_version, false,
+     "A change of the configuration that would break clients is built as a new version beside the others. "
+     "/api/vN/ stays with\n"
+     "version N for as long as it is kept; /api/ shows the current one. switch goes forward and back, and no "
+     "request fails;\n"
+     "retire lets go of a version and gives its room back.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},
     {"proto", "[-c F] [--data D] [views]", "print the gRPC services of the configured APIs as a .proto file",
@@ -113,7 +121,7 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_TOKEN, "  --claim NAME=VALUE  a claim for the rules' conditions; may be repeated\n"},
         {TAKES_PAGE, "  --limit N   source rows of the answer (default 100, at most 1000)\n"},
         {TAKES_PAGE, "  --cursor C  go on where the answer with this cursor has ended\n"},
-        {TAKES_BREAKING, "  --breaking  also when a client may stop working\n"},
+        {TAKES_BREAKING, "  --breaking  also when a kept version can no longer be followed\n"},
     };
     fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
     if (c->details)

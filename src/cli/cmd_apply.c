@@ -1,8 +1,8 @@
 /* `penstock apply`: the running instance takes over the changed configuration.
  *
  * The configuration is checked here, so that its errors reach whoever applies it; then the supervisor is told to read it
- * again (SIGHUP), judges it itself, and starts the pipeline anew with it. New and changed views are filled from the mirrors
- * and become visible when they are complete; the command waits for that and shows how far it is. */
+ * again (SIGHUP), judges it itself, and starts the pipeline anew with it. What is new or changed is built beside what is served,
+ * and takes its place, or becomes a new version, when it is complete; the command waits for that and shows how far it is. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -106,7 +106,18 @@ static void tell(struct application *a, int64_t waited_ms, uint32_t ready, uint3
     fprintf(stderr, "applying: %u of %u views are complete, %d s\n", ready, all, second);
 }
 
-/* One look; *done when the new pipeline runs and every published view is complete. */
+/* Some edition is being built beside what is served. */
+static bool builds(const char *data)
+{
+    struct versions *v = NULL;
+    struct err *e = versions_load(data, &v);
+    bool any = e || (v && versions_building(v));
+    err_free(e);
+    versions_free(v);
+    return any;
+}
+
+/* One look; *done when the new pipeline runs and all that is published is complete. */
 static struct err *look(struct application *a, int64_t waited_ms, bool *done)
 {
     struct instance i;
@@ -119,7 +130,8 @@ static struct err *look(struct application *a, int64_t waited_ms, bool *done)
         count_views(&i, &ready, &all);
     if (renewed)
         pause_text(i.gate, paused);
-    *done = renewed && atomic_load(&i.gate->pipeline_state) == PIPELINE_RUNNING && ready == all;
+    *done = renewed && atomic_load(&i.gate->pipeline_state) == PIPELINE_RUNNING && ready == all &&
+            !builds(a->data);
     instance_close(&i);
     if (!lives)
         return err_new(ERR_STATE, "the instance ended while the configuration was applied");
@@ -156,13 +168,14 @@ static struct err *wait_complete(struct application *a)
 static struct err *apply(const struct cli_args *args, struct app *app)
 {
     struct application a = {.data = args->data ? args->data : app->config->store_path};
-    enum contract_change change;
+    uint32_t lost;
     bool accepted;
-    TRY(check_app(app, a.data, &change));
+    TRY(check_app(app, a.data, &lost));
     TRY(find_instance(&a, args->config));
-    if (change == CONTRACT_BREAKING && !args->breaking)
-        return err_hint(err_new(ERR_STATE, "the change would break clients: see above"),
-                        "--breaking applies it all the same");
+    if (lost && !args->breaking)
+        return err_hint(err_new(ERR_STATE, "a version that is kept could no longer be followed: see above"),
+                        "leave in what it needs until it is retired (penstock version retire N); --breaking "
+                        "applies it all the same");
     fflush(stdout);
     a.reloads = judged(a.data, &accepted);
     if (kill((pid_t)a.supervisor, SIGHUP) != 0)

@@ -22,9 +22,9 @@
 
 #define POSITION_PREFIX  "position:"
 #define EXTRA_BYTES_MAX  (256u << 20)
-#define SMALL_FILE_COUNT 2
+#define SMALL_FILE_COUNT 3
 
-static const char *const small_files[SMALL_FILE_COUNT] = {"catalog.json", "tables.json"};
+static const char *const small_files[SMALL_FILE_COUNT] = {"catalog.json", "tables.json", "versions.json"};
 
 /* ---- small files, as of the snapshot ---- */
 

@@ -94,8 +94,8 @@ static void print_unpublished(const struct catalog *c)
     }
 }
 
-/* The running version, or rather the one that the data directory was last written for. */
-static struct err *print_changes(const struct catalog *now, const char *data, enum contract_change *change)
+/* A store of a program that did not keep versions yet. */
+static struct err *print_unversioned(const struct catalog *now, const char *data)
 {
     struct catalog *old = NULL;
     struct err *e = catalog_load(data, &old);
@@ -109,11 +109,46 @@ static struct err *print_changes(const struct catalog *now, const char *data, en
         printf("\n%s holds no version yet: everything is new\n", data);
         return NULL;
     }
-    printf("\nagainst the version in %s:\n", data);
-    *change = contract_compare(old, now, stdout);
-    printf("contract change: %s\n", contract_change_name(*change));
+    printf("\nagainst the catalog in %s:\n", data);
+    printf("contract change: %s\n", contract_change_name(contract_compare(old, now, stdout)));
     catalog_free(old);
     return NULL;
+}
+
+static void print_lost(const struct editions *x)
+{
+    for (uint32_t i = 0; i < x->kept_count; i++) {
+        const struct kept_edition *k = &x->kept[i];
+        char *why = k->error ? err_text(k->error) : NULL;
+        if (why)
+            printf("version %u could no longer be followed, and would be served as it is: %s\n",
+                   k->edition->number, why);
+        free(why);
+    }
+}
+
+/* The newest version is what the configuration described before. */
+static struct err *print_changes(struct app *a, const char *data, uint32_t *lost)
+{
+    struct editions x;
+    char *text = NULL, step[200];
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    struct err *e = editions_judge(a, data, f, &x);
+    fclose(f);
+    if (!e && !x.kept_count)
+        e = print_unversioned(a->catalog, data);
+    else if (!e) {
+        printf("\nagainst version %u in %s:\n%s", x.kept[0].edition->number, data, text);
+        printf("contract change: %s: %s\n", contract_change_name(x.change),
+               edition_step_text(&x, a->config, step, sizeof step));
+        print_lost(&x);
+        e = editions_allow(a, &x);
+    }
+    *lost = x.lost_count;
+    editions_fini(&x);
+    free(text);
+    return e;
 }
 
 /* A table whose rows no source can send again must keep its shape: otherwise the pipeline would not start with it. */
@@ -156,9 +191,9 @@ static struct err *check_shapes(const struct app *a, const char *data)
     return errors;
 }
 
-struct err *check_app(struct app *a, const char *data, enum contract_change *change)
+struct err *check_app(struct app *a, const char *data, uint32_t *lost)
 {
-    *change = CONTRACT_SAME;
+    *lost = 0;
     struct err *errors = check_machine(a->config);
     err_append(&errors, app_describe(a, NULL));
     if (errors)
@@ -177,16 +212,16 @@ struct err *check_app(struct app *a, const char *data, enum contract_change *cha
     print_unpublished(c);
     if (!c->api_count)
         puts("\nno api: nothing is published (see `apis:`)");
-    return print_changes(c, data, change);
+    return print_changes(a, data, lost);
 }
 
 int cmd_check(const struct cli_args *a)
 {
     struct app *app = NULL;
-    enum contract_change change;
+    uint32_t lost;
     struct err *e = app_load(a->config, &app);
     if (!e)
-        e = check_app(app, a->data ? a->data : app->config->store_path, &change);
+        e = check_app(app, a->data ? a->data : app->config->store_path, &lost);
     int status = cli_report(e);
     if (status == EXIT_DONE)
         printf("%s is right\n", app->config->file);

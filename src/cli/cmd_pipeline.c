@@ -11,6 +11,7 @@
 #include "cli/hold.h"
 #include "cli/instance.h"
 #include "cli/repartition.h"
+#include "cli/version_watch.h"
 #include "cli/world.h"
 
 #include "base/crash.h"
@@ -853,10 +854,13 @@ static struct err *run(struct run *r)
     pipeline_start(r->pipeline);
     const struct err *failure = NULL;
     struct forget_watch forget = {0};
+    struct version_watch versions = {
+        .data = r->data, .gate = r->gate, .app = r->app, .pipeline = r->pipeline};
     unsigned stuck_looks = (unsigned)((c->limits.stuck_us + 999999) / 1000000);
     for (unsigned turn = 1; !stop_requested && !failure; turn++) {
         failure = pipeline_failure(r->pipeline, 200);
         forget_look(&forget, r->pipeline, r->data);
+        version_look(&versions);
         if (turn % 5)
             continue;
         look_around(r, stuck_looks);

@@ -106,6 +106,11 @@ static const struct column *find_column(const struct schema *s, const char *name
     return NULL;
 }
 
+static bool same_comment(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
 static void compare_column(struct comparison *c, const struct column *old, const struct column *now)
 {
     char was[TYPE_NAME_MAX + 1], is[TYPE_NAME_MAX + 1];
@@ -118,6 +123,8 @@ static void compare_column(struct comparison *c, const struct column *old, const
         differ(c, CONTRACT_BREAKING, "column %s may now be NULL", now->name);
     else if (!old->not_null && now->not_null)
         differ(c, CONTRACT_COMPATIBLE, "column %s is never NULL now", now->name);
+    if (!same_comment(old->comment, now->comment))
+        differ(c, CONTRACT_COMPATIBLE, "column %s has another comment", now->name);
 }
 
 static void compare_columns(struct comparison *c, const struct schema *old, const struct schema *now)
@@ -190,10 +197,12 @@ static void compare_views(struct comparison *c, const struct catalog_view *old,
 {
     compare_columns(c, &old->schema, &now->schema);
     compare_keys(c, old, now);
+    if (!same_comment(old->comment, now->comment))
+        differ(c, CONTRACT_COMPATIBLE, "another comment");
     compare_indexes(c, old, now, CONTRACT_BREAKING, "removed: queries that it served may be refused");
     compare_indexes(c, now, old, CONTRACT_COMPATIBLE, "added");
     if (old->fingerprint != now->fingerprint)
-        differ(c, CONTRACT_SAME, "rows are made anew from the mirrors at the next start");
+        differ(c, CONTRACT_SAME, "its rows are built anew from the mirrors, beside the old ones");
 }
 
 static const struct catalog_view *find_api(const struct catalog *c, const char *path)

@@ -19,6 +19,12 @@ uint64_t editions_hash(const struct config *c)
         buf_printf(&b, "api %s of %s", c->apis[i].path, c->apis[i].view);
         for (uint32_t k = 0; k < c->apis[i].key_count; k++)
             buf_printf(&b, " key %s", c->apis[i].key[k]);
+        for (uint32_t k = 0; k < c->apis[i].reference_count; k++) {
+            const struct config_reference *r = &c->apis[i].references[k];
+            buf_printf(&b, " reference %s to %s", r->name, r->api);
+            for (uint32_t j = 0; j < r->column_count; j++)
+                buf_printf(&b, " by %s", r->columns[j]);
+        }
         buf_put_u8(&b, 0);
     }
     uint64_t h = hash_bytes(b.p, b.len);
@@ -27,6 +33,18 @@ uint64_t editions_hash(const struct config *c)
 }
 
 /* ---- an edition as an input of the planner ---- */
+
+static const struct api_request_reference *references_of(struct arena *arena, const struct version_api *a)
+{
+    struct api_request_reference *out =
+        ARENA_ARRAY(arena, struct api_request_reference, a->reference_count + 1);
+    for (uint32_t i = 0; i < a->reference_count; i++)
+        out[i] = (struct api_request_reference){.name = a->references[i].name,
+                                                .api = a->references[i].api,
+                                                .column_count = a->references[i].column_count,
+                                                .columns = (const char **)a->references[i].columns};
+    return out;
+}
 
 static struct plan_input input_of(struct arena *arena, const struct edition *e)
 {
@@ -39,8 +57,34 @@ static struct plan_input input_of(struct arena *arena, const struct edition *e)
                                        .view = e->apis[i].view,
                                        .key_count = e->apis[i].key_count,
                                        .key = (const char **)e->apis[i].key,
+                                       .reference_count = e->apis[i].reference_count,
+                                       .references = references_of(arena, &e->apis[i]),
                                        .file = "versions.json"};
     return (struct plan_input){texts, e->sql_count, apis, e->api_count, NULL, false};
+}
+
+static char **copy_texts(struct arena *arena, uint32_t count, const char **texts)
+{
+    char **out = ARENA_ARRAY(arena, char *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = arena_strdup(arena, texts[i]);
+    return out;
+}
+
+static void fill_api(struct arena *arena, const struct config_api *from, struct version_api *to)
+{
+    *to = (struct version_api){.path = arena_strdup(arena, from->path),
+                               .view = arena_strdup(arena, from->view),
+                               .key_count = from->key_count,
+                               .key = copy_texts(arena, from->key_count, from->key),
+                               .reference_count = from->reference_count};
+    to->references = ARENA_ARRAY(arena, struct version_reference, from->reference_count + 1);
+    for (uint32_t i = 0; i < from->reference_count; i++) {
+        const struct config_reference *r = &from->references[i];
+        to->references[i] = (struct version_reference){arena_strdup(arena, r->name),
+                                                       arena_strdup(arena, r->api), r->column_count,
+                                                       copy_texts(arena, r->column_count, r->columns)};
+    }
 }
 
 static void fill_edition(struct arena *arena, const struct config *c, struct edition *e)
@@ -54,14 +98,8 @@ static void fill_edition(struct arena *arena, const struct config *c, struct edi
                                          arena_strdup(arena, c->sql[i].text), c->sql[i].first_line};
     e->api_count = c->api_count;
     e->apis = ARENA_ARRAY(arena, struct version_api, c->api_count + 1);
-    for (uint32_t i = 0; i < c->api_count; i++) {
-        struct version_api *a = &e->apis[i];
-        *a = (struct version_api){arena_strdup(arena, c->apis[i].path), arena_strdup(arena, c->apis[i].view),
-                                  c->apis[i].key_count, NULL};
-        a->key = ARENA_ARRAY(arena, char *, a->key_count + 1);
-        for (uint32_t k = 0; k < a->key_count; k++)
-            a->key[k] = arena_strdup(arena, c->apis[i].key[k]);
-    }
+    for (uint32_t i = 0; i < c->api_count; i++)
+        fill_api(arena, &c->apis[i], &e->apis[i]);
 }
 
 /* ---- judging ---- */
@@ -77,8 +115,8 @@ static struct err *check_promise(struct app *a, struct kept_edition *k)
     fclose(f);
     struct err *e = NULL;
     if (change == CONTRACT_BREAKING)
-        e = err_new(ERR_STATE, "the tables no longer give what it promised:\n%.*s",
-                    (int)(len ? len - 1 : 0), text);
+        e = err_new(ERR_STATE, "the tables no longer give what it promised:\n%.*s", (int)(len ? len - 1 : 0),
+                    text);
     catalog_free(now);
     free(text);
     return e;
@@ -172,12 +210,12 @@ struct err *editions_allow(const struct app *a, const struct editions *x)
     if (x->step != EDITION_NEW || x->kept_count < (uint64_t)a->config->versions_keep)
         return NULL;
     uint32_t oldest = x->kept[x->kept_count - 1].edition->number;
-    return err_hint(err_new(ERR_CONFIG, "%u versions are kept, and the change needs one more: versions.keep is %lld",
-                            x->kept_count, (long long)a->config->versions_keep),
-                    "penstock version retire %u, or another that no client uses; or raise versions.keep",
-                    oldest == x->versions->current && x->kept_count > 1
-                        ? x->kept[x->kept_count - 2].edition->number
-                        : oldest);
+    return err_hint(
+        err_new(ERR_CONFIG, "%u versions are kept, and the change needs one more: versions.keep is %lld",
+                x->kept_count, (long long)a->config->versions_keep),
+        "penstock version retire %u, or another that no client uses; or raise versions.keep",
+        oldest == x->versions->current && x->kept_count > 1 ? x->kept[x->kept_count - 2].edition->number
+                                                            : oldest);
 }
 
 const char *edition_step_text(const struct editions *x, const struct config *c, char *buf, size_t size)
@@ -244,7 +282,8 @@ struct inputs {
     uint32_t count;
 };
 
-static void add_input(struct app *a, struct inputs *in, const struct edition *e, const char *suffix, bool late)
+static void add_input(struct app *a, struct inputs *in, const struct edition *e, const char *suffix,
+                      bool late)
 {
     struct plan_input *p = &in->list[in->count];
     *p = input_of(&a->arena, e);
@@ -265,8 +304,19 @@ static void collect_inputs(struct app *a, struct editions *x, const struct editi
             add_input(a, in, e, i ? arena_printf(&a->arena, "@v%u", e->number) : NULL, false);
     }
     if (late)
-        add_input(a, in, own,
-                  x->step == EDITION_NEW ? arena_printf(&a->arena, "@v%u", own->number) : "@next", true);
+        add_input(a, in, own, x->step == EDITION_NEW ? arena_printf(&a->arena, "@v%u", own->number) : "@next",
+                  true);
+}
+
+/* References are to places in the catalog's list, which are others in another catalog. */
+static void lead_references(struct arena *arena, struct catalog_api *api, int64_t by)
+{
+    const struct catalog_reference *from = api->references;
+    api->references = ARENA_ARRAY(arena, struct catalog_reference, api->reference_count + 1);
+    for (uint32_t i = 0; i < api->reference_count; i++) {
+        api->references[i] = from[i];
+        api->references[i].api = (uint32_t)(from[i].api + by);
+    }
 }
 
 /* What one edition promises, by itself. Texts stay those of `from`. */
@@ -286,7 +336,9 @@ static struct catalog *contract_of(const struct catalog *from, const struct cata
             v++;
         if (v == c->view_count)
             c->views[c->view_count++] = *view;
-        c->apis[c->api_count++] = (struct catalog_api){api->path, v};
+        c->apis[c->api_count] = *api;
+        c->apis[c->api_count].view = v;
+        lead_references(&c->arena, &c->apis[c->api_count++], (int64_t)0 - e->first_api);
     }
     return c;
 }
@@ -308,7 +360,8 @@ void editions_record(const struct app *a, struct editions *x)
 static void append_lost(struct catalog *c, const struct edition *e)
 {
     const struct catalog *from = e->contract;
-    struct catalog_view *views = ARENA_ARRAY(&c->arena, struct catalog_view, c->view_count + from->view_count + 1);
+    struct catalog_view *views =
+        ARENA_ARRAY(&c->arena, struct catalog_view, c->view_count + from->view_count + 1);
     struct catalog_api *apis = ARENA_ARRAY(&c->arena, struct catalog_api, c->api_count + from->api_count + 1);
     struct catalog_edition *editions = ARENA_ARRAY(&c->arena, struct catalog_edition, c->edition_count + 1);
     memcpy(views, c->views, c->view_count * sizeof *views);
@@ -323,6 +376,7 @@ static void append_lost(struct catalog *c, const struct edition *e)
     for (uint32_t i = 0; i < from->api_count; i++) {
         apis[c->api_count + i] = from->apis[i];
         apis[c->api_count + i].view += c->view_count;
+        lead_references(&c->arena, &apis[c->api_count + i], c->api_count);
     }
     editions[c->edition_count++] =
         (struct catalog_edition){e->edition, e->number, c->api_count, from->api_count};

@@ -8,10 +8,10 @@
 #include "store/versions.h"
 
 enum edition_step {
-    EDITION_FIRST,   /* nothing is kept: it is version 1 */
-    EDITION_SAME,    /* of the newest version, whose rows all are there: taken over in place */
+    EDITION_FIRST, /* nothing is kept: it is version 1 */
+    EDITION_SAME,  /* of the newest version, whose rows all are there: taken over in place */
     EDITION_REVISED, /* likewise, but some rows have to be built: takes the place of the newest version when complete */
-    EDITION_NEW      /* breaks clients of the newest version: a new version is built beside it */
+    EDITION_NEW /* breaks clients of the newest version: a new version is built beside it */
 };
 struct kept_edition {
     struct edition *edition; /* complete; borrowed from the versions */
@@ -22,7 +22,7 @@ struct editions {
     struct versions *versions; /* owned; without any edition when nothing is kept */
     enum edition_step step;
     enum contract_change change;
-    uint32_t kept_count, lost_count; /* lost: those with an error */
+    uint32_t kept_count, lost_count;             /* lost: those with an error */
     struct kept_edition kept[VERSIONS_KEEP_MAX]; /* newest first */
 };
 

@@ -282,7 +282,7 @@ struct plan_input {
     const struct api_request *apis;
     uint32_t api_count;
     const char *suffix; /* to the names of its views; NULL: none. Not the same for two */
-    bool late;          /* its views share operators with those of other late inputs only, and tables with all */
+    bool late; /* its views share operators with those of other late inputs only, and tables with all */
 };
 
 /* Parse, bind and plan everything. All errors found are returned at once as a list, each with file, line, column.

@@ -84,7 +84,7 @@ static void put_cors(const struct answer *a, const struct http_request *req, str
     OUT_LIT(out,
             "Access-Control-Allow-Origin: *\r\n"
             "Access-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, Penstock-Epoch, "
-            "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete\r\n");
+            "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete, Penstock-Version\r\n");
     if (req->method != HTTP_M_OPTIONS)
         return;
     put_text(out, "Access-Control-Allow-Methods: ", a->allow ? a->allow : "GET, HEAD, OPTIONS");
@@ -128,6 +128,8 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
     put_content(a, out);
     if (a->api)
         put_api(a, out);
+    if (LIKELY(a->version != 0))
+        put_number(out, "Penstock-Version: ", a->version);
     put_etag(a, out);
     if (UNLIKELY(a->content_range != NULL))
         put_text(out, "Content-Range: ", a->content_range);

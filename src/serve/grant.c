@@ -114,7 +114,7 @@ static const struct policy_rule *rule_of(const struct rest *r, const struct worl
     const struct policy *p = r->world->policy;
     if (!p->role_count || r->trusted)
         return NULL;
-    return policy_rule(p, policy_role(p, r->caller->role), (uint32_t)(api - r->world->apis));
+    return policy_rule(p, policy_role(p, r->caller->role), api->index);
 }
 
 bool grant_shows(const struct rest *r, const struct world_api *api)

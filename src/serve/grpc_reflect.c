@@ -27,7 +27,7 @@ static void files_of(struct rest *r, struct files *out)
     if (!r->world || !rest_may_enter(r, &p) || !grant_everything(r, &p))
         return;
     out->list[out->count++] = proto_api_file(&r->arena, r->world, 0, NULL);
-    out->list[out->count++] = proto_api_file(&r->arena, r->world, r->world->catalog->version, NULL);
+    out->list[out->count++] = proto_api_file(&r->arena, r->world, r->world->number, NULL);
 }
 
 static bool is_member(struct slice name, const char *parent, const char *child)

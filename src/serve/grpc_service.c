@@ -16,15 +16,22 @@ struct read_call {
     struct proto_columns columns;
 };
 
+/* The version that a call is about; NULL: it is not served. */
+static struct world *world_named(const struct rest *r, uint32_t version)
+{
+    return version ? world_numbered(r->world, version) : world_current(r->world);
+}
+
 bool grpc_method_known(const struct rest *r, const struct grpc_method *m)
 {
     if (m->service != SERVICE_API || !r->world)
         return true;
-    const char *path = grpc_api_path(r->world, m->name);
-    for (uint32_t i = 0; path && i < r->world->api_count; i++)
-        if (strcmp(r->world->apis[i].path, path) == 0)
-            return m->verb != VERB_GET || r->world->apis[i].view->key_count > 0;
-    return false;
+    const struct world *w = world_named(r, m->version);
+    const char *path = w ? grpc_api_path(w, m->name) : NULL;
+    for (uint32_t i = 0; path && i < w->api_count; i++)
+        if (strcmp(w->apis[i].path, path) == 0)
+            return m->verb != VERB_GET || w->apis[i].view->key_count > 0;
+    return !w;
 }
 
 static bool no_method(const struct grpc_method *m, struct problem *p)
@@ -41,7 +48,8 @@ static bool request_url(struct rest *r, const struct grpc_method *m, struct slic
     if (!key && !grpc_request_parse(&r->arena, m, message, &q, p))
         return false;
     if (typed) {
-        const char *path = grpc_api_path(r->world, m->name);
+        const struct world *w = world_named(r, m->version);
+        const char *path = grpc_api_path(w ? w : world_current(r->world), m->name);
         if (!path)
             return no_method(m, p);
         q.api = slice_of(path);
@@ -277,14 +285,16 @@ static void list(struct rest *r, const struct grpc_method *m, struct slice messa
     struct problem *p = &a->problem;
     if (!rest_may_enter(r, p) || !rest_has_world(r, p) || !grpc_request_parse(&r->arena, m, message, &q, p))
         return;
-    if (q.version && q.version != r->world->catalog->version) {
+    struct world *w = world_named(r, q.version);
+    if (!w) {
         problem_set(p, 404, "PENSTOCK_VERSION", "version %u is not served", q.version);
         return;
     }
+    r->world = w;
     size_t at = grpc_begin(a->body);
     for (uint32_t i = 0; i < r->world->api_count; i++)
         put_api(r, &r->world->apis[i], a->body);
-    proto_put_uint(a->body, 2, r->world->catalog->version);
+    proto_put_uint(a->body, 2, r->world->number);
     grpc_end(a->body, at);
 }
 
@@ -300,8 +310,9 @@ static bool view_complete(const struct rest *r, const struct world_view *v)
 static bool all_complete(const struct rest *r)
 {
     bool ok = r->world != NULL;
-    for (uint32_t i = 0; ok && i < r->world->api_count; i++)
-        ok = view_complete(r, r->world->apis[i].view);
+    const struct world *w = ok ? world_current(r->world) : NULL;
+    for (uint32_t i = 0; ok && i < w->api_count; i++)
+        ok = view_complete(r, w->apis[i].view);
     return ok;
 }
 

@@ -143,6 +143,8 @@ static bool query_prepare(struct live *v, struct live_query *q, struct problem *
             return false;
         projection_init(&q->arena, q->read.query.select, q->read.query.select_count, &q->read.projection);
     }
+    q->world = r->world;
+    q->pinned = r->pinned;
     q->identifies = identifies(&q->read);
     if (!refuse_others(&q->read.query, p) || !live_top_prepare(v, q, p))
         return false;
@@ -536,6 +538,23 @@ static bool prepare_again(struct live *v, struct live_query *q, struct problem *
     return ok;
 }
 
+/* What the query's path shows now. NULL: its version is not served any more. */
+static const struct world *world_of(const struct live_query *q)
+{
+    return q->pinned ? world_numbered(q->world, q->pinned) : world_current(q->world);
+}
+
+static void feed_reversion(struct live *v, struct feed *f)
+{
+    for (struct live_query *q = f->queries, *next; q; q = next) {
+        next = q->next;
+        if (world_of(q) == q->world)
+            continue;
+        query_detach(v, q); /* the feed goes with its last one */
+        list_put(&v->orphans, q);
+    }
+}
+
 static bool adopt_rendition(struct live *v, struct live_query *q, struct rendition *rn, struct problem *p)
 {
     uint64_t epoch;
@@ -595,6 +614,17 @@ void live_epoch(struct live *v)
     }
     live_beat(v);
     live_flush(v);
+}
+
+void live_reversion(struct live *v)
+{
+    if (!v->loop->rest.world)
+        return;
+    for (struct feed *f = v->feeds, *next; f; f = next) {
+        next = f->next;
+        feed_reversion(v, f);
+    }
+    live_attach(v);
 }
 
 void live_attach(struct live *v)

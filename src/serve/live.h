@@ -100,6 +100,8 @@ struct live_query {
     struct read read;
     bool
         identifies; /* its events show which row they are of: an update need not be told as delete and insert */
+    const struct world *world;      /* that it is bound in */
+    uint32_t pinned;                /* the version that its path names; 0: none */
     struct feed *feed;              /* NULL while orphaned */
     struct live_query *prev, *next; /* in the feed, or among the orphans */
     struct rendition *renditions;

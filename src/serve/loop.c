@@ -337,8 +337,18 @@ static void world_check(struct loop *l)
         world_take(l, w);
 }
 
+static void versions_check(struct loop *l)
+{
+    unsigned changes = l->gate->version_changes;
+    if (changes == l->versions_seen)
+        return;
+    l->versions_seen = changes;
+    live_reversion(l->live);
+}
+
 static void epoch_check(struct loop *l)
 {
+    versions_check(l);
     uint64_t epoch = l->gate->epoch;
     live_epoch(l->live);
     if (epoch == l->epoch_seen)

@@ -103,6 +103,7 @@ struct loop {
     bool stopping;
     int64_t stop_us; /* when stopping began */
     uint64_t epoch_seen;
+    unsigned versions_seen; /* gate->version_changes */
     /* ---- from the notifier ---- */
     _Alignas(CACHE_LINE_BYTES) atomic_int release; /* 1: let go of the world */
     _Atomic(struct world *) offered;               /* a new world to take up */
@@ -166,7 +167,9 @@ bool live_start(struct live *v, struct stream *st, const struct http_request *re
 void live_end(struct subscriber *s); /* the stream ends */
 /* Once in each round of the loop: changes of a new epoch, heartbeats, and what is still to be sent. */
 void live_epoch(struct live *v);
-void live_release(struct live *v);         /* the world goes */
+void live_release(struct live *v); /* the world goes */
+void live_reversion(
+    struct live *v); /* other versions are served: whoever is shown another one now starts over */
 void live_attach(struct live *v);          /* a new world came: everyone starts over */
 bool live_busy(const struct live *v);      /* has subscribers */
 bool live_behind(const struct live *v);    /* stopped in the middle: call live_epoch again soon */

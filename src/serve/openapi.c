@@ -15,7 +15,7 @@ struct shown { /* of an api, to whom the document is for */
 static bool shown_of(const struct world *w, const struct openapi_for *who, uint32_t api, struct shown *out)
 {
     const struct world_view *v = w->apis[api].view;
-    struct grant g = {.rule = who ? policy_rule(w->policy, who->role, api) : NULL};
+    struct grant g = {.rule = who ? policy_rule(w->policy, who->role, w->apis[api].index) : NULL};
     if (who && !g.rule && !who->everything)
         return false;
     g.columns = g.rule ? g.rule->columns : NULL;
@@ -268,7 +268,7 @@ void openapi_write(const struct world *w, const struct openapi_for *who, struct 
         "kept "
         "up to date from live sources. The query grammar is PostgREST's.\"},\"servers\":[{\"url\":\"/\"}],"
         "\"paths\":{",
-        w->catalog->version);
+        w->number);
     for (uint32_t i = 0; i < w->api_count; i++) {
         if (!shown_of(w, who, i, &s))
             continue;

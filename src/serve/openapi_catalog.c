@@ -17,7 +17,7 @@ static void view_shape(struct arena *a, const struct catalog_view *cv, struct wo
 static void world_shape(struct catalog *c, struct world *out)
 {
     struct world w = {
-        .catalog = c, .shard_count = c->shard_count, .view_count = c->view_count, .api_count = c->api_count};
+        .number = c->version, .catalog = c, .shard_count = c->shard_count, .view_count = c->view_count, .api_count = c->api_count};
     arena_init(&w.arena);
     w.views = ARENA_ARRAY(&w.arena, struct world_view, c->view_count + 1);
     for (uint32_t i = 0; i < c->view_count; i++)
@@ -25,6 +25,7 @@ static void world_shape(struct catalog *c, struct world *out)
     w.apis = ARENA_ARRAY(&w.arena, struct world_api, c->api_count + 1);
     for (uint32_t i = 0; i < c->api_count; i++)
         w.apis[i] = (struct world_api){.path = c->apis[i].path,
+                                       .index = i,
                                        .view = &w.views[c->apis[i].view],
                                        .field_numbers = world_field_numbers(&w.arena, c, c->apis[i].path,
                                                                             w.views[c->apis[i].view].schema)};

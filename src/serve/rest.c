@@ -189,16 +189,46 @@ bool rest_has_world(const struct rest *r, struct problem *p)
     return r->world || no_catalog(p);
 }
 
+void rest_unpin(struct rest *r)
+{
+    r->pinned = 0;
+    if (r->world)
+        r->world = world_current(r->world);
+}
+
+static bool not_served(const struct rest *r, uint64_t number, struct problem *p)
+{
+    const struct gate *g = r->gate;
+    const struct world_set *set = r->world->set;
+    unsigned current = world_current(r->world)->number, last = g->version ? g->version_last : current;
+    bool known = false;
+    for (uint32_t i = 0; i < set->count; i++)
+        known |= set->worlds[i].number == number;
+    if (number && number <= last) {
+        problem_set(p, 410, "PENSTOCK_VERSION", "version %llu was retired", (unsigned long long)number);
+    } else if (known) {
+        problem_set(p, 503, "PENSTOCK_BUILDING", "version %llu is being built and not complete yet",
+                    (unsigned long long)number);
+        p->retry_after_s = 2;
+    } else {
+        problem_set(p, 404, "PENSTOCK_VERSION", "there is no version %llu", (unsigned long long)number);
+    }
+    return problem_hint(p, "The current version is v%u: /api/v%u/, or /api/ for whichever is current.",
+                        current, current);
+}
+
 static bool strip_version(struct rest *r, const struct url *u, uint32_t *from, struct problem *p)
 {
     uint64_t n;
+    rest_unpin(r);
     if (u->segment_count < 2 || u->segments[1].len < 2 || u->segments[1].p[0] != 'v' ||
         !slice_u64((struct slice){u->segments[1].p + 1, u->segments[1].len - 1}, UINT32_MAX, &n))
         return true;
-    if (n != r->world->catalog->version) {
-        problem_set(p, 404, "PENSTOCK_VERSION", "version %llu is not served", (unsigned long long)n);
-        return problem_hint(p, "The current version is v%u.", r->world->catalog->version);
-    }
+    struct world *w = n ? world_numbered(r->world, (uint32_t)n) : NULL;
+    if (!w)
+        return not_served(r, n, p);
+    r->world = w;
+    r->pinned = (uint32_t)n;
     *from = 2;
     return true;
 }
@@ -315,6 +345,7 @@ static enum rest_next api_route(struct rest *r, const struct http_request *req, 
     if (is_proto(r))
         return grant_everything(r, &a->problem) ? proto(r, req, a) : REST_DONE;
     const struct world_api *api = rest_find_api(r, &r->url, &used, &a->problem);
+    a->version = r->world && !a->problem.status ? r->world->number : 0;
     if (!api)
         return a->problem.status ? REST_DONE : openapi(r, req, a);
     a->stat = api->stat;
@@ -417,6 +448,7 @@ enum rest_next rest_answer(struct rest *r, const struct http_request *req, bool 
 {
     a->head_only = req->method == HTTP_M_HEAD;
     r->why_job = 0;
+    rest_unpin(r);
     enum rest_next next = route(r, req, waited, a);
     if (a->problem.status)
         answer_problem(a);

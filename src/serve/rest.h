@@ -25,7 +25,8 @@ struct rest {
     bool anonymous_read, errors_read, why_read; /* of apis; of lists of error rows; of source rows */
     enum serve_ingest ingest;
     struct gate *gate;
-    struct world *world;             /* borrowed; NULL: nothing to serve yet */
+    struct world *world; /* borrowed; the version that the request is about. NULL: nothing to serve yet */
+    uint32_t pinned;     /* the version that its path names; 0: none */
     struct store_snapshot *snapshot; /* of this loop in world->reader; NULL with world */
     uint32_t *dbs;                   /* handle + 1 by (database, shard); 0 not looked up yet */
     struct arena arena;              /* of the request */
@@ -60,6 +61,7 @@ struct answer {
     int status;
     const char *content_type; /* NULL: no body */
     bool head_only;           /* HEAD: length without body */
+    uint32_t version;         /* of the contracts; 0: of none */
     bool api;                 /* answer of an api: epoch, lag and so on are sent */
     uint64_t epoch;
     uint64_t incomplete; /* rows that the view lacks because an expression fails for them */
@@ -125,7 +127,9 @@ bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t s
 bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p);
 /* The OpenAPI document of what r->caller may see; the world's. */
 const struct buf *openapi_for(const struct rest *r);
-/* After /api: strips "v1", finds the api. *used counts the segments up to and with its name. */
+/* Takes up the version that unpinned paths show now: at the start of every request. It stays the same through the request. */
+void rest_unpin(struct rest *r);
+/* After /api: strips "v1" and takes up that version, finds the api. *used counts the segments up to and with its name. */
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p);
 bool rest_may_enter(const struct rest *r, struct problem *p); /* the caller may ask for apis at all */
 bool rest_has_world(const struct rest *r, struct problem *p);

@@ -46,6 +46,7 @@ struct serve {
     char *access_path;    /* owned */
     struct auth_source keys;
     struct cursor_key cursors;
+    unsigned versions_seen; /* gate->version_changes, of which the loops were told */
     struct api_names names;
     struct stats_set stats;
     struct loop *loops;
@@ -356,12 +357,23 @@ static void epochs_tell(struct serve *s)
             loop_wake(&s->loops[i]);
 }
 
+static void versions_tell(struct serve *s)
+{
+    unsigned changes = s->gate->version_changes;
+    if (changes == s->versions_seen)
+        return;
+    s->versions_seen = changes;
+    for (uint32_t i = 0; i < s->started; i++)
+        loop_wake(&s->loops[i]);
+}
+
 static void watch(struct serve *s)
 {
     uint64_t seen = 0;
     while (!*s->options->stop) {
         world_refresh(s);
         keys_refresh(s);
+        versions_tell(s);
         certificate_tell(s);
         look_around(s);
         uint64_t epoch = gate_wait(s->gate, seen, WATCH_MS);

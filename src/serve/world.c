@@ -190,19 +190,22 @@ static void relation_add(struct world_api *api, struct world_relation r)
     api->relations[api->relation_count++] = r;
 }
 
-static void relations_fill(struct world *w)
+/* References lead to apis of the same version. */
+static void relations_fill(struct world *w, const struct catalog_edition *e)
 {
-    const struct catalog *c = w->catalog;
-    uint32_t *counts = ARENA_ARRAY(&w->arena, uint32_t, c->api_count + 1);
-    for (uint32_t i = 0; i < c->api_count; i++)
-        for (uint32_t k = 0; k < c->apis[i].reference_count; k++)
-            counts[i]++, counts[c->apis[i].references[k].api]++;
-    for (uint32_t i = 0; i < c->api_count; i++)
+    const struct catalog_api *apis = &w->catalog->apis[e->first_api];
+    uint32_t *counts = ARENA_ARRAY(&w->arena, uint32_t, e->api_count + 1);
+    for (uint32_t i = 0; i < e->api_count; i++)
+        for (uint32_t k = 0; k < apis[i].reference_count; k++) {
+            ASSERT(apis[i].references[k].api - e->first_api < e->api_count);
+            counts[i]++, counts[apis[i].references[k].api - e->first_api]++;
+        }
+    for (uint32_t i = 0; i < e->api_count; i++)
         w->apis[i].relations = ARENA_ARRAY(&w->arena, struct world_relation, counts[i] + 1);
-    for (uint32_t i = 0; i < c->api_count; i++)
-        for (uint32_t k = 0; k < c->apis[i].reference_count; k++) {
-            const struct catalog_reference *r = &c->apis[i].references[k];
-            struct world_api *from = &w->apis[i], *to = &w->apis[r->api];
+    for (uint32_t i = 0; i < e->api_count; i++)
+        for (uint32_t k = 0; k < apis[i].reference_count; k++) {
+            const struct catalog_reference *r = &apis[i].references[k];
+            struct world_api *from = &w->apis[i], *to = &w->apis[r->api - e->first_api];
             if (r->column_count != to->view->key_count)
                 continue;
             relation_add(from, (struct world_relation){.name = r->name,
@@ -220,34 +223,39 @@ static void relations_fill(struct world *w)
         }
 }
 
-static void world_fill(struct world *w, struct api_names *names)
+static void views_fill(struct world *w, const uint32_t *fills)
 {
     const struct catalog *c = w->catalog;
-    w->shard_count = c->shard_count;
     w->view_count = c->view_count;
-    w->api_count = c->api_count;
     w->views = ARENA_ARRAY(&w->arena, struct world_view, c->view_count + 1);
-    for (uint32_t i = 0; i < c->view_count; i++)
+    for (uint32_t i = 0; i < c->view_count; i++) {
         view_init(w, &w->views[i], &c->views[i]);
+        if (c->views[i].slot < GATE_VIEWS_MAX)
+            w->views[i].fills = fills[c->views[i].slot];
+    }
+}
+
+static void apis_fill(struct world *w, const struct catalog_edition *e, struct api_names *names)
+{
+    const struct catalog *c = w->catalog;
     uint32_t slots = 16;
-    while (slots < c->api_count * 2)
+    while (slots < e->api_count * 2)
         slots *= 2;
     w->slot_mask = slots - 1;
     w->slots = ARENA_ARRAY(&w->arena, uint32_t, slots);
-    w->apis = ARENA_ARRAY(&w->arena, struct world_api, c->api_count + 1);
-    for (uint32_t i = 0; i < c->api_count; i++) {
-        ASSERT(c->apis[i].view < c->view_count);
-        w->apis[i] = (struct world_api){.path = c->apis[i].path,
-                                        .view = &w->views[c->apis[i].view],
-                                        .stat = name_stat(names, c->apis[i].path)};
+    w->api_count = e->api_count;
+    w->apis = ARENA_ARRAY(&w->arena, struct world_api, e->api_count + 1);
+    for (uint32_t i = 0; i < e->api_count; i++) {
+        const struct catalog_api *api = &c->apis[e->first_api + i];
+        ASSERT(api->view < c->view_count);
+        w->apis[i] = (struct world_api){
+            .path = api->path, .index = e->first_api + i, .view = &w->views[api->view], .stat = name_stat(names, api->path)};
+        w->apis[i].field_numbers = world_field_numbers(&w->arena, c, api->path, w->apis[i].view->schema);
         char service[PROTO_NAME_MAX];
-        w->apis[i].service =
-            arena_strdup(&w->arena, proto_service_name(c->apis[i].path, service, sizeof service));
-        w->apis[i].field_numbers =
-            world_field_numbers(&w->arena, c, c->apis[i].path, w->apis[i].view->schema);
+        w->apis[i].service = arena_strdup(&w->arena, proto_service_name(api->path, service, sizeof service));
         api_add(w, &w->apis[i]);
     }
-    relations_fill(w);
+    relations_fill(w, e);
 }
 
 /* Whatever is wrong with the rules, the rest is served: what cannot be bound grants nothing. */
@@ -256,11 +264,87 @@ static void policy_load(struct world *w, const char *data_dir)
     struct access_doc *doc = NULL;
     struct err *errs = access_doc_load(data_dir, &doc);
     w->policy = policy_new(doc, w->catalog, &errs);
-    w->openapi_of = xcalloc(w->policy->role_count + 1, sizeof *w->openapi_of);
     for (const struct err *e = errs; e; e = e->next)
         log_event(EVENT_ACCESS_BROKEN, LOG_ERROR, "access", "a rule cannot be used: it grants nothing",
                   "error=\"%s\"", e->message);
     err_free(errs);
+}
+
+/* ---- versions ---- */
+
+struct world *world_numbered(const struct world *w, uint32_t number)
+{
+    const struct gate *g = w->gate;
+    const struct world_set *set = w->set;
+    uint32_t edition = 0;
+    struct world *found = NULL;
+    for (uint32_t i = 0; i < GATE_VERSIONS_MAX; i++)
+        if (g->versions[i].number == number)
+            edition = g->versions[i].edition;
+    if (!edition && g->version)
+        return NULL; /* not served */
+    for (uint32_t i = 0; i < set->count;
+         i++) { /* without its edition: a generation that is on its way has it */
+        if (set->worlds[i].number == number && (!found || set->worlds[i].edition == edition))
+            found = &set->worlds[i];
+    }
+    return found;
+}
+
+struct world *world_current(const struct world *w)
+{
+    struct world *found = w->gate->version ? world_numbered(w, w->gate->version) : NULL;
+    return found ? found : &w->set->worlds[0];
+}
+
+bool world_serves(const struct world *w, uint32_t view)
+{
+    for (uint32_t i = 0; i < w->set->count; i++) {
+        const struct world *one = &w->set->worlds[i];
+        if (world_numbered(w, one->number) != one)
+            continue;
+        for (uint32_t k = 0; k < one->api_count; k++)
+            if (one->apis[k].view == &w->views[view])
+                return true;
+    }
+    return false;
+}
+
+/* ---- opening ---- */
+
+static void world_document(struct world *w)
+{
+    openapi_write(w, NULL, &w->openapi);
+    w->openapi_of = xcalloc(w->policy->role_count + 1, sizeof *w->openapi_of);
+    snprintf(w->openapi_etag, sizeof w->openapi_etag, "\"%016llx\"",
+             (unsigned long long)hash_bytes(w->openapi.p, w->openapi.len));
+    proto_write(w, 0, &w->proto);
+    proto_write(w, w->number, &w->proto_pinned);
+}
+
+static struct world_set *set_new(const struct world *common, const uint32_t *fills, struct api_names *names)
+{
+    const struct catalog *c = common->catalog;
+    struct world_set *set = xcalloc(1, sizeof *set);
+    set->count = c->edition_count;
+    set->worlds = xcalloc(set->count, sizeof *set->worlds);
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct world *w = &set->worlds[i], *first = &set->worlds[0];
+        *w = *common;
+        w->set = set;
+        w->edition = c->editions[i].edition;
+        w->number = c->editions[i].number;
+        w->shard_count = c->shard_count;
+        arena_init(&w->arena);
+        if (i == 0)
+            views_fill(w, fills);
+        w->views = first->views;
+        w->view_count = first->view_count;
+        w->db_count = first->db_count;
+        apis_fill(w, &c->editions[i], names);
+        world_document(w);
+    }
+    return set;
 }
 
 struct err *world_open(const char *data_dir, struct gate *gate, struct api_names *names, struct world **out)
@@ -275,50 +359,49 @@ struct err *world_open(const char *data_dir, struct gate *gate, struct api_names
     TRY(catalog_load(data_dir, &catalog));
     if (!catalog)
         return NULL;
-    struct world *w = xcalloc(1, sizeof *w);
-    struct err *e = store_reader_open(data_dir, gate, catalog->shard_count, &w->reader);
+    struct world common = {.generation = generation, .gate = gate, .catalog = catalog};
+    struct err *e = catalog->edition_count
+                        ? store_reader_open(data_dir, gate, catalog->shard_count, &common.reader)
+                        : err_new(ERR_CORRUPT, "catalog: it has no edition");
     if (e) {
         catalog_free(catalog);
-        free(w);
         return e;
     }
-    arena_init(&w->arena);
-    w->generation = generation;
-    w->tag = (hash_bytes(gate->boot_id, strnlen(gate->boot_id, sizeof gate->boot_id)) + generation) *
-             UINT64_C(0x9E3779B97F4A7C15);
-    w->gate = gate;
-    w->catalog = catalog;
-    world_fill(w, names);
-    for (uint32_t i = 0; i < w->view_count; i++)
-        if (w->views[i].cv->slot < GATE_VIEWS_MAX)
-            w->views[i].fills = fills[w->views[i].cv->slot];
-    policy_load(w, data_dir);
-    openapi_write(w, NULL, &w->openapi);
-    snprintf(w->openapi_etag, sizeof w->openapi_etag, "\"%016llx\"",
-             (unsigned long long)hash_bytes(w->openapi.p, w->openapi.len));
-    proto_write(w, 0, &w->proto);
-    proto_write(w, catalog->version, &w->proto_pinned);
-    *out = w;
+    common.tag = (hash_bytes(gate->boot_id, strnlen(gate->boot_id, sizeof gate->boot_id)) + generation) *
+                 UINT64_C(0x9E3779B97F4A7C15);
+    policy_load(&common, data_dir);
+    *out = set_new(&common, fills, names)->worlds;
     return NULL;
 }
 
-void world_close(struct world *w)
+static void documents_free(struct world *w)
 {
-    if (!w)
-        return;
-    for (uint32_t i = 0; w->openapi_of && i <= w->policy->role_count; i++) {
+    for (uint32_t i = 0; i <= w->policy->role_count; i++) {
         struct buf *b = w->openapi_of[i];
         if (b)
             buf_fini(b);
         free(b);
     }
     free(w->openapi_of);
-    policy_free(w->policy);
+}
+
+void world_close(struct world *w)
+{
+    if (!w)
+        return;
+    struct world_set *set = w->set;
+    struct policy *policy = w->policy;
     store_reader_close(w->reader);
     catalog_free(w->catalog);
-    buf_fini(&w->openapi);
-    buf_fini(&w->proto);
-    buf_fini(&w->proto_pinned);
-    arena_fini(&w->arena);
-    free(w);
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct world *one = &set->worlds[i];
+        documents_free(one);
+        buf_fini(&one->openapi);
+        buf_fini(&one->proto);
+        buf_fini(&one->proto_pinned);
+        arena_fini(&one->arena);
+    }
+    policy_free(policy);
+    free(set->worlds);
+    free(set);
 }

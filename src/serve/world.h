@@ -32,6 +32,7 @@ struct world_relation { /* a reference, seen from the api that makes it or from 
 };
 struct world_api {
     const char *path;
+    uint32_t index; /* in the catalog's apis, of all editions */
     uint32_t segment_count;
     const struct world_view *view;
     const char *service;           /* of gRPC: see proto_api.h */
@@ -40,18 +41,22 @@ struct world_api {
     uint32_t relation_count;
     struct world_relation *relations;
 };
+/* One edition of one version. All of a generation are made, shared and let go together: they have catalog, reader, views and
+ * numbers of databases in common, so that a request takes up another version by another pointer alone. */
 struct world {
+    struct world_set *set;    /* all of them; freed with the first */
+    uint32_t edition, number; /* number: the version that clients know */
     unsigned generation;
     uint64_t tag;                /* of this timeline of epochs: boot and generation */
-    struct catalog *catalog;     /* owned */
-    struct store_reader *reader; /* owned */
+    struct catalog *catalog;     /* of the set: apis of all editions */
+    struct store_reader *reader; /* of the set */
     struct gate *gate;           /* borrowed */
     uint32_t shard_count, view_count, api_count, db_count;
     struct world_view *views;
     struct world_api *apis;
     uint32_t slot_mask;
     uint32_t *slots;       /* hash of path -> api + 1 */
-    struct policy *policy; /* owned: who may see what of `apis` */
+    struct policy *policy; /* of the set: who may see what of the catalog's apis */
     struct buf openapi;    /* for who may see everything */
     char openapi_etag[24];
     struct buf proto, proto_pinned;    /* texts of the .proto file: see proto_api.h */
@@ -62,6 +67,10 @@ struct world {
 struct openapi_for {                /* whose document */
     const struct policy_role *role; /* may be NULL */
     bool everything;                /* apis that no rule speaks of are open too */
+};
+struct world_set {
+    uint32_t count;
+    struct world *worlds;
 };
 
 /* Names of apis over the life of the process, for counters. One writer: the notifier thread. */
@@ -74,7 +83,13 @@ struct api_names {
 /* *out NULL when there is no catalog yet. */
 NODISCARD struct err *world_open(const char *data_dir, struct gate *gate, struct api_names *names,
                                  struct world **out);
-void world_close(struct world *w);
+void world_close(struct world *w); /* any of the set: all of it */
+/* What unpinned paths show now; never NULL. Any thread; so are the others. */
+struct world *world_current(const struct world *w);
+/* The version of that number, if it is served now; else NULL. */
+struct world *world_numbered(const struct world *w, uint32_t number);
+/* Whether a version that is served shows the view. */
+bool world_serves(const struct world *w, uint32_t view);
 /* The api whose name is the longest run of leading segments; *used says how many. NULL: none. */
 const struct world_api *world_find(const struct world *w, const struct slice *segments, uint32_t count,
                                    uint32_t *used);

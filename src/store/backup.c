@@ -74,9 +74,9 @@ bool backup_is_shard(const char *name)
 /* A name that a backup under way may have in its directory. */
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {LOCK_FILE,     STORE_MARKER_FILE, STORE_MARKER_FILE ".new",
-                                        MANIFEST_FILE, MANIFEST_SUM_FILE, "catalog.json",
-                                        "tables.json"};
+    static const char *const names[] = {LOCK_FILE,      STORE_MARKER_FILE, STORE_MARKER_FILE ".new",
+                                        MANIFEST_FILE,  MANIFEST_SUM_FILE, "versions.json",
+                                        "catalog.json", "tables.json"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -262,7 +262,7 @@ struct err *backup_copy(struct backup *b, struct store_still *s, const struct ba
 
 static struct err *add_files(const struct backup *b, struct manifest *m, struct backup_meter *meter)
 {
-    static const char *const small[] = {"catalog.json", "tables.json"};
+    static const char *const small[] = {"catalog.json", "tables.json", "versions.json"};
     struct hash_tick tick = {backup_meter_tick, meter};
     for (uint32_t i = 0; i < m->shard_count; i++) {
         char name[32];

@@ -5,16 +5,11 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "store/catalog.h"
+#include "store/catalog_json.h"
 #include "store/enum_json.h"
+#include "store/json_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <yyjson.h>
 
 #define CATALOG_FILE   "catalog.json"
 #define CATALOG_FORMAT 1
@@ -108,11 +103,23 @@ static yyjson_mut_val *put_references(yyjson_mut_doc *d, const struct catalog_ap
     return a;
 }
 
-static char *catalog_text(const struct catalog *c, size_t *len)
+static void put_editions(yyjson_mut_doc *d, yyjson_mut_val *root, const struct catalog *c)
 {
-    yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_mut_obj(d);
-    yyjson_mut_doc_set_root(d, root);
+    if (!c->edition_count)
+        return;
+    yyjson_mut_val *editions = yyjson_mut_obj_add_arr(d, root, "editions");
+    for (uint32_t i = 0; i < c->edition_count; i++) {
+        const struct catalog_edition *e = &c->editions[i];
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, editions);
+        yyjson_mut_obj_add_uint(d, o, "edition", e->edition);
+        yyjson_mut_obj_add_uint(d, o, "number", e->number);
+        yyjson_mut_obj_add_uint(d, o, "first_api", e->first_api);
+        yyjson_mut_obj_add_uint(d, o, "api_count", e->api_count);
+    }
+}
+
+void catalog_put(yyjson_mut_doc *d, yyjson_mut_val *root, const struct catalog *c)
+{
     yyjson_mut_obj_add_uint(d, root, "format", CATALOG_FORMAT);
     yyjson_mut_obj_add_uint(d, root, "version", c->version);
     yyjson_mut_obj_add_uint(d, root, "shard_count", c->shard_count);
@@ -135,38 +142,22 @@ static char *catalog_text(const struct catalog *c, size_t *len)
     yyjson_mut_val *fields = yyjson_mut_obj_add_arr(d, root, "fields");
     for (uint32_t i = 0; i < c->fields_count; i++)
         put_fields(d, yyjson_mut_arr_add_obj(d, fields), &c->fields[i]);
-    char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, len);
+    put_editions(d, root, c);
+}
+
+static struct err *save_numbered(const struct catalog *c, const char *dir)
+{
+    yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(d);
+    yyjson_mut_doc_set_root(d, root);
+    catalog_put(d, root, c);
+    struct err *e = json_file_save(dir, CATALOG_FILE, d);
     yyjson_mut_doc_free(d);
-    if (!text)
-        PANIC("catalog: out of memory");
-    return text;
-}
-
-static struct err *write_all(int fd, const char *p, size_t len, const char *path)
-{
-    while (len) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return err_errno(ERR_IO, "cannot write %s", path);
-        p += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) ? err_errno(ERR_IO, "cannot sync %s", path) : NULL;
-}
-
-static struct err *directory_sync(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct err *e = fd < 0 || fsync(fd) ? err_errno(ERR_IO, "cannot sync %s", dir) : NULL;
-    if (fd >= 0)
-        close(fd);
     return e;
 }
 
-/* The catalog's text with the numbers of fields that it and the one stored before have. */
-static struct err *numbered_text(const struct catalog *c, const char *dir, char **text, size_t *len)
+/* With the numbers of fields that it and the one stored before have. */
+struct err *catalog_save(const struct catalog *c, const char *dir)
 {
     struct catalog *was, numbered = *c;
     struct arena arena;
@@ -176,29 +167,9 @@ static struct err *numbered_text(const struct catalog *c, const char *dir, char 
     err_free(e); /* of another version of the program: numbers are given anew */
     arena_init(&arena);
     catalog_number_fields(&numbered, &arena, was);
-    *text = catalog_text(&numbered, len);
+    e = save_numbered(&numbered, dir);
     arena_fini(&arena);
     catalog_free(was);
-    return NULL;
-}
-
-struct err *catalog_save(const struct catalog *c, const char *dir)
-{
-    size_t len;
-    char *text;
-    TRY(numbered_text(c, dir, &text, &len));
-    char *path = xprintf("%s/" CATALOG_FILE, dir), *made = xprintf("%s.new", path);
-    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    struct err *e = fd < 0 ? err_errno(ERR_IO, "cannot make %s", made) : write_all(fd, text, len, made);
-    if (fd >= 0)
-        close(fd);
-    if (!e && rename(made, path))
-        e = err_errno(ERR_IO, "cannot rename %s", made);
-    if (!e)
-        e = directory_sync(dir);
-    free(made);
-    free(path);
-    free(text);
     return e;
 }
 
@@ -397,6 +368,30 @@ static void get_references(struct loader *l, yyjson_val *o, const struct catalog
     }
 }
 
+static void get_editions(struct loader *l, yyjson_val *root, struct catalog *c)
+{
+    yyjson_val *v;
+    size_t i, n;
+    if (!yyjson_obj_get(root, "editions")) { /* younger than the format */
+        c->edition_count = 1;
+        c->editions = ARENA_NEW(l->arena, struct catalog_edition);
+        c->editions[0] = (struct catalog_edition){1, c->version, 0, c->api_count};
+        return;
+    }
+    yyjson_val *a = get_array(l, root, "editions", &c->edition_count);
+    c->editions = ARENA_ARRAY(l->arena, struct catalog_edition, c->edition_count + 1);
+    yyjson_arr_foreach(a, i, n, v)
+    {
+        if (l->error)
+            break;
+        struct catalog_edition *e = &c->editions[i];
+        e->edition = (uint32_t)get_uint(l, v, "edition", UINT32_MAX);
+        e->number = (uint32_t)get_uint(l, v, "number", UINT32_MAX);
+        e->first_api = (uint32_t)get_uint(l, v, "first_api", c->api_count);
+        e->api_count = (uint32_t)get_uint(l, v, "api_count", c->api_count - e->first_api);
+    }
+}
+
 static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
 {
     yyjson_val *v;
@@ -429,59 +424,35 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
         if (yyjson_obj_get(v, "references")) /* younger than the format */
             get_references(l, v, c, &c->apis[i]);
     }
+    get_editions(l, root, c);
     if (yyjson_obj_get(root, "fields")) /* younger than the format */
         get_all_fields(l, root, c);
 }
 
-/* NULL and no error: there is no such file. */
-static struct err *file_read(const char *path, char **out, size_t *len)
+struct err *catalog_get(yyjson_val *root, struct catalog **out)
 {
-    struct stat st;
-    *out = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? NULL : err_errno(ERR_IO, "cannot open %s", path);
-    struct err *e = NULL;
-    if (fstat(fd, &st)) {
-        e = err_errno(ERR_IO, "cannot look at %s", path);
-    } else {
-        *out = xmalloc((size_t)st.st_size + 1);
-        ssize_t n = pread(fd, *out, (size_t)st.st_size, 0);
-        if (n != st.st_size)
-            e = err_errno(ERR_IO, "cannot read %s", path);
-        *len = (size_t)st.st_size;
-    }
-    close(fd);
-    if (e) {
-        free(*out);
-        *out = NULL;
-    }
-    return e;
-}
-
-struct err *catalog_load(const char *dir, struct catalog **out)
-{
-    char *path = xprintf("%s/" CATALOG_FILE, dir), *text;
-    size_t len = 0;
-    *out = NULL;
-    struct err *e = file_read(path, &text, &len);
-    free(path);
-    if (e || !text)
-        return e;
-    yyjson_doc *doc = yyjson_read(text, len, YYJSON_READ_ALLOW_INVALID_UNICODE);
-    free(text);
-    if (!doc)
-        return err_new(ERR_CORRUPT, "catalog: not JSON");
     struct catalog *c = xcalloc(1, sizeof *c);
     arena_init(&c->arena);
     struct loader l = {.arena = &c->arena};
-    get_catalog(&l, yyjson_doc_get_root(doc), c);
-    yyjson_doc_free(doc);
+    *out = NULL;
+    get_catalog(&l, root, c);
     if (l.error)
         catalog_free(c);
     else
         *out = c;
     return l.error;
+}
+
+struct err *catalog_load(const char *dir, struct catalog **out)
+{
+    yyjson_doc *doc;
+    *out = NULL;
+    TRY(json_file_load(dir, CATALOG_FILE, &doc));
+    if (!doc)
+        return NULL;
+    struct err *e = catalog_get(yyjson_doc_get_root(doc), out);
+    yyjson_doc_free(doc);
+    return e;
 }
 
 void catalog_free(struct catalog *c)

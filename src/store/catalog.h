@@ -43,16 +43,24 @@ struct catalog_api {
     uint32_t reference_count;
     struct catalog_reference *references;
 };
+struct
+    catalog_edition { /* the apis of one version, as one configuration has made them; they stand together */
+    uint32_t edition; /* never given again */
+    uint32_t number;  /* of the version; two editions have it while one is to take the other's place */
+    uint32_t first_api, api_count;
+};
 struct catalog {
     struct arena arena;
     uint32_t shard_count;
-    uint32_t version;    /* contract version, 1 for now */
+    uint32_t version;    /* number of the newest version */
     uint64_t run;        /* of the pipeline that wrote it: tells whose operators' numbers these are */
     uint32_t error_rows; /* that a view's list of error rows shows */
     uint32_t view_count;
     struct catalog_view *views;
-    uint32_t api_count;
+    uint32_t api_count; /* of all editions */
     struct catalog_api *apis;
+    uint32_t edition_count;
+    struct catalog_edition *editions;
     uint32_t fields_count; /* of every path that ever was an api */
     struct api_fields *fields;
 };

@@ -21,8 +21,8 @@
 #define GATE_VIEWS_MAX   1024
 #define GATE_BAD_TABLES_MAX \
     128 /* tables of which some row could not be read since the start, by name; of more the sum is told */
-#define GATE_SHARDS_MAX 256
-#define GATE_LOOPS_MAX  256
+#define GATE_SHARDS_MAX   256
+#define GATE_LOOPS_MAX    256
 #define GATE_VERSIONS_MAX 16
 
 enum pipeline_state {
@@ -104,9 +104,9 @@ struct gate_shard {
     struct gate_shard_stats stats;
 };
 
-struct gate_version {     /* a version of the contracts that is served; see versions.h */
-    atomic_uint number;   /* 0: this place is free */
-    atomic_uint edition;  /* of the catalog: whose apis its paths are */
+struct gate_version {    /* a version of the contracts that is served; see versions.h */
+    atomic_uint number;  /* 0: this place is free */
+    atomic_uint edition; /* of the catalog: whose apis its paths are */
 };
 struct gate_pause {
     atomic_uint reason;   /* enum pause_reason */
@@ -144,7 +144,8 @@ struct gate {
     atomic_llong heartbeat_us; /* Unix us, written at least once a second while the pipeline lives */
     atomic_uint wake;          /* futex word: +1 at every visible epoch (FUTEX_WAKE, shared) */
     atomic_uint source_count, view_count;
-    atomic_uint version;          /* of paths that name none; 0: not known yet */
+    atomic_uint version;         /* of paths that name none; 0: not known yet */
+    atomic_uint version_last;    /* the highest number that ever was complete */
     atomic_uint version_changes; /* +1 after each change of it or of `versions` */
     struct gate_version versions[GATE_VERSIONS_MAX];
     struct gate_pause pause;

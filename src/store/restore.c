@@ -38,8 +38,9 @@ static bool is_nothing(const char *name)
 
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {RESTORE_FILE,   "repartition", STORE_MARKER_FILE, "lock",
-                                        "catalog.json", "tables.json", "readers"};
+    static const char *const names[] = {RESTORE_FILE,    "repartition",   STORE_MARKER_FILE,
+                                        "lock",          "catalog.json",  "tables.json",
+                                        "versions.json", "versions.lock", "readers"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -184,7 +185,8 @@ static struct err *check_list(const char *dir, const struct manifest *m)
         const char *path = m->files[i].path;
         char name[32];
         snprintf(name, sizeof name, "shard-%03u/data.mdb", shards);
-        bool known = strcmp(path, "catalog.json") == 0 || strcmp(path, "tables.json") == 0;
+        bool known = strcmp(path, "catalog.json") == 0 || strcmp(path, "tables.json") == 0 ||
+                     strcmp(path, "versions.json") == 0;
         if (strcmp(path, name) == 0)
             shards++;
         else if (strcmp(path, STORE_MARKER_FILE) == 0)

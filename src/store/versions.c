@@ -160,6 +160,7 @@ bool versions_publish(const struct versions *v, struct gate *gate)
         changed |= word_set(&place->edition, e->edition);
         changed |= word_set(&place->number, e->number);
     }
+    changed |= word_set(&gate->version_last, v->last_number);
     changed |= word_set(&gate->version, v->current);
     for (uint32_t i = 0; i < GATE_VERSIONS_MAX; i++)
         if (atomic_load(&gate->versions[i].number) &&

@@ -20,17 +20,24 @@ struct version_sql { /* as struct sql_text */
     char *file, *text;
     int first_line;
 };
+struct version_reference { /* as struct api_request_reference */
+    char *name, *api;
+    uint32_t column_count;
+    char **columns;
+};
 struct version_api { /* as it was asked for */
     char *path, *view;
     uint32_t key_count;
     char **key;
+    uint32_t reference_count;
+    struct version_reference *references;
 };
 struct edition {
-    uint32_t edition;   /* never given again */
-    uint32_t number;    /* of the version */
-    bool complete;      /* served; else it is being built */
-    int64_t made_us;    /* Unix */
-    uint64_t config;    /* hash of the SQL and the apis */
+    uint32_t edition; /* never given again */
+    uint32_t number;  /* of the version */
+    bool complete;    /* served; else it is being built */
+    int64_t made_us;  /* Unix */
+    uint64_t config;  /* hash of the SQL and the apis */
     uint32_t sql_count;
     struct version_sql *sql;
     uint32_t api_count;
@@ -58,9 +65,9 @@ void versions_unlock(int fd);
 bool versions_publish(const struct versions *v, struct gate *gate);
 
 struct edition *versions_find(const struct versions *v, uint32_t number); /* its complete edition, or NULL */
-struct edition *versions_newest(const struct versions *v);                /* of the highest number; NULL: none */
-struct edition *versions_building(const struct versions *v);              /* NULL: none */
-uint32_t versions_complete(const struct versions *v);                     /* how many editions are complete */
+struct edition *versions_newest(const struct versions *v);   /* of the highest number; NULL: none */
+struct edition *versions_building(const struct versions *v); /* NULL: none */
+uint32_t versions_complete(const struct versions *v);        /* how many editions are complete */
 /* A new edition, at the end of the list, with nothing in it; not more than VERSIONS_KEEP_MAX + 1 at once. */
 struct edition *versions_add(struct versions *v, uint32_t number);
 void versions_remove(struct versions *v, const struct edition *e);

@@ -24,6 +24,24 @@ static void put_sql(yyjson_mut_doc *d, yyjson_mut_val *o, const struct edition *
     }
 }
 
+static void put_texts(yyjson_mut_doc *d, yyjson_mut_val *o, const char *field, uint32_t count, char **texts)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, field);
+    for (uint32_t i = 0; i < count; i++)
+        yyjson_mut_arr_add_str(d, list, texts[i]);
+}
+
+static void put_references(yyjson_mut_doc *d, yyjson_mut_val *o, const struct version_api *a)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "references");
+    for (uint32_t i = 0; i < a->reference_count; i++) {
+        yyjson_mut_val *r = yyjson_mut_arr_add_obj(d, list);
+        yyjson_mut_obj_add_str(d, r, "name", a->references[i].name);
+        yyjson_mut_obj_add_str(d, r, "api", a->references[i].api);
+        put_texts(d, r, "columns", a->references[i].column_count, a->references[i].columns);
+    }
+}
+
 static void put_apis(yyjson_mut_doc *d, yyjson_mut_val *o, const struct edition *e)
 {
     yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "apis");
@@ -31,9 +49,8 @@ static void put_apis(yyjson_mut_doc *d, yyjson_mut_val *o, const struct edition 
         yyjson_mut_val *a = yyjson_mut_arr_add_obj(d, list);
         yyjson_mut_obj_add_str(d, a, "path", e->apis[i].path);
         yyjson_mut_obj_add_str(d, a, "view", e->apis[i].view);
-        yyjson_mut_val *key = yyjson_mut_obj_add_arr(d, a, "key");
-        for (uint32_t k = 0; k < e->apis[i].key_count; k++)
-            yyjson_mut_arr_add_str(d, key, e->apis[i].key[k]);
+        put_texts(d, a, "key", e->apis[i].key_count, e->apis[i].key);
+        put_references(d, a, &e->apis[i]);
     }
 }
 
@@ -124,6 +141,28 @@ static void get_sql(struct reader *r, yyjson_val *o, struct edition *e)
     }
 }
 
+static char **get_texts(struct reader *r, yyjson_val *o, const char *field, uint32_t *count)
+{
+    yyjson_val *a = get_array(r, o, field, count);
+    char **texts = ARENA_ARRAY(r->arena, char *, *count + 1);
+    for (uint32_t i = 0; i < *count; i++)
+        texts[i] = text_of(r, yyjson_arr_get(a, i), field);
+    return texts;
+}
+
+static void get_references(struct reader *r, yyjson_val *o, struct version_api *api)
+{
+    yyjson_val *a = get_array(r, o, "references", &api->reference_count);
+    api->references = ARENA_ARRAY(r->arena, struct version_reference, api->reference_count + 1);
+    for (uint32_t i = 0; i < api->reference_count && !r->error; i++) {
+        struct version_reference *to = &api->references[i];
+        yyjson_val *v = yyjson_arr_get(a, i);
+        to->name = get_text(r, v, "name");
+        to->api = get_text(r, v, "api");
+        to->columns = get_texts(r, v, "columns", &to->column_count);
+    }
+}
+
 static void get_apis(struct reader *r, yyjson_val *o, struct edition *e)
 {
     yyjson_val *a = get_array(r, o, "apis", &e->api_count);
@@ -133,10 +172,8 @@ static void get_apis(struct reader *r, yyjson_val *o, struct edition *e)
         yyjson_val *v = yyjson_arr_get(a, i);
         api->path = get_text(r, v, "path");
         api->view = get_text(r, v, "view");
-        yyjson_val *key = get_array(r, v, "key", &api->key_count);
-        api->key = ARENA_ARRAY(r->arena, char *, api->key_count + 1);
-        for (uint32_t k = 0; k < api->key_count; k++)
-            api->key[k] = text_of(r, yyjson_arr_get(key, k), "key");
+        api->key = get_texts(r, v, "key", &api->key_count);
+        get_references(r, v, api);
     }
 }
 

@@ -88,7 +88,8 @@ static void another_computation_is_said(void)
 {
     start();
     now.view.fingerprint = 1;
-    expect(CONTRACT_SAME, "  balances: rows are made anew from the mirrors at the next start (none)\n");
+    expect(CONTRACT_SAME,
+           "  balances: its rows are built anew from the mirrors, beside the old ones (none)\n");
 }
 
 static void apis_come_and_go(void)
