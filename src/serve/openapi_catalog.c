@@ -16,8 +16,11 @@ static void view_shape(struct arena *a, const struct catalog_view *cv, struct wo
 
 static void world_shape(struct catalog *c, struct world *out)
 {
-    struct world w = {
-        .number = c->version, .catalog = c, .shard_count = c->shard_count, .view_count = c->view_count, .api_count = c->api_count};
+    struct world w = {.number = c->version,
+                      .catalog = c,
+                      .shard_count = c->shard_count,
+                      .view_count = c->view_count,
+                      .api_count = c->api_count};
     arena_init(&w.arena);
     w.views = ARENA_ARRAY(&w.arena, struct world_view, c->view_count + 1);
     for (uint32_t i = 0; i < c->view_count; i++)

@@ -248,8 +248,10 @@ static void apis_fill(struct world *w, const struct catalog_edition *e, struct a
     for (uint32_t i = 0; i < e->api_count; i++) {
         const struct catalog_api *api = &c->apis[e->first_api + i];
         ASSERT(api->view < c->view_count);
-        w->apis[i] = (struct world_api){
-            .path = api->path, .index = e->first_api + i, .view = &w->views[api->view], .stat = name_stat(names, api->path)};
+        w->apis[i] = (struct world_api){.path = api->path,
+                                        .index = e->first_api + i,
+                                        .view = &w->views[api->view],
+                                        .stat = name_stat(names, api->path)};
         w->apis[i].field_numbers = world_field_numbers(&w->arena, c, api->path, w->apis[i].view->schema);
         char service[PROTO_NAME_MAX];
         w->apis[i].service = arena_strdup(&w->arena, proto_service_name(api->path, service, sizeof service));
