@@ -81,9 +81,9 @@ static void fill_api(struct arena *arena, const struct config_api *from, struct 
     to->references = ARENA_ARRAY(arena, struct version_reference, from->reference_count + 1);
     for (uint32_t i = 0; i < from->reference_count; i++) {
         const struct config_reference *r = &from->references[i];
-        to->references[i] = (struct version_reference){arena_strdup(arena, r->name),
-                                                       arena_strdup(arena, r->api), r->column_count,
-                                                       copy_texts(arena, r->column_count, r->columns)};
+        to->references[i] =
+            (struct version_reference){arena_strdup(arena, r->name), arena_strdup(arena, r->api),
+                                       r->column_count, copy_texts(arena, r->column_count, r->columns)};
     }
 }
 
