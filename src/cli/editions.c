@@ -395,6 +395,8 @@ struct err *editions_take(struct app *a, struct editions *x, uint32_t shard_coun
     a->input_count = in.count;
     plan_free(a->plan);
     a->plan = NULL;
+    a->parts = (struct plan_parts){a->tables, a->table_count,
+                                   arena_memdup(&a->arena, in.list, in.count * sizeof *in.list), in.count};
     TRY(plan_build_all(a->tables, a->table_count, in.list, in.count, &a->plan));
     struct catalog *c = app_catalog(a, shard_count);
     for (uint32_t i = 0; i < x->kept_count; i++)

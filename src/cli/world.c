@@ -184,8 +184,10 @@ struct err *app_plan(struct app *a)
     }
     plan_free(a->plan);
     a->plan = NULL;
-    a->parts = (struct plan_parts){a->tables, a->table_count, texts, c->sql_count, apis, c->api_count};
-    return plan_build(a->tables, a->table_count, texts, c->sql_count, apis, c->api_count, &a->plan);
+    struct plan_input *in = ARENA_NEW(&a->arena, struct plan_input);
+    *in = (struct plan_input){texts, c->sql_count, apis, c->api_count, NULL, false};
+    a->parts = (struct plan_parts){a->tables, a->table_count, in, 1};
+    return plan_build_all(a->tables, a->table_count, in, 1, &a->plan);
 }
 
 /* ---- catalog ---- */

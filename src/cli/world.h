@@ -23,7 +23,8 @@ struct app {
     uint32_t table_count;
     struct plan_parts parts; /* that the plan was made from */
     struct plan *plan;       /* owned */
-    struct catalog *catalog; /* owned; its first editions are the plan's inputs, its first views those of the plan */
+    struct catalog
+        *catalog; /* owned; its first editions are the plan's inputs, its first views those of the plan */
     uint32_t input_count;
     struct app_input inputs[VERSIONS_KEEP_MAX + 1];
 };

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PLAN_FILE   "plan.json"
-#define PLAN_FORMAT 1
+#define PLAN_FORMAT 2
 
 /* ---- saving ---- */
 
@@ -39,7 +39,7 @@ static void put_sources(yyjson_mut_doc *d, yyjson_mut_val *root, const struct pl
     }
 }
 
-static void put_apis(yyjson_mut_doc *d, yyjson_mut_val *root, const struct plan_parts *parts)
+static void put_apis(yyjson_mut_doc *d, yyjson_mut_val *root, const struct plan_input *parts)
 {
     yyjson_mut_val *apis = yyjson_mut_obj_add_arr(d, root, "apis");
     for (uint32_t i = 0; i < parts->api_count; i++) {
@@ -54,6 +54,19 @@ static void put_apis(yyjson_mut_doc *d, yyjson_mut_val *root, const struct plan_
     }
 }
 
+static void put_input(yyjson_mut_doc *d, yyjson_mut_val *to, const struct plan_input *in)
+{
+    yyjson_mut_obj_add_str(d, to, "suffix", in->suffix ? in->suffix : "");
+    yyjson_mut_val *sql = yyjson_mut_obj_add_arr(d, to, "sql");
+    for (uint32_t i = 0; i < in->text_count; i++) {
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, sql);
+        yyjson_mut_obj_add_str(d, o, "file", in->texts[i].file);
+        yyjson_mut_obj_add_int(d, o, "line", in->texts[i].first_line);
+        yyjson_mut_obj_add_str(d, o, "text", in->texts[i].text);
+    }
+    put_apis(d, to, in);
+}
+
 static char *plan_text(uint64_t run, const struct plan_parts *parts, size_t *len)
 {
     yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
@@ -62,14 +75,9 @@ static char *plan_text(uint64_t run, const struct plan_parts *parts, size_t *len
     yyjson_mut_obj_add_uint(d, root, "format", PLAN_FORMAT);
     yyjson_mut_obj_add_uint(d, root, "run", run);
     put_sources(d, root, parts);
-    yyjson_mut_val *sql = yyjson_mut_obj_add_arr(d, root, "sql");
-    for (uint32_t i = 0; i < parts->text_count; i++) {
-        yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, sql);
-        yyjson_mut_obj_add_str(d, o, "file", parts->texts[i].file);
-        yyjson_mut_obj_add_int(d, o, "line", parts->texts[i].first_line);
-        yyjson_mut_obj_add_str(d, o, "text", parts->texts[i].text);
-    }
-    put_apis(d, root, parts);
+    yyjson_mut_val *inputs = yyjson_mut_obj_add_arr(d, root, "inputs");
+    for (uint32_t i = 0; i < parts->input_count; i++)
+        put_input(d, yyjson_mut_arr_add_obj(d, inputs), &parts->inputs[i]);
     char *text = yyjson_mut_write(d, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, len);
     yyjson_mut_doc_free(d);
     if (!text)
@@ -104,9 +112,8 @@ struct err *plan_file_save(const char *dir, uint64_t run, const struct plan_part
 struct loaded {
     struct table_json json;
     struct table_def *tables;
-    struct sql_text *texts;
-    struct api_request *apis;
-    uint32_t table_count, text_count, api_count;
+    struct plan_input *inputs;
+    uint32_t table_count, input_count;
 };
 
 static uint32_t count_tables(struct table_json *l, yyjson_val *sources)
@@ -143,39 +150,61 @@ static void load_tables(struct loaded *l, yyjson_val *root)
     }
 }
 
-static void load_sql(struct loaded *l, yyjson_val *root)
+static void load_sql(struct loaded *l, yyjson_val *from, struct plan_input *in)
 {
     size_t i, n;
     yyjson_val *list, *o;
-    l->text_count = table_json_array(&l->json, root, "sql", &list);
-    l->texts = ARENA_ARRAY(l->json.arena, struct sql_text, l->text_count + 1);
+    in->text_count = table_json_array(&l->json, from, "sql", &list);
+    struct sql_text *texts = ARENA_ARRAY(l->json.arena, struct sql_text, in->text_count + 1);
     yyjson_arr_foreach(list, i, n, o)
     {
-        l->texts[i] =
+        texts[i] =
             (struct sql_text){table_json_text(&l->json, o, "file"), table_json_text(&l->json, o, "text"),
                               (int)yyjson_get_sint(yyjson_obj_get(o, "line"))};
     }
+    in->texts = texts;
 }
 
-static void load_apis(struct loaded *l, yyjson_val *root)
+static void load_api(struct loaded *l, yyjson_val *o, struct api_request *a)
 {
-    size_t i, n, k, key_count;
-    yyjson_val *list, *o, *key, *v;
-    l->api_count = table_json_array(&l->json, root, "apis", &list);
-    l->apis = ARENA_ARRAY(l->json.arena, struct api_request, l->api_count + 1);
+    size_t k, key_count;
+    yyjson_val *key, *v;
+    a->path = table_json_text(&l->json, o, "path");
+    a->view = yyjson_obj_get(o, "view") ? table_json_text(&l->json, o, "view") : NULL;
+    a->file = PLAN_FILE;
+    a->key_count = table_json_array(&l->json, o, "key", &key);
+    a->key = ARENA_ARRAY(l->json.arena, const char *, a->key_count + 1);
+    yyjson_arr_foreach(key, k, key_count, v)
+    {
+        l->json.bad |= !yyjson_is_str(v);
+        a->key[k] = yyjson_is_str(v) ? arena_strdup(l->json.arena, yyjson_get_str(v)) : "";
+    }
+}
+
+static void load_apis(struct loaded *l, yyjson_val *from, struct plan_input *in)
+{
+    size_t i, n;
+    yyjson_val *list, *o;
+    in->api_count = table_json_array(&l->json, from, "apis", &list);
+    struct api_request *apis = ARENA_ARRAY(l->json.arena, struct api_request, in->api_count + 1);
     yyjson_arr_foreach(list, i, n, o)
     {
-        struct api_request *a = &l->apis[i];
-        a->path = table_json_text(&l->json, o, "path");
-        a->view = yyjson_obj_get(o, "view") ? table_json_text(&l->json, o, "view") : NULL;
-        a->file = PLAN_FILE;
-        a->key_count = table_json_array(&l->json, o, "key", &key);
-        a->key = ARENA_ARRAY(l->json.arena, const char *, a->key_count + 1);
-        yyjson_arr_foreach(key, k, key_count, v)
-        {
-            l->json.bad |= !yyjson_is_str(v);
-            a->key[k] = yyjson_is_str(v) ? arena_strdup(l->json.arena, yyjson_get_str(v)) : "";
-        }
+        load_api(l, o, &apis[i]);
+    }
+    in->apis = apis;
+}
+
+static void load_inputs(struct loaded *l, yyjson_val *root)
+{
+    size_t i, n;
+    yyjson_val *list, *o;
+    l->input_count = table_json_array(&l->json, root, "inputs", &list);
+    l->inputs = ARENA_ARRAY(l->json.arena, struct plan_input, l->input_count + 1);
+    yyjson_arr_foreach(list, i, n, o)
+    {
+        l->inputs[i].suffix = table_json_text(&l->json, o, "suffix");
+        load_sql(l, o, &l->inputs[i]);
+        load_apis(l, o, &l->inputs[i]);
     }
 }
 
@@ -188,15 +217,14 @@ static struct err *load(const char *path, uint64_t run, struct stored_plan *p)
     if (doc && this_run) {
         l.json.bad = yyjson_get_uint(yyjson_obj_get(root, "format")) != PLAN_FORMAT;
         load_tables(&l, root);
-        load_sql(&l, root);
-        load_apis(&l, root);
+        load_inputs(&l, root);
     }
     yyjson_doc_free(doc);
     if (!doc || !this_run)
         return err_new(ERR_STATE, "%s is of another start of the pipeline", path);
     if (l.json.bad)
         return err_new(ERR_CORRUPT, "%s is not as this program writes it", path);
-    return plan_build(l.tables, l.table_count, l.texts, l.text_count, l.apis, l.api_count, &p->plan);
+    return plan_build_all(l.tables, l.table_count, l.inputs, l.input_count, &p->plan);
 }
 
 struct err *plan_file_load(const char *dir, uint64_t run, struct stored_plan **out)
@@ -226,6 +254,6 @@ const struct plan_view *stored_plan_view(const struct stored_plan *p, const char
 {
     for (uint32_t i = 0; i < p->plan->view_count; i++)
         if (strcmp(p->plan->views[i]->name, name) == 0)
-            return p->plan->views[i];
+            return p->plan->views[i]->same ? p->plan->views[i]->same : p->plan->views[i];
     return NULL;
 }

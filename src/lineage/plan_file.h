@@ -10,10 +10,8 @@
 struct plan_parts {
     const struct table_def *tables; /* of all sources, source by source */
     uint32_t table_count;
-    const struct sql_text *texts;
-    uint32_t text_count;
-    const struct api_request *apis;
-    uint32_t api_count;
+    const struct plan_input *inputs; /* of all editions */
+    uint32_t input_count;
 };
 /* Replaced by rename. */
 NODISCARD struct err *plan_file_save(const char *dir, uint64_t run, const struct plan_parts *parts);
