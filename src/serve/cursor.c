@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mbedtls/gcm.h>
-#include <mbedtls/md.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -114,29 +112,43 @@ static bool text_get(struct slice text, uint8_t *out, size_t *len)
 
 /* ---- sealing ---- */
 
-bool cursor_seal(const struct cursor_key *k, struct slice plain, struct buf *out)
+void cursor_sealer_init(struct cursor_sealer *s, const struct cursor_key *k)
+{
+    mbedtls_gcm_init(&s->seal);
+    mbedtls_md_init(&s->nonce);
+    int rc = mbedtls_gcm_setkey(&s->seal, MBEDTLS_CIPHER_ID_AES, k->seal, 256);
+    rc = rc ? rc : mbedtls_md_setup(&s->nonce, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 1);
+    rc = rc ? rc : mbedtls_md_hmac_starts(&s->nonce, k->nonce, sizeof k->nonce);
+    if (rc)
+        PANIC("the ciphers of cursors cannot be set up: %d", rc);
+}
+
+void cursor_sealer_fini(struct cursor_sealer *s)
+{
+    mbedtls_gcm_free(&s->seal);
+    mbedtls_md_free(&s->nonce);
+}
+
+bool cursor_seal(struct cursor_sealer *k, struct slice plain, struct buf *out)
 {
     uint8_t hash[32], sealed[CURSOR_BYTES_MAX];
     size_t n = NONCE_BYTES + plain.len + TAG_BYTES;
     if ((n + 2) / 3 * 4 > CURSOR_BYTES_MAX)
         return false;
-    int rc = mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), k->nonce, sizeof k->nonce, plain.p,
-                             plain.len, hash);
-    mbedtls_gcm_context gcm;
-    mbedtls_gcm_init(&gcm);
+    int rc = mbedtls_md_hmac_reset(&k->nonce);
+    rc = rc ? rc : mbedtls_md_hmac_update(&k->nonce, plain.p, plain.len);
+    rc = rc ? rc : mbedtls_md_hmac_finish(&k->nonce, hash);
     memcpy(sealed, hash, NONCE_BYTES);
-    rc = rc ? rc : mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, k->seal, 256);
     rc = rc ? rc
-            : mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, plain.len, sealed, NONCE_BYTES, NULL, 0,
-                                        plain.p, sealed + NONCE_BYTES, TAG_BYTES,
+            : mbedtls_gcm_crypt_and_tag(&k->seal, MBEDTLS_GCM_ENCRYPT, plain.len, sealed, NONCE_BYTES, NULL,
+                                        0, plain.p, sealed + NONCE_BYTES, TAG_BYTES,
                                         sealed + NONCE_BYTES + plain.len);
-    mbedtls_gcm_free(&gcm);
     ASSERT(rc == 0);
     text_put(out, sealed, n);
     return true;
 }
 
-bool cursor_open(const struct cursor_key *k, struct arena *a, struct slice text, struct slice *plain)
+bool cursor_open(struct cursor_sealer *k, struct arena *a, struct slice text, struct slice *plain)
 {
     size_t n = 0;
     if (text.len > CURSOR_BYTES_MAX)
@@ -146,13 +158,7 @@ bool cursor_open(const struct cursor_key *k, struct arena *a, struct slice text,
         return false;
     n -= NONCE_BYTES + TAG_BYTES;
     uint8_t *out = arena_alloc(a, n);
-    mbedtls_gcm_context gcm;
-    mbedtls_gcm_init(&gcm);
-    int rc = mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, k->seal, 256);
-    rc = rc ? rc
-            : mbedtls_gcm_auth_decrypt(&gcm, n, sealed, NONCE_BYTES, NULL, 0, sealed + NONCE_BYTES + n,
-                                       TAG_BYTES, sealed + NONCE_BYTES, out);
-    mbedtls_gcm_free(&gcm);
     *plain = (struct slice){out, n};
-    return rc == 0;
+    return mbedtls_gcm_auth_decrypt(&k->seal, n, sealed, NONCE_BYTES, NULL, 0, sealed + NONCE_BYTES + n,
+                                    TAG_BYTES, sealed + NONCE_BYTES, out) == 0;
 }

@@ -304,6 +304,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
 struct h2_shared *h2_shared_new(const struct serve_limits *m)
 {
     struct h2_shared *sh = xcalloc(1, sizeof *sh);
+    h2_memory_init(&sh->memory);
     if (nghttp2_session_callbacks_new(&sh->callbacks) != 0 || nghttp2_option_new(&sh->option) != 0)
         PANIC("out of memory for HTTP/2");
     nghttp2_session_callbacks_set_on_begin_frame_callback(sh->callbacks, on_begin_frame);
@@ -336,6 +337,7 @@ void h2_shared_free(struct h2_shared *sh)
     }
     nghttp2_session_callbacks_del(sh->callbacks);
     nghttp2_option_del(sh->option);
+    h2_memory_fini(&sh->memory);
     free(sh);
 }
 
@@ -348,7 +350,8 @@ bool h2_start(struct conn *c)
     h->conn = c;
     h->budget = m->h2_control_frames;
     h->refilled_us = c->loop->now_us;
-    if (nghttp2_session_server_new2(&h->session, c->loop->h2->callbacks, h, c->loop->h2->option) != 0) {
+    if (nghttp2_session_server_new3(&h->session, c->loop->h2->callbacks, h, c->loop->h2->option,
+                                    &c->loop->h2->memory.calls) != 0) {
         free(h);
         return false;
     }

@@ -3,6 +3,7 @@
 #define PENSTOCK_SERVE_H2_IMPL_H
 
 #include "serve/h2.h"
+#include "serve/h2_memory.h"
 #include "serve/out.h"
 #include <nghttp2/nghttp2.h>
 
@@ -45,6 +46,7 @@ struct h2 {
 struct h2_shared {
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
+    struct h2_memory memory; /* of all sessions */
     struct h2_stream *spare, *dead;
     uint32_t spare_count;
 };

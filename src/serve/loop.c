@@ -392,7 +392,10 @@ struct err *loop_open(struct loop *l)
     l->rest.why_read = l->options->why_read;
     l->rest.why = l->why;
     l->rest.ingest = l->options->ingest;
-    l->rest.cursors = l->cursors;
+    if (l->cursors) {
+        cursor_sealer_init(&l->sealer, l->cursors);
+        l->rest.cursors = &l->sealer;
+    }
     auth_init(&l->auth, l->keys);
     l->live = live_new(l);
     l->h2 = h2_shared_new(&l->options->limits);
@@ -479,6 +482,8 @@ void loop_close(struct loop *l)
     h2_shared_free(l->h2);
     grpc_wire_fini(l);
     rest_fini(&l->rest);
+    if (l->cursors)
+        cursor_sealer_fini(&l->sealer);
     tls_pool_fini(&l->pool);
     free(l->plain);
     buf_fini(&l->out);

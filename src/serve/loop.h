@@ -6,6 +6,7 @@
 #ifndef PENSTOCK_SERVE_LOOP_H
 #define PENSTOCK_SERVE_LOOP_H
 
+#include "serve/cursor.h"
 #include "serve/auth.h"
 #include "serve/grpc_wire.h"
 #include "serve/http.h"
@@ -69,6 +70,7 @@ struct loop {
     struct auth auth;
     struct auth_source *keys;         /* of the process */
     const struct cursor_key *cursors; /* likewise */
+    struct cursor_sealer sealer;      /* with them; set up when there are any */
     struct loop_stats *stats;
     const struct stats_set *all; /* every loop's */
     struct tls_pool pool;

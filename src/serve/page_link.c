@@ -94,16 +94,16 @@ static void put_link(struct buf *b, struct slice target, const struct query *q, 
 bool page_end(struct rest *r, const struct read *rd, const struct select_result *res, struct slice target,
               struct answer *a)
 {
-    struct buf cursor = {0}, link = {0};
+    struct buf *cursor = &r->scratch[0], *link = &r->scratch[1];
     if (!res->more || !rd->pages)
         return true;
-    bool ok = res->next.len && cursor_seal(r->cursors, res->next, &cursor);
+    buf_reset(cursor);
+    buf_reset(link);
+    bool ok = res->next.len && cursor_seal(r->cursors, res->next, cursor);
     if (ok) {
-        put_link(&link, target, &rd->query, (struct slice){cursor.p, cursor.len});
-        a->link = arena_strndup(&r->arena, (const char *)link.p, link.len);
+        put_link(link, target, &rd->query, (struct slice){cursor->p, cursor->len});
+        a->link = arena_strndup(&r->arena, (const char *)link->p, link->len);
     }
-    buf_fini(&cursor);
-    buf_fini(&link);
     /* Who walks by cursors takes an answer without a link for the last one. */
     if (!ok && rd->query.has_cursor) {
         problem_set(&a->problem, 400, "PENSTOCK_CURSOR", "the last row's values are too long for a cursor");

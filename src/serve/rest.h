@@ -38,7 +38,7 @@ struct rest {
     struct buf key, scratch[2];
     uint32_t depth;                                   /* of embedded views, while one is read */
     struct rest_frame *frames[QUERY_EMBED_DEPTH_MAX]; /* owned; NULL until used */
-    const struct cursor_key *cursors;                 /* borrowed; NULL: lists have no cursors */
+    struct cursor_sealer *cursors;                    /* borrowed; NULL: lists have no cursors */
     uint64_t embed_left; /* rows that embedding may still look at in this request */
     struct url url;
     struct compressor *compressor;      /* owned */

@@ -39,7 +39,7 @@ struct run {
     uint64_t available;   /* copies of rows that a sort has found for offset and limit */
     struct query ordered; /* read->query in an order that tells rows apart */
     bool has_end;         /* that order is one of columns: pages have ends */
-    struct buf end;       /* position of the last row */
+    struct buf *end;      /* position of the last row; scratch */
 };
 
 /* All that is embedded in one answer shares one limit, with an index or without. */
@@ -173,8 +173,8 @@ static bool emit(struct run *run, uint64_t copies, uint64_t before)
         run->out->row_count++;
     }
     if (run->left == 0 && run->has_end) {
-        buf_reset(&run->end);
-        page_encode(run->rest, run->read, &run->ordered, before + had - copies, &run->end);
+        buf_reset(run->end);
+        page_encode(run->rest, run->read, &run->ordered, before + had - copies, run->end);
         run->out->more = copies > 0;
     }
     return true;
@@ -307,7 +307,7 @@ static bool gather(struct run *run)
 /* What the page's end is told in: the walk's order, or the sort's. */
 static void end_order(struct run *run)
 {
-    buf_reset(&run->end);
+    buf_reset(run->end);
     run->has_end = run->read->pages && page_order(&run->rest->arena, run->read->view, &run->read->query,
                                                   &run->access, &run->ordered);
 }
@@ -412,15 +412,15 @@ static void end_of_page(struct run *run)
 {
     struct select_result *out = run->out;
     out->more = out->more && run->left == 0 && out->row_count;
-    if (out->more && run->has_end && run->end.len)
-        out->next = (struct slice){arena_memdup(&run->rest->arena, run->end.p, run->end.len), run->end.len};
-    buf_fini(&run->end);
+    if (out->more && run->has_end && run->end->len)
+        out->next =
+            (struct slice){arena_memdup(&run->rest->arena, run->end->p, run->end->len), run->end->len};
 }
 
 bool select_run(struct rest *r, const struct read *rd, enum count_mode count, struct select_sink *sink,
                 struct select_result *out, struct problem *p)
 {
-    struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p};
+    struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p, .end = &r->scratch[0]};
     struct read own;
     run.filters = rd->query.filter || rd->query.embed_filter || !grant_every_row(&rd->grant);
     bool by_entries = !run.filters && rd->view->key_count;

@@ -6,10 +6,12 @@ import mmap
 import os
 import struct
 
+from lib import h2
 from lib.report import Report
 from lib.rest import PLAIN, Site
 
 WARM, COUNTED = 200, 400
+OTHERS = 8  # allocations of the process's other threads meanwhile, which look after files and epochs
 READS = {
     "key": ("/api/balances/4242", {}, 200),
     "absent": ("/api/balances/99999999", {}, 404),
@@ -62,10 +64,27 @@ def cost(site, name, target, headers, want, report):
     after = site.counts()
     c.close()
     allocations, writes = after[0] - before[0], after[1] - before[1]
-    if allocations == 0 and writes == COUNTED:
+    if allocations <= OTHERS and writes == COUNTED:
         report.ok(name)
     else:
         report.fail(name, "%d requests took %d allocations and %d writes" % (COUNTED, allocations, writes))
+
+
+def over_http2(site, name, target, headers, want, report):
+    c = h2.Connection(site.port)
+    for _ in range(WARM):
+        c.request(target, headers=list(headers.items()))
+    before = site.counts()
+    for _ in range(COUNTED):
+        answer = c.request(target, headers=list(headers.items()))
+        assert answer.status == want, answer.status
+    after = site.counts()
+    c.close()
+    allocations, writes = after[0] - before[0], after[1] - before[1]
+    if allocations <= OTHERS and writes == COUNTED:
+        report.ok("http2/" + name)
+    else:
+        report.fail("http2/" + name, "%d requests took %d allocations and %d writes" % (COUNTED, allocations, writes))
 
 
 def not_modified(site, report):
@@ -86,6 +105,8 @@ def main():
             for name, (target, headers, want) in READS.items():
                 cost(site, name, target, headers, want, report)
             not_modified(site, report)
+            for name, (target, headers, want) in READS.items():
+                over_http2(site, name, target, headers, want, report)
         finally:
             site.close()
 

@@ -59,8 +59,8 @@ void *__wrap_realloc(void *p, size_t n)
 
 ssize_t __wrap_send(int fd, const void *p, size_t n, int flags)
 {
+    atomic_fetch_add_explicit(&counts->writes, 1, memory_order_seq_cst); /* before the client can see it */
     ssize_t sent = __real_send(fd, p, n, flags);
-    atomic_fetch_add_explicit(&counts->writes, 1, memory_order_relaxed);
     if (sent > 0)
         atomic_fetch_add_explicit(&counts->bytes, (uint64_t)sent, memory_order_relaxed);
     return sent;

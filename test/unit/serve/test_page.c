@@ -3,7 +3,14 @@
 #include "serve/cursor.h"
 #include "serve/page.h"
 
-static struct cursor_key key;
+static struct cursor_sealer key;
+
+static void sealer_make(const char *secret, struct cursor_sealer *out)
+{
+    struct cursor_key k;
+    cursor_key_from((const uint8_t *)secret, &k);
+    cursor_sealer_init(out, &k);
+}
 
 static struct slice seal(const char *plain)
 {
@@ -47,9 +54,10 @@ static void test_tampering(void)
     memcpy(more, s.p, s.len);
     more[s.len] = 'A';
     CHECK(!cursor_open(&key, &test_arena, (struct slice){more, s.len + 1}, &plain));
-    struct cursor_key other;
-    cursor_key_from((const uint8_t *)"another secret of 32 bytes......", &other);
+    struct cursor_sealer other;
+    sealer_make("another secret of 32 bytes......", &other);
     CHECK(!cursor_open(&other, &test_arena, s, &plain) && opens(s, "position"));
+    cursor_sealer_fini(&other);
 }
 
 static void test_limit(void)
@@ -181,7 +189,7 @@ int main(void)
 {
     arena_init(&test_arena);
     arena_init(&rest.arena);
-    cursor_key_from((const uint8_t *)"a secret of 32 bytes............", &key);
+    sealer_make("a secret of 32 bytes............", &key);
     view.schema = &test_schema;
     RUN(test_seal);
     RUN(test_tampering);
@@ -189,6 +197,9 @@ int main(void)
     RUN(test_orders);
     RUN(test_positions);
     RUN(test_links);
+    cursor_sealer_fini(&key);
+    buf_fini(&rest.scratch[0]);
+    buf_fini(&rest.scratch[1]);
     arena_fini(&rest.arena);
     arena_fini(&test_arena);
     TEST_END();
