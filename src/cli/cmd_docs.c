@@ -26,6 +26,7 @@
 #include "serve/tls.h"
 #include "serve/url.h"
 #include "serve/world.h"
+#include "serve/ws.h"
 #include "source/ingest/ingest.h"
 #include "source/ingest/ingest_server.h"
 #include "source/postgres/pg_position.h"
@@ -238,6 +239,7 @@ static const struct limit request_limits[] = {
     LIMIT(
         LIVE_UNDO_MAX, COUNT,
         "changes that a live query with a limit may resume behind; further behind starts over: event reset"),
+    LIMIT(WS_MESSAGE_MAX, BYTES, "a message from a WebSocket client; close code 1009 past it"),
     LIMIT(LIVE_FLUSHES_MAX, COUNT, "live queries that are written to before others get their turn"),
     LIMIT(METRICS_OPERATORS_MAX, COUNT,
           "operators with numbers of their own in /metrics (`limits.metrics_operators`); the others are "

@@ -141,6 +141,8 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
         put_text(out, "Allow: ", a->allow);
     if (UNLIKELY(a->retry_after_s > 0))
         put_number(out, "Retry-After: ", a->retry_after_s);
+    if (UNLIKELY(a->upgrade))
+        OUT_LIT(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     if (UNLIKELY(a->status == 401))
         put_challenge(a, out);
     if (UNLIKELY(req && req->origin.p))

@@ -1,5 +1,6 @@
 /* See auth.h. */
 #include "serve/auth.h"
+#include "serve/ws.h"
 #include "base/hash.h"
 #include "serve/jwt.h"
 #include "serve/out.h"
@@ -85,8 +86,10 @@ static struct slice bearer(const struct http_request *req, bool *other)
     static const char scheme[] = "bearer";
     struct slice s = req->authorization;
     *other = false;
-    if (!s.p)
-        return header(req, "apikey");
+    if (!s.p) {
+        struct slice token = ws_token(req);
+        return token.p ? token : header(req, "apikey");
+    }
     s = slice_trim(s);
     size_t n = sizeof scheme - 1;
     if (s.len > n && s.p[n] == ' ' && slice_is_nocase((struct slice){s.p, n}, scheme))

@@ -159,6 +159,7 @@ static void known_header(struct http_request *req, const struct http_header *h)
         {"authorization", &req->authorization},
         {"accept-encoding", &req->accept_encoding},
         {"sec-fetch-site", &req->fetch_site},
+        {"upgrade", &req->upgrade},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         if (slice_is_nocase(h->name, rows[i].name)) {

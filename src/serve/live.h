@@ -57,6 +57,7 @@ enum live_why {
     LIVE_STALLED, /* it took nothing at all for two heartbeats */
     LIVE_AGAIN,   /* its log is gone or an expression failed: it asks again and is told, or is reset */
     LIVE_GONE,    /* the api is no more, or is another now */
+    LIVE_STOPPED, /* the server stops */
     LIVE_ENDED    /* its credentials have expired or were revoked, or it may see something else now */
 };
 struct live_transport {
@@ -65,7 +66,8 @@ struct live_transport {
     size_t (*pending)(const struct subscriber *s); /* bytes not sent */
     void (*flush)(struct subscriber *s);           /* sends what goes at once; may end subscribers */
     void (*drop)(struct subscriber *s,
-                 enum live_why why); /* says goodbye if it can, and ends it with live_end */
+                 enum live_why why);     /* says goodbye if it can, and ends it with live_end */
+    bool (*alive)(struct subscriber *s); /* at each heartbeat: false drops it. NULL: yes */
 };
 
 struct subscriber {
@@ -151,6 +153,11 @@ struct live_ask {
 struct subscriber *live_subscribe(struct live *v, const struct live_ask *ask, struct buf *first,
                                   struct answer *a);
 void live_end(struct subscriber *s); /* its side is closing */
+
+/* Target and last id of a request. how, to and owner are still to be set. */
+struct live_ask live_ask_of(struct live *v, const struct http_request *req);
+/* live_ws.c: as live_start, for a request that asks for WebSocket. */
+bool live_ws_start(struct live *v, struct stream *st, const struct http_request *req, struct answer *a);
 
 /* ---- between live*.c ---- */
 struct live_point live_point_at(const struct live *v, uint64_t epoch);

@@ -62,6 +62,10 @@ static void beat(struct subscriber *s)
     live_beat_start(s);
     if (!live_may_go_on(s))
         return;
+    if (s->to->alive && !s->to->alive(s)) {
+        live_doom(s, LIVE_STALLED);
+        return;
+    }
     if (s->to->pending(s) > 0) { /* it took not even what it had */
         if (s->stalled)
             live_doom(s, LIVE_STALLED);
@@ -111,6 +115,12 @@ void live_doom(struct subscriber *s, enum live_why why)
     if (s->why == LIVE_STAYS)
         s->why = why;
     unsent_put(s);
+}
+
+void live_stop(struct live *v)
+{
+    for (struct subscriber *s = v->beat_first; s; s = s->beat_next)
+        live_doom(s, LIVE_STOPPED);
 }
 
 static void drop(struct subscriber *s)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "serve/live.h"
 #include "serve/out.h"
+#include "serve/ws.h"
 
 /* ---- how they look ---- */
 
@@ -71,7 +72,7 @@ static void to_drop(struct subscriber *s, enum live_why why)
     stream_break(s->owner);
 }
 
-static const struct live_transport to_stream = {to_put, to_pending, to_flush, to_drop};
+static const struct live_transport to_stream = {to_put, to_pending, to_flush, to_drop, NULL};
 
 static void head(const struct loop *l, const struct http_request *req, const struct answer *a,
                  struct buf *out)
@@ -110,12 +111,23 @@ static struct slice target_of(struct rest *r, struct slice target)
     return target;
 }
 
-bool live_start(struct live *v, struct stream *st, const struct http_request *req, struct answer *a)
+struct live_ask live_ask_of(struct live *v, const struct http_request *req)
 {
     struct rest *r = &v->loop->rest;
-    struct live_ask ask = {target_of(r, req->target), req->last_event_id, &live_sse, &to_stream, st};
+    struct live_ask ask = {.target = target_of(r, req->target), .last_id = req->last_event_id};
     if (!ask.last_id.p)
         url_param(&r->url, "last_event_id", &ask.last_id);
+    return ask;
+}
+
+bool live_start(struct live *v, struct stream *st, const struct http_request *req, struct answer *a)
+{
+    if (ws_asked(req))
+        return live_ws_start(v, st, req, a);
+    struct live_ask ask = live_ask_of(v, req);
+    ask.how = &live_sse;
+    ask.to = &to_stream;
+    ask.owner = st;
     buf_reset(&v->rows);
     struct subscriber *s = live_subscribe(v, &ask, &v->rows, a);
     if (!s)

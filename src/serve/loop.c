@@ -426,6 +426,7 @@ static void stop_step(struct loop *l)
     if (!l->stopping) {
         l->stopping = true;
         l->stop_us = l->now_us;
+        live_stop(l->live);
         close(l->listen_fd);
         l->listen_fd = -1;
     }

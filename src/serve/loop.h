@@ -173,6 +173,7 @@ void live_release(struct live *v); /* the world goes */
 void live_reversion(
     struct live *v); /* other versions are served: whoever is shown another one now starts over */
 void live_attach(struct live *v);          /* a new world came: everyone starts over */
+void live_stop(struct live *v);            /* everyone is told, if they can be */
 bool live_busy(const struct live *v);      /* has subscribers */
 bool live_behind(const struct live *v);    /* stopped in the middle: call live_epoch again soon */
 int64_t live_due_us(const struct live *v); /* when the next heartbeat is; INT64_MAX: none */

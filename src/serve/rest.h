@@ -77,6 +77,7 @@ struct answer {
     enum coding coding; /* of the body */
     bool vary_encoding; /* another client may get it compressed, or plain */
     int retry_after_s;
+    bool upgrade;     /* another version of WebSocket was asked for: the one that is spoken is sent */
     uint32_t stat;    /* api number for counters, API_STATS_MAX: none */
     struct buf *body; /* borrowed from the loop */
     struct problem problem;

@@ -1,5 +1,6 @@
 /* Reads of one api, by key and as a list; see rest_read.h. */
 #include "serve/rest_read.h"
+#include "serve/ws.h"
 #include "data/row.h"
 #include "serve/embed.h"
 #include "serve/grant.h"
@@ -481,6 +482,8 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
     struct read rd;
     struct form form;
     form.media = media_choose_with(req->accept, &form.strip);
+    if (ws_asked(req))
+        form.media = MEDIA_EVENTS;
     rest_mark(r, api->view, a);
     a->epoch = r->gate->epoch;
     if (why_is_asked(r, api, used))
