@@ -203,7 +203,7 @@ static void to_drop(struct subscriber *s, enum live_why why)
         fail(call, &p);
 }
 
-static const struct live_transport to_call = {to_put, to_pending, to_flush, to_drop};
+static const struct live_transport to_call = {to_put, to_pending, to_flush, to_drop, NULL};
 
 /* A generic row is a list of values: the first event says of what. */
 static void columns_send(struct grpc_call *call, const struct subscriber *s)

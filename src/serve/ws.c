@@ -251,8 +251,8 @@ static enum ws_event closed(struct ws_parser *w)
     w->code = WS_NO_CODE;
     if (w->control_len == 0)
         return WS_CLOSED;
-    uint16_t code = w->control_len < 2 ? 0 : (uint16_t)(w->control[0] << 8 | w->control[1]);
-    if (!code_ok(code))
+    uint16_t code = (uint16_t)(w->control[0] << 8 | w->control[1]);
+    if (w->control_len < 2 || !code_ok(code))
         return fail(w, WS_PROTOCOL_ERROR);
     for (uint32_t i = 2; i < w->control_len; i++)
         text = text && utf8_byte(&u, w->control[i]);

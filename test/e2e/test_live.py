@@ -3,17 +3,22 @@
 under random writes, while the server is killed and the store is taken up anew. What each holds at every epoch event must be
 what its query shows of that epoch, and no event may come for nothing. SOAK=1: longer."""
 
+import json
 import os
 import random
 import signal
-import socket
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import fetched
 from lib.live_model import TOP, Follower, Query, first_accounts
-from lib.rest import Events, Site
+from lib.rest import PLAIN, Events, Site
+
+sys.path.insert(0, fetched.python("websockets==13.1"))
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect as websocket
 
 SOAK = int(os.environ.get("SOAK", "0"))
 ROWS, SUBSCRIBERS, EPOCHS = 400, 48, 3000 if SOAK else 220
@@ -52,22 +57,54 @@ class Writer:
         self.remember(self.site.tell(*lines, "commit"))
 
 
+class Messages:
+    """The same events over WebSocket, with the interface of Events."""
+
+    def __init__(self, site, path, last):
+        if last:
+            path += "&last_event_id=" + last
+        self.status, self.list, self.closed = 101, [], False
+        try:
+            self.socket = websocket("wss://localhost:%d%s" % (site.port, path), ssl=PLAIN, subprotocols=["penstock.live.v1"], compression=None, max_size=None)
+        except WebSocketException as e:
+            response = getattr(e, "response", None)
+            if response is None:
+                raise OSError(str(e)) from e
+            self.status, self.body = response.status_code, response.body
+            return
+        assert self.socket.subprotocol == "penstock.live.v1"
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        try:
+            for text in self.socket:
+                m = json.loads(text)
+                if m["event"] != "heartbeat":
+                    self.list.append((m["event"], m["data"], m.get("id")))
+        except (OSError, WebSocketException):
+            pass
+        self.closed = True
+
+    def close(self):
+        self.socket.close()
+
+
 def follow(site, follower, rng, stopping):
     """One subscriber: leaves and comes back until it is told to stop."""
     while not stopping.is_set():
         until = time.monotonic() + rng.choice((0.05, 0.3, 1.0, 5.0, 60.0))
         try:
-            events = Events(site, follower.query.path, follower.last_id)
-        except (OSError, IndexError, ValueError):  # the server was just killed
+            events = (Messages if rng.random() < 0.35 else Events)(site, follower.query.path, follower.last_id)
+        except (OSError, EOFError, IndexError, ValueError):  # the server was just killed
             time.sleep(0.05)
             continue
-        if events.status != 200:
+        if events.status not in (101, 200):
             if events.status not in (503,):
                 follower._note("status %d: %s" % (events.status, events.body[:300]))
                 return
             time.sleep(0.05)
             continue
-        follower.connected(int(events.headers["penstock-epoch"]))
+        follower.connected(int(events.headers["penstock-epoch"]) if events.status == 200 else None)
         taken = 0
         while not stopping.is_set() and time.monotonic() < until and not (events.closed and taken == len(events.list)):
             while taken < len(events.list):

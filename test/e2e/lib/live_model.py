@@ -141,7 +141,8 @@ class Follower:
         self.resets = self.events = self.connections = 0
 
     def connected(self, epoch):
-        """What came after the last epoch event is asked for again; the answer begins with what is of this epoch."""
+        """What came after the last epoch event is asked for again; the answer begins with what is of this epoch (None: of the
+        first epoch event without changes, at the latest)."""
         self.pending, self.first = [], epoch
         self.connections += 1
 
@@ -161,7 +162,9 @@ class Follower:
 
     def take(self, event, data, id_):
         if event == "epoch":
-            if not self.pending and data["epoch"] != self.first:
+            if not self.pending and self.first is None:
+                self.first = data["epoch"]
+            elif not self.pending and data["epoch"] != self.first:
                 self._note("an epoch event without changes: %s" % data)
             for one_event in self.pending:
                 self._apply(*one_event)
