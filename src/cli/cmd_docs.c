@@ -17,10 +17,12 @@
 #include "serve/why_service.h"
 #include "ops/op_errors.h"
 #include "serve/confine.h"
+#include "serve/grpc_service.h"
 #include "serve/http.h"
 #include "serve/live_log.h"
 #include "serve/metrics.h"
 #include "serve/cursor.h"
+#include "serve/proto.h"
 #include "serve/query.h"
 #include "serve/serve.h"
 #include "serve/tls.h"
@@ -219,6 +221,12 @@ static const struct limit pipeline_limits[] = {
 };
 static const struct limit request_limits[] = {
     LIMIT(HTTP_HEADERS_MAX, COUNT, "headers of a request; 431 past it"),
+    LIMIT(GRPC_KEYS_MAX, COUNT, "columns of a key that a gRPC request may name; more are refused"),
+    LIMIT(GRPC_BATCH_BYTES, BYTES, "of rows after which penstock.v1.Views.Query begins another message"),
+    LIMIT(GRPC_REFLECT_MAX, COUNT, "questions of one call of gRPC's reflection; more end it"),
+    LIMIT(GRPC_IDLE_MAX, COUNT, "gRPC calls that are over whose memory a server core keeps for others"),
+    LIMIT(PROTO_DEPTH_MAX, COUNT,
+          "nesting of groups in unknown fields of a gRPC message; deeper is malformed"),
     LIMIT(URL_SEGMENTS_MAX, COUNT, "segments of a path"),
     LIMIT(URL_PARAMS_MAX, COUNT, "parameters of a query; 400 past it"),
     LIMIT(QUERY_DEPTH_MAX, COUNT, "nesting of and=() and or=()"),
