@@ -19,6 +19,9 @@ static void target_holds(struct arena *a, const struct url *u)
 {
     static struct url again;
     struct slice text = grpc_request_target(a, u);
+    for (uint32_t i = 0; i < u->segment_count; i++)
+        if (u->segments[i].len == 0)
+            return; /* an empty value of a key: no target has it */
     if (u->segment_count == 0 || url_parse(a, text, &again))
         return; /* a segment may be what no path may hold */
     if (again.segment_count != u->segment_count || again.param_count != u->param_count)
