@@ -11,7 +11,7 @@
 enum { ASK_FILE = 3, ASK_SYMBOL = 4, ASK_EXTENSION = 5, ASK_EXTENSIONS = 6, ASK_LIST = 7 };
 enum { ANSWER_HOST = 1, ANSWER_REQUEST = 2, ANSWER_FILE = 4, ANSWER_SERVICES = 6, ANSWER_ERROR = 7 };
 
-#define FILES_MAX 6
+#define FILES_MAX (5 + GATE_VERSIONS_MAX)
 struct files {
     const struct proto_file *list[FILES_MAX];
     uint32_t count;
@@ -27,7 +27,10 @@ static void files_of(struct rest *r, struct files *out)
     if (!r->world || !rest_may_enter(r, &p) || !grant_everything(r, &p))
         return;
     out->list[out->count++] = proto_api_file(&r->arena, r->world, 0, NULL);
-    out->list[out->count++] = proto_api_file(&r->arena, r->world, r->world->number, NULL);
+    const struct world_set *set = r->world->set;
+    for (uint32_t i = 0; i < set->count && out->count < FILES_MAX; i++) /* every version that is served */
+        if (world_numbered(r->world, set->worlds[i].number) == &set->worlds[i])
+            out->list[out->count++] = proto_api_file(&r->arena, &set->worlds[i], set->worlds[i].number, NULL);
 }
 
 static bool is_member(struct slice name, const char *parent, const char *child)

@@ -331,9 +331,10 @@ static int health_of(const struct rest *r, struct slice service)
     buf_fini(&path);
     if (service.len == 0 || (known && m.service != SERVICE_API))
         return all_complete(r) ? HEALTH_SERVING : HEALTH_NOT_SERVING;
-    for (uint32_t i = 0; known && r->world && i < r->world->api_count; i++)
-        if (slice_is(name, r->world->apis[i].service))
-            return view_complete(r, r->world->apis[i].view) ? HEALTH_SERVING : HEALTH_NOT_SERVING;
+    const struct world *w = known && r->world ? world_named(r, m.version) : NULL;
+    for (uint32_t i = 0; w && i < w->api_count; i++)
+        if (slice_is(name, w->apis[i].service))
+            return view_complete(r, w->apis[i].view) ? HEALTH_SERVING : HEALTH_NOT_SERVING;
     return HEALTH_SERVICE_UNKNOWN;
 }
 
@@ -384,6 +385,7 @@ enum rest_next grpc_answer(struct rest *r, const struct grpc_method *m, const st
 {
     struct read_call c = {.rest = r, .method = m, .answer = a};
     enum rest_next next = REST_DONE;
+    rest_unpin(r);
     if (m->service == SERVICE_REFLECTION)
         grpc_reflect(r, m, message, a);
     else if (m->service == SERVICE_HEALTH)
@@ -417,7 +419,8 @@ enum grpc_status grpc_status_of(const struct problem *p)
     case 0: return GRPC_OK;
     case 401: return GRPC_UNAUTHENTICATED;
     case 403: return GRPC_PERMISSION_DENIED;
-    case 404: return GRPC_NOT_FOUND;
+    case 404:
+    case 410: return GRPC_NOT_FOUND;
     case 408:
     case 504: return GRPC_DEADLINE_EXCEEDED;
     case 405:

@@ -227,6 +227,7 @@ static void test_statuses(void)
                 {401, GRPC_UNAUTHENTICATED},
                 {403, GRPC_PERMISSION_DENIED},
                 {404, GRPC_NOT_FOUND},
+                {410, GRPC_NOT_FOUND},
                 {406, GRPC_INVALID_ARGUMENT},
                 {416, GRPC_OUT_OF_RANGE},
                 {429, GRPC_RESOURCE_EXHAUSTED},
