@@ -485,6 +485,62 @@ def health(bed):
     unknown.call.cancel()
 
 
+ROLES = """access:
+  roles:
+    teller: { note: { rows: "g = claim('g')::int", columns: [id, g] } }
+    chief: { "*": read }
+"""
+
+
+def access(bed, pb, rpc, vpb, vrpc):
+    """Rules over rows and columns hold on every method, as over REST."""
+    import grpc
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+    report, code = bed.report, grpc.StatusCode
+    config = postgres_config(bed.server, ["{ table: core.note, as: note }"], ["views.sql"], ["note"], slot="access").replace("access: { anonymous: read }\n", "")
+    box = Penstock(config + ROLES, "CREATE VIEW note AS %s;\n" % VIEWS["note"], shards=2, name="grpc-access").start()
+
+    def token(role, *more):
+        status, out, err = box.command("token", "create", "-c", box.config, "--data", box.data, "--role", role, *more)
+        if status:
+            raise RuntimeError(out + err)
+        return [("authorization", "Bearer " + out.strip().split("\n")[0])]
+    with open(os.path.join(box.data, "tls", "cert.pem"), "rb") as f:
+        credentials = grpc.ssl_channel_credentials(f.read())
+    channel = grpc.secure_channel("127.0.0.1:%d" % box.port, credentials, options=[("grpc.ssl_target_name_override", "localhost")])
+    note, generic = rpc.NoteStub(channel), vrpc.ViewsStub(channel)
+    teller, chief = token("teller", "--claim", "g=1"), token("chief")
+
+    def wrong(call):
+        try:
+            call()
+            return None
+        except grpc.RpcError as e:
+            return e.code()
+    for name, metadata in (("nobody", []), ("forged", [("authorization", "Bearer x")])):
+        got = [wrong(lambda: note.Get(pb.NoteGetRequest(id=1), metadata=metadata)), wrong(lambda: list(note.Query(pb.QueryRequest(), metadata=metadata))),
+               wrong(lambda: note.Count(pb.CountRequest(), metadata=metadata)), wrong(lambda: next(note.Watch(pb.WatchRequest(), metadata=metadata))),
+               wrong(lambda: generic.List(vpb.ListRequest(), metadata=metadata))]
+        report.equal("access/" + name, got, [code.UNAUTHENTICATED] * 5)
+    wait_for(lambda: wrong(lambda: note.Get(pb.NoteGetRequest(id=1), metadata=teller)) is None, 20, "the token")
+    report.equal("access/query", [(r.id, r.g, r.HasField("t")) for r in note.Query(pb.QueryRequest(), metadata=teller)], [(1, 1, False)])
+    report.equal("access/get", (note.Get(pb.NoteGetRequest(id=1), metadata=teller).HasField("t"), wrong(lambda: note.Get(pb.NoteGetRequest(id=2), metadata=teller))), (False, code.NOT_FOUND))
+    report.equal("access/column", [wrong(lambda: list(note.Query(pb.QueryRequest(**q), metadata=teller))) for q in ({"filter": "t=eq.one"}, {"select": ["t"]}, {"order": ["t"]})], [code.INVALID_ARGUMENT] * 3)
+    report.equal("access/count", [note.Count(pb.CountRequest(), metadata=m).count for m in (teller, chief)], [1, 3])
+    report.equal("access/list", [[c.name for c in a.columns] for a in generic.List(vpb.ListRequest(), metadata=teller).apis], [["id", "g"]])
+    report.equal("access/views", [[views_value(v) for v in r.values] for m in generic.Query(vpb.QueryRequest(api="note"), metadata=teller) for r in m.rows], [[1, 1]])
+    report.equal("access/views-get", wrong(lambda: generic.Get(vpb.GetRequest(api="note", key=["2"]), metadata=teller)), code.NOT_FOUND)
+    w = Watcher(note.Watch(pb.WatchRequest(), metadata=teller))
+    w.until(lambda ev: any(e.kind == pb.EVENT_EPOCH for e in ev), "the watch")
+    pg.script(bed.c, "INSERT INTO core.note VALUES (71, 2, 'not his'), (72, 1, 'his')")
+    events = w.until(lambda ev: any(e.row.id == 72 for e in ev), "his row")
+    report.equal("access/watch", [(e.row.id, e.row.HasField("t")) for e in events if e.HasField("row")], [(1, False), (72, False)])
+    w.call.cancel()
+    services = ProtoReflectionDescriptorDatabase(channel).get_services()
+    report.check("access/reflection", services and not any(s.startswith("penstock.api") for s in services), str(services))
+    box.stop()
+
+
 NODE_SCRIPT = """
 const grpc = require('@grpc/grpc-js'), loader = require('@grpc/proto-loader'), fs = require('fs');
 const [, , proto, cert, port] = process.argv;
@@ -538,6 +594,7 @@ def main():
         report.section("streams", streams, bed, pb, rpc)
         report.section("watches", watches, bed, pb, rpc, vpb, vrpc)
         report.section("node", node, bed)
+        report.section("access", access, bed, pb, rpc, vpb, vrpc)
         bed.box.stop()
         bed.server.stop()
 
