@@ -11,7 +11,8 @@ enum exit_status {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_PAUSED = 3 /* of the pipeline process */
+    EXIT_PAUSED = 3, /* of the pipeline process */
+    EXIT_AGAIN = 4   /* likewise: it is to be started anew at once */
 };
 
 /* What the command line said; each command looks at what it knows and refuses the rest. */

@@ -106,12 +106,22 @@ static void tell(struct application *a, int64_t waited_ms, uint32_t ready, uint3
     fprintf(stderr, "applying: %u of %u views are complete, %d s\n", ready, all, second);
 }
 
-/* Some edition is being built beside what is served. */
-static bool builds(const char *data)
+static bool is_kept(const struct versions *v, uint32_t edition)
+{
+    for (uint32_t i = 0; i < v->edition_count; i++)
+        if (v->editions[i]->edition == edition)
+            return true;
+    return false;
+}
+
+/* Some edition is being built beside what is served, or one that was replaced is still run. */
+static bool builds(const char *data, const struct catalog *c)
 {
     struct versions *v = NULL;
     struct err *e = versions_load(data, &v);
-    bool any = e || (v && versions_building(v));
+    bool any = e || !v || versions_building(v);
+    for (uint32_t i = 0; !any && c && i < c->edition_count; i++)
+        any = !is_kept(v, c->editions[i].edition);
     err_free(e);
     versions_free(v);
     return any;
@@ -130,8 +140,8 @@ static struct err *look(struct application *a, int64_t waited_ms, bool *done)
         count_views(&i, &ready, &all);
     if (renewed)
         pause_text(i.gate, paused);
-    *done = renewed && atomic_load(&i.gate->pipeline_state) == PIPELINE_RUNNING && ready == all &&
-            !builds(a->data);
+    bool settled = renewed && !builds(a->data, i.catalog);
+    *done = renewed && atomic_load(&i.gate->pipeline_state) == PIPELINE_RUNNING && ready == all && settled;
     instance_close(&i);
     if (!lives)
         return err_new(ERR_STATE, "the instance ended while the configuration was applied");

@@ -63,6 +63,7 @@ struct run {
     struct store *store;
     struct catalog *old; /* of the last run; NULL when new */
     struct editions editions;
+    bool again; /* it ends to be started anew at once */
     struct placement placement;
     uint32_t stored_shards; /* of the store that was found; 0: none */
     uint32_t shard_count;
@@ -860,7 +861,10 @@ static struct err *run(struct run *r)
     for (unsigned turn = 1; !stop_requested && !failure; turn++) {
         failure = pipeline_failure(r->pipeline, 200);
         forget_look(&forget, r->pipeline, r->data);
-        version_look(&versions);
+        if (version_look(&versions)) {
+            r->again = true;
+            break;
+        }
         if (turn % 5)
             continue;
         look_around(r, stuck_looks);
@@ -918,7 +922,9 @@ int cmd_pipeline(const struct cli_args *a)
         hold_begin(r.gate, r.app->config, r.data, e, r.store ? store_map_bytes(r.store) : 0, r.advice);
         err_free(e);
     }
-    int status = held ? EXIT_PAUSED : cli_end(e, EVENT_PIPELINE_FAILED, r.pipeline != NULL);
+    int status = held            ? EXIT_PAUSED
+                 : !e && r.again ? EXIT_AGAIN
+                                 : cli_end(e, EVENT_PIPELINE_FAILED, r.pipeline != NULL);
     finish(&r);
     return status;
 }

@@ -330,6 +330,7 @@ static void ended(struct supervisor *s, struct child *c, int status)
         c->backoff_ms = BACKOFF_MOST_MS;
     /* The next one waits for room by itself; but if what it asks says that there is some, and there is none, it ends the same way. */
     bool paused = c == &s->pipeline && !killed && code == EXIT_PAUSED;
+    wanted |= c == &s->pipeline && !killed && code == EXIT_AGAIN;
     if (wanted)
         c->backoff_ms = 0;
     c->start_at_ms = now_ms() + c->backoff_ms;

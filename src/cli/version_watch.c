@@ -71,7 +71,15 @@ static struct err *finish_late(struct version_watch *w, struct versions *v, uint
     return versions_save(v, w->data);
 }
 
-static struct err *follow(struct version_watch *w, uint32_t late)
+static bool runs_what_is_gone(const struct app *a, const struct versions *v)
+{
+    for (uint32_t i = 0; i < a->input_count; i++)
+        if (!find_edition(v, a->inputs[i].edition))
+            return true;
+    return false;
+}
+
+static struct err *follow(struct version_watch *w, uint32_t late, bool *gone)
 {
     struct versions *v;
     unsigned before = atomic_load(&w->gate->version);
@@ -82,8 +90,7 @@ static struct err *follow(struct version_watch *w, uint32_t late)
     if (!e) {
         versions_publish(v, w->gate);
         w->stamp = file_stamp(w->data);
-        for (uint32_t i = 0; i < w->app->input_count; i++)
-            w->gone[i] = !find_edition(v, w->app->inputs[i].edition);
+        *gone = runs_what_is_gone(w->app, v);
         if (before != v->current)
             log_event(EVENT_VERSION_SWITCHED, LOG_INFO, "version", "unpinned paths show another version",
                       "from=%u to=%u", before, v->current);
@@ -92,25 +99,27 @@ static struct err *follow(struct version_watch *w, uint32_t late)
     return e;
 }
 
-void version_look(struct version_watch *w)
+bool version_look(struct version_watch *w)
 {
+    bool gone = false;
     uint32_t late = late_input(w->app);
     bool news = file_stamp(w->data) != w->stamp;
     if (!w->complete && late < w->app->input_count && is_complete(w, late))
         news = w->complete = true;
     if (!news)
-        return;
+        return false;
     int lock;
     struct err *e = versions_lock(w->data, &lock);
     if (!e) {
-        e = follow(w, late);
+        e = follow(w, late, &gone);
         versions_unlock(lock);
     }
     if (!e)
-        return;
+        return gone;
     char *text = err_text(e);
     log_error("version", "cannot follow versions.json", "error=\"%s\"", text);
     free(text);
     err_free(e);
     w->complete = false; /* again at the next look */
+    return false;
 }

@@ -10,11 +10,10 @@ struct version_watch {
     struct gate *gate;
     const struct app *app;
     struct pipeline *pipeline;
-    uint64_t stamp;                   /* of the file, when it was last read; 0: not yet */
-    bool complete;                    /* the late input of the plan was found complete */
-    bool gone[VERSIONS_KEEP_MAX + 1]; /* by input: its edition is no longer kept */
-    bool drops;                       /* views of gone editions are being let go */
+    uint64_t stamp; /* of the file, when it was last read; 0: not yet */
+    bool complete;  /* the late input of the plan was found complete */
 };
-void version_look(struct version_watch *w);
+/* True: what the pipeline runs is no longer what is kept: it is to start anew, which lets go of what no edition needs. */
+bool version_look(struct version_watch *w);
 
 #endif
