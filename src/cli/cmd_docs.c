@@ -35,6 +35,7 @@
 #include "source/postgres/pg_spool.h"
 #include "sql/expr.h"
 #include "sql/refused.h"
+#include "store/versions.h"
 #include "store/gate.h"
 #include "store/manifest.h"
 #include "store/quarantine.h"
@@ -109,7 +110,8 @@ static const struct limit configuration_limits[] = {
 };
 static const struct limit pipeline_limits[] = {
     LIMIT(GATE_SOURCES_MAX, COUNT, "sources; more are refused"),
-    LIMIT(GATE_VIEWS_MAX, COUNT, "views; more are refused"),
+    LIMIT(GATE_VIEWS_MAX, COUNT, "views of all versions together; more are refused"),
+    LIMIT(VERSIONS_KEEP_MAX, COUNT, "versions kept side by side, and what `versions.keep` may be at most"),
     LIMIT(GATE_SHARDS_MAX, COUNT, "shards"),
     LIMIT(GATE_LOOPS_MAX, COUNT, "serve loops"),
     LIMIT(STILL_LOOKS_MIN, COUNT,
