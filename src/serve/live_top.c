@@ -110,6 +110,7 @@ void live_top_drop(struct live *v, struct live_query *q)
     if (!q->top)
         return;
     v->top_bytes -= q->top->counted;
+    atomic_store_explicit(&v->loop->stats->window_bytes, v->top_bytes, memory_order_relaxed);
     window_list_fini(&q->top->shown);
     window_fini(&q->top->window);
     free(q->top);
@@ -164,6 +165,7 @@ static bool count_bytes(struct live *v, struct live_top *t)
     uint32_t loops = v->loop->options->loop_count ? v->loop->options->loop_count : 1;
     v->top_bytes += t->window.bytes - t->counted;
     t->counted = t->window.bytes;
+    atomic_store_explicit(&v->loop->stats->window_bytes, v->top_bytes, memory_order_relaxed);
     return v->top_bytes <= (uint64_t)v->loop->options->limits.live_window_bytes / loops;
 }
 
@@ -303,6 +305,7 @@ void live_top_refill(struct live *v, struct live_query *q)
 {
     struct problem p;
     problem_init(&p, &v->loop->rest.arena);
+    counter_add(&v->loop->stats->refills, 1);
     if (fill(v, q, &p))
         show(v, q);
     else

@@ -146,6 +146,9 @@ void metrics_doc_write(FILE *to); /* a table in Markdown */
     X(LIVE_EVENTS, "penstock_live_events_total", COUNTER, "", "Events sent to live queries.")                \
     X(LIVE_DROPPED, "penstock_live_dropped_total", COUNTER, "",                                              \
       "Live queries dropped because their client was slow.")                                                 \
+    X(LIVE_WINDOW_BYTES, "penstock_live_window_bytes", GAUGE, "", "Held by live queries with a limit.")      \
+    X(LIVE_REFILLS, "penstock_live_refills_total", COUNTER, "",                                              \
+      "Windows of live queries with a limit read anew, as too many rows had left.")                          \
     X(PROCESS_STARTS, "penstock_process_starts_total", COUNTER, "process",                                   \
       "Starts of a process since the host's.")                                                               \
     X(PROCESS_STARTED, "penstock_process_start_time_seconds", GAUGE, "process", "Since 1970.")               \

@@ -28,6 +28,8 @@ static void loops(const struct stats_set *s, struct buf *b)
         {M_TLS_FAILURES, offsetof(struct loop_stats, handshake_failures)},
         {M_LIVE_EVENTS, offsetof(struct loop_stats, events)},
         {M_LIVE_DROPPED, offsetof(struct loop_stats, dropped)},
+        {M_LIVE_WINDOW_BYTES, offsetof(struct loop_stats, window_bytes)},
+        {M_LIVE_REFILLS, offsetof(struct loop_stats, refills)},
     };
     for (size_t k = 0; k < ARRAY_COUNT(rows); k++)
         metric_one(b, rows[k].metric, loops_sum(s, rows[k].offset));

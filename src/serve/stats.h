@@ -18,8 +18,9 @@ struct api_stats {
 struct loop_stats {
     _Alignas(CACHE_LINE_BYTES) counter accepted;
     counter closed, refused, handshakes, handshake_failures, requests, bytes_out, timeouts;
-    counter subscribed, unsubscribed, dropped, events;
-    counter pending; /* bytes that clients have not taken, as of the loop's last round */
+    counter subscribed, unsubscribed, dropped, events, refills;
+    counter window_bytes; /* held by live queries with a limit, now */
+    counter pending;      /* bytes that clients have not taken, as of the loop's last round */
     struct api_stats apis[API_STATS_MAX + API_STATS_FIXED];
 };
 struct stats_set {

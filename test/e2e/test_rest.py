@@ -682,6 +682,38 @@ def live_window(s):
 
 
 @test
+def live_window_is_filled_again(s):
+    """More rows leave than are known to follow: the window is read anew, once, and is right."""
+    def metric(name):
+        return int(re.search(name + r" (\d+)", s.get("/metrics").body.decode()).group(1))
+    before = metric("penstock_live_refills_total")
+    v = Events(s, "/api/balances?select=account_id,balance&order=account_id&limit=3")
+    v.epochs(1)
+    assert metric("penstock_live_window_bytes") > 0
+    s.tell(*[f"delete {i}" for i in range(1, 101)], "commit")
+    same([(e[0], e[1]["account_id"]) for e in v.epochs(2)[4:-1]], [("delete", 1), ("delete", 2), ("delete", 3), ("insert", 101), ("insert", 102), ("insert", 103)])
+    same(metric("penstock_live_refills_total"), before + 1)
+    s.tell(*[f"insert {i} {i % 20 if i % 50 else -1} {balance(i)}" for i in range(1, 101)], "commit")
+    same([e[1]["account_id"] for e in v.epochs(3)[11:-1] if e[0] == "insert"], [1, 2, 3])
+    v.close()
+
+
+@test
+def live_many_take_turns(s):
+    """One change that hundreds wait for, and readers in between: all get theirs."""
+    subs = [Events(s, "/api/balances?account_id=lt.300&select=account_id,balance") for _ in range(300)]
+    for v in subs:
+        v.epochs(1)
+    for i in range(3):
+        s.tell(*[f"update {k} {i}.75" for k in range(1, 300)], "commit")
+        same(s.get("/api/balances/1?select=balance").json()["balance"], i + 0.75)
+    for v in subs:
+        same(len(v.epochs(4, 20)), 299 * 4 + 4)
+        v.close()
+    s.tell(*[f"update {k} {balance(k)}" for k in range(1, 300)], "commit")
+
+
+@test
 def live_heartbeat(s):
     v = Events(s, "/api/small?id=eq.1")
     v.epochs(1)
