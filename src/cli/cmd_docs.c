@@ -18,6 +18,7 @@
 #include "ops/op_errors.h"
 #include "serve/confine.h"
 #include "serve/grpc_service.h"
+#include "serve/h2.h"
 #include "serve/http.h"
 #include "serve/live_log.h"
 #include "serve/metrics.h"
@@ -259,9 +260,18 @@ static const struct limit request_limits[] = {
     LIMIT(TLS_EXPIRY_WARN_DAYS, COUNT,
           "days before its end from which on a certificate is spoken of in the log"),
     LIMIT(SERVE_FDS_SPARE, COUNT,
-          "file descriptors kept beside connections, 5 for each loop and 2 for each shard"),
+          "file descriptors kept beside connections, 6 for each loop and 2 for each shard"),
     LIMIT(SERVE_BODY_STEP_BYTES, BYTES,
           "of a request's body, or its end, in each `limits.body_timeout`; else 408"),
+    LIMIT(H2_WINDOW_BYTES, BYTES,
+          "of a request's body on its way on one HTTP/2 stream; four times as many on its connection"),
+    LIMIT(H2_DROP_BYTES, BYTES, "of a body that come after the whole answer; then the stream is reset"),
+    LIMIT(H2_TABLE_BYTES, BYTES, "of an HTTP/2 connection's table of headers, in each direction"),
+    LIMIT(H2_FIELDS_MAX, COUNT, "header fields of an HTTP/2 answer"),
+    LIMIT(GRPC_WINDOW_BYTES, BYTES,
+          "of a gRPC call's answer that wait for the client's window before the call is held up; what it has "
+          "made "
+          "counts in limits.pending_bytes"),
     LIMIT(LOOP_PROXIES_MAX, COUNT,
           "requests of a loop that are not reads (pushed rows, console) at a time; 503 past it"),
     LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),

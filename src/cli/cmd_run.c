@@ -209,6 +209,11 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
         add(c, "--log=json");
     add_text(c, "host", f->listen_host);
     add_set(c, "port", f->listen_port);
+    if (f->grpc_host) {
+        add_text(c, "grpc_host", f->grpc_host);
+        add_set(c, "grpc_port", f->grpc_port);
+        add_set(c, "grpc_optional", f->grpc_optional);
+    }
     add_text(c, "certificate", f->certificate);
     add_text(c, "key", f->key);
     if (f->certificate)

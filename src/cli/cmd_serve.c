@@ -54,10 +54,13 @@ static uint32_t parse_cpus(const char *list, uint32_t *out)
 /* The supervisor passes NAME=VALUE pairs; both sides are this program, so an unknown one is a broken invariant. */
 static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
 {
+    int64_t grpc_port = o->grpc_port, grpc_optional = o->grpc_optional;
     int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, why = o->why_read,
             loops = o->loop_count, stamp = 0, ingest = o->ingest;
     const struct setting settings[] = {
         {"port", &port},
+        {"grpc_port", &grpc_port},
+        {"grpc_optional", &grpc_optional},
         {"anonymous", &anonymous},
         {"errors", &errors},
         {"why", &why},
@@ -97,6 +100,8 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
     const char *text;
     if ((text = text_of(option, "host")))
         o->host = text;
+    else if ((text = text_of(option, "grpc_host")))
+        o->grpc_host = text;
     else if ((text = text_of(option, "certificate")))
         o->certificate = text;
     else if ((text = text_of(option, "key")))
@@ -107,6 +112,8 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
     } else if (!set_number(settings, ARRAY_COUNT(settings), option))
         PANIC("unknown setting %s", option);
     o->port = (int)port;
+    o->grpc_port = (int)grpc_port;
+    o->grpc_optional = grpc_optional != 0;
     o->anonymous_read = anonymous != 0;
     o->errors_read = errors != 0;
     o->why_read = why != 0;

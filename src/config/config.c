@@ -74,6 +74,16 @@ static void set_defaults(struct config *c)
     }
 }
 
+/* What follows from other keys. */
+static void derive(struct config *c)
+{
+    if (c->grpc_host || c->grpc_port || c->listen_port == CONFIG_GRPC_PORT)
+        return;
+    c->grpc_host = c->listen_host;
+    c->grpc_port = CONFIG_GRPC_PORT;
+    c->grpc_optional = true;
+}
+
 static struct err *check_together(const struct config *c, const struct yaml_node *root)
 {
     struct err *errs = NULL;
@@ -140,6 +150,7 @@ static struct err *fill(struct config *c, const char *text, size_t len, bool wit
         err_append(&errs, substitute_rest(c, root));
     set_defaults(c);
     err_append(&errs, read_section(c, root, ""));
+    derive(c);
     err_append(&errs, check_together(c, root));
     return errs;
 }

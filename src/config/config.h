@@ -43,6 +43,7 @@ enum access_anonymous { ACCESS_NONE, ACCESS_READ };
 #define CONFIG_MEMORY_AUTO  (-1)
 #define CONFIG_VERSIONS_MAX 12 /* of versions.keep */
 
+#define CONFIG_GRPC_PORT 9443
 struct config {
     struct arena arena;
     const char *file; /* as given */
@@ -62,6 +63,9 @@ struct config {
     bool ingest;                   /* access.ingest: rows may be pushed without a token; default false */
     const char *listen_host;       /* server.listen, default 0.0.0.0 */
     int listen_port;               /* default 8443 */
+    const char *grpc_host;         /* server.grpc; default: listen_host; NULL: none */
+    int grpc_port;                 /* default CONFIG_GRPC_PORT */
+    bool grpc_optional;            /* it is the default */
     const char *user;              /* server.user; NULL: who started it */
     const char *certificate, *key; /* absolute paths or NULL: self-signed, kept in the store */
     struct config_cores shards, serve;

@@ -63,9 +63,12 @@ const struct config_key config_keys[] = {
     {"server", KEY_SECTION, NULL, 0, 0, 0, "The API server."},
     {"server.listen", KEY_LISTEN, "0.0.0.0:8443", 0, 65535, 0,
      "Address and port of REST, live queries and console."},
+    {"server.grpc", KEY_GRPC, NULL, 0, 65535, 0,
+     "Second address and port for the same, where gRPC clients look for it; none: gRPC is answered on "
+     "server.listen "
+     "alone. Default: the address of server.listen, port 9443, if that is free."},
     {"server.user", KEY_NAME, NULL, 0, 0, AT(user),
      "User that all processes run as when penstock run is started by root. Read at the start alone."},
-    {"server.grpc", KEY_UNSUPPORTED, NULL, 0, 0, 0, "Address and port of gRPC (not built yet)."},
     {"server.tls", KEY_SECTION, NULL, 0, 0, 0,
      "Certificate; without one a self-signed one is made once and kept."},
     {"server.tls.certificate", KEY_PATH, NULL, 0, 0, AT(certificate), "PEM file with the certificate chain."},
@@ -183,6 +186,7 @@ static const char *type_text(enum key_type t)
         [KEY_PUSH] = "none, write",
         [KEY_SWITCH] = "auto, manual",
         [KEY_LISTEN] = "host:port",
+        [KEY_GRPC] = "host:port, none",
         [KEY_PATH] = "path",
         [KEY_STORE_PATH] = "path",
         [KEY_NAME] = "name",

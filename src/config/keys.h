@@ -14,6 +14,7 @@ enum key_type {
     KEY_PUSH,      /* none | write: bool */
     KEY_SWITCH,    /* auto | manual: bool */
     KEY_LISTEN,    /* host:port */
+    KEY_GRPC,      /* host:port, or none */
     KEY_PATH,      /* resolved against the file's folder */
     KEY_STORE_PATH,
     KEY_NAME,  /* of something on this machine */

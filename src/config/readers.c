@@ -81,21 +81,38 @@ static bool read_port(const char *s, int *out)
     return !*end && v <= 65535 && end - s <= 5;
 }
 
-static struct err *read_listen(struct config *c, const struct config_key *k, const struct yaml_node *n)
+static struct err *read_address(struct config *c, const struct config_key *k, const struct yaml_node *n,
+                                const char *text, const char **host, int *port)
 {
-    const char *text;
-    TRY(yaml_string(n, k->path, &text));
     const char *colon = strrchr(text, ':');
-    if (!colon || !read_port(colon + 1, &c->listen_port))
+    if (!colon || !read_port(colon + 1, port))
         return yaml_error(n, "%s: expected HOST:PORT such as 0.0.0.0:8443 or [::]:8443", k->path);
     size_t len = (size_t)(colon - text);
     bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
     if (!brackets && memchr(text, ':', len))
         return yaml_error(n, "%s: an IPv6 address stands in brackets: [::]:8443", k->path);
-    c->listen_host = brackets ? arena_strndup(&c->arena, text + 1, len - 2)
-                     : len    ? arena_strndup(&c->arena, text, len)
-                              : "0.0.0.0";
+    *host = brackets ? arena_strndup(&c->arena, text + 1, len - 2)
+            : len    ? arena_strndup(&c->arena, text, len)
+                     : "0.0.0.0";
     return NULL;
+}
+
+static struct err *read_listen(struct config *c, const struct config_key *k, const struct yaml_node *n)
+{
+    const char *text;
+    TRY(yaml_string(n, k->path, &text));
+    return read_address(c, k, n, text, &c->listen_host, &c->listen_port);
+}
+
+static struct err *read_grpc(struct config *c, const struct config_key *k, const struct yaml_node *n)
+{
+    const char *text;
+    TRY(yaml_string(n, k->path, &text));
+    c->grpc_optional = false;
+    c->grpc_port = -1;
+    if (strcmp(text, "none") == 0)
+        return NULL;
+    return read_address(c, k, n, text, &c->grpc_host, &c->grpc_port);
 }
 
 /* ---- paths ---- */
@@ -219,6 +236,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_PUSH: return read_push(c, k, n);
     case KEY_SWITCH: return read_switch(c, k, n);
     case KEY_LISTEN: return read_listen(c, k, n);
+    case KEY_GRPC: return read_grpc(c, k, n);
     case KEY_PATH:
     case KEY_STORE_PATH: return read_path(c, k, n);
     case KEY_NAME: return read_name(c, k, n);

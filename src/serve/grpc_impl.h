@@ -7,9 +7,6 @@
 #include "serve/h2.h"
 #include "serve/out.h"
 
-#define GRPC_WINDOW_BYTES \
-    (64u << 10) /* of a call's messages, with the stream and not in frames: then grpc_room is 0 */
-
 struct grpc_wire {
     struct grpc_call call;
     struct grpc_wire *prev, *next; /* of the loop's */

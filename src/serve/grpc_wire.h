@@ -8,6 +8,9 @@
 
 #include "serve/stream.h"
 
+#define GRPC_WINDOW_BYTES \
+    (64u << 10) /* of a call's messages, with the stream and not in frames: then grpc_room is 0 */
+
 enum grpc_status {
     GRPC_OK = 0,
     GRPC_CANCELLED = 1,

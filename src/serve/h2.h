@@ -8,7 +8,9 @@
 #include "serve/loop.h"
 
 #define H2_WINDOW_BYTES (256u << 10)
-#define H2_FIELDS_MAX   64 /* of an answer's head */
+#define H2_FIELDS_MAX   64         /* of an answer's head */
+#define H2_DROP_BYTES   (4u << 20) /* of a body behind a complete answer */
+#define H2_TABLE_BYTES  4096u      /* of header compression, in each direction */
 
 struct h2;
 struct h2_shared; /* of a loop: settings, and streams for the next requests */

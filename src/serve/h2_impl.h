@@ -7,9 +7,6 @@
 #include "serve/out.h"
 #include <nghttp2/nghttp2.h>
 
-#define H2_DROP_BYTES  (4u << 20) /* of a body behind a complete answer */
-#define H2_TABLE_BYTES 4096u      /* of header compression, in each direction */
-
 struct h2_stream {
     struct stream s;
     struct h2 *h2;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "serve/loop.h"
 #include "base/log.h"
+#include "serve/grpc_service.h"
 #include "serve/h2.h"
 #include "serve/out.h"
 
@@ -116,13 +117,13 @@ static int timers_next_ms(const struct loop *l)
 
 /* The first loop binds alone and lets the others in only then: otherwise another instance of the same user would
  * silently get half of the connections. */
-static int bind_port(const struct loop *l, int fd, const struct addrinfo *ai)
+static int bind_port(const struct loop *l, int fd, const struct addrinfo *ai, int tries_max)
 {
     int on = 1, rc;
     if (l->index > 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     for (int tries = 1;
-         (rc = bind(fd, ai->ai_addr, ai->ai_addrlen)) != 0 && errno == EADDRINUSE && tries < PORT_TRIES;
+         (rc = bind(fd, ai->ai_addr, ai->ai_addrlen)) != 0 && errno == EADDRINUSE && tries < tries_max;
          tries++)
         usleep(PORT_WAIT_US);
     if (rc == 0)
@@ -130,15 +131,16 @@ static int bind_port(const struct loop *l, int fd, const struct addrinfo *ai)
     return rc;
 }
 
-static struct err *listen_failure(const struct loop *l)
+static struct err *listen_failure(const struct listen_at *at)
 {
     if (errno != EADDRINUSE)
-        return err_errno(ERR_IO, "listen on %s port %d", l->options->host, l->options->port);
-    return err_hint(err_new(ERR_IO, "port %d of %s is in use", l->options->port, l->options->host),
-                    "stop the other process or change server.listen");
+        return err_errno(ERR_IO, "listen on %s port %d", at->host, at->port);
+    return err_hint(err_new(ERR_IO, "port %d of %s is in use", at->port, at->host),
+                    "stop the other process or change %s", at->key);
 }
 
-static struct err *listen_bind(struct loop *l, const struct addrinfo *ai)
+static struct err *listen_bind(const struct loop *l, const struct listen_at *at, const struct addrinfo *ai,
+                               int *out)
 {
     int on = 1, off = 0;
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -148,36 +150,67 @@ static struct err *listen_bind(struct loop *l, const struct addrinfo *ai)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (ai->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind_port(l, fd, ai) != 0 || listen(fd, 4096) != 0) {
-        struct err *e = listen_failure(l);
+    if (bind_port(l, fd, ai, at->optional ? 1 : PORT_TRIES) != 0 || listen(fd, 4096) != 0) {
+        struct err *e = listen_failure(at);
         close(fd);
         return e;
     }
-    l->listen_fd = fd;
+    *out = fd;
     return NULL;
 }
 
-static struct err *listen_open(struct loop *l)
+static struct err *listen_open(const struct loop *l, const struct listen_at *at, int *out)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list;
     char port[16];
-    int wanted =
-        l->options->bound_port && *l->options->bound_port ? *l->options->bound_port : l->options->port;
+    int wanted = at->bound_port && *at->bound_port ? *at->bound_port : at->port;
     snprintf(port, sizeof port, "%d", wanted);
-    int rc = getaddrinfo(l->options->host, port, &hints, &list);
+    int rc = getaddrinfo(at->host, port, &hints, &list);
     if (rc)
-        return err_new(ERR_CONFIG, "listen on %s: %s", l->options->host, gai_strerror(rc));
-    struct err *e = listen_bind(l, list);
+        return err_new(ERR_CONFIG, "listen on %s: %s", at->host, gai_strerror(rc));
+    struct err *e = listen_bind(l, at, list, out);
     freeaddrinfo(list);
     if (e)
         return e;
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
-    getsockname(l->listen_fd, (struct sockaddr *)&ss, &len);
+    getsockname(*out, (struct sockaddr *)&ss, &len);
     in_port_t bound = ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
                                                : ((struct sockaddr_in *)&ss)->sin_port;
-    if (l->options->bound_port)
-        *l->options->bound_port = ntohs(bound);
+    if (at->bound_port)
+        *at->bound_port = ntohs(bound);
+    return NULL;
+}
+
+static void on_listen(struct loop *l, struct event_source *s, uint32_t events);
+static struct err *watch(struct loop *l, int fd, struct event_source *s,
+                         void (*fn)(struct loop *, struct event_source *, uint32_t));
+
+/* The port for gRPC is a second one for the same: where nobody asked for it by name, the server does without. */
+static struct err *listeners_open(struct loop *l)
+{
+    const struct serve_options *o = l->options;
+    const struct listen_at at[LOOP_LISTENERS] = {
+        {o->host, o->port, o->bound_port, "server.listen", false},
+        {o->grpc_host, o->grpc_port, o->grpc_bound_port, "server.grpc", o->grpc_optional},
+    };
+    for (int i = 0; i < LOOP_LISTENERS; i++) {
+        struct listener *n = &l->listeners[i];
+        struct err *e = at[i].host ? listen_open(l, &at[i], &n->fd) : NULL;
+        if (e && at[i].optional) {
+            char *text = err_text(e);
+            if (l->index == 0)
+                log_warn("serve", "gRPC has no port of its own: it is answered on server.listen",
+                         "reason=\"%s\" hint=\"set server.grpc to another port, or to none\"", text);
+            free(text);
+            err_free(e);
+            continue;
+        }
+        if (e)
+            return e;
+        if (n->fd >= 0)
+            TRY(watch(l, n->fd, &n->ev, on_listen));
+    }
     return NULL;
 }
 
@@ -193,8 +226,20 @@ static void tell_refused(struct loop *l, const char *limit, const char *why)
 
 static void listen_watch(struct loop *l, uint32_t events)
 {
-    struct epoll_event ev = {.events = events, .data.ptr = &l->listener};
-    epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->listen_fd, &ev);
+    for (int i = 0; i < LOOP_LISTENERS; i++) {
+        struct epoll_event ev = {.events = events, .data.ptr = &l->listeners[i]};
+        if (l->listeners[i].fd >= 0)
+            epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->listeners[i].fd, &ev);
+    }
+}
+
+static void listen_close(struct loop *l)
+{
+    for (int i = 0; i < LOOP_LISTENERS; i++) {
+        if (l->listeners[i].fd >= 0)
+            close(l->listeners[i].fd);
+        l->listeners[i].fd = -1;
+    }
 }
 
 /* What waits would wake the loop at once, again and again. */
@@ -212,7 +257,7 @@ static void spare_open(struct loop *l)
 
 static void listen_again(struct loop *l)
 {
-    if (!l->listen_again_us || l->now_us < l->listen_again_us || l->listen_fd < 0)
+    if (!l->listen_again_us || l->now_us < l->listen_again_us || l->stopping)
         return;
     l->listen_again_us = 0;
     spare_open(l);
@@ -220,13 +265,13 @@ static void listen_again(struct loop *l)
 }
 
 /* Out of file descriptors: the reserved one takes the connection, so that it can be closed instead of hanging. False: not even that. */
-static bool refuse_one(struct loop *l)
+static bool refuse_one(struct loop *l, int listen_fd)
 {
     if (l->spare_fd < 0)
         return false;
     close(l->spare_fd);
     l->spare_fd = -1;
-    int fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
         close(fd);
         counter_add(&l->stats->refused, 1);
@@ -236,14 +281,14 @@ static bool refuse_one(struct loop *l)
 }
 
 /* Whether there may be a next connection to accept. */
-static bool accept_failed(struct loop *l, int error)
+static bool accept_failed(struct loop *l, int listen_fd, int error)
 {
     switch (error) {
     case EAGAIN: return false;
     case EMFILE:
     case ENFILE:
         tell_refused(l, "descriptors", strerror(error));
-        if (refuse_one(l))
+        if (refuse_one(l, listen_fd))
             return true;
         break;
     case ENOBUFS:
@@ -278,13 +323,14 @@ void loop_over_limit(const char *limit, int64_t value)
 
 static void on_listen(struct loop *l, struct event_source *s, uint32_t events)
 {
-    (void)s, (void)events;
+    int listen_fd = ((struct listener *)s)->fd;
+    (void)events;
     for (int i = 0; i < ACCEPTS_MAX && !l->listen_again_us; i++) {
         struct sockaddr_storage peer;
         socklen_t len = sizeof peer;
-        int fd = accept4(l->listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (!accept_failed(l, errno))
+            if (!accept_failed(l, listen_fd, errno))
                 return;
             continue;
         }
@@ -383,7 +429,8 @@ struct err *loop_open(struct loop *l)
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    l->listen_fd = -1;
+    for (int i = 0; i < LOOP_LISTENERS; i++)
+        l->listeners[i].fd = -1;
     l->plain = xmalloc(LOOP_PLAIN_BYTES);
     tls_pool_init(&l->pool);
     timers_init(l);
@@ -402,8 +449,7 @@ struct err *loop_open(struct loop *l)
     loop_clock(l);
     if (l->epoll_fd < 0 || l->wake_fd < 0)
         return err_errno(ERR_IO, "event loop");
-    TRY(listen_open(l));
-    TRY(watch(l, l->listen_fd, &l->listener, on_listen));
+    TRY(listeners_open(l));
     return watch(l, l->wake_fd, &l->waker, on_wake);
 }
 
@@ -427,8 +473,7 @@ static void stop_step(struct loop *l)
         l->stopping = true;
         l->stop_us = l->now_us;
         live_stop(l->live);
-        close(l->listen_fd);
-        l->listen_fd = -1;
+        listen_close(l);
     }
     bool late = l->now_us - l->stop_us > STOP_GRACE_US;
     for (struct conn *c = l->conns, *next; c; c = next) {
@@ -482,6 +527,7 @@ void loop_close(struct loop *l)
     auth_fini(&l->auth);
     h2_shared_free(l->h2);
     grpc_wire_fini(l);
+    grpc_calls_free(l);
     rest_fini(&l->rest);
     if (l->cursors)
         cursor_sealer_fini(&l->sealer);
@@ -490,8 +536,7 @@ void loop_close(struct loop *l)
     buf_fini(&l->out);
     buf_fini(&l->body);
     buf_fini(&l->head);
-    if (l->listen_fd >= 0)
-        close(l->listen_fd);
+    listen_close(l);
     if (l->spare_fd >= 0)
         close(l->spare_fd);
     close(l->epoll_fd);

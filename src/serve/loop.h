@@ -55,6 +55,19 @@ struct conn {
     struct peer peer;
 };
 
+#define LOOP_LISTENERS 2
+struct listener {
+    struct event_source ev;
+    int fd; /* -1: none */
+};
+struct listen_at {
+    const char *host; /* NULL: nowhere */
+    int port;
+    atomic_int *bound_port;
+    const char *key; /* of the configuration */
+    bool optional;
+};
+
 struct loop {
     uint32_t index;
     const struct serve_options *options;
@@ -64,8 +77,8 @@ struct loop {
     const char *ingest_path; /* the pipeline's, for pushed rows */
     struct gate *gate;
     int epoll_fd, wake_fd, spare_fd;
-    struct event_source listener, waker;
-    int listen_fd;
+    struct listener listeners[LOOP_LISTENERS]; /* server.listen, server.grpc: the same is answered on both */
+    struct event_source waker;
     struct rest rest;
     struct auth auth;
     struct auth_source *keys;         /* of the process */

@@ -395,7 +395,7 @@ static struct err *descriptors_check(struct serve *s)
 {
     uint64_t wanted = (uint64_t)s->options->limits.connections, open = descriptors_raise();
     uint64_t proxies = (uint64_t)s->loop_count * LOOP_PROXIES_MAX;
-    uint64_t fixed = SERVE_FDS_SPARE + 5 * (uint64_t)s->loop_count + 2 * (uint64_t)s->gate->shard_count;
+    uint64_t fixed = SERVE_FDS_SPARE + 6 * (uint64_t)s->loop_count + 2 * (uint64_t)s->gate->shard_count;
     uint64_t needed = fixed + wanted + (wanted < proxies ? wanted : proxies);
     uint64_t fit = open > fixed ? connections_for(open - fixed, proxies) : 0;
     s->connections = wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;

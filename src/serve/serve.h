@@ -61,8 +61,12 @@ enum serve_ingest {
 
 struct serve_options {
     const char *data_dir;
-    const char *host;              /* address to bind */
-    int port;                      /* 0: any free one, see bound_port */
+    const char *host;      /* address to bind */
+    int port;              /* 0: any free one, see bound_port */
+    const char *grpc_host; /* a second address for the same; NULL: none */
+    int grpc_port;
+    bool grpc_optional;            /* it is not asked for by name: a port in use is no error */
+    atomic_int *grpc_bound_port;   /* as bound_port */
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
     bool anonymous_read;           /* false: reads of views answer 401 */
     bool why_read;                 /* false: asking why answers 401 */

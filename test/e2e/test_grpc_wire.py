@@ -11,7 +11,7 @@ import traceback
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import h2  # noqa: E402
+from lib import h2, procs  # noqa: E402
 from lib.h2 import Connection, Exchange, frame  # noqa: E402
 from lib.rest import Site  # noqa: E402
 
@@ -290,6 +290,15 @@ def rest_beside(s):
 
 
 @test
+def second_port(s):
+    """server.grpc: the same on both."""
+    c = Connection(s.grpc_port)
+    same(ask(c, CHECK).status, OK)
+    same(c.request("/api/balances/1").status, 200)
+    c.close()
+
+
+@test
 def stop(s):
     """Last: the server stops, and calls are told so."""
     c = Connection(s.port)
@@ -310,10 +319,12 @@ def stop(s):
 
 def main():
     wanted = sys.argv[1:]
-    args = ["--port", "0"]
+    grpc_port = procs.free_port()
+    args = ["--port", "0", "--grpc-port", str(grpc_port)]
     for k, v in LIMITS.items():
         args += ["--limit", f"{k}={v}"]
     site = Site(["--rows", str(ROWS), "--shards", "3"], args)
+    site.grpc_port = grpc_port
     bad = 0
     try:
         site.wait_ready()

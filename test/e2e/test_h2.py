@@ -42,7 +42,7 @@ class OverH2(Site):
                 self.over = Connection(self.port)
             try:
                 return self.over.request(path, method, [(k.replace("_", "-"), v) for k, v in headers.items()], body)
-            except (EOFError, ConnectionError, h2.GoneAway):
+            except (EOFError, ConnectionError, h2.ssl.SSLError, h2.GoneAway):
                 self.over = None
                 if fresh:
                     raise

@@ -91,6 +91,8 @@ int main(int argc, char **argv)
         i++;
         if (strcmp(argv[i - 1], "--port") == 0)
             o.port = atoi(next);
+        else if (strcmp(argv[i - 1], "--grpc-port") == 0)
+            o.grpc_host = "127.0.0.1", o.grpc_port = atoi(next);
         else if (strcmp(argv[i - 1], "--loops") == 0)
             o.loop_count = (uint32_t)atoi(next);
         else if (strcmp(argv[i - 1], "--cpu") == 0)

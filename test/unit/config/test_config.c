@@ -58,6 +58,8 @@ static void defaults(void)
     struct config *c = load("penstock: 1\n");
     CHECK_STR(c->listen_host, "0.0.0.0");
     CHECK(c->listen_port == 8443);
+    CHECK_STR(c->grpc_host, "0.0.0.0");
+    CHECK(c->grpc_port == 9443 && c->grpc_optional);
     CHECK(c->anonymous == ACCESS_NONE);
     CHECK(c->shards.is_auto && c->serve.is_auto);
     CHECK(c->epoch_us == 5000 && c->checkpoint_us == 1000000 && c->checkpoint_bytes == 128 << 20);
@@ -100,7 +102,8 @@ static void everything(void)
              "columns: [b, a], api: "
              "customers/top } } }\n"
              "access: { anonymous: read }\n"
-             "server: { listen: \"[::]:9000\", tls: { certificate: cert.pem, key: /k.pem } }\n"
+             "server: { listen: \"[::]:9000\", grpc: \"127.0.0.1:9001\", tls: { certificate: cert.pem, key: "
+             "/k.pem } }\n"
              "cores: { shards: \"4-6,9\", serve: 3 }\n"
              "store: { path: /var/p, epoch: 10ms, checkpoint: 1m30s, checkpoint_bytes: 1GiB }\n"
              "limits: { page_rows: 7, body_bytes: 64KiB }\n");
@@ -129,6 +132,8 @@ static void everything(void)
     CHECK(c->anonymous == ACCESS_READ);
     CHECK_STR(c->listen_host, "::");
     CHECK(c->listen_port == 9000);
+    CHECK_STR(c->grpc_host, "127.0.0.1");
+    CHECK(c->grpc_port == 9001 && !c->grpc_optional);
     CHECK(c->certificate && c->certificate[0] == '/' && strstr(c->certificate, "/cert.pem"));
     CHECK_STR(c->key, "/k.pem");
     CHECK(!c->shards.is_auto && c->shards.cpu_count == 4 && c->shards.cpus[3] == 9);
@@ -175,13 +180,13 @@ static void all_errors_at_once(void)
         "penstock.yaml:4:39: limits.body_bytes: expected a size such as 16KiB, 64MiB or 1GB, found \"9PB\"");
 }
 
-static void not_built_yet(void)
+static void wrong_values(void)
 {
     check_errors("penstock: 1\n"
                  "access: { jwt: {}, roles: {}, ingest: read }\n"
-                 "server: { grpc: \"0.0.0.0:9443\" }\n",
+                 "server: { grpc: nowhere }\n",
                  "penstock.yaml:2:39: access.ingest: expected none or write, found \"read\"\n"
-                 "penstock.yaml:3:17: server.grpc is not supported yet\n"
+                 "penstock.yaml:3:17: server.grpc: expected HOST:PORT such as 0.0.0.0:8443 or [::]:8443\n"
                  "penstock.yaml:2:16: access.jwt: expected jwks, the file with the provider's keys");
 }
 
@@ -312,7 +317,7 @@ int main(void)
     RUN(everything);
     RUN(without_secrets);
     RUN(all_errors_at_once);
-    RUN(not_built_yet);
+    RUN(wrong_values);
     RUN(roles);
     RUN(bad_references);
     RUN(yaml_itself);
