@@ -1,17 +1,24 @@
 /* What nghttp2 allocates for each request comes from lists of free pieces, one list per size, kept by the loop: connections
  * come and go, and sizes repeat. Above the largest size, and past what is kept, it is the C library's.
  *
+ * A session keeps a frame buffer of 16 KB for life, of which heads of frames touch the first page alone (what streams send goes
+ * past it). From the heap it would be a block that somebody has used before, all of it resident; such blocks are mapped
+ * by themselves, and an idle connection has one page of it.
+ *
  * A piece has its size's number in front of it. Everything belongs to the loop's thread. */
+#define _GNU_SOURCE
 #include "serve/h2_memory.h"
 
 #include "base/base.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define FIRST_SHIFT 6          /* 64 bytes */
 #define HEAD_BYTES  16         /* keeps what follows aligned for anything */
 #define LARGE       UINT32_MAX /* of no list */
+#define MAP_BYTES   (16u << 10)
 
 struct piece {
     uint32_t list;
@@ -19,6 +26,35 @@ struct piece {
     struct piece *next;  /* while free */
 };
 _Static_assert(sizeof(struct piece) <= HEAD_BYTES, "the head of a piece");
+
+static bool is_mapped(const struct piece *p)
+{
+    return p->list == LARGE && p->room_bytes >= MAP_BYTES;
+}
+
+static struct piece *piece_new(uint32_t list, size_t room)
+{
+    struct piece *p;
+    if (list == LARGE && room >= MAP_BYTES) {
+        p = mmap(NULL, HEAD_BYTES + room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        p = p == MAP_FAILED ? NULL : p;
+    } else {
+        p = malloc(HEAD_BYTES + room);
+    }
+    if (p) {
+        p->list = list;
+        p->room_bytes = (uint32_t)room;
+    }
+    return p;
+}
+
+static void piece_drop(struct piece *p)
+{
+    if (is_mapped(p))
+        munmap(p, HEAD_BYTES + p->room_bytes);
+    else
+        free(p);
+}
 
 static uint32_t list_of(size_t size)
 {
@@ -40,11 +76,9 @@ static void *piece_alloc(size_t size, void *ctx)
         m->free[list] = p->next;
         m->kept_bytes -= room;
     } else {
-        p = malloc(HEAD_BYTES + room);
+        p = piece_new(list, room);
         if (!p)
             return NULL;
-        p->list = list;
-        p->room_bytes = (uint32_t)room;
     }
     return (uint8_t *)p + HEAD_BYTES;
 }
@@ -56,7 +90,7 @@ static void piece_free(void *at, void *ctx)
         return;
     struct piece *p = (struct piece *)((uint8_t *)at - HEAD_BYTES);
     if (p->list == LARGE || m->kept_bytes + p->room_bytes > H2_MEMORY_KEPT_BYTES) {
-        free(p);
+        piece_drop(p);
         return;
     }
     m->kept_bytes += p->room_bytes;
