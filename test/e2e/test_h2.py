@@ -20,7 +20,7 @@ LIMITS = dict(test_rest.LIMITS, h2_streams=20, h2_resets=50, h2_control_frames=2
               body_timeout_us=1500000)
 TESTS = []
 # These speak HTTP/1.1 by themselves: sockets, connections of their own, server-sent events.
-HTTP1 = ("s.raw(", "s.connect(", "HTTPSConnection", "Events(", "conn=", "Site(", "Connection")
+HTTP1 = ("s.raw(", "s.connect(", "create_connection", "HTTPSConnection", "Events(", "conn=", "Site(", "Connection")
 
 
 def test(fn):
