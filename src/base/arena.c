@@ -71,6 +71,23 @@ void arena_reset(struct arena *a)
     use_chunk(a, a->chunks);
 }
 
+void arena_rewind(struct arena *a, struct arena_mark m)
+{
+    if (!m.chunks) { /* nothing was allocated yet */
+        arena_reset(a);
+        return;
+    }
+    while (a->chunks != m.chunks) {
+        struct arena_chunk *newest = a->chunks;
+        a->chunks = newest->older;
+        a->held_bytes -= newest->size_bytes;
+        free(newest);
+    }
+    use_chunk(a, m.chunks);
+    a->next = m.next;
+    a->used_bytes = m.used_bytes;
+}
+
 void arena_fini(struct arena *a)
 {
     free_older(a, NULL);

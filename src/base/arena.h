@@ -27,6 +27,18 @@ char *arena_strdup(struct arena *a, const char *s) __attribute__((returns_nonnul
 char *arena_strndup(struct arena *a, const char *s, size_t len) __attribute__((returns_nonnull));
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3) __attribute__((returns_nonnull));
 
+/* A point to go back to: what was allocated after arena_mark is gone after arena_rewind. Marks end with a reset. */
+struct arena_mark {
+    struct arena_chunk *chunks;
+    uint8_t *next;
+    size_t used_bytes;
+};
+static inline struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){a->chunks, a->next, a->used_bytes};
+}
+void arena_rewind(struct arena *a, struct arena_mark m);
+
 static inline void *arena_alloc(struct arena *a, size_t size_bytes)
 {
     size_t rounded = (size_bytes + !size_bytes + 15) & ~(size_t)15; /* an empty thing has an address too */

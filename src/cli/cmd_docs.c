@@ -16,6 +16,7 @@
 #include "flow/topology.h"
 #include "serve/why_service.h"
 #include "ops/op_errors.h"
+#include "serve/multi.h"
 #include "serve/confine.h"
 #include "serve/grpc_service.h"
 #include "serve/h2.h"
@@ -232,6 +233,10 @@ static const struct limit request_limits[] = {
           "nesting of groups in unknown fields of a gRPC message; deeper is malformed"),
     LIMIT(URL_SEGMENTS_MAX, COUNT, "segments of a path"),
     LIMIT(URL_PARAMS_MAX, COUNT, "parameters of a query; 400 past it"),
+    LIMIT(BATCH_READS_MAX, COUNT, "reads of a batch; 400 past it"),
+    LIMIT(BATCH_BYTES_MAX, BYTES, "of a batch's body; 413 past it"),
+    LIMIT(BATCH_TIME_MS, MILLISECONDS,
+          "of a serve loop for one batch: reads that do not begin within it answer 503, each by itself"),
     LIMIT(QUERY_DEPTH_MAX, COUNT, "nesting of and=() and or=()"),
     LIMIT(QUERY_CONDS_MAX, COUNT, "conditions of one query"),
     LIMIT(QUERY_VALUES_MAX, COUNT, "values of all lists of one query, in.() and (any).{}"),

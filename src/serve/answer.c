@@ -22,9 +22,17 @@ void answer_problem(struct answer *a)
 
 /* ---- headers ---- */
 
-static void put_etag(const struct answer *a, struct buf *out)
+static void put_hex(struct buf *out, uint64_t v, int digits)
 {
     static const char hex[] = "0123456789abcdef";
+    uint8_t *p = buf_room(out, (size_t)digits);
+    for (int i = 0; i < digits; i++)
+        p[i] = (uint8_t)hex[v >> (4 * (digits - 1 - i)) & 15];
+    out->len += (size_t)digits;
+}
+
+static void put_etag(const struct answer *a, struct buf *out)
+{
     if (a->etag_text) {
         OUT_LIT(out, "ETag: ");
         buf_put_str(out, a->etag_text);
@@ -32,10 +40,7 @@ static void put_etag(const struct answer *a, struct buf *out)
     } else if (a->has_etag) {
         OUT_LIT(out, "ETag: ");
         buf_put_str(out, a->etag_weak ? "W/\"" : "\"");
-        uint8_t *p = buf_room(out, 16);
-        for (int i = 0; i < 16; i++)
-            p[i] = (uint8_t)hex[a->etag >> (60 - 4 * i) & 15];
-        out->len += 16;
+        put_hex(out, a->etag, 16);
         OUT_LIT(out, "\"\r\n");
     }
 }
@@ -58,6 +63,8 @@ static void put_api(const struct answer *a, struct buf *out)
 {
     OUT_LIT(out, "Penstock-Epoch: ");
     out_u64(out, a->epoch);
+    OUT_LIT(out, "\r\nPenstock-Timeline: ");
+    put_hex(out, a->timeline, 8);
     OUT_LIT(out, "\r\nPenstock-Lag-Ms: ");
     out_i64(out, a->lag_ms < 0 ? 0 : a->lag_ms);
     OUT_LIT(out, "\r\nCache-Control: no-cache\r\nVary: Accept, Accept-Encoding, Authorization, Apikey\r\n");
@@ -81,16 +88,17 @@ static void put_challenge(const struct answer *a, struct buf *out)
 
 static void put_cors(const struct answer *a, const struct http_request *req, struct buf *out)
 {
-    OUT_LIT(out,
-            "Access-Control-Allow-Origin: *\r\n"
-            "Access-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, Penstock-Epoch, "
-            "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete, Penstock-Version\r\n");
+    OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n"
+                 "Access-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, "
+                 "Penstock-Epoch, Penstock-Timeline, "
+                 "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete, Penstock-Version\r\n");
     if (req->method != HTTP_M_OPTIONS)
         return;
     put_text(out, "Access-Control-Allow-Methods: ", a->allow ? a->allow : "GET, HEAD, OPTIONS");
     OUT_LIT(out, "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, "
                  "Idempotency-Key, If-None-Match, "
-                 "Last-Event-ID, Penstock-Wait, Prefer, Range, Range-Unit, X-Client-Info, Accept-Profile\r\n"
+                 "Last-Event-ID, Penstock-Wait, Penstock-At-Least, Prefer, Range, Range-Unit, X-Client-Info, "
+                 "Accept-Profile\r\n"
                  "Access-Control-Max-Age: 86400\r\n");
 }
 

@@ -103,7 +103,7 @@ static enum rest_next read_begin(struct read_call *c, const struct http_request 
     if (c->method->service == SERVICE_API && c->method->verb != VERB_COUNT &&
         !proto_columns_init(&r->arena, api, &c->read.projection, &c->columns, p))
         return REST_DONE;
-    return req->wait.p ? read_wait(r, req, waited, a) : REST_DONE;
+    return read_waits(r, req, waited, &a->problem) ? REST_WAIT : REST_DONE;
 }
 
 /* ---- one row ---- */

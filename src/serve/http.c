@@ -157,6 +157,7 @@ static void known_header(struct http_request *req, const struct http_header *h)
         {"penstock-wait", &req->wait},
         {"origin", &req->origin},
         {"authorization", &req->authorization},
+        {"penstock-at-least", &req->at_least},
         {"accept-encoding", &req->accept_encoding},
         {"sec-fetch-site", &req->fetch_site},
         {"upgrade", &req->upgrade},

@@ -38,7 +38,7 @@ struct http_request {
     struct http_header headers[HTTP_HEADERS_MAX];
     /* the headers that reads look at; p NULL when absent */
     struct slice accept, prefer, range, range_unit, if_none_match, last_event_id, wait, origin, authorization,
-        accept_encoding, fetch_site, upgrade;
+        accept_encoding, fetch_site, upgrade, at_least;
 };
 
 void http_request_init(struct http_request *req);

@@ -190,6 +190,7 @@ static const struct {
     {"Prefer", "header", "count=exact counts all rows that match"},
     {"Range", "header", "Rows FROM-TO"},
     {"Penstock-Wait", "header", "SOURCE=LSN: answer once the view includes that position"},
+    {"Penstock-At-Least", "header", "EPOCH-TIMELINE: answer once that epoch is visible"},
 };
 
 static void put_list(struct buf *b, const struct world_api *api, const struct shown *s)

@@ -2,6 +2,7 @@
 #include "serve/rest.h"
 #include "serve/embed.h"
 #include "serve/grant.h"
+#include "serve/multi.h"
 #include "serve/out.h"
 #include "serve/proto_files.h"
 #include "serve/rest_read.h"
@@ -34,6 +35,7 @@ void rest_fini(struct rest *r)
     buf_fini(&r->key);
     buf_fini(&r->scratch[0]);
     buf_fini(&r->scratch[1]);
+    multi_free(r->multi);
     compressor_free(r->compressor);
     free(r->vals);
     free(r->states);
@@ -120,6 +122,7 @@ uint64_t rest_incomplete(const struct rest *r, const struct world_view *v)
 void rest_mark_snapshot(const struct rest *r, const struct world_view *v, struct answer *a)
 {
     a->epoch = store_snapshot_epoch(r->snapshot);
+    a->timeline = rest_timeline(r);
     a->incomplete = rest_incomplete(r, v);
 }
 
@@ -146,6 +149,11 @@ bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p)
     uint32_t slot = v->cv->slot;
     if (slot >= GATE_VIEWS_MAX)
         return true;
+    if (r->held) {
+        uint32_t held = r->held[v - r->world->views];
+        r->hides = held - 1;
+        return held || building(r, v, p);
+    }
     r->hides = r->gate->views[slot].hides;
     return (r->gate->views[slot].state != VIEW_BUILDING && rest_holds(r, v)) || building(r, v, p);
 }
@@ -161,11 +169,11 @@ bool rest_still_ready(struct rest *r, const struct world_view *v, uint32_t hides
 
 bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, struct problem *p)
 {
-    struct err *e = store_snapshot_begin(r->snapshot, shard);
+    struct err *e = r->held ? NULL : store_snapshot_begin(r->snapshot, shard);
     if (!e && (!v || rest_still_ready(r, v, r->hides, p)))
         return true;
     if (!e) {
-        store_snapshot_end(r->snapshot);
+        rest_snapshot_end(r);
         return false;
     }
     problem_set(p, 503, "PENSTOCK_UNAVAILABLE", "%s", e->message);
@@ -174,8 +182,6 @@ bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, 
     err_free(e);
     return false;
 }
-
-/* ---- finding the api ---- */
 
 static bool no_catalog(struct problem *p)
 {
@@ -189,11 +195,42 @@ bool rest_has_world(const struct rest *r, struct problem *p)
     return r->world || no_catalog(p);
 }
 
+void rest_snapshot_end(struct rest *r)
+{
+    if (!r->held)
+        store_snapshot_end(r->snapshot);
+}
+
+bool rest_hold(struct rest *r, struct problem *p)
+{
+    struct world *w = r->world;
+    if (!w)
+        return no_catalog(p);
+    uint32_t *held = ARENA_ARRAY(&r->arena, uint32_t, w->view_count + 1);
+    for (uint32_t i = 0; i < w->view_count; i++) {
+        struct problem mine;
+        problem_init(&mine, &r->arena);
+        r->hides = 0;
+        held[i] = rest_ready(r, &w->views[i], &mine) ? r->hides + 1 : 0;
+    }
+    if (!rest_snapshot_begin(r, -1, NULL, p))
+        return false;
+    r->held = held;
+    r->held_world = w;
+    return true;
+}
+
+void rest_unhold(struct rest *r)
+{
+    r->held = NULL;
+    store_snapshot_end(r->snapshot);
+}
+
 void rest_unpin(struct rest *r)
 {
     r->pinned = 0;
     if (r->world)
-        r->world = world_current(r->world);
+        r->world = r->held ? r->held_world : world_current(r->world);
 }
 
 static bool not_served(const struct rest *r, uint64_t number, struct problem *p)
@@ -333,10 +370,11 @@ static bool method_ok(const struct http_request *req, struct answer *a)
 static enum rest_next api_route(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
 {
     uint32_t used;
-    if (!method_ok(req, a))
+    bool batch = multi_asked(&r->url);
+    if (!batch && !method_ok(req, a))
         return REST_DONE;
     if (req->method == HTTP_M_OPTIONS) {
-        a->allow = "GET, HEAD, OPTIONS";
+        a->allow = batch ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
         a->content_type = NULL;
         return REST_DONE;
     }
@@ -344,6 +382,8 @@ static enum rest_next api_route(struct rest *r, const struct http_request *req, 
         return REST_DONE;
     if (is_proto(r))
         return grant_everything(r, &a->problem) ? proto(r, req, a) : REST_DONE;
+    if (batch)
+        return multi_answer(r, req, waited, a);
     const struct world_api *api = rest_find_api(r, &r->url, &used, &a->problem);
     a->version = r->world && !a->problem.status ? r->world->number : 0;
     if (!api)

@@ -44,11 +44,15 @@ struct rest {
     struct compressor *compressor;      /* owned */
     const struct caller *caller;        /* of the request: set by the transport before each; never NULL */
     struct grant_evaluator *evaluators; /* owned; of the world's rules: see grant.c */
-    uint32_t hides;                     /* of the view that rest_ready has just found complete */
-    bool trusted;                       /* the machine's own operator, who sees everything */
-    struct why_service *why;            /* borrowed; NULL: nobody answers whys */
-    uint64_t why_job; /* of the request that rest_answer has just handed on; 0: it is no why */
-    int64_t now_us;   /* Unix; set by the caller before each request */
+    struct multi *multi;                /* owned; NULL until one came */
+    /* While a snapshot is held: of each view hides + 1 when it began, 0 if it was not complete. NULL: none is held. */
+    uint32_t *held;
+    struct world *held_world; /* what unpinned paths show meanwhile */
+    uint32_t hides;           /* of the view that rest_ready has just found complete */
+    bool trusted;             /* the machine's own operator, who sees everything */
+    struct why_service *why;  /* borrowed; NULL: nobody answers whys */
+    uint64_t why_job;         /* of the request that rest_answer has just handed on; 0: it is no why */
+    int64_t now_us;           /* Unix; set by the caller before each request */
 };
 void rest_init(struct rest *r, const struct serve_limits *limits, struct gate *gate, bool anonymous_read);
 void rest_fini(struct rest *r);
@@ -65,6 +69,7 @@ struct answer {
     bool api;                 /* answer of an api: epoch, lag and so on are sent */
     uint64_t epoch;
     uint64_t incomplete; /* rows that the view lacks because an expression fails for them */
+    uint32_t timeline;   /* of the epoch */
     int64_t lag_ms;      /* -1 unknown */
     int64_t stale_s;     /* -1: the pipeline lives */
     bool has_etag, etag_weak;
@@ -147,6 +152,17 @@ bool rest_still_ready(struct rest *r, const struct world_view *v, uint32_t hides
 /* Of the shard, or of all (-1), to show the view, which rest_ready has just found complete; v may be NULL for what is of
  * no view. False: the store cannot be read now, or the view was taken away before the snapshot, and p says so. */
 bool rest_snapshot_begin(struct rest *r, int shard, const struct world_view *v, struct problem *p);
+
+/* Ends what rest_snapshot_begin began. */
+void rest_snapshot_end(struct rest *r);
+/* One snapshot of all shards for several reads: until rest_unhold, rest_snapshot_begin and _end use it. */
+bool rest_hold(struct rest *r, struct problem *p);
+void rest_unhold(struct rest *r);
+/* Names the sequence of epochs that the world's belong to: another one after each recovery. */
+static inline uint32_t rest_timeline(const struct rest *r)
+{
+    return (uint32_t)(r->world->tag >> 32);
+}
 
 /* select.c: runs a list read in the open snapshot. */
 struct select_result {

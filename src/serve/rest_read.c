@@ -50,6 +50,9 @@ static int wait_one(struct rest *r, struct slice source, struct slice position, 
     }
     problem_set(p, 400, "PENSTOCK_WAIT", "Penstock-Wait names an unknown source \"%.*s\"",
                 TEXT_QUOTED(source, 64));
+    if (r->gate->source_count)
+        problem_hint(p, "Name a source of penstock.yaml, such as %.*s=%s.",
+                     TEXT_QUOTED_CSTR(r->gate->sources[0].name, 64), "0/16B3748");
     return -1;
 }
 
@@ -65,6 +68,40 @@ int wait_check(struct rest *r, struct slice wait, struct problem *p)
         all &= one;
     }
     return all;
+}
+
+/* ---- Penstock-At-Least ---- */
+
+static bool epoch_parse(struct slice text, uint64_t *epoch, struct slice *timeline)
+{
+    *timeline = text;
+    struct slice number = slice_cut(timeline, '-');
+    return slice_u64(number, UINT64_MAX, epoch) && (!timeline->p || timeline->len == 8);
+}
+
+int at_least_check(struct rest *r, struct slice at_least, struct problem *p)
+{
+    uint64_t epoch;
+    struct slice timeline;
+    char own[12];
+    snprintf(own, sizeof own, "%08x", (unsigned)rest_timeline(r));
+    if (!epoch_parse(slice_trim(at_least), &epoch, &timeline)) {
+        problem_set(p, 400, "PENSTOCK_AT_LEAST", "Penstock-At-Least wants EPOCH-TIMELINE, such as 4711-%s",
+                    own);
+        problem_hint(p, "The numbers are in each answer's Penstock-Epoch and Penstock-Timeline.");
+        return -1;
+    }
+    if (r->gate->generation != r->world->generation)
+        return 0; /* the epochs of the next world are other ones: it is being opened */
+    if (timeline.p && !slice_is(timeline, own)) {
+        problem_set(p, 412, "PENSTOCK_TIMELINE",
+                    "the epoch asked for is of another timeline than this instance's, %s", own);
+        problem_hint(
+            p, "The instance was restarted or restored since: read without Penstock-At-Least, and go on "
+               "from the epoch of that answer.");
+        return -1;
+    }
+    return r->gate->epoch >= epoch;
 }
 
 /* ---- ETag ---- */
@@ -256,7 +293,7 @@ static bool snapshot_begin(struct rest *r, int shard, const struct read *rd, str
     if (!rest_snapshot_begin(r, rd->query.embed_count ? -1 : shard, rd->view, &a->problem))
         return false;
     if (!embed_still_ready(r, rd, &a->problem)) {
-        store_snapshot_end(r->snapshot);
+        rest_snapshot_end(r);
         return false;
     }
     rest_mark_snapshot(r, rd->view, a);
@@ -274,7 +311,7 @@ bool read_key_begin(struct rest *r, const struct read *rd, const struct slice *k
     rest_mark_snapshot(r, rd->view, a);
     if (key_get(r, rd->view, shard, &a->problem) && read_match(r, rd, r->vals, r->states))
         return true;
-    store_snapshot_end(r->snapshot);
+    rest_snapshot_end(r);
     return problem_set(&a->problem, 404, "PENSTOCK_NOT_FOUND", "no row has this key");
 }
 
@@ -291,7 +328,7 @@ static void read_key(struct rest *r, const struct http_request *req, const struc
     } else if (!a->problem.status) {
         not_found(form->media, a);
     }
-    store_snapshot_end(r->snapshot);
+    rest_snapshot_end(r);
     if (!a->problem.status)
         etag_check(a, req, hash_bytes(a->body->p, a->body->len));
 }
@@ -424,7 +461,7 @@ static void read_list(struct rest *r, const struct http_request *req, struct rea
     if (!page_begin(r, rd, &a->problem) || !snapshot_begin(r, -1, rd, a))
         return;
     bool ok = run_list(r, rd, form, req->target, a);
-    store_snapshot_end(r->snapshot);
+    rest_snapshot_end(r);
     if (ok)
         etag_check(a, req, hash_bytes(a->body->p, a->body->len));
 }
@@ -447,18 +484,19 @@ static bool plain_key(struct rest *r, const struct world_api *api, uint32_t used
     return true;
 }
 
-enum rest_next read_wait(struct rest *r, const struct http_request *req, bool waited, struct answer *a)
+bool read_waits(struct rest *r, const struct http_request *req, bool waited, struct problem *p)
 {
-    int ready = wait_check(r, req->wait, &a->problem);
-    if (ready == 0 && !waited)
-        return REST_WAIT;
-    if (ready == 0) {
-        problem_set(&a->problem, 504, "PENSTOCK_WAIT_TIMEOUT",
-                    "the view does not include the position asked for yet");
-        problem_hint(&a->problem, "Ask again, or without Penstock-Wait to get the present state.");
-        a->problem.retry_after_s = 1;
-    }
-    return REST_DONE;
+    int position = req->wait.p ? wait_check(r, req->wait, p) : 1;
+    int epoch = req->at_least.p && position >= 0 ? at_least_check(r, req->at_least, p) : 1;
+    if (position < 0 || epoch < 0 || (position && epoch))
+        return false;
+    if (!waited)
+        return true;
+    problem_set(p, 504, "PENSTOCK_WAIT_TIMEOUT", "the view does not include the %s asked for yet",
+                position ? "epoch" : "position");
+    p->retry_after_s = 1;
+    return problem_hint(p, "Ask again, or without %s to get the present state.",
+                        position ? "Penstock-At-Least" : "Penstock-Wait");
 }
 
 static enum rest_next ask_why(struct rest *r, const struct http_request *req, const struct world_api *api,
@@ -466,8 +504,9 @@ static enum rest_next ask_why(struct rest *r, const struct http_request *req, co
 {
     if (!why_is_allowed(r, api, &a->problem) || !rest_ready(r, api->view, &a->problem))
         return REST_DONE;
-    enum rest_next next = req->wait.p ? read_wait(r, req, waited, a) : REST_DONE;
-    return next == REST_WAIT || a->problem.status ? next : why_accept(r, req, a);
+    if (read_waits(r, req, waited, &a->problem))
+        return REST_WAIT;
+    return a->problem.status ? REST_DONE : why_accept(r, req, a);
 }
 
 bool read_open(struct rest *r, const struct world_api *api, uint32_t used, struct read *out,
@@ -486,6 +525,7 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
         form.media = MEDIA_EVENTS;
     rest_mark(r, api->view, a);
     a->epoch = r->gate->epoch;
+    a->timeline = rest_timeline(r);
     if (why_is_asked(r, api, used))
         return ask_why(r, req, api, waited, a);
     if (form.media == MEDIA_NONE) {
@@ -502,11 +542,10 @@ enum rest_next read_answer(struct rest *r, const struct http_request *req, const
         return REST_DONE;
     if (!rest_ready(r, api->view, &a->problem) || !embed_ready(r, &rd, &a->problem))
         return REST_DONE;
-    if (req->wait.p) {
-        enum rest_next next = read_wait(r, req, waited, a);
-        if (next == REST_WAIT || a->problem.status)
-            return next;
-    }
+    if (read_waits(r, req, waited, &a->problem))
+        return REST_WAIT;
+    if (a->problem.status)
+        return REST_DONE;
     if (form.media == MEDIA_EVENTS)
         return REST_LIVE;
     if (rd.by_key)

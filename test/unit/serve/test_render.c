@@ -147,7 +147,8 @@ static void test_head(void)
     buf_put_u8(&out, 0);
     CHECK_STR((char *)out.p,
               "HTTP/1.1 200 OK\r\nDate: Thu\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-              "Penstock-Epoch: 7\r\nPenstock-Lag-Ms: 0\r\nCache-Control: no-cache\r\nVary: Accept, "
+              "Penstock-Epoch: 7\r\nPenstock-Timeline: 00000000\r\nPenstock-Lag-Ms: 0\r\nCache-Control: "
+              "no-cache\r\nVary: Accept, "
               "Accept-Encoding, Authorization, Apikey\r\n"
               "ETag: \"00000000000000ab\"\r\nConnection: close\r\n\r\n");
     buf_fini(&body);
