@@ -12,8 +12,13 @@
 #include <string.h>
 
 const struct command commands[] = {
-    {"init", "[DIR]", "write a commented penstock.yaml and views.sql that run as they are", 0, 1, cmd_init,
-     false, NULL},
+    {"init", "[--from postgres URL] [DIR]", "write a penstock.yaml and a views.sql that run as they are",
+     TAKES_FROM, 2, cmd_init, false,
+     "With --from postgres: a view for each table of the database at URL, with its key, types, comments and "
+     "foreign keys. The\n"
+     "password of the URL is not written down. What has to be run on the server first goes into "
+     "server.sql. Without it: files\n"
+     "with made-up data, every section explained.\n\n"},
     {"check", "[-c F]", "validate everything, connect to each source, print the contracts",
      TAKES_CONFIG | TAKES_DATA, 0, cmd_check, false, NULL},
     {"run", "[-c F] [--data D] [--shards N]", "run pipeline and APIs in the foreground",
@@ -121,6 +126,7 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_TOKEN, "  --claim NAME=VALUE  a claim for the rules' conditions; may be repeated\n"},
         {TAKES_PAGE, "  --limit N   source rows of the answer (default 100, at most 1000)\n"},
         {TAKES_PAGE, "  --cursor C  go on where the answer with this cursor has ended\n"},
+        {TAKES_FROM, "  --from postgres  of the tables of a database\n"},
         {TAKES_BREAKING, "  --breaking  also when a kept version can no longer be followed\n"},
     };
     fprintf(to, "usage: penstock %s %s\n%s\n", c->name, c->synopsis, c->help);
@@ -221,6 +227,8 @@ static bool parse_option(struct parse *p)
         return parse_timeout(p);
     if (is_option(p, "--source", TAKES_SOURCE))
         return (p->out->source = value_of(p, "--source")) != NULL;
+    if (is_option(p, "--from", TAKES_FROM))
+        return (p->out->from = value_of(p, "--from")) != NULL;
     if (is_option(p, "--forget", TAKES_SOURCE))
         return (p->out->forget = value_of(p, "--forget")) != NULL;
     if (is_option(p, "--role", TAKES_TOKEN))

@@ -27,6 +27,7 @@ struct cli_args {
     bool verbose;                  /* --verbose: debug lines */
     int64_t timeout_s;             /* --timeout S; default LOOK_TIMEOUT_S */
     const char *source;            /* --source SOURCE.TABLE */
+    const char *from;              /* --from KIND */
     const char *forget;            /* --forget ID|all */
     int64_t limit;                 /* --limit N; 0: not given */
     const char *cursor;            /* --cursor C */
@@ -50,7 +51,8 @@ enum cli_accepts {
     TAKES_TIMEOUT = 256,
     TAKES_SOURCE = 512,
     TAKES_TOKEN = 1024,
-    TAKES_PAGE = 2048
+    TAKES_PAGE = 2048,
+    TAKES_FROM = 1 << 20
 };
 struct command {
     const char *name;

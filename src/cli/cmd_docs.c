@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/forget.h"
 #include "cli/hold.h"
+#include "cli/init_from.h"
 #include "cli/world.h"
 
 #include "base/log.h"
@@ -72,6 +73,8 @@ struct limit {
 
 static const struct limit configuration_limits[] = {
     LIMIT(YAML_BYTES_MAX, BYTES, "penstock.yaml; larger is refused"),
+    LIMIT(DRAFT_TABLES_MAX, COUNT,
+          "tables of a database that `penstock init --from` takes; further ones are counted alone"),
     LIMIT(YAML_DEPTH_MAX, COUNT, "nesting of penstock.yaml; deeper is refused"),
     LIMIT(VALUES_ROWS_MAX, COUNT, "rows of VALUES; more are refused"),
     LIMIT(GROUPING_SETS_MAX, COUNT, "grouping sets of one GROUP BY, as in PostgreSQL; more are refused"),
