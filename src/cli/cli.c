@@ -79,6 +79,10 @@ const struct command commands[] = {
      "retire lets go of a version and gives its room back.\n\n"},
     {"openapi", "[-c F]", "print the OpenAPI 3.1 document of the configured APIs", TAKES_CONFIG, 0,
      cmd_openapi, false, NULL},
+    {"schema", "[-c F]", "print the JSON Schema of the configured APIs' rows", TAKES_CONFIG, 0, cmd_schema,
+     false, NULL},
+    {"types", "[-c F]", "print TypeScript types of the configured APIs' rows", TAKES_CONFIG, 0, cmd_types,
+     false, NULL},
     {"proto", "[-c F] [--data D] [views]", "print the gRPC services of the configured APIs as a .proto file",
      TAKES_CONFIG | TAKES_DATA, 1, cmd_proto, false,
      "Columns have the numbers that the data directory knows, or else those that a first start gives. "

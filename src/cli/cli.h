@@ -83,6 +83,8 @@ int cmd_verify(const struct cli_args *a);
 int cmd_token(const struct cli_args *a);
 int cmd_openapi(const struct cli_args *a);
 int cmd_version(const struct cli_args *a);
+int cmd_schema(const struct cli_args *a);
+int cmd_types(const struct cli_args *a);
 int cmd_proto(const struct cli_args *a);
 int cmd_bench(const struct cli_args *a);
 int cmd_docs(const struct cli_args *a);

@@ -87,10 +87,13 @@ static void put_type(struct buf *b, const struct column *c)
     OUT_LIT(b, "}");
 }
 
-static void put_schema(struct buf *b, const struct world_view *v, const struct shown *s)
+static void put_schema(struct buf *b, const struct world_api *api, const struct shown *s)
 {
+    const struct world_view *v = api->view;
     bool first = true;
-    OUT_LIT(b, "{\"type\":\"object\",");
+    OUT_LIT(b, "{\"title\":");
+    out_json_cstr(b, api->path);
+    OUT_LIT(b, ",\"type\":\"object\",");
     if (v->cv->comment) {
         OUT_LIT(b, "\"description\":");
         out_json_cstr(b, v->cv->comment);
@@ -142,19 +145,17 @@ static void put_param(struct buf *b, const char *name, const char *where, bool r
     OUT_LIT(b, "}");
 }
 
-static void put_ref(struct buf *b, const char *what, const char *name)
+/* Names of components have no slashes, and those of apis no points. */
+static void put_component(struct buf *b, const char *api)
 {
-    buf_printf(b, "{\"$ref\":\"#/components/%s/", what);
-    for (const char *p = name; *p; p++) { /* JSON pointer in a URI fragment, in a JSON string */
-        if (*p == '~')
-            OUT_LIT(b, "~0");
-        else if (*p == '/')
-            OUT_LIT(b, "~1");
-        else if (*p == '"' || *p == '\\' || (uint8_t)*p <= ' ' || *p == '%' || (uint8_t)*p >= 0x7F)
-            buf_printf(b, "%%%02X", (uint8_t)*p);
-        else
-            buf_put_u8(b, (uint8_t)*p);
-    }
+    for (const char *p = api; *p; p++)
+        buf_put_u8(b, *p == '/' ? '.' : (uint8_t)*p);
+}
+
+static void put_ref(struct buf *b, const char *api)
+{
+    OUT_LIT(b, "{\"$ref\":\"#/components/schemas/");
+    put_component(b, api);
     OUT_LIT(b, "\"}");
 }
 
@@ -211,7 +212,7 @@ static void put_list(struct buf *b, const struct world_api *api, const struct sh
     OUT_LIT(
         b, "],\"responses\":{\"200\":{\"description\":\"Rows\",\"content\":{\"application/json\":{\"schema\":"
            "{\"type\":\"array\",\"items\":");
-    put_ref(b, "schemas", api->path);
+    put_ref(b, api->path);
     OUT_LIT(b, "}},\"text/csv\":{},\"application/x-ndjson\":{},\"text/event-stream\":{}}}");
     put_errors(b);
     OUT_LIT(b, "}");
@@ -229,7 +230,7 @@ static void put_by_key(struct buf *b, const struct world_api *api)
     }
     OUT_LIT(b, "],\"responses\":{\"200\":{\"description\":\"The "
                "row\",\"content\":{\"application/json\":{\"schema\":");
-    put_ref(b, "schemas", api->path);
+    put_ref(b, api->path);
     OUT_LIT(b, "},\"text/event-stream\":{}}},\"404\":{\"description\":\"No row has this key\"}");
     put_errors(b);
     OUT_LIT(b, "}");
@@ -282,9 +283,10 @@ void openapi_write(const struct world *w, const struct openapi_for *who, struct 
     for (uint32_t i = 0; i < w->api_count; i++) {
         if (!shown_of(w, who, i, &s))
             continue;
-        out_json_cstr(b, w->apis[i].path);
-        OUT_LIT(b, ":");
-        put_schema(b, w->apis[i].view, &s);
+        OUT_LIT(b, "\"");
+        put_component(b, w->apis[i].path);
+        OUT_LIT(b, "\":");
+        put_schema(b, &w->apis[i], &s);
         OUT_LIT(b, ",");
     }
     OUT_LIT(b, "\"Error\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":"

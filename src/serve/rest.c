@@ -1,6 +1,7 @@
 /* Routing of reads and the loop's reading state; see rest.h. The list and key reads themselves: rest_read.c. */
 #include "serve/rest.h"
 #include "serve/embed.h"
+#include "serve/export.h"
 #include "serve/grant.h"
 #include "serve/multi.h"
 #include "serve/out.h"
@@ -318,6 +319,29 @@ static enum rest_next openapi(struct rest *r, const struct http_request *req, st
 }
 
 /* /api/penstock.proto, /api/vN/penstock.proto, and views.proto likewise: no api's path holds a point. */
+/* FILE behind /api or /api/vN. */
+static enum export is_export(const struct rest *r)
+{
+    uint32_t n = r->url.segment_count;
+    return n == 2 || n == 3 ? export_of(r->url.segments[n - 1]) : EXPORT_NONE;
+}
+
+static enum rest_next exported(struct rest *r, const struct http_request *req, struct answer *a)
+{
+    uint32_t used;
+    enum export kind = is_export(r);
+    r->url.segment_count--;
+    if (rest_find_api(r, &r->url, &used, &a->problem) || a->problem.status) {
+        problem_set(&a->problem, 404, "PENSTOCK_NOT_FOUND", "this file is not below an api");
+        return REST_DONE;
+    }
+    const struct buf *text = openapi_for(r);
+    a->content_type = export_media(kind);
+    export_write(kind, (struct slice){text->p, text->len}, a->body);
+    etag_of_body(a, req);
+    return REST_DONE;
+}
+
 static bool is_proto(const struct rest *r)
 {
     uint32_t n = r->url.segment_count;
@@ -380,6 +404,8 @@ static enum rest_next api_route(struct rest *r, const struct http_request *req, 
     }
     if (!rest_may_enter(r, &a->problem))
         return REST_DONE;
+    if (is_export(r) != EXPORT_NONE)
+        return exported(r, req, a);
     if (is_proto(r))
         return grant_everything(r, &a->problem) ? proto(r, req, a) : REST_DONE;
     if (batch)
