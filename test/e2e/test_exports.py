@@ -50,7 +50,7 @@ export async function read(): Promise<string> {
 """
 # one line each, and what the compiler has against it
 BAD = {
-    'db.from("acounts")': "acounts",
+    'db.from("acounts")': "No overload",
     'db.from("accounts").select("id").eq("nope", 1)': "nope",
     'const r: Row<"accounts"> = { id: "1", owner: "x", branch: 1, opened: "x" }': "number",
     'const r: Row<"log"> = { account_id: 1 }': "n",
