@@ -55,6 +55,8 @@ static const struct asset *asset_find(const char *path)
 {
     if (strcmp(path, "/") == 0)
         path = "/index.html";
+    if (strcmp(path, "/docs") == 0 || strcmp(path, "/docs/") == 0)
+        path = "/docs.html";
     for (size_t i = 0; i < assets_count; i++)
         if (strcmp(assets[i].path, path) == 0)
             return &assets[i];
@@ -90,12 +92,14 @@ static int answer_asset(struct mg_connection *c, const struct asset *a)
     snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)hash_bytes(a->data, a->size_bytes));
     bool same = have && strstr(have, etag);
     int status = same ? 304 : 200;
-    mg_printf(
-        c,
-        "HTTP/1.1 %d %s\r\nETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
-        "Content-Security-Policy: default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' "
-        "'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n",
-        status, status_text(status), etag);
+    const char *inside = strcmp(a->path, "/index.html") == 0 ? " 'unsafe-inline'" : ""; /* script, style */
+    mg_printf(c,
+              "HTTP/1.1 %d %s\r\nETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
+              "Content-Security-Policy: default-src 'self'; script-src 'self'%s; style-src 'self'%s; img-src "
+              "'self' "
+              "data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nReferrer-Policy: "
+              "no-referrer\r\n",
+              status, status_text(status), etag, inside, inside);
     if (!same)
         mg_printf(c, "Content-Type: %s\r\nContent-Length: %zu\r\n", mime_of(a->path), a->size_bytes);
     mg_printf(c, "Connection: close\r\n\r\n");
