@@ -328,6 +328,8 @@ enum rest_next multi_answer(struct rest *r, const struct http_request *req, bool
         run.base = arena_printf(&r->arena, "/api/%.*s/", TEXT_QUOTED(r->url.segments[1], 12));
     if (!parse(r->multi, req->body, &root, &a->problem))
         return REST_DONE;
+    if (!rest_has_world(r, &a->problem))
+        return REST_DONE;
     if (read_waits(r, req, waited, &a->problem))
         return REST_WAIT;
     if (a->problem.status || !rest_hold(r, &a->problem))
