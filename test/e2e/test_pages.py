@@ -163,6 +163,22 @@ def refused(report, site):
     report.equal("another filter is no matter", site.get("/api/balances?order=balance&limit=5&account_id=lt.50&cursor=" + cursor).status, 200)
 
 
+def counts(report):
+    """Planned and estimated counts look at COUNT_SAMPLE_ROWS past the page, are exact as far as that goes, and near beyond."""
+    site = Site(["--rows", "15000", "--shards", "2"], ["--port", "0", "--limit", "scan_rows=100000"])
+    try:
+        site.wait_ready()
+        total = lambda q, how: int(site.get("/api/balances?select=account_id&limit=5&" + q, Prefer="count=" + how).headers["Content-Range"].split("/")[1])
+        for q in ("", "note=not.is.null", "account_id=lte.9000&note=not.is.null", "branch=eq.3", "branch=gte.0&branch=lt.19", "note=is.null&order=note"):
+            exact = total(q, "exact")
+            for how in ("planned", "estimated"):
+                n = total(q, how)
+                close = n == exact if exact <= 5000 or not q or "order" in q else exact / 2 <= n <= exact * 2
+                report.check("count %s of %s" % (how, q), close, (n, exact))
+    finally:
+        site.close()
+
+
 def restart(report, site, args):
     link = next_page(site.get("/api/balances?select=account_id&limit=5"))
     site.serve.terminate()
@@ -187,6 +203,7 @@ def main():
             restart(report, site, args)
         finally:
             site.close()
+        counts(report)
 
 
 main()
