@@ -34,6 +34,7 @@ void rest_fini(struct rest *r)
     arena_fini(&r->arena);
     arena_fini(&r->rows);
     buf_fini(&r->key);
+    buf_fini(&r->page_end);
     buf_fini(&r->scratch[0]);
     buf_fini(&r->scratch[1]);
     multi_free(r->multi);

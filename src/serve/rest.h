@@ -36,6 +36,7 @@ struct rest {
     union val *vals;                 /* COLUMNS_MAX */
     uint8_t *states;
     struct buf key, scratch[2];
+    struct buf page_end;                              /* position of the last row of the page being made */
     uint32_t depth;                                   /* of embedded views, while one is read */
     struct rest_frame *frames[QUERY_EMBED_DEPTH_MAX]; /* owned; NULL until used */
     struct cursor_sealer *cursors;                    /* borrowed; NULL: lists have no cursors */

@@ -307,7 +307,8 @@ static bool gather(struct run *run)
 /* What the page's end is told in: the walk's order, or the sort's. */
 static void end_order(struct run *run)
 {
-    buf_reset(run->end);
+    if (run->read->pages) /* a read within a read has none, and must leave the outer one's alone */
+        buf_reset(run->end);
     run->has_end = run->read->pages && page_order(&run->rest->arena, run->read->view, &run->read->query,
                                                   &run->access, &run->ordered);
 }
@@ -420,7 +421,7 @@ static void end_of_page(struct run *run)
 bool select_run(struct rest *r, const struct read *rd, enum count_mode count, struct select_sink *sink,
                 struct select_result *out, struct problem *p)
 {
-    struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p, .end = &r->scratch[0]};
+    struct run run = {.rest = r, .read = rd, .sink = sink, .out = out, .problem = p, .end = &r->page_end};
     struct read own;
     run.filters = rd->query.filter || rd->query.embed_filter || !grant_every_row(&rd->grant);
     bool by_entries = !run.filters && rd->view->key_count;
