@@ -533,6 +533,7 @@ static bool prepare_again(struct live *v, struct live_query *q, struct problem *
     const struct subscriber *s = any_subscriber(q);
     if (s)
         v->loop->rest.caller = s->caller;
+    rest_unpin(&v->loop->rest);
     bool ok = query_prepare(v, q, p);
     v->loop->rest.caller = &caller_anonymous;
     return ok;

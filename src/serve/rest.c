@@ -192,8 +192,9 @@ static bool no_catalog(struct problem *p)
     return problem_hint(p, "Start the pipeline, or ask again in a moment.");
 }
 
-bool rest_has_world(const struct rest *r, struct problem *p)
+bool rest_has_world(struct rest *r, struct problem *p)
 {
+    rest_unpin(r);
     return r->world || no_catalog(p);
 }
 
@@ -259,7 +260,6 @@ static bool not_served(const struct rest *r, uint64_t number, struct problem *p)
 static bool strip_version(struct rest *r, const struct url *u, uint32_t *from, struct problem *p)
 {
     uint64_t n;
-    rest_unpin(r);
     if (u->segment_count < 2 || u->segments[1].len < 2 || u->segments[1].p[0] != 'v' ||
         !slice_u64((struct slice){u->segments[1].p + 1, u->segments[1].len - 1}, UINT32_MAX, &n))
         return true;

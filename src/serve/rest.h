@@ -134,12 +134,13 @@ bool rest_db(struct rest *r, const struct world_view *v, uint32_t db, uint32_t s
 bool read_parse(struct rest *r, struct arena *a, const struct url *u, struct read *out, struct problem *p);
 /* The OpenAPI document of what r->caller may see; the world's. */
 const struct buf *openapi_for(const struct rest *r);
-/* Takes up the version that unpinned paths show now: at the start of every request. It stays the same through the request. */
+/* Takes up the version that unpinned paths show now: once, at the start of every request, so that all of it is of one version
+ * even if another becomes current meanwhile. */
 void rest_unpin(struct rest *r);
 /* After /api: strips "v1" and takes up that version, finds the api. *used counts the segments up to and with its name. */
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p);
 bool rest_may_enter(const struct rest *r, struct problem *p); /* the caller may ask for apis at all */
-bool rest_has_world(const struct rest *r, struct problem *p);
+bool rest_has_world(struct rest *r, struct problem *p); /* and takes up the current version: see rest_unpin */
 bool rest_holds(const struct rest *r, const struct world_view *v); /* its slot still has the world's view */
 bool rest_ready(struct rest *r, const struct world_view *v, struct problem *p); /* view may be shown */
 int64_t rest_lag_ms(const struct rest *r, const struct world_view *v);

@@ -192,6 +192,7 @@ static void work(struct why_service *s, struct rest *r, struct world *w, const s
         err_free(e);
         return;
     }
+    rest_unpin(r);
     r->caller = job->caller;
     r->now_us = unix_us();
     why_answer(
