@@ -201,11 +201,11 @@ static struct err *print_answer(const struct buf *body, const struct cli_args *a
     return NULL;
 }
 
-static uint32_t key_columns(const struct catalog *c, const char *api)
+static uint32_t key_columns(const struct world *w, const char *api)
 {
-    for (uint32_t i = 0; i < c->api_count; i++)
-        if (strcmp(c->apis[i].path, api) == 0)
-            return c->views[c->apis[i].view].key_count;
+    for (uint32_t i = 0; i < w->api_count; i++)
+        if (strcmp(w->apis[i].path, api) == 0)
+            return w->apis[i].view->key_count;
     return 1; /* it is refused by its name */
 }
 
@@ -213,7 +213,7 @@ static struct err *ask(struct rest *r, const struct stored_plan *plan, const str
 {
     struct buf target = {0}, body = {0};
     struct answer answer;
-    put_target(&target, a, key_columns(r->world->catalog, a->words[0]));
+    put_target(&target, a, key_columns(r->world, a->words[0]));
     answer_init(&answer, &r->arena, &body);
     r->now_us = unix_us();
     why_answer(r, &(struct why_ask){.target = {target.p, target.len}, .plan = plan}, &answer);

@@ -58,7 +58,7 @@ struct err *rest_use(struct rest *r, struct world *w)
         return NULL;
     TRY(store_snapshot_new(w->reader, &r->snapshot));
     r->dbs = xcalloc((size_t)w->db_count * w->shard_count, sizeof *r->dbs);
-    r->world = w;
+    r->world = world_current(w);
     return NULL;
 }
 

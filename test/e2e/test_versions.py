@@ -82,6 +82,9 @@ def breaking(report, box):
     for i in range(40):
         code, out, err = run(box, "version", "switch", str(1 + i % 2))
         report.check("switch/%d" % i, code == 0, err[-200:])
+    key = str(box.client().request("/api/sums?limit=1").json()[0]["account_id"])
+    code, out, err = run(box, "why", "sums", key)
+    report.check("switch/why-of-the-current", code == 0 and " total=" in out, out[:200] + err[-200:])
     readers.stop()
     report.check("switch/no-failure-no-mixture", not readers.bad, "%d: %s" % (len(readers.bad), readers.bad[:3]))
     report.check("switch/both-read", min(readers.seen.get(1, 0), readers.seen.get(2, 0)) > 50, str(readers.seen))
