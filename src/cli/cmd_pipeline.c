@@ -609,6 +609,20 @@ static void replace_slots(struct run *r)
             gate_view_replace(r->gate, slot);
 }
 
+/* Views of editions that cannot be followed say so. */
+static void stop_lost(struct run *r)
+{
+    const struct catalog *c = r->app->catalog;
+    for (uint32_t v = r->app->plan->view_count; v < c->view_count; v++) {
+        if (c->views[v].slot >= GATE_VIEWS_MAX)
+            continue;
+        struct gate_view *g = &r->gate->views[c->views[v].slot];
+        gate_text_set(g->error, sizeof g->error, &g->error_seq,
+                      "its version needs what the sources do not have any more");
+        atomic_store(&g->state, VIEW_STOPPED);
+    }
+}
+
 /* Readers must not see a view that is about to be emptied, nor take a slot for that of the view that had it: hidden
  * first, then the new catalog, then the change. Once more after the catalog: somebody may have read the old one in
  * between. */
@@ -622,6 +636,7 @@ static struct err *publish_catalog(struct run *r)
     TRY(plan_file_save(r->data, r->app->catalog->run, &r->app->parts));
     TRY(catalog_save(r->app->catalog, r->data));
     replace_slots(r);
+    stop_lost(r);
     atomic_fetch_add(&r->gate->generation, 1);
     return NULL;
 }

@@ -87,7 +87,10 @@ void status_ready(struct rest *r, struct answer *a)
     for (uint32_t i = 0; r->world && i < r->world->view_count; i++) {
         const struct catalog_view *v = r->world->views[i].cv;
         unsigned state = v->slot < GATE_VIEWS_MAX ? r->gate->views[v->slot].state : VIEW_READY;
-        if (state != VIEW_READY && world_serves(r->world, i))
+        bool counts = state == VIEW_STOPPED
+                          ? world_shows(world_current(r->world), i) /* an old one may be lost */
+                          : state != VIEW_READY && world_serves(r->world, i);
+        if (counts)
             reason(b, &first, "view %s is %s", v->name, view_state_name(state));
     }
     bool ready = first;

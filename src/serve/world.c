@@ -299,15 +299,20 @@ struct world *world_current(const struct world *w)
     return found ? found : &w->set->worlds[0];
 }
 
+bool world_shows(const struct world *w, uint32_t view)
+{
+    for (uint32_t k = 0; k < w->api_count; k++)
+        if (w->apis[k].view == &w->views[view])
+            return true;
+    return false;
+}
+
 bool world_serves(const struct world *w, uint32_t view)
 {
     for (uint32_t i = 0; i < w->set->count; i++) {
         const struct world *one = &w->set->worlds[i];
-        if (world_numbered(w, one->number) != one)
-            continue;
-        for (uint32_t k = 0; k < one->api_count; k++)
-            if (one->apis[k].view == &w->views[view])
-                return true;
+        if (world_numbered(w, one->number) == one && world_shows(one, view))
+            return true;
     }
     return false;
 }

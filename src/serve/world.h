@@ -88,7 +88,8 @@ void world_close(struct world *w); /* any of the set: all of it */
 struct world *world_current(const struct world *w);
 /* The version of that number, if it is served now; else NULL. */
 struct world *world_numbered(const struct world *w, uint32_t number);
-/* Whether a version that is served shows the view. */
+/* Whether this version shows the view; whether some version that is served does. */
+bool world_shows(const struct world *w, uint32_t view);
 bool world_serves(const struct world *w, uint32_t view);
 /* The api whose name is the longest run of leading segments; *used says how many. NULL: none. */
 const struct world_api *world_find(const struct world *w, const struct slice *segments, uint32_t count,

@@ -210,6 +210,25 @@ def kills(report, box):
         box.wait_answer("/ready", 30)
 
 
+def lost(report):
+    """A kept version whose tables are taken away is served as it is, says so, and stays through a kill."""
+    two = CONFIG.replace("seed: 7 } }", "seed: 7 } }, two: { generator: { workload: bank, rate: 300, seed: 8 } }")
+    side = SUMS.replace("sums", "side").replace("demo.", "two.") % "s"
+    box = Penstock(two % ("sums: , side: ", 4, "auto"), SUMS % "s" + side, shards=2, name="versions-lost")
+    box.start()
+    write(box, apis="sums: ")
+    code, out, err = run(box, "apply")
+    report.check("lost/refused", code == 1 and "could no longer be followed" in out and "--breaking" in err, "exit %d: %s" % (code, (out + err)[-300:]))
+    code, out, err = run(box, "apply", "--breaking")
+    report.check("lost/forced", code == 0, err[-300:])
+    box.kill("pipeline")
+    box.wait_answer("/ready", 30)
+    http = box.client()
+    report.equal("lost/served", [http.request(p + "?limit=1").status for p in ("/api/sums", "/api/v1/sums", "/api/v1/side")], [200] * 3)
+    wait_for(lambda: {v["name"]: v["state"] for v in box.status()["views"]}.get("side@v1") == "stopped", 20, "the lost view to say so", 0.05)
+    report.check("lost/clean-stop", box.stop() == 0, "exit status not 0")
+
+
 def crashes(box):
     out = []
     for name in glob.glob(box.data + "/crash/*"):
@@ -236,6 +255,7 @@ def main():
         kills(report, box)
         box.verify(report, "end")
         report.check("clean-stop", box.stop() == 0, "exit status not 0")
+        lost(report)
 
 
 if __name__ == "__main__":
