@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "cli/hold.h"
 #include "flow/topology.h"
+#include "store/audit.h"
 #include "store/backup.h"
 #include "store/pause.h"
 #include "serve/jwks.h"
@@ -46,7 +47,7 @@
 #define BACKOFF_MOST_MS  5000
 #define STEADY_MS        10000 /* a process that ran so long starts over with the first delay */
 #define STOP_WAIT_MS     10000
-#define ARGS_MAX         96
+#define ARGS_MAX         200
 #define LOOK_MS          1000   /* between two looks at the pipeline's heartbeat */
 #define CHECK_WAIT_MS    120000 /* a check of a new configuration that takes longer is given up */
 
@@ -216,6 +217,8 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     }
     add_text(c, "certificate", f->certificate);
     add_text(c, "key", f->key);
+    for (uint32_t i = 0; i < f->cors.count; i++)
+        add_text(c, "origin", f->cors.names[i]);
     if (f->certificate)
         add_set(c, "certificate_stamp", file_stamp(f->certificate) ^ file_stamp(f->key) << 1);
     add_set(c, "anonymous", f->anonymous == ACCESS_READ);
@@ -224,6 +227,11 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "scan_rows", f->limits.scan_rows);
     add_set(c, "page_rows", f->limits.page_rows);
     add_set(c, "connections", f->limits.connections);
+    add_set(c, "address_connections", f->limits.address_connections);
+    add_set(c, "address_requests", f->limits.address_requests);
+    add_set(c, "caller_requests", f->limits.caller_requests);
+    add_set(c, "caller_subscribers", f->limits.caller_subscribers);
+    add_set(c, "auth_failures", f->limits.auth_failures);
     add_set(c, "header_bytes", f->limits.header_bytes);
     add_set(c, "body_bytes", f->limits.body_bytes);
     add_set(c, "idle_timeout_us", f->limits.idle_timeout_us);
@@ -503,6 +511,7 @@ static void reload_judged(struct supervisor *s, int status)
     if (right) {
         log_event(EVENT_CONFIG_APPLIED, LOG_INFO, "supervisor",
                   "the configuration is right: the pipeline starts anew with it", "file=%s", s->args->config);
+        audit_command(s->data, "config.applied", &(struct audit_pair){"file", s->args->config}, 1);
         pause_end(s->gate); /* perhaps there is room with it; if not, that is found again */
         end_for_restart(&s->pipeline);
     } else {
@@ -627,6 +636,7 @@ static int supervise(struct supervisor *s)
             looked_ms = now_ms();
             watch_children(s);
             publish_keys(s);
+            audit_turn(s->data);
             gate_measure_process(s->gate, GATE_SUPERVISOR);
         }
         if (reload_requested)

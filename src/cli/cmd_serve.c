@@ -70,6 +70,11 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"scan_rows", &o->limits.scan_rows},
         {"page_rows", &o->limits.page_rows},
         {"connections", &o->limits.connections},
+        {"address_connections", &o->limits.address_connections},
+        {"address_requests", &o->limits.address_requests},
+        {"caller_requests", &o->limits.caller_requests},
+        {"caller_subscribers", &o->limits.caller_subscribers},
+        {"auth_failures", &o->limits.auth_failures},
         {"header_bytes", &o->limits.header_bytes},
         {"body_bytes", &o->limits.body_bytes},
         {"idle_timeout_us", &o->limits.idle_timeout_us},
@@ -106,7 +111,10 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         o->certificate = text;
     else if ((text = text_of(option, "key")))
         o->key = text;
-    else if ((text = text_of(option, "cpus"))) {
+    else if ((text = text_of(option, "origin"))) {
+        ASSERT(o->cors.count < CORS_ORIGINS_MAX);
+        o->cors.origins[o->cors.count++] = text;
+    } else if ((text = text_of(option, "cpus"))) {
         o->cpu_count = parse_cpus(text, cpus);
         o->cpus = cpus;
     } else if (!set_number(settings, ARRAY_COUNT(settings), option))

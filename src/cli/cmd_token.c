@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "serve/out.h"
+#include "store/audit.h"
 #include "store/token_file.h"
 
 #include <errno.h>
@@ -104,6 +105,14 @@ static void print_date(int64_t unix_s, FILE *to)
     fputs(text, to);
 }
 
+static void audit(const char *dir, const char *event, const struct token *t)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)t->id);
+    const struct audit_pair pairs[] = {{"token", id}, {"role", t->role}, {"name", t->name}};
+    audit_command(dir, event, pairs, ARRAY_COUNT(pairs));
+}
+
 /* On standard output the token alone, so that it can be caught; the rest is said beside it. */
 static struct err *create_in(const struct cli_args *a, const char *dir, struct token_file *f)
 {
@@ -118,6 +127,7 @@ static struct err *create_in(const struct cli_args *a, const char *dir, struct t
     f->token_count++;
     struct err *e = token_file_save(f, dir);
     if (!e) {
+        audit(dir, "token.created", t);
         puts(text);
         fprintf(stderr, "token %llu of role %s, expires: ", (unsigned long long)t->id, t->role);
         print_date(t->expires_s, stderr);
@@ -200,9 +210,11 @@ static struct err *revoke_in(const struct cli_args *a, const char *dir, struct t
     for (uint32_t i = 0; i < f->token_count; i++) {
         if (f->tokens[i].id != id)
             continue;
+        struct token gone = f->tokens[i];
         memmove(&f->tokens[i], &f->tokens[i + 1], (f->token_count - i - 1) * sizeof *f->tokens);
         f->token_count--;
         TRY(token_file_save(f, dir));
+        audit(dir, "token.revoked", &gone);
         printf("token %llu is revoked\n", id);
         return NULL;
     }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "cli/forget.h"
+#include "store/audit.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -123,6 +124,10 @@ struct err *forget_ask(const char *data, const char *source, const char *table, 
     struct err *e = write_line(data, line);
     if (!e) {
         e = wait_answer(data, token, rows);
+        const char *what = id ? id : "all";
+        const struct audit_pair pairs[] = {{"source", source}, {"table", table}, {"id", what}};
+        if (!e)
+            audit_command(data, "errors.forgotten", pairs, ARRAY_COUNT(pairs));
         unlink(path); /* answered, or nobody is to find it later */
     }
     free(path);

@@ -28,6 +28,27 @@ struct err *config_read_names(struct config *c, const char *what, const struct y
     return errs;
 }
 
+static bool is_origin(const char *s)
+{
+    const char *host = strncmp(s, "https://", 8) == 0 ? s + 8 : strncmp(s, "http://", 7) == 0 ? s + 7 : NULL;
+    return strcmp(s, "*") == 0 || (host && *host && !strpbrk(host, "/ \"\\") && strlen(s) <= 255);
+}
+
+struct err *config_read_origins(struct config *c, const char *what, const struct yaml_node *n,
+                                struct config_names *out)
+{
+    TRY(config_read_names(c, what, n, out));
+    if (out->count == 1 && strcmp(out->names[0], "none") == 0)
+        out->count = 0;
+    if (out->count > ACCESS_ORIGINS_MAX)
+        return yaml_error(n, "%s: at most %d are possible", what, ACCESS_ORIGINS_MAX);
+    for (uint32_t i = 0; i < out->count; i++)
+        if (!is_origin(out->names[i]))
+            return yaml_error(out->at[i],
+                              "%s: expected an origin such as https://app.example.net, or * or none", what);
+    return NULL;
+}
+
 /* Short, printable, without what would confuse a log or a header. */
 static bool is_role_name(const char *s)
 {

@@ -9,6 +9,7 @@
 
 #define ACCESS_ROLES_MAX        256         /* roles of a configuration */
 #define ACCESS_CERTIFICATES_MAX 1000        /* entries of access.certificates */
+#define ACCESS_ORIGINS_MAX      32          /* of server.cors.origins */
 #define ACCESS_NAME_BYTES_MAX   128         /* of a role's name */
 #define ACCESS_ANONYMOUS        "anonymous" /* the role of who shows nothing */
 
@@ -55,6 +56,8 @@ NODISCARD struct err *config_read_roles(struct config *c, const struct yaml_node
 NODISCARD struct err *config_read_certificates(struct config *c, const struct yaml_node *n);
 NODISCARD struct err *config_read_names(struct config *c, const char *what, const struct yaml_node *n,
                                         struct config_names *out);
+NODISCARD struct err *config_read_origins(struct config *c, const char *what, const struct yaml_node *n,
+                                          struct config_names *out);
 /* What can only be said once the whole file was read: that apis and roles which are named exist. */
 NODISCARD struct err *config_check_access(const struct config *c);
 

@@ -66,6 +66,7 @@ struct config {
     const char *grpc_host;         /* server.grpc; default: listen_host; NULL: none */
     int grpc_port;                 /* default CONFIG_GRPC_PORT */
     bool grpc_optional;            /* it is the default */
+    struct config_names cors;      /* server.cors.origins: default "*"; none: empty */
     const char *user;              /* server.user; NULL: who started it */
     const char *certificate, *key; /* absolute paths or NULL: self-signed, kept in the store */
     struct config_cores shards, serve;
@@ -79,11 +80,14 @@ struct config {
     int64_t map_bytes;        /* address space per shard at first, default 64 GiB */
     int64_t error_rows;       /* that a view's list of error rows shows, default 100 */
     struct {
-        int64_t scan_rows;    /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
-        int64_t page_rows;    /* limits.page_rows: most rows of one answer; default 100000 */
-        int64_t connections;  /* default 10000 per serve process */
-        int64_t header_bytes; /* default 16 KiB */
-        int64_t body_bytes;   /* default 1 MiB */
+        int64_t scan_rows;   /* limits.scan_rows: default 100000: unindexed filters scan views up to this */
+        int64_t page_rows;   /* limits.page_rows: most rows of one answer; default 100000 */
+        int64_t connections; /* default 10000 per serve process */
+        int64_t address_connections, address_requests, caller_requests,
+            caller_subscribers;    /* default 0: no limit */
+        int64_t auth_failures;     /* default 60 a minute of one address */
+        int64_t header_bytes;      /* default 16 KiB */
+        int64_t body_bytes;        /* default 1 MiB */
         int64_t idle_timeout_us;   /* default 60 s keep-alive */
         int64_t body_timeout_us;   /* default 20 s for each SERVE_BODY_STEP_BYTES of a body */
         int64_t header_timeout_us; /* default 10 s from first byte to end of headers, and for the handshake */

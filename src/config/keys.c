@@ -69,6 +69,11 @@ const struct config_key config_keys[] = {
      "alone. Default: the address of server.listen, port 9443, if that is free."},
     {"server.user", KEY_NAME, NULL, 0, 0, AT(user),
      "User that all processes run as when penstock run is started by root. Read at the start alone."},
+    {"server.cors", KEY_SECTION, NULL, 0, 0, 0, "Pages of other origins, in browsers."},
+    {"server.cors.origins", KEY_ORIGINS, "*", 0, 0, AT(cors),
+     "Origins whose pages may read answers (https://app.example.net), * for any, or none. It protects "
+     "browsers' users, and "
+     "is no substitute for roles."},
     {"server.tls", KEY_SECTION, NULL, 0, 0, 0,
      "Certificate; without one a self-signed one is made once and kept."},
     {"server.tls.certificate", KEY_PATH, NULL, 0, 0, AT(certificate), "PEM file with the certificate chain."},
@@ -104,6 +109,19 @@ const struct config_key config_keys[] = {
      "Most rows of one answer."},
     {"limits.connections", KEY_COUNT, "10000", 1, 1000000, AT(limits.connections),
      "Most connections at once."},
+    {"limits.address_connections", KEY_COUNT, "0", 0, 1000000, AT(limits.address_connections),
+     "Most connections of one address (IPv6: of one /64) at once; each server core keeps its share. 0: no "
+     "limit."},
+    {"limits.address_requests", KEY_COUNT, "0", 0, 1000000, AT(limits.address_requests),
+     "Most requests of one address a second, likewise; 429 past it. 0: no limit."},
+    {"limits.caller_requests", KEY_COUNT, "0", 0, 1000000, AT(limits.caller_requests),
+     "Most requests with one token or certificate a second, likewise; 429 past it. 0: no limit."},
+    {"limits.caller_subscribers", KEY_COUNT, "0", 0, 1000000, AT(limits.caller_subscribers),
+     "Most live queries with one token or certificate at once, likewise; 429 past it. 0: no limit."},
+    {"limits.auth_failures", KEY_COUNT, "60", 0, 1000000, AT(limits.auth_failures),
+     "Most credentials of one address that are not taken a minute, likewise; 429 past it. Credentials that "
+     "are known go on being "
+     "taken. 0: no limit."},
     {"limits.header_bytes", KEY_SIZE, "16KiB", KIB, MIB, AT(limits.header_bytes),
      "Most bytes of a request's headers."},
     {"limits.target_bytes", KEY_SIZE, "8KiB", 256, MIB, AT(limits.target_bytes),
@@ -191,6 +209,7 @@ static const char *type_text(enum key_type t)
         [KEY_STORE_PATH] = "path",
         [KEY_NAME] = "name",
         [KEY_NAMES] = "name or list",
+        [KEY_ORIGINS] = "origin or list",
         [KEY_ROLES] = "mapping",
         [KEY_CERTIFICATES] = "mapping",
         [KEY_CORES] = "auto, count, list",

@@ -241,6 +241,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_STORE_PATH: return read_path(c, k, n);
     case KEY_NAME: return read_name(c, k, n);
     case KEY_NAMES: return config_read_names(c, k->path, n, field(c, k));
+    case KEY_ORIGINS: return config_read_origins(c, k->path, n, field(c, k));
     case KEY_ROLES: return config_read_roles(c, n);
     case KEY_CERTIFICATES: return config_read_certificates(c, n);
     case KEY_CORES: return read_cores(c, k, n);

@@ -1,4 +1,5 @@
 /* Status line and headers of answers, content negotiation; see rest.h. */
+#include "serve/cors.h"
 #include "serve/out.h"
 #include "serve/rest.h"
 
@@ -86,22 +87,6 @@ static void put_challenge(const struct answer *a, struct buf *out)
     OUT_LIT(out, "\r\n");
 }
 
-static void put_cors(const struct answer *a, const struct http_request *req, struct buf *out)
-{
-    OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n"
-                 "Access-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, "
-                 "Penstock-Epoch, Penstock-Timeline, "
-                 "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete, Penstock-Version\r\n");
-    if (req->method != HTTP_M_OPTIONS)
-        return;
-    put_text(out, "Access-Control-Allow-Methods: ", a->allow ? a->allow : "GET, HEAD, OPTIONS");
-    OUT_LIT(out, "Access-Control-Allow-Headers: Accept, Authorization, Apikey, Content-Type, "
-                 "Idempotency-Key, If-None-Match, "
-                 "Last-Event-ID, Penstock-Wait, Penstock-At-Least, Prefer, Range, Range-Unit, X-Client-Info, "
-                 "Accept-Profile\r\n"
-                 "Access-Control-Max-Age: 86400\r\n");
-}
-
 static void put_status(int status, struct buf *out)
 {
     if (LIKELY(status == 200)) {
@@ -154,7 +139,7 @@ void answer_head(const struct answer *a, const struct http_request *req, struct 
     if (UNLIKELY(a->status == 401))
         put_challenge(a, out);
     if (UNLIKELY(req && req->origin.p))
-        put_cors(a, req, out);
+        cors_put(req, a->allow, out);
     if (UNLIKELY(close))
         OUT_LIT(out, "Connection: close\r\n");
     OUT_LIT(out, "\r\n");

@@ -25,6 +25,7 @@ enum http_method {
 struct http_header {
     struct slice name, value;
 };
+struct cors;
 struct http_request {
     enum http_method method;
     struct slice method_text, target;
@@ -33,6 +34,7 @@ struct http_request {
     bool body_whole;         /* `body` is all of it (of no body: nothing); until then REST_BODY asks for it */
     uint64_t content_length; /* 0 when none */
     struct slice body;       /* with body_whole */
+    const struct cors *cors; /* who may read the answer in a browser; NULL: anybody (tests) */
     const struct peer *peer; /* who asks; NULL: not known (tests) */
     uint32_t header_count;
     struct http_header headers[HTTP_HEADERS_MAX];

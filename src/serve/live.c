@@ -396,10 +396,30 @@ static struct rendition *rendition_get(struct live_query *q, const struct live_r
 
 /* ---- subscribers ---- */
 
+/* Of one token or certificate, this loop's share; they are counted when the limit is set alone. */
+static bool caller_room(struct live *v, struct problem *p)
+{
+    const struct caller *c = v->loop->rest.caller;
+    uint32_t loops = v->loop->options->loop_count ? v->loop->options->loop_count : 1;
+    int64_t most = (v->loop->options->limits.caller_subscribers + loops - 1) / loops, n = 0;
+    if (!most || c->kind == CALLER_ANONYMOUS)
+        return true;
+    for (const struct subscriber *s = v->beat_first; s && n < most; s = s->beat_next)
+        n += s->caller->kind == c->kind && auth_caller_key(s->caller) == auth_caller_key(c);
+    if (n < most)
+        return true;
+    problem_set(p, 429, "PENSTOCK_RATE",
+                "too many live queries with these credentials (limits.caller_subscribers)");
+    p->retry_after_s = 5;
+    return false;
+}
+
 static bool room(struct live *v, struct problem *p)
 {
     int64_t most = v->loop->options->limits.subscribers /
                    (v->loop->options->loop_count ? v->loop->options->loop_count : 1);
+    if (!caller_room(v, p))
+        return false;
     if (v->count < (uint64_t)(most ? most : 1))
         return true;
     loop_over_limit("subscribers", v->loop->options->limits.subscribers);

@@ -1,6 +1,7 @@
 /* Server-sent events (WHATWG HTML, 9.2), and their way over a stream of their own. */
 #include "base/clock.h"
 #include "serve/live.h"
+#include "serve/cors.h"
 #include "serve/out.h"
 #include "serve/ws.h"
 
@@ -82,7 +83,7 @@ static void head(const struct loop *l, const struct http_request *req, const str
     OUT_LIT(out, "\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
                  "X-Accel-Buffering: no\r\nConnection: close\r\n");
     if (req->origin.p)
-        OUT_LIT(out, "Access-Control-Allow-Origin: *\r\n");
+        cors_put(req, NULL, out);
     buf_printf(out, "Penstock-Epoch: %llu\r\nPenstock-Lag-Ms: %lld\r\n", (unsigned long long)a->epoch,
                (long long)(a->lag_ms < 0 ? 0 : a->lag_ms));
     if (a->stale_s >= 0)

@@ -315,6 +315,17 @@ static bool full(const struct loop *l)
     return open >= l->conn_total;
 }
 
+/* Of one address, this loop's share. They are counted when the limit is set alone, by a walk. */
+static bool address_full(const struct loop *l, const struct sockaddr_storage *peer)
+{
+    uint32_t loops = l->options->loop_count ? l->options->loop_count : 1;
+    int64_t most = (l->options->limits.address_connections + loops - 1) / loops, n = 0;
+    uint64_t hash = auth_address(peer);
+    for (const struct conn *c = most ? l->conns : NULL; c && n < most; c = c->next)
+        n += c->peer.hash == hash;
+    return most && n >= most;
+}
+
 void loop_over_limit(const char *limit, int64_t value)
 {
     log_event(EVENT_SERVE_OVER_LIMIT, LOG_WARN, "serve", "clients are refused at a limit",
@@ -337,6 +348,13 @@ static void on_listen(struct loop *l, struct event_source *s, uint32_t events)
         if (full(l)) {
             counter_add(&l->stats->refused, 1);
             tell_refused(l, "connections", "there are limits.connections already");
+            close(fd);
+            continue;
+        }
+        if (address_full(l, &peer)) {
+            counter_add(&l->stats->refused, 1);
+            tell_refused(l, "address_connections",
+                         "there are limits.address_connections of one address already");
             close(fd);
             continue;
         }
@@ -443,7 +461,10 @@ struct err *loop_open(struct loop *l)
         cursor_sealer_init(&l->sealer, l->cursors);
         l->rest.cursors = &l->sealer;
     }
-    auth_init(&l->auth, l->keys);
+    const struct serve_limits *m = &l->options->limits;
+    auth_init(&l->auth, l->keys,
+              &(struct auth_limits){m->address_requests, m->caller_requests, m->auth_failures},
+              l->options->loop_count);
     l->live = live_new(l);
     l->h2 = h2_shared_new(&l->options->limits);
     loop_clock(l);

@@ -66,6 +66,7 @@ void serve_limits_default(struct serve_limits *l)
         .compress_max_bytes = 4 << 20,
         .pending_bytes = 256 << 20,
         .connections = 10000,
+        .auth_failures = 60,
         .header_bytes = 16 << 10,
         .target_bytes = 8 << 10,
         .body_bytes = 1 << 20,

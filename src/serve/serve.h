@@ -6,6 +6,7 @@
 #define PENSTOCK_SERVE_SERVE_H
 
 #include "base/err.h"
+#include "serve/cors.h"
 #include <stdatomic.h>
 
 #define SERVE_FDS_SPARE       128 /* descriptors beside connections, loops and shards: files, civetweb */
@@ -19,22 +20,27 @@
 
 /* Named limits: what a client may use up. All from the configuration's `limits` section; see serve_limits_default. */
 struct serve_limits {
-    int64_t scan_rows;         /* rows that one answer may look at without being served by an index */
-    int64_t page_rows;         /* most rows of one answer */
-    int64_t answer_bytes;      /* most bytes of one answer's body */
-    int64_t pending_bytes;     /* answers of one loop that clients have not taken yet, all together */
-    int64_t connections;       /* per process */
-    int64_t header_bytes;      /* request line and headers */
-    int64_t target_bytes;      /* request target alone: 414 past it */
-    int64_t body_bytes;        /* request body: 413 past it */
-    int64_t idle_timeout_us;   /* keep-alive */
-    int64_t header_timeout_us; /* first byte to end of headers; the TLS handshake */
-    int64_t body_timeout_us;   /* a body brings SERVE_BODY_STEP_BYTES, or its end, in each such time */
-    int64_t write_timeout_us;  /* a client that takes nothing for so long is closed */
-    int64_t wait_us;           /* most that Penstock-Wait makes a read wait */
-    int64_t heartbeat_us;      /* comment line on a silent live query */
-    int64_t live_queue_bytes;  /* a subscriber with more than this unsent is dropped */
-    int64_t subscribers;       /* per process */
+    int64_t scan_rows;           /* rows that one answer may look at without being served by an index */
+    int64_t page_rows;           /* most rows of one answer */
+    int64_t answer_bytes;        /* most bytes of one answer's body */
+    int64_t pending_bytes;       /* answers of one loop that clients have not taken yet, all together */
+    int64_t connections;         /* per process */
+    int64_t address_connections; /* of one address; 0: any number */
+    int64_t address_requests;    /* of one address, a second; 0: any number */
+    int64_t caller_requests;     /* of one token, a second; 0: any number */
+    int64_t caller_subscribers;  /* live queries of one token; 0: any number */
+    int64_t auth_failures;       /* wrong credentials of one address, a minute; 0: any number */
+    int64_t header_bytes;        /* request line and headers */
+    int64_t target_bytes;        /* request target alone: 414 past it */
+    int64_t body_bytes;          /* request body: 413 past it */
+    int64_t idle_timeout_us;     /* keep-alive */
+    int64_t header_timeout_us;   /* first byte to end of headers; the TLS handshake */
+    int64_t body_timeout_us;     /* a body brings SERVE_BODY_STEP_BYTES, or its end, in each such time */
+    int64_t write_timeout_us;    /* a client that takes nothing for so long is closed */
+    int64_t wait_us;             /* most that Penstock-Wait makes a read wait */
+    int64_t heartbeat_us;        /* comment line on a silent live query */
+    int64_t live_queue_bytes;    /* a subscriber with more than this unsent is dropped */
+    int64_t subscribers;         /* per process */
     int64_t
         live_changes;    /* changes that a resumed subscriber may be behind before it is told to start over */
     int64_t live_window; /* rows of limit and offset together that a live query may have */
@@ -72,6 +78,7 @@ struct serve_options {
     bool why_read;                 /* false: asking why answers 401 */
     bool errors_read;              /* false: reads of lists of error rows answer 401 */
     enum serve_ingest ingest;
+    struct cors cors;
     struct serve_limits limits;
     uint32_t loop_count;  /* 0: one */
     uint32_t cpu_count;   /* 0: not pinned; else loop i runs on cpus[i % cpu_count] */

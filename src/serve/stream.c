@@ -27,6 +27,8 @@ void stream_answer(struct stream *s, const struct answer *a, const struct http_r
         return;
     }
     struct buf *to = l->current == c ? &l->out : &l->head;
+    if (UNLIKELY(a->status == 401 || a->status == 403 || a->status == 429))
+        auth_denied(&l->auth, req, l->rest.caller, &a->problem, l->rest.now_us);
     if (to == &l->head)
         buf_reset(to);
     answer_head(a, req, slice_of(l->date), close, to);
@@ -242,6 +244,7 @@ void stream_run(struct stream *s, struct http_request *req)
     s->body_bytes = s->body_mark = 0;
     req->body_whole = !s->in_body;
     req->peer = &s->conn->peer;
+    req->cors = &l->options->cors;
     arena_reset(&l->rest.arena);
     if (s->id && grpc_wire_wants(req))
         grpc_wire_start(s, req);
@@ -259,6 +262,7 @@ static void run_kept(struct stream *s)
     req->body_whole = !s->in_body;
     req->body = (struct slice){s->body.p, s->body.len};
     req->peer = &s->conn->peer;
+    req->cors = &l->options->cors;
     arena_reset(&l->rest.arena);
     run(s, req);
     settle(s, req);

@@ -59,7 +59,7 @@ def literal(v):
 def config(server, roles, extra=""):
     text = postgres_config(server, ["acc"], ["views.sql"], ["acc", "other", "grouped"])
     text = text.replace("access: { anonymous: read }\n", "").replace("\n  other:\n", "\n  other: { references: { id: acc } }\n")
-    text += "limits: { heartbeat: 1s }\n"
+    text += "limits: { heartbeat: 1s, auth_failures: 0 }\n"
     return text + "access:\n  roles:\n" + "".join("    %s: %s\n" % r for r in roles.items()) + extra
 
 
