@@ -40,9 +40,11 @@ static struct err *check_cores(const struct config *c)
 static struct err *check_pair(const struct config *c)
 {
     struct tls_server *s;
+    if (c->client_ca)
+        TRY(tls_check_client_ca(c->client_ca));
     if (!c->certificate)
         return NULL;
-    TRY(tls_server_new("", c->certificate, c->key, &s));
+    TRY(tls_server_new("", c->certificate, c->key, c->client_ca, (enum tls_client_auth)c->client_auth, &s));
     int64_t now = unix_us() / 1000000, until = tls_server_validity(s).until_s;
     tls_server_free(s);
     if (until < now)
@@ -56,6 +58,7 @@ static struct err *check_machine(const struct config *c)
     err_append(&errors, check_cores(c));
     err_append(&errors, check_file("certificate", c->certificate));
     err_append(&errors, check_file("key", c->key));
+    err_append(&errors, check_file("client_ca", c->client_ca));
     if (!errors)
         err_append(&errors, check_pair(c));
     char *keys;

@@ -217,10 +217,13 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     }
     add_text(c, "certificate", f->certificate);
     add_text(c, "key", f->key);
+    add_text(c, "client_ca", f->client_ca);
+    add_set(c, "client_auth", f->client_auth);
     for (uint32_t i = 0; i < f->cors.count; i++)
         add_text(c, "origin", f->cors.names[i]);
-    if (f->certificate)
-        add_set(c, "certificate_stamp", file_stamp(f->certificate) ^ file_stamp(f->key) << 1);
+    if (f->certificate || f->client_ca)
+        add_set(c, "certificate_stamp",
+                file_stamp(f->certificate) ^ file_stamp(f->key) << 1 ^ file_stamp(f->client_ca) << 2);
     add_set(c, "anonymous", f->anonymous == ACCESS_READ);
     add_set(c, "errors", f->errors == ACCESS_READ);
     add_set(c, "ingest", ingest_access(f));

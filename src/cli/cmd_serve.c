@@ -56,7 +56,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
 {
     int64_t grpc_port = o->grpc_port, grpc_optional = o->grpc_optional;
     int64_t port = o->port, anonymous = o->anonymous_read, errors = o->errors_read, why = o->why_read,
-            loops = o->loop_count, stamp = 0, ingest = o->ingest;
+            loops = o->loop_count, stamp = 0, client_auth = o->client_auth, ingest = o->ingest;
     const struct setting settings[] = {
         {"port", &port},
         {"grpc_port", &grpc_port},
@@ -66,6 +66,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"why", &why},
         {"ingest", &ingest},
         {"certificate_stamp", &stamp}, /* another one: another command line, and so a restart */
+        {"client_auth", &client_auth},
         {"loops", &loops},
         {"scan_rows", &o->limits.scan_rows},
         {"page_rows", &o->limits.page_rows},
@@ -109,6 +110,8 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         o->grpc_host = text;
     else if ((text = text_of(option, "certificate")))
         o->certificate = text;
+    else if ((text = text_of(option, "client_ca")))
+        o->client_ca = text;
     else if ((text = text_of(option, "key")))
         o->key = text;
     else if ((text = text_of(option, "origin"))) {
@@ -119,6 +122,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         o->cpus = cpus;
     } else if (!set_number(settings, ARRAY_COUNT(settings), option))
         PANIC("unknown setting %s", option);
+    o->client_auth = (int)client_auth;
     o->port = (int)port;
     o->grpc_port = (int)grpc_port;
     o->grpc_optional = grpc_optional != 0;

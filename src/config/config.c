@@ -93,6 +93,13 @@ static struct err *check_together(const struct config *c, const struct yaml_node
     if (jwt && !yaml_is_null(jwt) && !c->access.jwt.jwks)
         err_append(&errs, yaml_error(jwt, "access.jwt: expected jwks, the file with the provider's keys"));
     err_append(&errs, config_check_access(c));
+    if (!c->client_ca != (c->client_auth == CLIENT_AUTH_NONE)) {
+        const struct yaml_node *tls = yaml_get(yaml_get(root, "server"), "tls");
+        err_append(
+            &errs,
+            yaml_error(
+                tls, "server.tls: expected both client_ca and client_auth: request or require, or neither"));
+    }
     if (!c->certificate != !c->key) {
         const struct yaml_node *tls = yaml_get(yaml_get(root, "server"), "tls");
         err_append(&errs, yaml_error(tls, "server.tls: expected both certificate and key, or neither"));

@@ -38,6 +38,7 @@ struct config_cores {
     uint32_t cpu_count; /* an explicit list */
     uint32_t *cpus;
 };
+enum config_client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_REQUEST, CLIENT_AUTH_REQUIRE };
 enum access_anonymous { ACCESS_NONE, ACCESS_READ };
 
 #define CONFIG_MEMORY_AUTO  (-1)
@@ -68,6 +69,8 @@ struct config {
     bool grpc_optional;            /* it is the default */
     struct config_names cors;      /* server.cors.origins: default "*"; none: empty */
     const char *user;              /* server.user; NULL: who started it */
+    const char *client_ca;         /* absolute path or NULL */
+    int64_t client_auth;           /* enum config_client_auth */
     const char *certificate, *key; /* absolute paths or NULL: self-signed, kept in the store */
     struct config_cores shards, serve;
     const char *store_path;   /* absolute or relative to cwd already resolved against dir; default ./data */

@@ -78,6 +78,12 @@ const struct config_key config_keys[] = {
      "Certificate; without one a self-signed one is made once and kept."},
     {"server.tls.certificate", KEY_PATH, NULL, 0, 0, AT(certificate), "PEM file with the certificate chain."},
     {"server.tls.key", KEY_PATH, NULL, 0, 0, AT(key), "PEM file with the private key."},
+    {"server.tls.client_ca", KEY_PATH, NULL, 0, 0, AT(client_ca),
+     "PEM file of the authorities that vouch for clients' certificates."},
+    {"server.tls.client_auth", KEY_CLIENT_AUTH, "none", 0, 0, AT(client_auth),
+     "Whether clients show a certificate: none, request (they may) or require (who shows none does not come "
+     "in). With it sessions "
+     "are not resumed."},
     {"cores", KEY_SECTION, NULL, 0, 0, 0, "Which processor cores do what."},
     {"cores.shards", KEY_CORES, "auto", 1, 1024, AT(shards),
      "Cores of the pipeline: auto, a count, or a list such as 4-31,36-63."},
@@ -210,6 +216,7 @@ static const char *type_text(enum key_type t)
         [KEY_NAME] = "name",
         [KEY_NAMES] = "name or list",
         [KEY_ORIGINS] = "origin or list",
+        [KEY_CLIENT_AUTH] = "none, request, require",
         [KEY_ROLES] = "mapping",
         [KEY_CERTIFICATES] = "mapping",
         [KEY_CORES] = "auto, count, list",

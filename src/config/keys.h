@@ -17,9 +17,10 @@ enum key_type {
     KEY_GRPC,      /* host:port, or none */
     KEY_PATH,      /* resolved against the file's folder */
     KEY_STORE_PATH,
-    KEY_NAME,    /* of something on this machine */
-    KEY_NAMES,   /* struct config_names: one or a list */
-    KEY_ORIGINS, /* struct config_names; none: empty */
+    KEY_NAME,        /* of something on this machine */
+    KEY_NAMES,       /* struct config_names: one or a list */
+    KEY_ORIGINS,     /* struct config_names; none: empty */
+    KEY_CLIENT_AUTH, /* int64_t: enum config_client_auth */
     KEY_ROLES,
     KEY_CERTIFICATES,
     KEY_CORES,      /* auto, a count, or a list of cores */

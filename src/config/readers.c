@@ -69,6 +69,19 @@ static struct err *read_push(struct config *c, const struct config_key *k, const
     return NULL;
 }
 
+static struct err *read_client_auth(struct config *c, const struct config_key *k, const struct yaml_node *n)
+{
+    static const char *const names[] = {"none", "request", "require"};
+    const char *text;
+    TRY(yaml_string(n, k->path, &text));
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *(int64_t *)field(c, k) = i;
+            return NULL;
+        }
+    return yaml_error(n, "%s: expected none, request or require", k->path);
+}
+
 /* ---- addresses ---- */
 
 static bool read_port(const char *s, int *out)
@@ -242,6 +255,7 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_NAME: return read_name(c, k, n);
     case KEY_NAMES: return config_read_names(c, k->path, n, field(c, k));
     case KEY_ORIGINS: return config_read_origins(c, k->path, n, field(c, k));
+    case KEY_CLIENT_AUTH: return read_client_auth(c, k, n);
     case KEY_ROLES: return config_read_roles(c, n);
     case KEY_CERTIFICATES: return config_read_certificates(c, n);
     case KEY_CORES: return read_cores(c, k, n);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "serve/jwt.h"
 #include "serve/out.h"
+#include "serve/peer_certificate.h"
 #include "store/audit.h"
 
 #include <netinet/in.h>
@@ -200,6 +201,18 @@ static const struct caller *web_token(struct auth *a, struct slice token, const 
 
 /* ---- together ---- */
 
+/* Who shows no token is who its certificate says; one that no entry names is nobody in particular. */
+static const struct caller *by_certificate(struct auth *a, const struct http_request *req, int64_t now_us)
+{
+    struct peer_certificate *shown = req->peer ? req->peer->certificate : NULL;
+    if (!shown)
+        return &caller_anonymous;
+    const struct caller *c = peer_certificate_caller(shown, a->keys->doc, a->keys->certificates);
+    if (!c->role.p)
+        return &caller_anonymous;
+    return c->expires_s > now_us / 1000000 ? c : refuse(a, req, "PGRST301", "the certificate has expired");
+}
+
 static const struct caller *identify(struct auth *a, const struct http_request *req, int64_t now_us)
 {
     bool other;
@@ -207,7 +220,7 @@ static const struct caller *identify(struct auth *a, const struct http_request *
     if (other)
         return refuse(a, req, "PGRST301", "only Authorization: Bearer TOKEN is understood");
     if (!token.p)
-        return &caller_anonymous;
+        return by_certificate(a, req, now_us);
     if (is_own(token))
         return own_token(a, token, req, now_us);
     if (jwt_looks_like(token))
@@ -286,5 +299,6 @@ bool auth_holds(const struct auth *a, const struct caller *c, int64_t now_us)
         return true;
     return c->expires_s > now_us / 1000000 &&
            (c->kind != CALLER_TOKEN || auth_keys_holds(a->keys, c->credential)) &&
-           (c->kind != CALLER_JWT || jwks_holds(a->keys->jwks, c->credential));
+           (c->kind != CALLER_JWT || jwks_holds(a->keys->jwks, c->credential)) &&
+           (c->kind != CALLER_CERTIFICATE || c->credential == a->keys->certificates);
 }

@@ -1,5 +1,6 @@
 /* See auth_keys.h. */
 #include "serve/auth_keys.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "serve/out.h"
 #include "store/small_file.h"
@@ -37,6 +38,17 @@ static void caller_of(const struct token *t, struct claim *claims, struct caller
         claims[i] = (struct claim){slice_of(t->claims[i].name), slice_of(t->claims[i].value)};
 }
 
+static uint64_t certificates_hash(const struct access_doc *doc)
+{
+    uint64_t h = 1;
+    for (uint32_t i = 0; doc && i < doc->certificate_count; i++) {
+        const struct access_doc_certificate *c = &doc->certificates[i];
+        h = (h ^ hash_bytes(c->match, strlen(c->match))) * UINT64_C(0x9E3779B97F4A7C15) ^
+            hash_bytes(c->role, strlen(c->role));
+    }
+    return h | 1;
+}
+
 struct auth_keys *auth_keys_new(struct token_file *tokens, struct access_doc *doc, struct jwks *jwks,
                                 uint64_t generation)
 {
@@ -50,6 +62,7 @@ struct auth_keys *auth_keys_new(struct token_file *tokens, struct access_doc *do
     k->tokens = tokens;
     k->doc = doc;
     k->jwks = jwks;
+    k->certificates = certificates_hash(doc);
     k->callers = xcalloc(tokens->token_count + 1, sizeof *k->callers);
     k->claims = xcalloc(claims + 1, sizeof *k->claims);
     k->slot_mask = slots - 1;

@@ -16,6 +16,8 @@ struct auth_keys {
     struct jwks *jwks;         /* owned; NULL: no such token is taken */
     struct caller *callers;    /* owned; of the tokens, by their number */
     struct claim *claims;      /* owned; of all of them */
+    uint64_t
+        certificates; /* hash of the doc's certificates: callers by certificate are judged anew when it is another */
     uint32_t slot_mask;
     uint32_t *slots; /* owned: first bytes of the hash -> token + 1 */
 };

@@ -2,6 +2,7 @@
 #include "serve/loop.h"
 #include "serve/h2.h"
 #include "serve/out.h"
+#include "serve/peer_certificate.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -84,6 +85,8 @@ void conn_close(struct conn *c)
     counter_add(&l->stats->bytes_out, c->tls.bytes_out);
     counter_add(&l->stats->closed, 1);
     tls_close(&c->tls);
+    peer_certificate_free(c->peer.certificate);
+    c->peer.certificate = NULL;
     close(c->fd);
     buf_fini(&c->in);
     buf_fini(&c->out);
@@ -368,6 +371,12 @@ static void on_handshake(struct conn *c)
         conn_close(c);
         return;
     }
+    if (tls_peer_refused(&c->tls)) {
+        counter_add(&l->stats->handshake_failures, 1);
+        conn_close(c);
+        return;
+    }
+    c->peer.certificate = peer_certificate_of(&c->tls);
     counter_add(&l->stats->handshakes, 1);
     c->mode = CONN_OPEN;
     conn_timer(c, TIMER_IDLE);

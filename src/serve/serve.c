@@ -429,7 +429,8 @@ static struct err *prepare(struct serve *s)
     TRY(gate_open(o->data_dir, &s->gate, &fresh));
     TRY(descriptors_check(s));
     TRY(cursor_key_load(o->data_dir, &s->cursors));
-    TRY(tls_server_new(o->data_dir, o->certificate, o->key, &s->tls));
+    TRY(tls_server_new(o->data_dir, o->certificate, o->key, o->client_ca,
+                       (enum tls_client_auth)o->client_auth, &s->tls));
     s->stats.tls = s->tls;
     s->why = why_service_new(o, s->gate);
     TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, s->why, &s->back));

@@ -74,6 +74,8 @@ struct serve_options {
     bool grpc_optional;            /* it is not asked for by name: a port in use is no error */
     atomic_int *grpc_bound_port;   /* as bound_port */
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
+    const char *client_ca;         /* PEM file, or NULL */
+    int client_auth;               /* enum tls_client_auth */
     bool anonymous_read;           /* false: reads of views answer 401 */
     bool why_read;                 /* false: asking why answers 401 */
     bool errors_read;              /* false: reads of lists of error rows answer 401 */

@@ -15,7 +15,8 @@
 
 struct tls_server {
     mbedtls_ssl_config config;
-    mbedtls_x509_crt chain;
+    mbedtls_x509_crt chain, client_ca;
+    enum tls_client_auth client_auth;
     mbedtls_pk_context key;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
@@ -92,13 +93,19 @@ static struct err *configure(struct tls_server *s)
     mbedtls_ssl_conf_ciphersuites(c, suites);
     mbedtls_ssl_conf_groups(c, groups);
     mbedtls_ssl_conf_rng(c, mbedtls_ctr_drbg_random, &s->random);
-    mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_authmode(c, s->client_auth == TLS_CLIENT_REQUIRE   ? MBEDTLS_SSL_VERIFY_REQUIRED
+                                 : s->client_auth == TLS_CLIENT_REQUEST ? MBEDTLS_SSL_VERIFY_OPTIONAL
+                                                                        : MBEDTLS_SSL_VERIFY_NONE);
+    if (s->client_auth != TLS_CLIENT_NONE)
+        mbedtls_ssl_conf_ca_chain(c, &s->client_ca, NULL);
     mbedtls_ssl_conf_renegotiation(c, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
-    mbedtls_ssl_conf_new_session_tickets(c, 1);
+    mbedtls_ssl_conf_new_session_tickets(c, s->client_auth == TLS_CLIENT_NONE ? 1 : 0);
     if ((rc = mbedtls_ssl_conf_alpn_protocols(c, protocols)) != 0)
         return tls_err(rc, "TLS protocols", NULL);
     if ((rc = mbedtls_ssl_conf_own_cert(c, &s->chain, &s->key)) != 0)
         return tls_err(rc, "TLS certificate", NULL);
+    if (s->client_auth != TLS_CLIENT_NONE)
+        return NULL;
     rc = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random,
                                   MBEDTLS_CIPHER_AES_256_GCM, TICKET_SECONDS);
     if (rc)
@@ -111,6 +118,7 @@ static void server_init(struct tls_server *s)
 {
     mbedtls_ssl_config_init(&s->config);
     mbedtls_x509_crt_init(&s->chain);
+    mbedtls_x509_crt_init(&s->client_ca);
     mbedtls_pk_init(&s->key);
     mbedtls_entropy_init(&s->entropy);
     mbedtls_ctr_drbg_init(&s->random);
@@ -138,12 +146,30 @@ static struct err *server_fill(struct tls_server *s, const char *data_dir, const
     return e ? e : configure(s);
 }
 
+static struct err *load_client_ca(mbedtls_x509_crt *out, const char *path)
+{
+    int rc = mbedtls_x509_crt_parse_file(out, path);
+    return rc ? tls_err(rc, "server.tls.client_ca", path) : NULL;
+}
+
+struct err *tls_check_client_ca(const char *path)
+{
+    mbedtls_x509_crt ca;
+    mbedtls_x509_crt_init(&ca);
+    struct err *e = load_client_ca(&ca, path);
+    mbedtls_x509_crt_free(&ca);
+    return e;
+}
+
 struct err *tls_server_new(const char *data_dir, const char *certificate, const char *key,
-                           struct tls_server **out)
+                           const char *client_ca, enum tls_client_auth client_auth, struct tls_server **out)
 {
     struct tls_server *s = xcalloc(1, sizeof *s);
     server_init(s);
-    struct err *e = server_fill(s, data_dir, certificate, key);
+    s->client_auth = client_auth;
+    struct err *e = client_auth != TLS_CLIENT_NONE ? load_client_ca(&s->client_ca, client_ca) : NULL;
+    if (!e)
+        e = server_fill(s, data_dir, certificate, key);
     if (e) {
         tls_server_free(s);
         return e;
@@ -159,6 +185,7 @@ void tls_server_free(struct tls_server *s)
     mbedtls_ssl_config_free(&s->config);
     mbedtls_ssl_ticket_free(&s->tickets);
     mbedtls_x509_crt_free(&s->chain);
+    mbedtls_x509_crt_free(&s->client_ca);
     mbedtls_pk_free(&s->key);
     mbedtls_ctr_drbg_free(&s->random);
     mbedtls_entropy_free(&s->entropy);

@@ -10,8 +10,13 @@
 #include <mbedtls/ssl.h>
 
 struct tls_server;
+/* Whether clients show a certificate. Sessions are not resumed then: a resumed one would not show it again. */
+enum tls_client_auth { TLS_CLIENT_NONE, TLS_CLIENT_REQUEST, TLS_CLIENT_REQUIRE };
+/* client_ca: PEM file of those who vouch for clients; NULL with TLS_CLIENT_NONE. */
 NODISCARD struct err *tls_server_new(const char *data_dir, const char *certificate, const char *key,
+                                     const char *client_ca, enum tls_client_auth client_auth,
                                      struct tls_server **out);
+NODISCARD struct err *tls_check_client_ca(const char *path); /* it can be read, and is what it should be */
 void tls_server_free(struct tls_server *s);
 const mbedtls_ssl_config *tls_server_config(const struct tls_server *s);
 uint64_t
@@ -59,6 +64,8 @@ bool tls_speaks(const struct tls_conn *t, const char *protocol); /* what ALPN ch
 
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_CLOSED, TLS_FAILED };
 enum tls_result tls_handshake(struct tls_conn *t);
+/* After the handshake: the client showed a certificate that nobody who is known vouches for, or that is not valid now. */
+bool tls_peer_refused(const struct tls_conn *t);
 enum tls_result tls_read(struct tls_conn *t, uint8_t *p, size_t size_bytes, size_t *got);
 /* After TLS_WANT_WRITE the same bytes and length must be offered again. */
 enum tls_result tls_write(struct tls_conn *t, const uint8_t *p, size_t len, size_t *put);

@@ -232,6 +232,11 @@ enum tls_result tls_handshake(struct tls_conn *t)
     return rc == 0 ? TLS_OK : result_of(rc);
 }
 
+bool tls_peer_refused(const struct tls_conn *t)
+{
+    return mbedtls_ssl_get_peer_cert(&t->ssl) && mbedtls_ssl_get_verify_result(&t->ssl) != 0;
+}
+
 enum tls_result tls_read(struct tls_conn *t, uint8_t *p, size_t size_bytes, size_t *got)
 {
     int rc = mbedtls_ssl_read(&t->ssl, p, size_bytes);

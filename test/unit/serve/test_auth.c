@@ -1,0 +1,154 @@
+/* Credentials without a server: the standards' own signatures, rates at their edge, and callers that outlive what they came
+ * from. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "serve/jwt.h"
+#include "serve/out.h"
+#include "serve/rate.h"
+#include "test.h"
+
+static struct jwks *keys_of(const char *text)
+{
+    struct jwks *k = NULL;
+    struct err *e = jwks_parse(text, strlen(text), &k);
+    if (e)
+        printf("# %s\n", e->message);
+    err_free(e);
+    return k;
+}
+
+static bool verifies(const char *set, const char *token)
+{
+    struct jwks *k = keys_of(set);
+    uint8_t signature[512];
+    const char *dot = strrchr(token, '.');
+    ssize_t n = base64url_decode(slice_of(dot + 1), signature, sizeof signature);
+    struct slice text = {(const uint8_t *)token, (size_t)(dot - token)};
+    bool ok = k && n > 0 && jwk_verify(&k->keys[0], text, (struct slice){signature, (size_t)n});
+    signature[n / 2] ^= 1;
+    CHECK(!k || n <= 0 || !jwk_verify(&k->keys[0], text, (struct slice){signature, (size_t)n}));
+    CHECK(!k || n <= 0 || !jwk_verify(&k->keys[0], text, (struct slice){signature, (size_t)n - 1}));
+    jwks_free(k);
+    return ok;
+}
+
+/* RFC 7515 A.1 to A.3, RFC 8037 A.4. */
+static void test_standards(void)
+{
+    CHECK(verifies("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-"
+                   "1qS0gZH75aKtMN3Yj0iPS4hc"
+                   "gUuTwjAzZr1Z9CAow\"}]}",
+                   "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9."
+                   "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leG"
+                   "FtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
+    CHECK(verifies("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
+                   "\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":"
+                   "\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}",
+                   "eyJhbGciOiJFUzI1NiJ9."
+                   "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb2"
+                   "90Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-"
+                   "F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"));
+    CHECK(verifies("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
+                   "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}",
+                   "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-"
+                   "09PGcvMg3AIbQR6dWb"
+                   "hijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"));
+}
+
+static bool refused(const char *text)
+{
+    struct jwks *k = NULL;
+    struct err *e = jwks_parse(text, strlen(text), &k);
+    bool ok = e && !k;
+    jwks_free(k);
+    err_free(e);
+    return ok;
+}
+
+static void test_weak_keys(void)
+{
+    CHECK(refused("") && refused("[]") && refused("{\"keys\":5}") && refused("{\"keys\":[]}"));
+    CHECK(refused("{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}"));
+    CHECK(refused("{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}]}"));
+    CHECK(refused("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAA\",\"y\":\"AAAA\"}]}"));
+    CHECK(refused("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
+                  "7TyWQHOg7hcvPapiMlrwIaaPcHUR==\"}]}"));
+    CHECK(refused("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_"
+                  "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}"));
+    CHECK(refused("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"use\":\"enc\",\"x\":"
+                  "\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}"));
+}
+
+static void test_base64url(void)
+{
+    uint8_t out[8];
+    CHECK(base64url_decode(slice_of(""), out, 8) == 0 && base64url_decode(slice_of("AQ"), out, 8) == 1 &&
+          out[0] == 1);
+    CHECK(base64url_decode(slice_of("A"), out, 8) < 0 && base64url_decode(slice_of("AR"), out, 8) < 0);
+    CHECK(base64url_decode(slice_of("A+"), out, 8) < 0 && base64url_decode(slice_of("AA=="), out, 8) < 0);
+    CHECK(base64url_decode(slice_of("AAAAAAAAAAA"), out, 8) == 8 &&
+          base64url_decode(slice_of("AAAAAAAAAAAA"), out, 8) < 0);
+}
+
+static void test_rates(void)
+{
+    struct rate r;
+    int64_t now = INT64_C(1000000000);
+    rate_init(&r, 3, 1);
+    for (int i = 0; i < 3; i++)
+        CHECK(rate_take(&r, 7, now) == 0);
+    CHECK(rate_take(&r, 7, now) == 1 && rate_look(&r, 7, now) == 1 && rate_take(&r, 8, now) == 0);
+    CHECK(rate_take(&r, 7, now + 333000) == 1 && rate_take(&r, 7, now + 334000) == 0 &&
+          rate_take(&r, 7, now + 334001) == 1);
+    CHECK(rate_take(&r, 7, now + 10000000) == 0); /* never more than a second's worth */
+    CHECK(rate_take(&r, 7, now + 10000000) == 0 && rate_take(&r, 7, now + 10000000) == 0 &&
+          rate_take(&r, 7, now + 10000000) > 0);
+    CHECK(rate_take(&r, 7, now - 5000000) == 0); /* a clock that is set back lets nobody wait for it */
+    for (uint64_t k = 1; k < 100000; k++)
+        CHECK(rate_take(&r, k * UINT64_C(0x9E3779B97F4A7C15), now + 20000000) == 0);
+    rate_fini(&r);
+    rate_init(&r, 1000000, 1);
+    CHECK(rate_take(&r, 1, now) == 0 && rate_take(&r, 1, INT64_MAX / 2) == 0);
+    rate_fini(&r);
+    rate_init(&r, 60, 60);
+    for (int i = 0; i < 60; i++)
+        CHECK(rate_take(&r, 1, now) == 0);
+    CHECK(rate_take(&r, 1, now) == 2 && rate_take(&r, 1, now + 1000001) == 0);
+    rate_fini(&r);
+    rate_init(&r, 0, 1);
+    for (int i = 0; i < 100; i++)
+        CHECK(rate_take(&r, 1, now) == 0);
+    rate_fini(&r);
+}
+
+static void test_callers(void)
+{
+    const struct claim claims[] = {
+        {slice_of("a"), slice_of("1")}, {slice_of("b"), {NULL, 0}}, {slice_of("c"), slice_of("")}};
+    const struct caller c = {.kind = CALLER_JWT,
+                             .role = slice_of("r"),
+                             .name = slice_of("n"),
+                             .claim_count = 3,
+                             .claims = claims,
+                             .expires_s = 9,
+                             .credential = 5};
+    const struct caller *k = caller_keep(&c);
+    CHECK(k != &c && k->claims != claims && k->role.p != c.role.p);
+    CHECK(slice_is(caller_claim(k, "a"), "1") && !caller_claim(k, "b").p && caller_claim(k, "c").p &&
+          !caller_claim(k, "d").p);
+    CHECK(slice_is(k->role, "r") && slice_is(k->name, "n") && k->expires_s == 9 && k->credential == 5);
+    caller_drop(k);
+    CHECK(caller_keep(&caller_anonymous) == &caller_anonymous);
+    caller_drop(&caller_anonymous);
+}
+
+int main(void)
+{
+    RUN(test_standards);
+    RUN(test_weak_keys);
+    RUN(test_base64url);
+    RUN(test_rates);
+    RUN(test_callers);
+    TEST_END();
+}
