@@ -64,6 +64,8 @@ const struct command commands[] = {
      "changed. Views are\n"
      "computed anew in memory, which takes what the pipeline takes and the views' rows. Exit status 1 when a "
      "fault is found.\n\n"},
+    {"contract", "[-c F] [API] [--json]", "what each api promises, and who may see what of it",
+     TAKES_CONFIG | TAKES_JSON, 1, cmd_contract, false, NULL},
     {"token", "create --role R | list | revoke ID", "access tokens: made, shown, taken back",
      TAKES_CONFIG | TAKES_DATA | TAKES_JSON | TAKES_TOKEN, 2, cmd_token, false,
      "create prints the token, which is kept as its hash alone: it is not shown again. list and revoke know "

@@ -80,6 +80,7 @@ int cmd_why(const struct cli_args *a);
 int cmd_backup(const struct cli_args *a);
 int cmd_restore(const struct cli_args *a);
 int cmd_verify(const struct cli_args *a);
+int cmd_contract(const struct cli_args *a);
 int cmd_token(const struct cli_args *a);
 int cmd_openapi(const struct cli_args *a);
 int cmd_version(const struct cli_args *a);

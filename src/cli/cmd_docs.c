@@ -18,12 +18,15 @@
 #include "serve/why_service.h"
 #include "ops/op_errors.h"
 #include "serve/multi.h"
+#include "serve/auth.h"
 #include "serve/confine.h"
 #include "serve/grpc_service.h"
 #include "serve/h2.h"
 #include "serve/http.h"
+#include "serve/jwt.h"
 #include "serve/live_log.h"
 #include "serve/metrics.h"
+#include "serve/peer_certificate.h"
 #include "serve/cursor.h"
 #include "serve/proto.h"
 #include "serve/query.h"
@@ -37,14 +40,18 @@
 #include "source/postgres/pg_position.h"
 #include "source/postgres/pg_spool.h"
 #include "sql/expr.h"
+#include "sql/predicate.h"
 #include "sql/refused.h"
 #include "store/versions.h"
+#include "store/access_doc.h"
+#include "store/audit.h"
 #include "store/gate.h"
 #include "store/manifest.h"
 #include "store/quarantine.h"
 #include "store/mdb_pages.h"
 #include "store/verify.h"
 #include "store/store.h"
+#include "store/token_file.h"
 #include "types/agg_walk.h"
 #include "types/array.h"
 #include "types/numeric.h"
@@ -112,6 +119,17 @@ static const struct limit configuration_limits[] = {
     LIMIT(ARRAY_ITEMS_MAX, COUNT, "elements of an array, likewise"),
     LIMIT(ENUM_TYPES_MAX, COUNT, "different enum types of all sources; a column of another is refused"),
     LIMIT(NEAREST_LEN_MAX, COUNT, "characters of a name for which a similar one is suggested"),
+    LIMIT(ACCESS_ROLES_MAX, COUNT, "roles of access.roles; more are refused"),
+    LIMIT(ACCESS_CERTIFICATES_MAX, COUNT, "entries of access.certificates, likewise"),
+    LIMIT(ACCESS_NAME_BYTES_MAX, BYTES, "of a role's name, likewise"),
+    LIMIT(ACCESS_ORIGINS_MAX, COUNT, "origins of server.cors.origins, likewise"),
+    LIMIT(ACCESS_DOC_BYTES_MAX, BYTES, "of all rules together, as the server is told them; more are refused"),
+    LIMIT(PREDICATE_BYTES_MAX, BYTES, "of the condition of a rule, likewise"),
+    LIMIT(PREDICATE_CLAIMS_MAX, COUNT, "different claims in it, likewise"),
+    LIMIT(TOKENS_MAX, COUNT, "access tokens that are kept; the next is refused"),
+    LIMIT(TOKEN_CLAIMS_MAX, COUNT, "claims of one of them"),
+    LIMIT(TOKEN_CLAIM_BYTES_MAX, BYTES, "of the name of such a claim, and of its value"),
+    LIMIT(TOKEN_NAME_BYTES_MAX, BYTES, "of what an access token is called"),
 };
 static const struct limit pipeline_limits[] = {
     LIMIT(GATE_SOURCES_MAX, COUNT, "sources; more are refused"),
@@ -227,6 +245,22 @@ static const struct limit pipeline_limits[] = {
     LIMIT(DESCRIBE_TIMEOUT_MS, MILLISECONDS, "for asking a source about its tables"),
 };
 static const struct limit request_limits[] = {
+    LIMIT(JWT_BYTES_MAX, BYTES, "of a JSON Web Token; a longer one is refused"),
+    LIMIT(CALLER_CLAIMS_MAX, COUNT, "claims of one, those in objects too; likewise"),
+    LIMIT(JWT_NESTING_MAX, COUNT, "levels of objects in it whose members are claims (`a.b.c`)"),
+    LIMIT(JWKS_BYTES_MAX, BYTES,
+          "of the identity provider's key set; a larger one is refused, and the former stays"),
+    LIMIT(JWKS_KEYS_MAX, COUNT, "keys in it, likewise"),
+    LIMIT(AUTH_CACHE_SETS, COUNT,
+          "pairs of JSON Web Tokens whose signature was found right that a serve loop remembers"),
+    LIMIT(RATE_KEYS, COUNT,
+          "addresses, and callers, that a serve loop counts the requests of; past it the one that was quiet "
+          "longest is "
+          "forgotten"),
+    LIMIT(AUTH_AUDITED_MAX, COUNT,
+          "refused requests that a serve loop writes into the audit in a second; further ones are left out"),
+    LIMIT(AUDIT_FILE_BYTES, BYTES, "of the audit's file; then it is turned over, and the one before goes"),
+    LIMIT(PEER_NAMES_MAX, COUNT, "names of a client's certificate that are looked at"),
     LIMIT(HTTP_HEADERS_MAX, COUNT, "headers of a request; 431 past it"),
     LIMIT(GRPC_KEYS_MAX, COUNT, "columns of a key that a gRPC request may name; more are refused"),
     LIMIT(GRPC_BATCH_BYTES, BYTES, "of rows after which penstock.v1.Views.Query begins another message"),

@@ -48,7 +48,7 @@ struct config_access {
     uint32_t role_count, certificate_count;
     struct config_role *roles;
     struct config_certificate *certificates;
-    struct config_names admin; /* roles that may read /metrics and the error rows */
+    struct config_names admin; /* roles that may read the error rows */
 };
 
 struct config;

@@ -59,7 +59,7 @@ const struct config_key config_keys[] = {
      "Client certificates and their roles: \"CN=NAME\", \"dns:NAME\", \"uri:URI\", \"email:ADDRESS\" or "
      "\"subject:WHOLE SUBJECT\": ROLE."},
     {"access.admin", KEY_NAMES, NULL, 0, 0, AT(access.admin),
-     "Roles that may read lists of error rows and other things under /admin."},
+     "Roles that may read the lists of error rows under /admin."},
     {"server", KEY_SECTION, NULL, 0, 0, 0, "The API server."},
     {"server.listen", KEY_LISTEN, "0.0.0.0:8443", 0, 65535, 0,
      "Address and port of REST, live queries and console."},

@@ -8,11 +8,16 @@
 
 static bool may_read_errors(const struct rest *r, struct problem *p)
 {
-    if (r->errors_read)
+    const struct policy_role *role = r->world ? policy_role(r->world->policy, r->caller->role) : NULL;
+    bool unknown = r->caller->kind == CALLER_ANONYMOUS;
+    if (!caller_ok(r->caller, p))
+        return false;
+    if (r->errors_read || (role && role->admin))
         return true;
-    problem_set(p, 401, "PENSTOCK_ERRORS", "Anonymous access to error rows is disabled");
+    problem_set(p, unknown ? 401 : 403, "PENSTOCK_ERRORS",
+                unknown ? "Anonymous access to error rows is disabled" : "this role may not read error rows");
     return problem_hint(p, "`penstock errors` on the machine lists them; access: { errors: read } in "
-                           "penstock.yaml lets everyone read them.");
+                           "penstock.yaml lets everyone read them, access.admin the roles that it names.");
 }
 
 static const struct catalog_view *find_view(const struct rest *r, struct slice name, struct problem *p)

@@ -93,7 +93,7 @@ class World:
         self.box = Penstock(None, name="access")
         self.jwks = os.path.join(self.box.dir, "jwks.json")
         jwt.write_jwks(self.jwks, [self.keys[k] for k in ("RS256", "ES256", "EdDSA")])
-        self.jwt = "  jwt: { jwks: jwks.json, issuer: https://id.test, audience: penstock }\n"
+        self.jwt = "  jwt: { jwks: jwks.json, issuer: https://id.test, audience: penstock }\n  admin: chief\n"
         self.box.write_config(config(self.server, roles, self.jwt), VIEWS)
         self.box.start(ready_s=0)
         self.http = self.box.client()
@@ -421,6 +421,25 @@ def rules_change(report, w):
     live.close()
 
 
+def told(report, w):
+    """`penstock contract` says who may see what, and who reads the lists of error rows."""
+    code, out, err = w.box.command("contract", "--json", "-c", w.box.config)
+    apis = {a["api"]: a for a in json.loads(out)}
+    readers = {r["role"]: r for r in apis["acc"]["readers"]}
+    report.check("contract/json", code == 0 and set(apis) == {"acc", "other", "grouped"} and readers["nokey"]["columns"] == ["owner", "amount"]
+                 and "claim('branch')" in readers["nokey"]["rows"] and readers["chief"]["rows"] is None and "empty" not in readers
+                 and set(readers) >= set(w.random_roles), out[:500] + err)
+    code, out, err = w.box.command("contract", "acc", "-c", w.box.config)
+    report.check("contract/text", code == 0 and "nokey: owner, amount where branch = claim('branch')::int" in out and "other" not in out, out + err)
+    code, out, err = w.box.command("contract", "accs", "-c", w.box.config)
+    report.check("contract/unknown", code == 2 and "did you mean 'acc'" in err, err)
+    t = w.taken(w.token("teller", branch="3"))
+    for path in ("/admin/views/acc/errors", "/admin/sources/core/acc/errors"):
+        report.check("admin/chief" + path, w.get(path, w.chief).status == 200, w.get(path, w.chief).body)
+        report.check("admin/teller" + path, w.get(path, t).status == 403)
+        report.check("admin/nobody" + path, w.get(path).status == 401)
+
+
 def wrong_rules(report):
     rows = [("column", "{ acc: { rows: \"nope = 1\" } }", "column \"nope\" does not exist"),
             ("type", "{ acc: { rows: \"branch\" } }", "boolean"), ("syntax", "{ acc: { rows: \"branch = \" } }", "syntax error"),
@@ -495,6 +514,7 @@ with Report("test_access.py", 240) as report:
     report.section("jwt", web_tokens, report, world)
     report.section("keys", keys_change, report, world)
     report.section("live", live_rows, report, world)
+    report.section("told", told, report, world)
     report.section("property", property_holds, report, world)
     report.section("embedded", embedded, report, world)
     report.section("change", rules_change, report, world)
