@@ -38,10 +38,9 @@ void cors_put(const struct http_request *req, const char *allow, struct buf *out
         OUT_LIT(out, "*");
     else
         out_slice(out, req->origin);
-    OUT_LIT(
-        out,
-        "\r\nAccess-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, Penstock-Epoch, Penstock-Timeline, "
-        "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete, Penstock-Version\r\n");
+    OUT_LIT(out, "\r\nAccess-Control-Expose-Headers: Content-Range, ETag, Link, Preference-Applied, "
+                 "Penstock-Epoch, Penstock-Timeline, "
+                 "Penstock-Lag-Ms, Penstock-Stale, Penstock-Incomplete, Penstock-Version\r\n");
     if (req->method == HTTP_M_OPTIONS)
         put_preflight(allow, out);
 }
