@@ -1,5 +1,8 @@
 /* Protocol Buffers: the wire format against bytes that Google's library makes, hostile bytes, and the .proto file of a
  * catalog with everything in it that names can do. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "serve/proto.h"
 #include "serve/proto_api.h"
 #include "serve/proto_files.h"
