@@ -547,6 +547,7 @@ void loop_close(struct loop *l)
     live_free(l->live);
     auth_fini(&l->auth);
     h2_shared_free(l->h2);
+    grpc_calls_free(l);
     grpc_wire_fini(l);
     grpc_calls_free(l);
     rest_fini(&l->rest);
