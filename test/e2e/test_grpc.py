@@ -579,6 +579,29 @@ def node(bed):
     bed.report.equal("node", got, {"get": ["1", "ONE"], "error": [5, "no row has this key"], "query": [1000, "1000"], "watch": ["EVENT_INSERT", "EVENT_EPOCH"]})
 
 
+def document(report):
+    """The example of docs/grpc.md, as it stands there, against what `penstock init` writes."""
+    import re
+    import sys
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "grpc.md")) as f:
+        example = re.search(r"```python\n(.*?)```", f.read(), re.S).group(1)
+    box = Penstock(None, shards=1, name="grpc-doc")
+    status, out, err = box.command("init", box.dir)
+    with open(box.config) as f:
+        text = f.read()
+    with open(box.config, "w") as f:
+        f.write(re.sub(r"listen: *\"[^\"]*\"", 'listen: "127.0.0.1:%d"' % box.port, text))
+    box.start()
+    with open(os.path.join(box.dir, "penstock.proto"), "wb") as f:
+        f.write(box.client().get("/api/penstock.proto").body)
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join([box.dir] + sys.path))
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I.", "--python_out=.", "--grpc_python_out=.", "penstock.proto"], cwd=box.dir, env=env, check=True)
+    program = "import grpc, penstock_pb2, penstock_pb2_grpc\n" + example.replace("localhost:8443", "localhost:%d" % box.port)
+    p = subprocess.run([sys.executable, "-c", program], cwd=box.dir, env=env, capture_output=True, text=True, timeout=60)
+    report.check("document", p.returncode == 0 and len(p.stdout.strip().split("\n")) == 3, (p.stdout + p.stderr)[-600:])
+    box.stop()
+
+
 def main():
     with Report("test_grpc", 150) as report:
         packages.python(PYTHON)
@@ -595,6 +618,7 @@ def main():
         report.section("watches", watches, bed, pb, rpc, vpb, vrpc)
         report.section("node", node, bed)
         report.section("access", access, bed, pb, rpc, vpb, vrpc)
+        report.section("document", document, report)
         bed.box.stop()
         bed.server.stop()
 
