@@ -260,6 +260,22 @@ static void put_api_paths(struct buf *b, const struct world_api *api, const stru
     }
 }
 
+static void put_batch(struct buf *b, bool first)
+{
+    buf_put_str(b, first ? "" : ",");
+    OUT_LIT(
+        b,
+        "\"/api/$batch\":{\"post\":{\"summary\":\"Several reads from one "
+        "epoch\",\"requestBody\":{\"required\":true,"
+        "\"content\":{\"application/json\":{\"schema\":{\"oneOf\":[{\"type\":\"array\",\"items\":{\"$ref\":"
+        "\"#/components/schemas/Read\"}},{\"type\":\"object\",\"additionalProperties\":{\"$ref\":"
+        "\"#/components/schemas/Read\"}}]}}}},\"responses\":{\"200\":{\"description\":\"An array, or an "
+        "object "
+        "with the same names, of {status, headers, body}\",\"content\":{\"application/json\":{}}}");
+    put_errors(b);
+    OUT_LIT(b, "}}");
+}
+
 void openapi_write(const struct world *w, const struct openapi_for *who, struct buf *b)
 {
     struct shown s;
@@ -279,6 +295,7 @@ void openapi_write(const struct world *w, const struct openapi_for *who, struct 
         first = false;
         put_api_paths(b, &w->apis[i], &s);
     }
+    put_batch(b, first);
     OUT_LIT(b, "},\"components\":{\"schemas\":{");
     for (uint32_t i = 0; i < w->api_count; i++) {
         if (!shown_of(w, who, i, &s))
@@ -289,6 +306,11 @@ void openapi_write(const struct world *w, const struct openapi_for *who, struct 
         put_schema(b, &w->apis[i], &s);
         OUT_LIT(b, ",");
     }
+    OUT_LIT(b, "\"Read\":{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"required\":[\"url\"],"
+               "\"properties\":{"
+               "\"url\":{\"type\":\"string\"},\"method\":{\"enum\":[\"GET\",\"HEAD\"]},\"headers\":{\"type\":"
+               "\"object\","
+               "\"additionalProperties\":{\"type\":\"string\"}}}}]},");
     OUT_LIT(b, "\"Error\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":"
                "{\"type\":\"string\"},\"details\":{\"type\":[\"string\",\"null\"]},\"hint\":{\"type\":"
                "[\"string\",\"null\"]}}}}}}");

@@ -277,6 +277,24 @@ static bool shown(const void *context, const struct world_api *api)
     return grant_shows(context, api);
 }
 
+/* A view that is no api, where everyone may read everything: a trial. Elsewhere names of views are nobody's business. */
+static bool hint_unpublished(const struct rest *r, const struct url *u, uint32_t from, struct problem *p)
+{
+    if (!r->anonymous_read || r->world->policy->role_count || u->segment_count != from + 1)
+        return false;
+    for (uint32_t i = 0; i < r->world->view_count; i++) {
+        const char *name = r->world->views[i].cv->name;
+        if (slice_is(u->segments[from], name)) {
+            problem_hint(p,
+                         "There is a view of this name, which is not published: write `%s:` under apis: in "
+                         "penstock.yaml",
+                         name);
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint32_t *used, struct problem *p)
 {
     uint32_t from = 1;
@@ -298,7 +316,7 @@ const struct world_api *rest_find_api(struct rest *r, const struct url *u, uint3
     const char *near = world_nearest(r->world, u->segments + from, u->segment_count - from, shown, r);
     if (near)
         problem_hint(p, "Perhaps you meant the api '%s'; GET /api/ lists them all", near);
-    else
+    else if (!hint_unpublished(r, u, from, p))
         problem_hint(p, "GET /api/ lists all apis");
     return NULL;
 }

@@ -22,8 +22,10 @@ sql:
   - |
     CREATE VIEW per_account AS SELECT account_id, sum(amount) AS balance, count(*) AS n FROM demo.entries GROUP BY account_id;
     CREATE VIEW total AS SELECT sum(amount) AS total, count(*) AS n FROM demo.entries;
+    CREATE VIEW behind AS SELECT n FROM total;
+    CREATE VIEW front AS SELECT n + 1 AS n FROM behind;
     COMMENT ON VIEW total IS 'All of it';
-apis: { per_account: , total: , sums/by-account: { view: per_account } }
+apis: { per_account: , total: , front: , sums/by-account: { view: per_account } }
 access: { anonymous: read }
 limits: { wait: 700ms, answer_bytes: 64KiB }
 server: { listen: "127.0.0.1:{port}" }
@@ -101,6 +103,8 @@ def as_single(report, box):
 
 
 def refused(report, box):
+    s, _, v = box.ask("GET", "/api/behind")
+    report.equal("unpublished", (s, v["code"], "`behind:` under apis:" in v["hint"]), (404, "PGRST205", True))
     def is_code(name, answer, status, code):
         report.equal("refused/" + name, (answer[0], answer[2].get("code"), bool(answer[2].get("hint") or answer[2].get("message"))), (status, code, True))
     is_code("json", box.batch("[ oops"), 400, "PENSTOCK_BATCH")

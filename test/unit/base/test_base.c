@@ -43,6 +43,27 @@ static void arena_aligns_keeps_and_returns_memory(void)
     CHECK(a.held_bytes == 0);
 }
 
+static void arena_goes_back_to_a_mark(void)
+{
+    struct arena a;
+    arena_init(&a);
+    struct arena_mark empty = arena_mark(&a);
+    (void)arena_alloc(&a, 100);
+    arena_rewind(&a, empty);
+    CHECK(a.used_bytes == 0);
+    char *kept = arena_strdup(&a, "kept");
+    struct arena_mark mark = arena_mark(&a);
+    size_t used = a.used_bytes, held = a.held_bytes;
+    void *next = arena_alloc(&a, 16);
+    for (int i = 0; i < 100; i++)
+        memset(arena_alloc(&a, 1000), 7, 1000); /* over several chunks */
+    (void)arena_alloc(&a, (size_t)10 << 20);
+    arena_rewind(&a, mark);
+    CHECK(a.used_bytes == used && a.held_bytes == held && arena_alloc(&a, 16) == next);
+    CHECK_STR(kept, "kept");
+    arena_fini(&a);
+}
+
 static void buf_grows_and_varints_come_back(void)
 {
     struct buf b = {0};
@@ -195,6 +216,7 @@ static void terminals_get_no_control_characters(void)
 int main(void)
 {
     RUN(arena_aligns_keeps_and_returns_memory);
+    RUN(arena_goes_back_to_a_mark);
     RUN(buf_grows_and_varints_come_back);
     RUN(errors_carry_places_hints_and_lists);
     RUN(log_values_are_quoted_and_escaped);
