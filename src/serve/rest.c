@@ -260,6 +260,8 @@ static bool not_served(const struct rest *r, uint64_t number, struct problem *p)
 static bool strip_version(struct rest *r, const struct url *u, uint32_t *from, struct problem *p)
 {
     uint64_t n;
+    if (r->held) /* a request of several paths: one that names a version is not for the next */
+        rest_unpin(r);
     if (u->segment_count < 2 || u->segments[1].len < 2 || u->segments[1].p[0] != 'v' ||
         !slice_u64((struct slice){u->segments[1].p + 1, u->segments[1].len - 1}, UINT32_MAX, &n))
         return true;
