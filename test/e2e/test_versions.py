@@ -4,6 +4,7 @@ with no failed request and no mixed answer; pinned paths stay; retiring gives th
 two states."""
 
 import glob
+import json
 import random
 import threading
 import time
@@ -90,6 +91,14 @@ def breaking(report, box):
     report.check("switch/both-read", min(readers.seen.get(1, 0), readers.seen.get(2, 0)) > 50, str(readers.seen))
     report.note("answers by version: %s" % readers.seen)
     report.equal("switch/same-server", box.pid("serve"), serve)
+
+
+def batch(report, box):
+    """Each read of a batch is of the version that its own path names, whatever came before it."""
+    reads = json.dumps([{"path": "/api/v1/sums?limit=1"}, {"path": "/api/sums?limit=1"}, {"path": "/api/v1/sums?limit=1"}])
+    answer = box.client().request("/api/$batch", {"Content-Type": "application/json"}, "POST", reads)
+    found = [[c for c in ("s", "total") if c in r["body"][0]] for r in answer.json()] if answer.status == 200 else answer.body
+    report.equal("batch/versions", found, [["s"], ["total"], ["s"]])
 
 
 def same_epoch(http):
@@ -248,6 +257,7 @@ def main():
         report.equal("first/version", http.request("/api/sums?limit=1").headers["penstock-version"], "1")
         breaking(report, box)
         pinned(report, box)
+        batch(report, box)
         live(report, box)
         compatible(report, box)
         limit(report, box)
