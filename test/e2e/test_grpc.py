@@ -592,6 +592,8 @@ def document(report):
     with open(box.config, "w") as f:
         f.write(re.sub(r"listen: *\"[^\"]*\"", 'listen: "127.0.0.1:%d"' % box.port, text))
     box.start()
+    box.wait_answer("/api/balances/1", 30)  # the generator has just begun
+    wait_for(lambda: len(box.client().get("/api/balances?branch=eq.2&limit=3").json()) == 3, 30, "rows")
     with open(os.path.join(box.dir, "penstock.proto"), "wb") as f:
         f.write(box.client().get("/api/penstock.proto").body)
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([box.dir] + sys.path))
