@@ -391,8 +391,10 @@ static void on_handshake(struct conn *c)
 static void on_writable(struct conn *c)
 {
     conn_flush(c);
-    if (c->h2) /* goes on at the end of the event */
+    if (c->h2) { /* what streams send goes on at the end of the event */
+        go_on(c);
         return;
+    }
     if (c->mode == CONN_OPEN && conn_pending(c) < CONN_FLUSH_BYTES)
         stream_drained(&c->stream);
     if (c->stream.mode == STREAM_IDLE)
