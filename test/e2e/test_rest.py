@@ -82,7 +82,7 @@ def key_errors(s):
     code(s.get("/api/balances/1/2"), 404, "PENSTOCK_KEY")
     code(s.get("/api/orders/lines/1"), 404, "PENSTOCK_KEY")
     code(s.get("/api/visits/1"), 404, "PENSTOCK_NO_KEY")
-    code(s.get("/api/balances/1/why"), 501, "PENSTOCK_UNSUPPORTED")
+    code(s.get("/api/balances/1/why"), 401, "PENSTOCK_WHY")
     code(s.get("/api/balances/42?branch=eq.3"), 404, "PENSTOCK_NOT_FOUND")
     same(s.get("/api/balances/42?branch=eq.2").status, 200)
 
