@@ -120,12 +120,55 @@ static void print_source(yyjson_val *s, FILE *to)
     fputc('\n', to);
 }
 
+static void print_between(yyjson_val *s, const char *one, const char *first, const char *last, FILE *to)
+{
+    yyjson_val *v = yyjson_obj_get(s, one), *a = yyjson_obj_get(s, first), *b = yyjson_obj_get(s, last);
+    if (v)
+        print_value(v, to);
+    if (v || !a || !b)
+        return;
+    print_value(a, to);
+    fputs(" to ", to);
+    print_value(b, to);
+}
+
+/* "  at 12:00:01, core 0/16B3748 (transaction 1234)" */
+static void print_origin(yyjson_val *c, FILE *to)
+{
+    size_t i, n;
+    yyjson_val *s;
+    if (*text_of(c, "at")) {
+        fputs(", ", to);
+        text_print(to, text_of(c, "at"));
+    }
+    yyjson_arr_foreach(yyjson_obj_get(c, "sources"), i, n, s)
+    {
+        unsigned long long count = number_of(s, "transactions");
+        fputs(", ", to);
+        text_print(to, text_of(s, "source"));
+        fputc(' ', to);
+        print_between(s, "position", "first_position", "last_position", to);
+        bool numbered = yyjson_obj_get(s, "transaction") || yyjson_obj_get(s, "first_transaction");
+        if (count > 1)
+            fprintf(to, " (one of %llu transactions", count);
+        else if (numbered)
+            fputs(" (transaction", to);
+        if (numbered) {
+            fputc(' ', to);
+            print_between(s, "transaction", "first_transaction", "last_transaction", to);
+        }
+        fputs(count > 1 || numbered ? ")" : "", to);
+    }
+}
+
 static void print_change(yyjson_val *c, FILE *to)
 {
     yyjson_val *old = yyjson_obj_get(c, "old"), *new = yyjson_obj_get(c, "new");
     size_t i, n;
     yyjson_val *name, *value;
-    fprintf(to, "  epoch %llu: %s", number_of(c, "epoch"), text_of(c, "op"));
+    fprintf(to, "  epoch %llu", number_of(c, "epoch"));
+    print_origin(c, to);
+    fprintf(to, ": %s", text_of(c, "op"));
     yyjson_obj_foreach(yyjson_is_null(new) ? old : new, i, n, name, value)
     {
         yyjson_val *before = yyjson_obj_get(old, yyjson_get_str(name));
@@ -144,6 +187,30 @@ static void print_change(yyjson_val *c, FILE *to)
     fputc('\n', to);
 }
 
+/* Those that are more than a name: "  balance = sum(e.amount)". */
+static void print_columns(yyjson_val *columns, FILE *to)
+{
+    size_t i, n, k, through_count;
+    yyjson_val *c, *t;
+    yyjson_arr_foreach(columns, i, n, c)
+    {
+        fputs("  ", to);
+        text_print(to, text_of(c, "name"));
+        fputs(" is ", to);
+        text_print(to, *text_of(c, "expression") ? text_of(c, "expression") : "?");
+        yyjson_arr_foreach(yyjson_obj_get(c, "through"), k, through_count, t)
+        {
+            fputs(k ? ", " : "; through ", to);
+            text_print(to, text_of(t, "view"));
+            fputc('.', to);
+            text_print(to, text_of(t, "column"));
+            fputs(" is ", to);
+            text_print(to, *text_of(t, "expression") ? text_of(t, "expression") : "?");
+        }
+        fputc('\n', to);
+    }
+}
+
 static void print_text(yyjson_val *root, FILE *to)
 {
     size_t i, n;
@@ -152,7 +219,9 @@ static void print_text(yyjson_val *root, FILE *to)
     text_print(to, text_of(root, "api"));
     fprintf(to, " at epoch %llu: ", number_of(root, "epoch"));
     print_fields(yyjson_obj_get(root, "row"), " ", to);
-    fprintf(to, "\nmade of %llu source row%s", count, count == 1 ? "" : "s");
+    fputc('\n', to);
+    print_columns(yyjson_obj_get(root, "columns"), to);
+    fprintf(to, "made of %llu source row%s", count, count == 1 ? "" : "s");
     if (!yyjson_get_bool(yyjson_obj_get(root, "complete")))
         fprintf(to, ", and perhaps of others: not complete%s%s",
                 *text_of(root, "cut_by") ? ", cut off by " : "", text_of(root, "cut_by"));

@@ -168,7 +168,7 @@ const struct config_key config_keys[] = {
      "Most live queries at once."},
     {"limits.why_rows", KEY_COUNT, "1000000", 1, INT64_C(1000000000), AT(limits.why_rows),
      "Rows that are looked at to answer one why; past it the answer says that it is not complete."},
-    {"limits.why_time", KEY_DURATION, "5s", 10 * MS, 60 * SEC, AT(limits.why_time_us),
+    {"limits.why_time", KEY_DURATION, "5s", 10 * MS, 20 * SEC, AT(limits.why_time_us),
      "Likewise how long it takes. The store keeps the pages of its epoch for so long."},
     {"limits.h2_streams", KEY_COUNT, "100", 1, 10000, AT(limits.h2_streams),
      "Most requests under way on one HTTP/2 connection."},

@@ -38,9 +38,24 @@ static struct err *store_clock(struct pipeline *p)
     return meta_put(store_shard(p->o.store, 0), "clock", "epoch", &p->clock_us, sizeof p->clock_us);
 }
 
-struct err *coordinator_store_positions(struct pipeline *p)
+/* Sources that brought nothing are left out; an epoch that only the clock made has none. */
+static struct err *store_epoch_entry(struct pipeline *p, uint64_t epoch)
+{
+    struct epoch_source sources[GATE_SOURCES_MAX];
+    struct buf scratch = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->o.source_count && count < GATE_SOURCES_MAX; i++)
+        if (p->tracks[i].done.count)
+            sources[count++] = (struct epoch_source){p->o.sources[i].name, &p->tracks[i].done};
+    struct err *e = epoch_log_put(store_shard(p->o.store, 0), &scratch, epoch, unix_us(), sources, count);
+    buf_fini(&scratch);
+    return e;
+}
+
+struct err *coordinator_store_positions(struct pipeline *p, uint64_t epoch)
 {
     TRY(store_clock(p));
+    TRY(store_epoch_entry(p, epoch));
     for (uint32_t i = 0; i < p->o.source_count; i++) {
         struct source_track *t = &p->tracks[i];
         if (t->changed)
@@ -480,6 +495,7 @@ static void finish_epoch(struct pipeline *p, uint64_t epoch, int64_t committed_u
         if (p->tracks[i].changed || was_rebuilding) {
             publish_source(p, i);
             p->tracks[i].changed = false;
+            p->tracks[i].done.count = 0;
         }
     publish_views(p, false); /* nobody may take the epoch for complete, nor the one before for incomplete */
     publish_errors(p);

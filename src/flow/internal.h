@@ -8,6 +8,7 @@
 #include "flow/pool.h"
 #include "flow/ring.h"
 #include "flow/wake.h"
+#include "store/epoch_log.h"
 
 #include <pthread.h>
 
@@ -21,6 +22,11 @@ struct chunk_position { /* what a chunk of lane 0 says about its source; malloc'
     char text[64];
     int64_t commit_us;
     uint8_t snapshot; /* 1: the source's tables are incomplete */
+};
+
+struct chunk_end { /* with it what the chunk holds */
+    struct chunk_position position;
+    struct epoch_transactions done;
 };
 
 /* ---- sources' side ---- */
@@ -58,6 +64,8 @@ struct sink_lane {
     atomic_llong waiting_us;        /* first_us of a chunk that is not in the rings yet; 0: none */
     atomic_llong times[LANE_TIMES]; /* Unix, by chunk: when it was committed at the source */
     struct chunk_position position;
+    uint32_t transaction;           /* its number at the source, if that has any, of the one under way; 0 */
+    struct epoch_transactions done; /* in this chunk */
     _Alignas(CACHE_LINE_BYTES) atomic_ullong begun; /* chunks whose first message may be in the rings */
     atomic_ullong ended;                            /* chunks handed over whole */
     atomic_uint blocked; /* waits for room: the coordinator should claim the open chunk */
@@ -148,8 +156,9 @@ struct room {                               /* the coordinator's knowledge of it
 };
 struct source_track { /* shard 0's knowledge of a source, as of the epoch being worked on */
     struct chunk_position now;
-    bool known;   /* a position was ever stored */
-    bool changed; /* in this epoch */
+    struct epoch_transactions done; /* in this epoch */
+    bool known;                     /* a position was ever stored */
+    bool changed;                   /* in this epoch */
 };
 struct checkpointer {
     pthread_t thread;
@@ -248,7 +257,7 @@ bool coordinator_clock_due(const struct pipeline *p); /* between epochs: the clo
 void coordinator_publish_views(struct pipeline *p);   /* which views may be served */
 struct err *coordinator_load_positions(struct pipeline *p);
 /* Inside shard 0's transaction: positions of the epoch at hand. */
-struct err *coordinator_store_positions(struct pipeline *p);
+struct err *coordinator_store_positions(struct pipeline *p, uint64_t epoch);
 void coordinator_forget(struct pipeline *p,
                         struct shard *s); /* by each shard, at the beginning of an epoch */
 /* pause.c */

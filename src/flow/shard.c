@@ -209,7 +209,8 @@ static void end_of_chunk(struct shard *s, const struct msg *m)
     s->lane_chunk[m->from] = m->number;
     if (s->index != 0 || !m->other)
         return;
-    struct chunk_position *position = m->other;
+    struct chunk_end *end = m->other;
+    struct chunk_position *position = &end->position;
     struct source_track *t = &s->pipeline->tracks[position->source];
     uint32_t len = position->len ? position->len : t->now.len;
     if (!position->len)
@@ -217,7 +218,8 @@ static void end_of_chunk(struct shard *s, const struct msg *m)
     t->now = *position;
     t->now.len = len;
     t->known = t->changed = true;
-    free(position);
+    epoch_transactions_join(&t->done, &end->done);
+    free(end);
 }
 
 static bool truncate_table(struct op *op)
@@ -374,7 +376,7 @@ static struct err *commit_store(struct shard *s)
     if (!s->store)
         return NULL;
     if (s->index == 0)
-        TRY(coordinator_store_positions(s->pipeline));
+        TRY(coordinator_store_positions(s->pipeline, s->epoch));
     return store_commit(s->store, s->epoch);
 }
 

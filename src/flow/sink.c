@@ -247,13 +247,14 @@ static void queue_all_slots(struct sink_lane *l)
             queue_slot(l, t, i);
 }
 
-static struct chunk_position *copy_position(struct sink_lane *l)
+static struct chunk_end *make_end(struct sink_lane *l)
 {
     if (l->in_sink != 0)
         return NULL;
-    struct chunk_position *c = xmalloc(sizeof *c);
+    struct chunk_end *c = xmalloc(sizeof *c);
     l->position.snapshot = (uint8_t)atomic_load(&l->sink->snapshot);
-    *c = l->position;
+    *c = (struct chunk_end){l->position, l->done};
+    l->done.count = 0;
     return c;
 }
 
@@ -267,10 +268,8 @@ static bool end_chunk(struct sink_lane *l)
     if (!l->time_known) /* it was handed over before it was committed */
         note_time(l, number, l->first_us);
     for (uint32_t i = 0; i < shard_count(l); i++) {
-        struct msg m = {.kind = MSG_CHUNK_END,
-                        .from = l->number,
-                        .number = number,
-                        .other = i == 0 ? copy_position(l) : NULL};
+        struct msg m = {
+            .kind = MSG_CHUNK_END, .from = l->number, .number = number, .other = i == 0 ? make_end(l) : NULL};
         if (!push_blocking(l, i, &m)) {
             free(m.other);
             return false;
@@ -515,6 +514,11 @@ static void mark_committed(struct sink_lane *l)
     l->committed_rows = l->chunk_rows;
 }
 
+void sink_transaction(struct sink_lane *l, uint32_t number)
+{
+    l->transaction = number;
+}
+
 bool sink_commit(struct sink_lane *l, const void *position, size_t position_len, const char *position_text,
                  int64_t commit_us)
 {
@@ -528,8 +532,11 @@ bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
     }
     if (position_text)
         snprintf(l->position.text, sizeof l->position.text, "%s", position_text);
-    if (commit_us)
+    if (commit_us) {
         l->position.commit_us = commit_us;
+        epoch_transactions_add(&l->done, l->transaction, commit_us, position_text ? position_text : "");
+    }
+    l->transaction = 0;
     l->chunk_commits++;
     if (!l->has_commit) {
         l->has_commit = true;

@@ -21,8 +21,6 @@ static void look(struct question *q)
         q->out->cut = LINEAGE_CANCELLED;
     if (steady_us() > ask->limits.deadline_us)
         cut(q, LINEAGE_TIME);
-    if (q->arena->held_bytes > ask->limits.bytes)
-        cut(q, LINEAGE_BYTES);
 }
 
 bool spend(struct question *q, uint64_t rows)
@@ -32,6 +30,8 @@ bool spend(struct question *q, uint64_t rows)
     q->out->examined += rows;
     if (q->out->examined > q->ask->limits.rows)
         cut(q, LINEAGE_ROWS);
+    if (q->arena->held_bytes > q->ask->limits.bytes)
+        cut(q, LINEAGE_BYTES);
     if (++q->calls % LOOK_ROWS == 0)
         look(q);
     return !is_cut(q);

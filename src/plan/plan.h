@@ -205,8 +205,18 @@ struct plan_index {
     bool unique; /* as stated; only documents */
 };
 
+struct plan_mention { /* a column of a view that another's is computed from */
+    uint32_t view_index, column;
+};
+struct plan_column {               /* what a view's column is, for people */
+    const char *name, *expression; /* as written; expression NULL: none to be told */
+    uint32_t mention_count;
+    struct plan_mention *mentions;
+};
 struct plan_view {
-    const char *name;    /* with its input's suffix: no two of a plan have the same */
+    const char *name;      /* with its input's suffix: no two of a plan have the same */
+    uint32_t column_count; /* also of one that is not published */
+    struct plan_column *columns;
     uint32_t view_index; /* among plan->views */
     uint32_t input;      /* of plan_build_all */
     const struct plan_view

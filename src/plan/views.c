@@ -4,6 +4,7 @@
  * the order of GROUP BY, primary keys in the table's order, of a join the keys of the side that the other is
  * unique for (else left keys, then right keys), of DISTINCT all columns. Equally short ones: the first derived. */
 #include "plan/planner.h"
+#include "sql/column_text.h"
 
 #include "base/nearest.h"
 
@@ -325,6 +326,43 @@ static void plan_in_order(struct planner *p)
     }
 }
 
+#define COLUMN_MENTIONS_MAX 64 /* further ones are not told */
+
+struct mentioning {
+    struct planner *p;
+    struct plan_column *column;
+};
+
+static void add_mention(void *ctx, const struct sql_view *view, uint32_t column)
+{
+    struct mentioning *m = ctx;
+    struct plan_column *c = m->column;
+    uint32_t v = 0;
+    while (v < m->p->s->view_count && m->p->s->views[v] != view)
+        v++;
+    for (uint32_t i = 0; i < c->mention_count; i++)
+        if (c->mentions[i].view_index == m->p->first_view + v && c->mentions[i].column == column)
+            return;
+    if (v == m->p->s->view_count || c->mention_count == COLUMN_MENTIONS_MAX)
+        return;
+    if (!c->mentions)
+        c->mentions = ARENA_ARRAY(m->p->arena, struct plan_mention, COLUMN_MENTIONS_MAX);
+    c->mentions[c->mention_count++] = (struct plan_mention){m->p->first_view + v, column};
+}
+
+static void explain_columns(struct planner *p, struct plan_view *v, const struct sql_view *s)
+{
+    if (s->broken)
+        return;
+    v->column_count = s->column_count;
+    v->columns = ARENA_ARRAY(p->arena, struct plan_column, s->column_count + 1);
+    for (uint32_t i = 0; i < s->column_count; i++) {
+        v->columns[i].name = s->columns[i];
+        v->columns[i].expression = s->expressions ? s->expressions[i] : NULL;
+        column_mentions(s, i, add_mention, &(struct mentioning){p, &v->columns[i]});
+    }
+}
+
 static void list_views(struct planner *p)
 {
     struct plan *plan = p->plan;
@@ -342,6 +380,7 @@ static void list_views(struct planner *p)
         v->input = p->input;
         v->file = arena_strdup(p->arena, s->file ? s->file : "");
         v->line = s->pos.line;
+        explain_columns(p, v, s);
     }
 }
 

@@ -241,7 +241,7 @@ static void put_answer(struct why *w)
     OUT_LIT(b, "{\"api\":");
     out_json_cstr(b, w->rd->api->path);
     OUT_LIT(b, ",\"view\":");
-    out_json_cstr(b, w->view->name);
+    out_json_cstr(b, w->rd->view->cv->name);
     buf_printf(b, ",\"epoch\":%llu,\"row\":", (unsigned long long)w->a->epoch);
     why_put_row(w, w->rd->view->schema, w->vals, w->states, shows, NULL);
     buf_printf(b, ",\"complete\":%s,\"cut_by\":", complete ? "true" : "false");
@@ -251,6 +251,7 @@ static void put_answer(struct why *w)
         OUT_LIT(b, "null");
     buf_printf(b, ",\"recomputed\":%s,\"rows_examined\":%llu,\"source_count\":%u",
                l->equal ? "true" : "false", (unsigned long long)l->examined, l->source_count);
+    why_put_columns(w);
     why_put_sources(w);
     put_notes(w);
     why_put_changes(w);
@@ -324,6 +325,8 @@ static const struct plan_view *find_plan(const struct why_ask *ask, const struct
                                          struct problem *p)
 {
     const struct plan_view *found = ask->plan ? stored_plan_view(ask->plan, v->cv->name) : NULL;
+    while (found && found->same) /* a version that shares the rows of an earlier one is made as that is */
+        found = found->same;
     if (found && found->sink && found->schema.column_count == v->schema->column_count &&
         found->key_count == v->key_count)
         return found;
@@ -344,6 +347,7 @@ void why_answer(struct rest *r, const struct why_ask *ask, struct answer *a)
     if (v->key_count && !key_from_segments(r, v, r->url.segments + q.used, &shard, p))
         return;
     w.view = find_plan(ask, v, p);
+    w.plan = ask->plan ? ask->plan->plan : NULL;
     if (!w.view || !rest_ready(r, v, p) || !rest_snapshot_begin(r, -1, v, p))
         return;
     rest_mark(r, v, a);

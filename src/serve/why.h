@@ -11,10 +11,12 @@
 #include "lineage/lineage.h"
 #include "lineage/plan_file.h"
 #include "serve/rest.h"
+#include "store/epoch_log.h"
 
 #define WHY_PAGE_DEFAULT 100
-#define WHY_PAGE_MAX     1000   /* source rows of one answer */
-#define WHY_CHANGES      10     /* last changes of the row that an answer has, if the log has them */
+#define WHY_PAGE_MAX     1000 /* source rows of one answer */
+#define WHY_CHANGES      10   /* last changes of the row that an answer has, if the log has them */
+#define WHY_THROUGH_MAX  100  /* columns of views that one column comes through; further ones are not told */
 #define WHY_LOG_ROWS     100000 /* entries of the change log that are looked at for them, from the newest on */
 #define WHY_BYTES_MAX    (UINT64_C(256) << 20) /* kept while a row is traced */
 
@@ -39,6 +41,7 @@ struct why { /* one question, in the open snapshot */
     struct rest *r;
     struct answer *a;
     const struct read *rd;
+    const struct plan *plan;
     const struct plan_view *view;
     const union val *vals; /* the view's row */
     const uint8_t *states;
@@ -60,6 +63,7 @@ bool why_shows(const struct why *w, uint32_t column); /* of the view */
 void why_put_row(struct why *w, const struct schema *schema, const union val *vals, const uint8_t *states,
                  bool (*shows)(const struct why *w, const void *ctx, uint32_t column), const void *ctx);
 void why_put_changes(struct why *w); /* "changes": [...], "changes_since": epoch */
+void why_put_columns(struct why *w); /* "columns": [...] */
 void why_put_sources(struct why *w);
 uint64_t why_digest(struct why *w);
 

@@ -2,6 +2,10 @@
 #include "serve/why.h"
 #include "serve/grant.h"
 #include "serve/out.h"
+#include "store/epoch_log.h"
+#include "types/datetime_impl.h"
+
+#define UNIX_TO_PG_US (UNIX_TO_PG_SECS * 1000000)
 
 struct log_reader {
     struct why *w;
@@ -49,6 +53,69 @@ static void put_side(struct log_reader *l, const char *name, struct slice row, b
         OUT_LIT(w->a->body, "null");
 }
 
+/* "core": one transaction, or from which to which. A row's own among several is not known: those of the epoch are told. */
+static void put_transactions(struct buf *b, const struct epoch_source *s, struct fn_ctx *fn)
+{
+    const struct epoch_transactions *t = s->done;
+    bool one = t->count == 1;
+    OUT_LIT(b, "{\"source\":");
+    out_json_cstr(b, s->name);
+    buf_printf(b, ",\"transactions\":%llu", (unsigned long long)t->count);
+    if (t->first_id && one)
+        buf_printf(b, ",\"transaction\":%u", t->first_id);
+    else if (t->first_id)
+        buf_printf(b, ",\"first_transaction\":%u,\"last_transaction\":%u", t->first_id, t->last_id);
+    if (*t->first_text && !one) {
+        OUT_LIT(b, ",\"first_position\":");
+        out_json_cstr(b, t->first_text);
+    }
+    if (*t->last_text) {
+        buf_put_str(b, one ? ",\"position\":" : ",\"last_position\":");
+        out_json_cstr(b, t->last_text);
+    }
+    if (t->last_us) {
+        union val at = {.i = t->last_us - UNIX_TO_PG_US};
+        buf_put_str(b, ",\"committed_at\":");
+        render_json_value(fn, T_TIMESTAMPTZ, &at, b);
+    }
+    OUT_LIT(b, "}");
+}
+
+static bool reads(const struct why *w, const char *source)
+{
+    const struct catalog_view *v = w->rd->view->cv;
+    for (uint32_t i = 0; i < v->source_count; i++)
+        if (v->sources[i] < GATE_SOURCES_MAX && strcmp(w->r->gate->sources[v->sources[i]].name, source) == 0)
+            return true;
+    return false;
+}
+
+static void put_epoch(struct log_reader *l, uint64_t epoch)
+{
+    struct why *w = l->w;
+    struct buf *b = w->a->body;
+    struct epoch_entry e;
+    buf_printf(b, "{\"epoch\":%llu", (unsigned long long)epoch);
+    if (!epoch_log_get(w->r->snapshot, &w->lineage.arena, epoch, &e)) {
+        OUT_LIT(b, ",\"at\":null,\"sources\":null");
+        return;
+    }
+    union val at = {.i = e.at_us - UNIX_TO_PG_US};
+    OUT_LIT(b, ",\"at\":");
+    render_json_value(&w->fn, T_TIMESTAMPTZ, &at, b);
+    OUT_LIT(b, ",\"sources\":[");
+    bool first = true;
+    for (uint32_t i = 0; i < e.source_count; i++) {
+        if (!reads(w, e.sources[i].name))
+            continue;
+        if (!first)
+            OUT_LIT(b, ",");
+        first = false;
+        put_transactions(b, &e.sources[i], &w->fn);
+    }
+    OUT_LIT(b, "]");
+}
+
 static void put_change(struct log_reader *l, const struct view_change *c)
 {
     struct why *w = l->w;
@@ -59,10 +126,8 @@ static void put_change(struct log_reader *l, const struct view_change *c)
         return;
     if (l->count++)
         OUT_LIT(b, ",");
-    buf_printf(b, "{\"epoch\":%llu,\"op\":\"%s\"", (unsigned long long)c->epoch,
-               !old_shown  ? "insert"
-               : new_shown ? "update"
-                           : "delete");
+    put_epoch(l, c->epoch);
+    buf_printf(b, ",\"op\":\"%s\"", !old_shown ? "insert" : new_shown ? "update" : "delete");
     if (c->multiplicity > 1)
         buf_printf(b, ",\"copies\":%llu", (unsigned long long)c->multiplicity);
     put_side(l, "old", c->old_row, old_shown);

@@ -7,25 +7,39 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct job {
-    uint64_t number; /* 0: free */
-    int64_t put_us;
+struct why_request {
     struct buf target, origin;
     const struct caller *caller; /* owned: caller_keep */
+};
+/* Given over without a lock, as a loop waits for nobody. */
+enum job_state { JOB_FREE, JOB_HELD /* by who fills or takes it */, JOB_READY };
+struct job {
+    atomic_uint state; /* enum job_state */
+    atomic_ullong number;
+    atomic_llong put_us;
+    struct why_request request; /* of who holds it */
 };
 struct why_service {
     const struct serve_options *options;
     struct gate *gate;
-    pthread_mutex_t lock; /* over everything below */
-    struct world *world;  /* NULL: none may be used */
-    unsigned generation;  /* of it */
-    atomic_bool cancel;
-    uint32_t running;
-    uint64_t next_number;
     struct job jobs[WHY_JOBS_MAX];
+    atomic_ullong next_number;
+    atomic_bool cancel;
+    pthread_mutex_t lock; /* over everything below; no loop takes it */
+    struct world *world;  /* NULL: none may be used */
+    uint32_t running;
     struct stored_plan *plan; /* owned; of the world's run */
     uint64_t plan_run;
 };
+
+static void request_fini(struct why_request *q)
+{
+    buf_fini(&q->target);
+    buf_fini(&q->origin);
+    if (q->caller)
+        caller_drop(q->caller);
+    *q = (struct why_request){0};
+}
 
 struct why_service *why_service_new(const struct serve_options *o, struct gate *gate)
 {
@@ -42,12 +56,8 @@ void why_service_free(struct why_service *s)
 {
     if (!s)
         return;
-    for (uint32_t i = 0; i < WHY_JOBS_MAX; i++) {
-        buf_fini(&s->jobs[i].target);
-        buf_fini(&s->jobs[i].origin);
-        if (s->jobs[i].caller)
-            caller_drop(s->jobs[i].caller);
-    }
+    for (uint32_t i = 0; i < WHY_JOBS_MAX; i++)
+        request_fini(&s->jobs[i].request);
     stored_plan_free(s->plan);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -76,39 +86,54 @@ void why_service_recall(struct why_service *s)
 
 /* ---- jobs ---- */
 
+static bool hold(struct job *j, unsigned from)
+{
+    return atomic_compare_exchange_strong(&j->state, &from, JOB_HELD);
+}
+
+/* One that is free, or that nobody came for. */
+static struct job *hold_free(struct why_service *s, int64_t now)
+{
+    for (uint32_t i = 0; i < WHY_JOBS_MAX; i++)
+        if (hold(&s->jobs[i], JOB_FREE))
+            return &s->jobs[i];
+    for (uint32_t i = 0; i < WHY_JOBS_MAX; i++)
+        if (now - s->jobs[i].put_us >= WHY_UNTAKEN_US && hold(&s->jobs[i], JOB_READY))
+            return &s->jobs[i];
+    return NULL;
+}
+
 static uint64_t put_job(struct why_service *s, const struct caller *caller, const struct http_request *req)
 {
-    uint64_t number = 0;
     int64_t now = steady_us();
-    pthread_mutex_lock(&s->lock);
-    for (uint32_t i = 0; i < WHY_JOBS_MAX && !number; i++) {
-        struct job *j = &s->jobs[i];
-        if (j->number && now - j->put_us < WHY_UNTAKEN_US)
-            continue;
-        j->number = number = s->next_number;
-        s->next_number += 2;
-        j->put_us = now;
-        if (j->caller)
-            caller_drop(j->caller);
-        j->caller = caller_keep(caller);
-        buf_reset(&j->target);
-        buf_reset(&j->origin);
-        buf_put(&j->target, req->target.p, req->target.len);
-        buf_put(&j->origin, req->origin.p, req->origin.p ? req->origin.len : 0);
-    }
-    pthread_mutex_unlock(&s->lock);
+    struct job *j = hold_free(s, now);
+    if (!j)
+        return 0;
+    uint64_t number = atomic_fetch_add(&s->next_number, 2);
+    request_fini(&j->request);
+    j->request.caller = caller_keep(caller);
+    buf_put(&j->request.target, req->target.p, req->target.len);
+    buf_put(&j->request.origin, req->origin.p, req->origin.p ? req->origin.len : 0);
+    j->put_us = now;
+    j->number = number;
+    atomic_store(&j->state, JOB_READY);
     return number;
 }
 
-static bool take(struct why_service *s, uint64_t number, struct job *out)
+static bool take(struct why_service *s, uint64_t number, struct why_request *out)
 {
     for (uint32_t i = 0; i < WHY_JOBS_MAX; i++) {
         struct job *j = &s->jobs[i];
-        if (!number || j->number != number)
+        if (!number || j->number != number || !hold(j, JOB_READY))
             continue;
-        *out = *j;
-        *j = (struct job){0};
-        return true;
+        bool same = j->number == number; /* nobody filled it anew before it was held */
+        if (same) {
+            *out = j->request;
+            j->request = (struct why_request){0};
+            j->number = 0;
+        }
+        atomic_store(&j->state, same ? JOB_FREE : JOB_READY);
+        return same;
     }
     return false;
 }
@@ -158,7 +183,7 @@ static void busy(struct problem *p, const char *what)
 }
 
 /* Takes the world and the plan for the time of the work: what why_service_recall waits for. */
-static struct world *begin(struct why_service *s, uint64_t number, struct job *job,
+static struct world *begin(struct why_service *s, uint64_t number, struct why_request *job,
                            const struct stored_plan **plan, struct problem *p)
 {
     struct world *w = NULL;
@@ -183,7 +208,7 @@ static void end(struct why_service *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void work(struct why_service *s, struct rest *r, struct world *w, const struct job *job,
+static void work(struct why_service *s, struct rest *r, struct world *w, const struct why_request *job,
                  const struct stored_plan *plan, struct answer *a)
 {
     struct err *e = rest_use(r, w);
@@ -205,7 +230,7 @@ static void work(struct why_service *s, struct rest *r, struct world *w, const s
 int why_service_run(struct why_service *s, uint64_t number, bool head_only, struct buf *out)
 {
     struct rest r;
-    struct job job = {0};
+    struct why_request job = {0};
     struct answer a;
     struct buf body = {0};
     char date[32];
@@ -225,10 +250,7 @@ int why_service_run(struct why_service *s, uint64_t number, bool head_only, stru
     answer_head(&a, &req, slice_of(date), true, out);
     if (!head_only && a.content_type)
         buf_put(out, body.p, body.len);
-    if (job.caller)
-        caller_drop(job.caller);
-    buf_fini(&job.target);
-    buf_fini(&job.origin);
+    request_fini(&job);
     buf_fini(&body);
     return a.status;
 }

@@ -51,6 +51,8 @@ NODISCARD bool sink_truncate(struct sink_lane *l, uint32_t table_index);
  * same epoch as the rows. position_text is shown to people and compared by Penstock-Wait (an LSN), may be NULL.
  * commit_us: commit time at the source, Unix us; 0 unknown. */
 #define SOURCE_POSITION_MAX 1024
+/* Before the sink_commit that ends it: the source's own number of the transaction, to be told with its changes. */
+void sink_transaction(struct sink_lane *l, uint32_t number);
 NODISCARD bool sink_commit(struct sink_lane *l, const void *position, size_t position_len,
                            const char *position_text, int64_t commit_us);
 /* The connection was lost inside a transaction: forget the rows since the last sink_commit of this lane (the source will

@@ -1,5 +1,6 @@
 /* Statements: CREATE VIEW, CREATE INDEX, COMMENT ON, in the order they are written. */
 #include "sql/bind.h"
+#include "sql/column_text.h"
 #include "sql/unnest.h"
 
 #include <stdarg.h>
@@ -90,6 +91,7 @@ static bool bind_view_query(struct bind *b, const struct ast_statement *s, struc
     if (!v->rel)
         return false;
     v->column_count = q.column_count;
+    v->expressions = column_texts(b->arena, s, q.column_count);
     v->column_comments = ARENA_ARRAY(b->arena, const char *, q.column_count + 1);
     v->types = ARENA_ARRAY(b->arena, struct type, q.column_count + 1);
     for (uint32_t i = 0; i < q.column_count; i++)

@@ -192,6 +192,7 @@ struct sql_view {
     uint32_t column_count;
     const char **columns;
     const char **column_comments;
+    const char **expressions; /* by column, as written; NULL: none to be told. Of CREATE VIEW alone */
     struct type *types;
     struct rel *rel;
     const char *comment, *definition;

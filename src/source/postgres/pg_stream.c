@@ -149,6 +149,7 @@ static struct err *commit(struct stream *s, const struct pgo_message *m)
     }
     if (m->end_lsn > s->run->position.lsn)
         s->run->position.lsn = m->end_lsn;
+    sink_transaction(s->run->lane, s->run->partial.xid);
     TRY(pg_position_commit(s->run, s->commit_us));
     s->run->partial = (struct pg_partial){0};
     return NULL;
