@@ -71,12 +71,17 @@ static struct err *finish_late(struct version_watch *w, struct versions *v, uint
     return versions_save(v, w->data);
 }
 
+/* The pipeline then starts anew without it. */
 static bool runs_what_is_gone(const struct app *a, const struct versions *v)
 {
+    bool gone = false;
     for (uint32_t i = 0; i < a->input_count; i++)
-        if (!find_edition(v, a->inputs[i].edition))
-            return true;
-    return false;
+        if (!find_edition(v, a->inputs[i].edition)) {
+            gone = true;
+            log_event(EVENT_VERSION_RETIRED, LOG_INFO, "version", "no longer served", "edition=%u",
+                      a->inputs[i].edition);
+        }
+    return gone;
 }
 
 static struct err *follow(struct version_watch *w, uint32_t late, bool *gone)
