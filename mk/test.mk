@@ -50,6 +50,8 @@ endif
 # The program's allocations, counted by the test.
 $(B)/test/ops/test_state_bytes: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
+$(B)/test/serve/test_compress: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
 # What a request costs the server in allocations and writes, counted for test/e2e/test_serving.py.
 $(B)/test/serve/serve_counted: TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=send
 
