@@ -52,7 +52,8 @@
       "A change of the contracts is built beside what is served.")                                           \
     X(VERSION_COMPLETE, "version.complete", "version, edition", "It is complete, and served.")               \
     X(VERSION_SWITCHED, "version.switched", "from, to", "Unpinned paths go over to another version.")        \
-    X(VERSION_RETIRED, "version.retired", "edition", "It is no longer served; the pipeline goes on without it.") \
+    X(VERSION_RETIRED, "version.retired", "edition",                                                         \
+      "It is no longer served; the pipeline goes on without it.")                                            \
     X(VERSION_LOST, "version.lost", "version, reason",                                                       \
       "The sources no longer have what a version needs; it is served as it is.")                             \
     X(CHECKPOINT_FAILING, "checkpoint.failing", "epoch, error",                                              \

@@ -1021,11 +1021,12 @@ def tls_versions(s):
 
 @test
 def tls_alpn(s):
-    ctx = context()
-    ctx.set_alpn_protocols(["h2", "http/1.1"])
-    c = s.connect(ctx=ctx)
-    same(c.selected_alpn_protocol(), "http/1.1")
-    c.close()
+    for offered, taken in ((["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1")):
+        ctx = context()
+        ctx.set_alpn_protocols(offered)
+        c = s.connect(ctx=ctx)
+        same(c.selected_alpn_protocol(), taken)
+        c.close()
 
 
 @test

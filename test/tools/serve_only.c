@@ -80,6 +80,7 @@ int main(int argc, char **argv)
     static uint32_t cpu;
     pthread_t t;
     serve_limits_default(&o.limits);
+    o.cors = (struct cors){1, {"*"}}; /* as when nothing is configured */
     o.data_dir = argc > 1 ? argv[1] : "./data";
     o.confined = true; /* as in the program */
     for (int i = 2; i < argc; i++) {
