@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #endif
 #include "serve/live.c"
+#include "serve/live_sse.c"
+#include "serve/prefer.h"
 #include "serve/rest_read.c"
 
 #include <civetweb.h>
@@ -19,8 +21,10 @@ static const char *header_of(const struct mg_connection *c, const char *name);
 #include "source/ingest/ingest_server.c"
 #undef mg_get_header
 #define refuse refuse_push
+#define claim  claim_of_key
 #include "source/ingest/ingest_push.c"
 #undef refuse
+#undef claim
 
 #define TOKEN "a-token-of-twenty-bytes"
 
@@ -62,8 +66,14 @@ static void range(const struct http_request *req, struct problem *p)
     struct query q = {0};
     bool ok = range_apply(req, &q, p);
     ASSERT(ok == (p->status == 0) && q.offset >= 0 && q.limit >= 0 && q.offset <= INT64_MAX - q.limit);
-    (void)wants_count(req->prefer);
     ASSERT(coding_choose(req->accept_encoding) <= CODING_ZSTD);
+}
+
+static void preferences(struct arena *a, const struct http_request *req, struct problem *p)
+{
+    struct prefer out;
+    bool ok = prefer_parse(a, req->prefer, &out, p);
+    ASSERT(ok == (p->status == 0) && (!ok || out.count <= COUNT_ESTIMATED));
 }
 
 static void etag(const struct http_request *req)
@@ -176,6 +186,8 @@ static void look(struct arena *a, const struct http_request *req)
     problem_init(&p, a);
     range(req, &p);
     etag(req);
+    problem_init(&p, a);
+    preferences(a, req, &p);
     problem_init(&p, a);
     wait_for(req, &p);
     if (req->last_event_id.p)
