@@ -58,7 +58,7 @@ struct proto_field_in {
 };
 static inline struct proto_reader proto_reader_of(struct slice s)
 {
-    return (struct proto_reader){s.p, s.p + s.len, false};
+    return (struct proto_reader){s.p, s.len ? s.p + s.len : s.p, false};
 }
 /* The next field; groups are passed over. False at the end, and when the rest is malformed. */
 bool proto_next(struct proto_reader *r, struct proto_field_in *f);

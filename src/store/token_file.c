@@ -137,7 +137,7 @@ static void get_hash(struct loader *l, yyjson_val *v, uint8_t out[TOKEN_HASH_BYT
     for (size_t i = 0; !l->bad && i < TOKEN_HASH_BYTES; i++) {
         int high = hex_digit(s[2 * i]), low = hex_digit(s[2 * i + 1]);
         l->bad |= high < 0 || low < 0;
-        out[i] = (uint8_t)(high << 4 | low);
+        out[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
     }
 }
 
