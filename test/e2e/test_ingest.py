@@ -289,6 +289,8 @@ def later_view(report, box, p):
     box.write_config(text)
     box.start()
     p = Pusher(box)
+    # What was served before is ready at once; the new view is built beside it.
+    wait_for(lambda: p.http.request("/api/kept?limit=1").status == 200, 30, "the view that came later")
     report.equal("later/view", p.rows("kept", query="b=eq.kept"), [{"b": "kept", "n": 10}])
     a = p.must("unread", [{"a": 30, "b": "all"}], token=None)
     report.equal("later/anonymous", a.status, 201)

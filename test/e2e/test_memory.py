@@ -54,6 +54,10 @@ class Bed:
         code, out, err = self.box.command("apply", "--breaking", "-c", self.box.config, "--data", self.box.data)
         self.report.check("apply/%s" % limit, code == 0 if fits else code == 1 and "ingest is paused: memory limit" in err, "exit %d: %s%s" % (code, out, err))
 
+    def retired(self, version):
+        code, out, err = self.box.command("version", "retire", version, "-c", self.box.config, "--data", self.box.data)
+        return code == 0
+
     def insert(self, count):
         pg.script(self.c, FILL % (self.next, self.next + count - 1))
         self.next += count
@@ -137,8 +141,11 @@ def main():
         check_told(b, "rebuilding", limit)
         time.sleep(3)
         report.equal("rebuilding/one-restart", b.starts(), before + 2)
-        b.apply("64MiB", bulky=False)
+        # The version that has the view needs its room until it is retired, and so a higher limit until then.
+        b.apply("1GiB", bulky=False)
         wait_for(lambda: not b.paused() and b.box.status()["state"] == "running", 30, "going on without the view")
+        wait_for(lambda: b.retired("1"), 30, "the version with the view retired")
+        b.apply("64MiB", bulky=False)
         b.equal("without", names=("few",))
         b.apply("auto")
         b.equal("auto")
