@@ -6,13 +6,14 @@ import json
 import os
 import struct
 import subprocess
+import sys
 import threading
 import time
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # the test starts processes
 os.environ["GRPC_VERBOSITY"] = "NONE"
 
-from lib import packages, pg, procs  # noqa: E402
+from lib import fetched, pg, procs  # noqa: E402
 from lib.client import wait_for  # noqa: E402
 from lib.penstock import Penstock, postgres_config  # noqa: E402
 from lib.report import Report  # noqa: E402
@@ -568,13 +569,12 @@ client.Get({id: 1}, (e, row) => {
 
 
 def node(bed):
-    where = packages.npm(NODE)
     script = os.path.join(bed.box.dir, "client.js")
     with open(script, "w") as f:
         f.write(NODE_SCRIPT)
     proto = os.path.join(bed.box.dir, "generated", "penstock.proto")
     p = subprocess.run(["node", script, proto, os.path.join(bed.box.data, "tls", "cert.pem"), str(bed.box.port)], capture_output=True, text=True, timeout=60,
-                       env=dict(os.environ, NODE_PATH=os.path.join(where, "node_modules")))
+                       env=dict(os.environ, NODE_PATH=fetched.npm(*NODE)))
     got = json.loads(p.stdout) if p.stdout else p.stderr[-500:]
     bed.report.equal("node", got, {"get": ["1", "ONE"], "error": [5, "no row has this key"], "query": [1000, "1000"], "watch": ["EVENT_INSERT", "EVENT_EPOCH"]})
 
@@ -582,7 +582,6 @@ def node(bed):
 def document(report):
     """The example of docs/grpc.md, as it stands there, against what `penstock init` writes."""
     import re
-    import sys
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "grpc.md")) as f:
         example = re.search(r"```python\n(.*?)```", f.read(), re.S).group(1)
     box = Penstock(None, shards=1, name="grpc-doc")
@@ -606,7 +605,7 @@ def document(report):
 
 def main():
     with Report("test_grpc", 150) as report:
-        packages.python(PYTHON)
+        sys.path.insert(0, fetched.python(*PYTHON))
         bed = Bed(report)
         pb, rpc, vpb, vrpc, path = compile_proto(bed)
         printed = bed.box.command("proto", "-c", bed.box.config, "--data", bed.box.data)

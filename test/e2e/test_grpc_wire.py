@@ -7,13 +7,12 @@ import os
 import struct
 import sys
 import time
-import traceback
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import h2, procs  # noqa: E402
 from lib.h2 import Connection, Exchange, frame  # noqa: E402
-from lib.rest import Site  # noqa: E402
+from lib.rest import Site, run_tests  # noqa: E402
 
 ROWS = 3000
 LIMITS = {"body_bytes": 65536, "body_timeout_us": 1500000, "heartbeat_us": 1000000, "compress_bytes": 200, "wait_us": 700000,
@@ -318,33 +317,13 @@ def stop(s):
 
 
 def main():
-    wanted = sys.argv[1:]
     grpc_port = procs.free_port()
     args = ["--port", "0", "--grpc-port", str(grpc_port)]
     for k, v in LIMITS.items():
         args += ["--limit", f"{k}={v}"]
     site = Site(["--rows", str(ROWS), "--shards", "3"], args)
     site.grpc_port = grpc_port
-    bad = 0
-    try:
-        site.wait_ready()
-        for t in TESTS:
-            if wanted and t.__name__ not in wanted:
-                continue
-            try:
-                t(site)
-                print("ok", t.__name__, flush=True)
-            except Exception as e:  # every failure is a line, whatever it was
-                bad += 1
-                where = traceback.extract_tb(e.__traceback__)
-                line = next((f.lineno for f in reversed(where) if f.filename == os.path.abspath(__file__)), 0)
-                print(f"not ok {t.__name__} line {line}: {type(e).__name__} {str(e)[:600]}".replace("\n", " "), flush=True)
-                if site.serve.poll() is not None:
-                    print("not ok serve died:", open(site.log.name).read()[-2000:])
-                    break
-    finally:
-        site.close()
-    return 1 if bad else 0
+    return run_tests(site, [(t.__name__, t) for t in TESTS])
 
 
 if __name__ == "__main__":

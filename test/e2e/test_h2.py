@@ -8,13 +8,12 @@ import struct
 import subprocess
 import sys
 import time
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import test_rest  # noqa: E402
 from lib import h2  # noqa: E402
 from lib.h2 import Connection, Exchange, frame  # noqa: E402
-from lib.rest import Site  # noqa: E402
+from lib.rest import Site, run_tests  # noqa: E402
 
 LIMITS = dict(test_rest.LIMITS, h2_streams=20, h2_resets=50, h2_control_frames=200, h2_pending_bytes=500000,
               body_timeout_us=1500000)
@@ -391,32 +390,11 @@ def stop_says_goaway(s):
 
 
 def main():
-    wanted = sys.argv[1:]
     args = ["--port", "0"]
     for k, v in LIMITS.items():
         args += ["--limit", f"{k}={v}"]
     site = OverH2(["--rows", str(test_rest.ROWS), "--shards", "3"], args)
-    bad = 0
-    try:
-        site.wait_ready()
-        for t in reads_of_test_rest() + TESTS:
-            name = t.__name__ if t in TESTS else "rest_" + t.__name__
-            if wanted and name not in wanted:
-                continue
-            try:
-                t(site)
-                print("ok", name, flush=True)
-            except Exception as e:  # every failure is a line, whatever it was
-                bad += 1
-                where = traceback.extract_tb(e.__traceback__)
-                line = next((f.lineno for f in reversed(where) if f.filename.endswith(".py") and "lib" not in f.filename), 0)
-                print(f"not ok {name} line {line}: {type(e).__name__} {str(e)[:600]}".replace("\n", " "), flush=True)
-                if site.serve.poll() is not None:
-                    print("not ok serve died:", open(site.log.name).read()[-2000:])
-                    break
-    finally:
-        site.close()
-    return 1 if bad else 0
+    return run_tests(site, [("rest_" + t.__name__, t) for t in reads_of_test_rest()] + [(t.__name__, t) for t in TESTS])
 
 
 if __name__ == "__main__":

@@ -2,16 +2,13 @@
 """What PostgREST's clients ask, answered as PostgreSQL answers the SQL that PostgREST makes of it: the real
 @supabase/postgrest-js under node, and random requests with filters, embedded views, order and paging."""
 
-import fcntl
 import json
 import os
-import pathlib
 import random
-import shutil
 import subprocess
 import urllib.parse
 
-from lib import pg
+from lib import fetched, pg
 from lib.client import wait_for
 from lib.penstock import Penstock, postgres_config
 from lib.report import Report
@@ -140,25 +137,6 @@ main().catch((e) => { console.error(e); process.exit(1) })
 """
 
 
-def node_modules():
-    """The packages, fetched once and kept."""
-    cache = pathlib.Path.home() / ".cache" / "penstock" / "clients"
-    cache.mkdir(parents=True, exist_ok=True)
-    where = cache / ("npm-" + "-".join(PACKAGES).replace("/", "-").replace("@", "-"))
-    with open(str(where) + ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not where.exists():
-            making = pathlib.Path(str(where) + ".making")
-            shutil.rmtree(making, ignore_errors=True)
-            making.mkdir()
-            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(making)] + PACKAGES,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if done.returncode:
-                raise RuntimeError("cannot fetch %s: %s" % (PACKAGES[0], done.stdout[-500:]))
-            making.rename(where)
-    return str(where / "node_modules")
-
-
 class World:
     def __init__(self):
         self.rng = random.Random(99)
@@ -207,7 +185,7 @@ class World:
 def client(report, w):
     lines = ["  await ask(%s, %s)" % (json.dumps(name), builder) for name, builder, _ in CASES]
     program = PROGRAM % (w.box.port, "\n".join(lines))
-    env = dict(os.environ, NODE_PATH=node_modules(), NODE_TLS_REJECT_UNAUTHORIZED="0", NODE_NO_WARNINGS="1")
+    env = dict(os.environ, NODE_PATH=fetched.npm(*PACKAGES), NODE_TLS_REJECT_UNAUTHORIZED="0", NODE_NO_WARNINGS="1")
     done = subprocess.run(["node", "-e", program], env=env, capture_output=True, text=True, timeout=60)
     if not report.check("node runs it", done.returncode == 0, done.stderr[-800:]):
         return

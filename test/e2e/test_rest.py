@@ -14,11 +14,10 @@ import ssl
 import sys
 import threading
 import time
-import traceback
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib.rest import Events, Site, context  # noqa: E402
+from lib.rest import Events, Site, context, run_tests  # noqa: E402
 
 ROWS = 3000
 LIMITS = {"scan_rows": 2900, "page_rows": 2500, "header_timeout_us": 1500000, "idle_timeout_us": 4000000, "wait_us": 700000,
@@ -1210,32 +1209,11 @@ def store_replaced_under_serve(_):
 
 
 def main():
-    wanted = sys.argv[1:]
     args = ["--port", "0"]
     for k, v in LIMITS.items():
         args += ["--limit", f"{k}={v}"]
     site = Site(["--rows", str(ROWS), "--shards", "3"], args)
-    bad = 0
-    try:
-        site.wait_ready()
-        for t in TESTS:
-            if wanted and t.__name__ not in wanted:
-                continue
-            try:
-                t(site)
-                print("ok", t.__name__, flush=True)
-            except Exception as e:  # every failure is a line, whatever it was
-                bad += 1
-                where = traceback.extract_tb(e.__traceback__)
-                line = next((f.lineno for f in reversed(where) if f.filename == __file__), 0)
-                text = str(e).replace("\n", " ")[:600]
-                print(f"not ok {t.__name__} line {line}: {type(e).__name__} {text}", flush=True)
-                if site.serve.poll() is not None:
-                    print("not ok serve died:", open(site.log.name).read()[-2000:])
-                    break
-    finally:
-        site.close()
-    return 1 if bad else 0
+    return run_tests(site, [(t.__name__, t) for t in TESTS])
 
 
 if __name__ == "__main__":

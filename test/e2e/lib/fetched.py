@@ -1,4 +1,5 @@
-"""Clients that others wrote, fetched once with their language's own tool and kept: the tests speak with what users have."""
+"""Clients that others wrote, fetched once with their language's own tool and kept: the tests speak with what users have. Pinned;
+one that cannot be had fails the test that needs it."""
 
 import fcntl
 import os
@@ -26,7 +27,7 @@ def _once(name, fill):
 
 
 def _run(command, cwd):
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
     if done.returncode:
         raise RuntimeError("cannot fetch a client: %s: %s" % (" ".join(command), done.stdout[-1000:]))
 
@@ -38,6 +39,6 @@ def npm(*packages):
 
 
 def python(*packages):
-    """A directory for sys.path with packages such as "websockets==13.1"."""
+    """A directory for sys.path with packages such as "websockets==13.1" and what they need."""
     name = "python-%d.%d-" % sys.version_info[:2] + "-".join(p.replace("==", "-") for p in packages)
-    return str(_once(name, lambda d: _run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(d), *packages], d)))
+    return str(_once(name, lambda d: _run([sys.executable, "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check", "--target", str(d), *packages], d)))

@@ -8,9 +8,11 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -208,3 +210,28 @@ class Events:
         except OSError:
             pass
         self.sock.close()
+
+
+def run_tests(site, tests):
+    """Runs (name, test) pairs over a site, those named on the command line if any are; ends it. The exit status."""
+    wanted = sys.argv[1:]
+    bad = 0
+    try:
+        site.wait_ready()
+        for name, test in tests:
+            if wanted and name not in wanted:
+                continue
+            try:
+                test(site)
+                print("ok", name, flush=True)
+            except Exception as e:  # every failure is a line, whatever it was
+                bad += 1
+                where = traceback.extract_tb(e.__traceback__)
+                line = next((f.lineno for f in reversed(where) if os.path.basename(os.path.dirname(f.filename)) != "lib"), 0)
+                print(f"not ok {name} line {line}: {type(e).__name__} {str(e)[:600]}".replace("\n", " "), flush=True)
+                if site.serve.poll() is not None:
+                    print("not ok serve died:", open(site.log.name).read()[-2000:])
+                    break
+    finally:
+        site.close()
+    return 1 if bad else 0
