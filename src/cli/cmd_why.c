@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "serve/out.h"
 #include "serve/why.h"
 
@@ -292,13 +293,30 @@ static struct err *ask(struct rest *r, const struct stored_plan *plan, const str
     return e;
 }
 
+/* The bounds of a why are the configuration's. With --data it need not be there: then they are the defaults. */
+static struct err *why_limits(const struct cli_args *a, struct serve_limits *limits)
+{
+    struct config *c = NULL;
+    serve_limits_default(limits);
+    struct err *e = config_load(a->config, false, &c);
+    if (!e) {
+        limits->why_rows = c->limits.why_rows;
+        limits->why_time_us = c->limits.why_time_us;
+    }
+    config_free(c);
+    if (!a->data)
+        return e;
+    err_free(e);
+    return NULL;
+}
+
 static struct err *with_world(struct world *w, struct gate *gate, const char *dir, const struct cli_args *a,
                               FILE *to)
 {
     struct serve_limits limits;
     struct rest r;
     struct stored_plan *plan = NULL;
-    serve_limits_default(&limits);
+    TRY(why_limits(a, &limits));
     rest_init(&r, &limits, gate, true);
     r.trusted = true;
     struct err *e = rest_use(&r, w);

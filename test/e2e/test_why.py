@@ -359,7 +359,12 @@ def roles(report, world, box):
     report.equal("cut/whole", (cut.get("complete"), cut.get("cut_by")), (True, None))
     cut = canon.loads(box.http.get("/api/over_view/1/why", every).body.decode())
     report.equal("cut/off", (cut.get("complete"), cut.get("cut_by")), (False, "limits.why_rows"))
-    code, out, err = box.command("why", "--data", box.data, "-c", box.config, "sums", "7")
+    code, out, err = box.command("why", "--data", box.data, "-c", box.config, "over_view", "1")
+    report.check("command/bounds", code == 0 and "cut off by limits.why_rows" in out, out + err)
+    wide = box.config + ".wide"
+    with open(wide, "w") as f:
+        f.write(text)
+    code, out, err = box.command("why", "--data", box.data, "-c", wide, "sums", "7")
     report.check("command/text", code == 0 and out.startswith("sums at epoch") and "core.a  id=7" in out, out + err)
     code, out, err = box.command("why", "--json", "--data", box.data, "-c", box.config, "keyless", "x=2", "y=q")
     report.check("command/keyless", code == 0 and json.loads(out)["source_count"] == 1, out + err)
