@@ -224,7 +224,6 @@ static const char *type_text(enum key_type t)
         [KEY_SIZE] = "size",
         [KEY_COUNT] = "count",
         [KEY_MEMORY] = "auto, size",
-        [KEY_UNSUPPORTED] = "not supported yet",
     };
     return texts[t];
 }

@@ -23,12 +23,11 @@ enum key_type {
     KEY_CLIENT_AUTH, /* int64_t: enum config_client_auth */
     KEY_ROLES,
     KEY_CERTIFICATES,
-    KEY_CORES,      /* auto, a count, or a list of cores */
-    KEY_DURATION,   /* int64_t microseconds; min and max too */
-    KEY_SIZE,       /* int64_t bytes */
-    KEY_MEMORY,     /* likewise, or auto: CONFIG_MEMORY_AUTO */
-    KEY_COUNT,      /* int64_t */
-    KEY_UNSUPPORTED /* known, but not built yet */
+    KEY_CORES,    /* auto, a count, or a list of cores */
+    KEY_DURATION, /* int64_t microseconds; min and max too */
+    KEY_SIZE,     /* int64_t bytes */
+    KEY_MEMORY,   /* likewise, or auto: CONFIG_MEMORY_AUTO */
+    KEY_COUNT     /* int64_t */
 };
 struct config_key {
     const char *path; /* "server.tls.key" */

@@ -267,8 +267,6 @@ struct err *config_read_value(struct config *c, const struct config_key *k, cons
     case KEY_DURATION:
     case KEY_SIZE:
     case KEY_COUNT: return read_number(c, k, n);
-    case KEY_UNSUPPORTED:
-        return err_at(ERR_UNSUPPORTED, n->file, n->line, n->column, "%s is not supported yet", k->path);
     case KEY_SECTION: break;
     }
     PANIC("key %s has no value", k->path);

@@ -59,31 +59,31 @@ static void put_through(struct why *w, const struct plan_column *column)
 {
     struct buf *b = w->a->body;
     const struct plan *plan = w->plan;
-    struct plan_mention todo[WHY_THROUGH_MAX];
+    struct plan_mention pending[WHY_THROUGH_MAX];
     uint32_t count = 0;
     for (uint32_t at = 0; column; at++) {
         for (uint32_t i = 0; i < column->mention_count && count < WHY_THROUGH_MAX; i++) {
             uint32_t k = 0;
-            while (k < count && (todo[k].view_index != column->mentions[i].view_index ||
-                                 todo[k].column != column->mentions[i].column))
+            while (k < count && (pending[k].view_index != column->mentions[i].view_index ||
+                                 pending[k].column != column->mentions[i].column))
                 k++;
             if (k == count)
-                todo[count++] = column->mentions[i];
+                pending[count++] = column->mentions[i];
         }
         column = NULL;
-        if (at < count && todo[at].column < plan->views[todo[at].view_index]->column_count)
-            column = &plan->views[todo[at].view_index]->columns[todo[at].column];
+        if (at < count && pending[at].column < plan->views[pending[at].view_index]->column_count)
+            column = &plan->views[pending[at].view_index]->columns[pending[at].column];
     }
     OUT_LIT(b, ",\"through\":[");
     for (uint32_t i = 0; i < count; i++) {
-        const struct plan_view *v = plan->views[todo[i].view_index];
-        if (todo[i].column >= v->column_count)
+        const struct plan_view *v = plan->views[pending[i].view_index];
+        if (pending[i].column >= v->column_count)
             continue;
         buf_put_str(b, i ? ",{\"view\":" : "{\"view\":");
         out_json_cstr(b, v->name);
         OUT_LIT(b, ",\"column\":");
-        out_json_cstr(b, v->columns[todo[i].column].name);
-        put_expression(b, &v->columns[todo[i].column]);
+        out_json_cstr(b, v->columns[pending[i].column].name);
+        put_expression(b, &v->columns[pending[i].column]);
         OUT_LIT(b, "}");
     }
     OUT_LIT(b, "]");
