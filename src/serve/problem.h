@@ -11,6 +11,7 @@ struct problem {
     int status;                           /* HTTP status; 0: no problem yet */
     const char *code;                     /* SQLSTATE, PGRSTnnn or PENSTOCK_...; static */
     const char *message, *details, *hint; /* details and hint may be NULL */
+    const char *standard_hint;            /* of the code: problem_hint puts a better one in its place */
     int retry_after_s;                    /* > 0: sent as Retry-After */
 };
 

@@ -240,6 +240,28 @@ def embed_inner_and_null(s):
 
 
 @test
+def every_refusal_says_what_to_do(s):
+    for path, headers, status, want in (
+            ("/api/balances?nothing=eq.1", {}, 400, "42703"),
+            ("/api/balances?branch=5", {}, 400, "PGRST100"),
+            ("/api/balances?order=branch.up", {}, 400, "PGRST100"),
+            ("/api/balances?limit=many", {}, 400, "PGRST100"),
+            ("/api/balances?select=branch::nothing", {}, 400, "42704"),
+            ("/api/visits?select=balances(owner)", {}, 400, "PGRST200"),
+            ("/api/balances?owner=eq.%f", {}, 400, "PENSTOCK_URL"),
+            ("/api/balances?select=note" + "->a" * 100, {}, 400, "PENSTOCK_LIMIT"),
+            ("/api/balances", {"Accept": "image/png"}, 406, "PGRST107"),
+            ("/api/balances", {"Accept": "application/vnd.pgrst.object+json"}, 406, "PGRST116"),
+            ("/api/balances", {"Penstock_Wait": "x"}, 400, "PENSTOCK_WAIT"),
+            ("/api/balances", {"Prefer": "handling=strict, nothing=1"}, 400, "PGRST122"),
+            ("/api/balances/1/2/3", {}, 404, "PENSTOCK_KEY"),
+            ("/api/v7/balances", {}, 404, "PENSTOCK_VERSION")):
+        a = s.get(path, **headers)
+        code(a, status, want)
+        assert a.json()["hint"], (path, a.json())
+
+
+@test
 def embed_errors(s):
     a = s.get("/api/small?select=id,balances(account_id)")
     code(a, 300, "PGRST201")

@@ -132,6 +132,57 @@ static void test_problem_json(void)
     buf_fini(&b);
 }
 
+/* Whoever can mend a request is told how, also where the place that refuses it has nothing to say of its own. */
+static void test_standard_hints(void)
+{
+    static const struct {
+        int status;
+        const char *code, *part; /* part: NULL: no hint */
+    } rows[] = {
+        {400, "22025", "backslash"},
+        {400, "42703", "GET /api/"},
+        {400, "42704", "::text"},
+        {400, "42846", "::text"},
+        {404, "42883", "another column"},
+        {401, "PENSTOCK_ENDED", "credentials"},
+        {404, "PENSTOCK_KEY", "GET /api/"},
+        {400, "PENSTOCK_LIMIT", "$batch"},
+        {400, "PENSTOCK_LIVE", "text/event-stream"},
+        {400, "PENSTOCK_MESSAGE", "penstock.proto"},
+        {429, "PENSTOCK_RATE", "limits:"},
+        {404, "PENSTOCK_SERVICE", "Reflection"},
+        {429, "PENSTOCK_SUBSCRIBERS", "limits: { subscribers: N }"},
+        {400, "PENSTOCK_URL", "%XX"},
+        {410, "PENSTOCK_VERSION", "penstock version list"},
+        {400, "PENSTOCK_WAIT", "pg_current_wal_lsn"},
+        {404, "PENSTOCK_WHY", "/why"},
+        {400, "PENSTOCK_WHY_CURSOR", "cursor"},
+        {400, "PGRST100", "eq.5"},
+        {416, "PGRST103", "offset"},
+        {406, "PGRST107", "text/csv"},
+        {406, "PGRST116", "key"},
+        {400, "PGRST118", "many to one"},
+        {400, "PGRST119", "three points"},
+        {400, "PGRST120", "NAME.COLUMN"},
+        {400, "PGRST122", "handling=strict"},
+        {400, "PGRST200", "references:"},
+        {404, "PENSTOCK_NOT_FOUND", NULL}, /* the row is not there: nothing to mend */
+        {503, "PENSTOCK_LIMIT", NULL},     /* not the request's fault */
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct problem p;
+        problem_init(&p, &test_arena);
+        problem_set(&p, rows[i].status, rows[i].code, "wrong");
+        if (rows[i].part)
+            CHECK(p.hint && strstr(p.hint, rows[i].part));
+        else
+            CHECK(!p.hint);
+        problem_hint(&p, "this mends it");
+        problem_hint(&p, "the first one counts");
+        CHECK_STR(p.hint, "this mends it");
+    }
+}
+
 static void test_head(void)
 {
     struct buf body = {0}, out = {0};
@@ -170,6 +221,7 @@ int main(void)
     RUN(test_prefer);
     RUN(test_media);
     RUN(test_problem_json);
+    RUN(test_standard_hints);
     RUN(test_head);
     RUN(test_date);
     arena_fini(&test_arena);
