@@ -219,6 +219,28 @@ def kills(report, box):
         box.wait_answer("/ready", 30)
 
 
+def manual(report):
+    """With switch: manual a new version is served beside the current one until somebody says so, whatever is restarted meanwhile."""
+    box = Penstock(CONFIG % ("sums: ", 4, "manual"), SUMS % "s", shards=2, name="manual").start()
+    http = box.client()
+    wait_for(lambda: http.request("/api/sums?limit=1").status == 200, 30, "the first version", 0.05)
+    write(box, "total", switch="manual")
+    code, out, err = run(box, "apply")
+    report.check("manual/apply", code == 0, "exit %d: %s" % (code, (out + err)[-400:]))
+    wait_for(lambda: http.request("/api/v2/sums?limit=1").status == 200, 30, "version 2", 0.05)
+    settled(box)
+    now = lambda: (http.request("/api/sums?limit=1").headers["penstock-version"], "total" in http.request("/api/v2/sums?limit=1").json()[0])
+    report.equal("manual/stays", now(), ("1", True))
+    box.stop()
+    box.start()
+    http = box.client()
+    wait_for(lambda: http.request("/api/v2/sums?limit=1").status == 200, 30, "version 2 after a restart", 0.05)
+    report.equal("manual/stays-after-a-restart", now(), ("1", True))
+    code, out, err = run(box, "version", "switch", "2")
+    report.equal("manual/switched", (code, now()), (0, ("2", True)))
+    report.check("manual/clean-stop", box.stop() == 0, "exit status not 0")
+
+
 def lost(report):
     """A kept version whose tables are taken away is served as it is, says so, and stays through a kill."""
     two = CONFIG.replace("seed: 7 } }", "seed: 7 } }, two: { generator: { workload: bank, rate: 300, seed: 8 } }")
@@ -266,6 +288,7 @@ def main():
         box.verify(report, "end")
         report.check("clean-stop", box.stop() == 0, "exit status not 0")
         lost(report)
+        manual(report)
 
 
 if __name__ == "__main__":
