@@ -1,5 +1,6 @@
 /* DATA/access.json; see access_doc.h. */
 #include "store/access_doc.h"
+#include "store/json_fields.h"
 #include "store/small_file.h"
 
 #include <stdlib.h>
@@ -98,88 +99,43 @@ struct err *access_doc_save(const struct access_doc *d, const char *dir, bool *c
     return e;
 }
 
-/* ---- reading: the first surprise is kept, getters then give harmless values ---- */
+/* ---- reading ---- */
 
-struct loader {
-    struct arena *arena;
-    struct err *error;
-};
-
-static void surprise(struct loader *l, const char *field)
+static const char **get_names(struct json_fields *l, yyjson_val *o, const char *field, uint32_t *count)
 {
-    if (!l->error)
-        l->error =
-            err_new(ERR_CORRUPT, ACCESS_DOC_FILE ": field \"%s\" is missing or not as expected", field);
-}
-
-static const char *get_text(struct loader *l, yyjson_val *o, const char *field, bool optional)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    if (yyjson_is_str(v) && memchr(yyjson_get_str(v), 0, yyjson_get_len(v)) == NULL)
-        return arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v));
-    if (!optional || v)
-        surprise(l, field);
-    return optional ? NULL : "";
-}
-
-static int64_t get_int(struct loader *l, yyjson_val *o, const char *field, int64_t most)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    if (yyjson_is_int(v) && yyjson_get_sint(v) >= 0 && yyjson_get_sint(v) <= most)
-        return yyjson_get_sint(v);
-    surprise(l, field);
-    return 0;
-}
-
-static yyjson_val *get_array(struct loader *l, yyjson_val *o, const char *field, uint32_t *count)
-{
-    yyjson_val *a = yyjson_obj_get(o, field);
-    if (!yyjson_is_arr(a))
-        surprise(l, field);
-    *count = l->error ? 0 : (uint32_t)yyjson_arr_size(a);
-    return a;
-}
-
-static const char **get_names(struct loader *l, yyjson_val *o, const char *field, uint32_t *count)
-{
-    yyjson_val *a = get_array(l, o, field, count), *v;
+    yyjson_val *a = json_array(l, o, field, count), *v;
     const char **out = ARENA_ARRAY(l->arena, const char *, *count + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)
             break;
-        if (yyjson_is_str(v) && memchr(yyjson_get_str(v), 0, yyjson_get_len(v)) == NULL)
-            out[i] = arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v));
-        else
-            surprise(l, field);
+        out[i] = json_text_of(l, v, field);
     }
     return out;
 }
 
-static void get_grant(struct loader *l, yyjson_val *o, struct access_doc_grant *g)
+static void get_grant(struct json_fields *l, yyjson_val *o, struct access_doc_grant *g)
 {
-    g->api = get_text(l, o, "api", false);
+    g->api = json_text(l, o, "api", false);
     g->all_columns = !yyjson_obj_get(o, "columns");
     if (!g->all_columns)
         g->columns = get_names(l, o, "columns", &g->column_count);
     g->why = yyjson_is_true(yyjson_obj_get(o, "why"));
     if (!yyjson_obj_get(o, "rows"))
         return;
-    g->rows = get_text(l, o, "rows", false);
-    g->file = get_text(l, o, "file", true);
-    g->line = (int)get_int(l, o, "line", INT32_MAX);
-    g->column = (int)get_int(l, o, "column", INT32_MAX);
+    g->rows = json_text(l, o, "rows", false);
+    g->file = json_text(l, o, "file", true);
+    g->line = (int)json_uint(l, o, "line", INT32_MAX);
+    g->column = (int)json_uint(l, o, "column", INT32_MAX);
 }
 
-static void get_role(struct loader *l, yyjson_val *o, struct access_doc_role *r)
+static void get_role(struct json_fields *l, yyjson_val *o, struct access_doc_role *r)
 {
-    yyjson_val *admin = yyjson_obj_get(o, "admin"), *v;
-    r->name = get_text(l, o, "name", false);
-    r->admin = yyjson_get_bool(admin);
-    if (!yyjson_is_bool(admin))
-        surprise(l, "admin");
-    yyjson_val *a = get_array(l, o, "grants", &r->grant_count);
+    yyjson_val *v;
+    r->name = json_text(l, o, "name", false);
+    r->admin = json_bool(l, o, "admin");
+    yyjson_val *a = json_array(l, o, "grants", &r->grant_count);
     r->grants = ARENA_ARRAY(l->arena, struct access_doc_grant, r->grant_count + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
@@ -190,26 +146,26 @@ static void get_role(struct loader *l, yyjson_val *o, struct access_doc_role *r)
     }
 }
 
-static void get_jwt(struct loader *l, yyjson_val *o, struct access_doc_jwt *j)
+static void get_jwt(struct json_fields *l, yyjson_val *o, struct access_doc_jwt *j)
 {
     if (!o)
         return;
     j->used = true;
-    j->issuer = get_text(l, o, "issuer", true);
+    j->issuer = json_text(l, o, "issuer", true);
     j->audiences = get_names(l, o, "audiences", &j->audience_count);
-    j->algorithms = (unsigned)get_int(l, o, "algorithms", 15);
-    j->role_claim = get_text(l, o, "role_claim", false);
-    j->leeway_s = get_int(l, o, "leeway_s", 300);
+    j->algorithms = (unsigned)json_uint(l, o, "algorithms", 15);
+    j->role_claim = json_text(l, o, "role_claim", false);
+    j->leeway_s = (int64_t)json_uint(l, o, "leeway_s", 300);
 }
 
-static void get_doc(struct loader *l, yyjson_val *root, struct access_doc *d)
+static void get_doc(struct json_fields *l, yyjson_val *root, struct access_doc *d)
 {
     yyjson_val *v;
     size_t i, n;
-    if (get_int(l, root, "format", ACCESS_DOC_FORMAT) != ACCESS_DOC_FORMAT)
-        surprise(l, "format");
+    if (json_uint(l, root, "format", ACCESS_DOC_FORMAT) != ACCESS_DOC_FORMAT)
+        json_surprise(l, "format");
     get_jwt(l, yyjson_obj_get(root, "jwt"), &d->jwt);
-    yyjson_val *a = get_array(l, root, "roles", &d->role_count);
+    yyjson_val *a = json_array(l, root, "roles", &d->role_count);
     d->roles = ARENA_ARRAY(l->arena, struct access_doc_role, d->role_count + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -217,14 +173,14 @@ static void get_doc(struct loader *l, yyjson_val *root, struct access_doc *d)
             break;
         get_role(l, v, &d->roles[i]);
     }
-    a = get_array(l, root, "certificates", &d->certificate_count);
+    a = json_array(l, root, "certificates", &d->certificate_count);
     d->certificates = ARENA_ARRAY(l->arena, struct access_doc_certificate, d->certificate_count + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)
             break;
-        d->certificates[i].match = get_text(l, v, "match", false);
-        d->certificates[i].role = get_text(l, v, "role", false);
+        d->certificates[i].match = json_text(l, v, "match", false);
+        d->certificates[i].role = json_text(l, v, "role", false);
     }
 }
 
@@ -236,7 +192,7 @@ struct err *access_doc_parse(const char *text, size_t len, struct access_doc **o
         return err_new(ERR_CORRUPT, ACCESS_DOC_FILE ": not JSON");
     struct access_doc *d = xcalloc(1, sizeof *d);
     arena_init(&d->arena);
-    struct loader l = {.arena = &d->arena};
+    struct json_fields l = {.file = ACCESS_DOC_FILE, .arena = &d->arena};
     get_doc(&l, yyjson_doc_get_root(json), d);
     yyjson_doc_free(json);
     if (l.error)

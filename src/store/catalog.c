@@ -7,6 +7,7 @@
 #endif
 #include "store/catalog_json.h"
 #include "store/enum_json.h"
+#include "store/json_fields.h"
 #include "store/json_file.h"
 
 #include <stdlib.h>
@@ -175,58 +176,10 @@ struct err *catalog_save(const struct catalog *c, const char *dir)
 
 /* ---- loading ---- */
 
-/* The first surprise is kept; getters then give harmless values. */
-struct loader {
-    struct arena *arena;
-    struct err *error;
-};
-
-static void surprise(struct loader *l, const char *field)
+static uint32_t *get_uints(struct json_fields *l, yyjson_val *o, const char *field, uint32_t *count,
+                           uint64_t most)
 {
-    if (!l->error)
-        l->error = err_new(ERR_CORRUPT, "catalog: field \"%s\" is missing or not as expected", field);
-}
-
-static uint64_t get_uint(struct loader *l, yyjson_val *o, const char *field, uint64_t most)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    if (yyjson_is_uint(v) && yyjson_get_uint(v) <= most)
-        return yyjson_get_uint(v);
-    surprise(l, field);
-    return 0;
-}
-
-static bool get_bool(struct loader *l, yyjson_val *o, const char *field)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    if (!yyjson_is_bool(v))
-        surprise(l, field);
-    return yyjson_get_bool(v);
-}
-
-/* NULL when absent: a surprise unless `optional`. */
-static char *get_text(struct loader *l, yyjson_val *o, const char *field, bool optional)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    if (yyjson_is_str(v))
-        return arena_strndup(l->arena, yyjson_get_str(v), yyjson_get_len(v));
-    if (!optional || v)
-        surprise(l, field);
-    return NULL;
-}
-
-static yyjson_val *get_array(struct loader *l, yyjson_val *o, const char *field, uint32_t *count)
-{
-    yyjson_val *a = yyjson_obj_get(o, field);
-    if (!yyjson_is_arr(a))
-        surprise(l, field);
-    *count = l->error ? 0 : (uint32_t)yyjson_arr_size(a);
-    return a;
-}
-
-static uint32_t *get_uints(struct loader *l, yyjson_val *o, const char *field, uint32_t *count, uint64_t most)
-{
-    yyjson_val *a = get_array(l, o, field, count), *v;
+    yyjson_val *a = json_array(l, o, field, count), *v;
     uint32_t *out = ARENA_ARRAY(l->arena, uint32_t, (*count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
@@ -234,31 +187,31 @@ static uint32_t *get_uints(struct loader *l, yyjson_val *o, const char *field, u
         if (l->error)
             break;
         if (!yyjson_is_uint(v) || yyjson_get_uint(v) > most)
-            surprise(l, field);
+            json_surprise(l, field);
         else
             out[i] = (uint32_t)yyjson_get_uint(v);
     }
     return out;
 }
 
-static void get_column(struct loader *l, yyjson_val *o, struct column *c)
+static void get_column(struct json_fields *l, yyjson_val *o, struct column *c)
 {
-    const char *type = get_text(l, o, "type", false);
+    const char *type = json_text(l, o, "type", false);
     const struct type_info *info = type ? type_by_name(type) : NULL;
     yyjson_val *typmod = yyjson_obj_get(o, "typmod");
     if (!info || !yyjson_is_int(typmod)) {
-        surprise(l, "type");
+        json_surprise(l, "type");
         return;
     }
-    c->name = get_text(l, o, "name", false);
+    c->name = json_text(l, o, "name", false);
     c->type = (struct type){.id = info->id, .typmod = (int32_t)yyjson_get_sint(typmod)};
-    c->not_null = get_bool(l, o, "not_null");
-    c->comment = get_text(l, o, "comment", true);
+    c->not_null = json_bool(l, o, "not_null");
+    c->comment = json_text(l, o, "comment", true);
 }
 
-static void get_schema(struct loader *l, yyjson_val *o, struct schema *schema)
+static void get_schema(struct json_fields *l, yyjson_val *o, struct schema *schema)
 {
-    yyjson_val *a = get_array(l, o, "columns", &schema->column_count), *v;
+    yyjson_val *a = json_array(l, o, "columns", &schema->column_count), *v;
     schema->columns = ARENA_ARRAY(l->arena, struct column, (schema->column_count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
@@ -269,36 +222,36 @@ static void get_schema(struct loader *l, yyjson_val *o, struct schema *schema)
     }
 }
 
-static void get_index(struct loader *l, yyjson_val *o, struct catalog_index *index, uint64_t last_column)
+static void get_index(struct json_fields *l, yyjson_val *o, struct catalog_index *index, uint64_t last_column)
 {
-    index->name = get_text(l, o, "name", true);
-    yyjson_val *a = get_array(l, o, "columns", &index->column_count), *v;
+    index->name = json_text(l, o, "name", true);
+    yyjson_val *a = json_array(l, o, "columns", &index->column_count), *v;
     index->columns = ARENA_ARRAY(l->arena, struct key_column, (index->column_count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)
             break;
-        index->columns[i] = (struct key_column){.column = (uint32_t)get_uint(l, v, "column", last_column),
-                                                .desc = get_bool(l, v, "desc"),
-                                                .nulls_first = get_bool(l, v, "nulls_first")};
+        index->columns[i] = (struct key_column){.column = (uint32_t)json_uint(l, v, "column", last_column),
+                                                .desc = json_bool(l, v, "desc"),
+                                                .nulls_first = json_bool(l, v, "nulls_first")};
     }
 }
 
-static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
+static void get_view(struct json_fields *l, yyjson_val *o, struct catalog_view *view)
 {
-    view->name = get_text(l, o, "name", false);
-    view->slot = (uint32_t)get_uint(l, o, "slot", UINT32_MAX);
-    view->fingerprint = get_uint(l, o, "fingerprint", UINT64_MAX);
+    view->name = json_text(l, o, "name", false);
+    view->slot = (uint32_t)json_uint(l, o, "slot", UINT32_MAX);
+    view->fingerprint = json_uint(l, o, "fingerprint", UINT64_MAX);
     get_schema(l, o, &view->schema);
     uint64_t last_column = view->schema.column_count ? view->schema.column_count - 1 : 0;
     view->key = get_uints(l, o, "key", &view->key_count, last_column);
     view->sources = get_uints(l, o, "sources", &view->source_count, UINT32_MAX);
     if (yyjson_obj_get(o, "error_nodes")) /* younger than the format */
         view->error_nodes = get_uints(l, o, "error_nodes", &view->error_node_count, UINT32_MAX);
-    view->comment = get_text(l, o, "comment", true);
-    view->definition = get_text(l, o, "definition", true);
-    yyjson_val *a = get_array(l, o, "indexes", &view->index_count), *v;
+    view->comment = json_text(l, o, "comment", true);
+    view->definition = json_text(l, o, "definition", true);
+    yyjson_val *a = json_array(l, o, "indexes", &view->index_count), *v;
     view->indexes = ARENA_ARRAY(l->arena, struct catalog_index, (view->index_count) + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
@@ -309,25 +262,25 @@ static void get_view(struct loader *l, yyjson_val *o, struct catalog_view *view)
     }
 }
 
-static void get_field(struct loader *l, yyjson_val *v, struct field_number *out)
+static void get_field(struct json_fields *l, yyjson_val *v, struct field_number *out)
 {
     yyjson_val *column = yyjson_arr_get(v, 0), *form = yyjson_arr_get(v, 1), *number = yyjson_arr_get(v, 2);
     if (!yyjson_is_str(column) || !yyjson_is_str(form) || !yyjson_is_uint(number) ||
         yyjson_get_uint(number) - 1 >= FIELD_NUMBER_MAX ||
         !field_form_parse(yyjson_get_str(form), &out->form)) {
-        surprise(l, "fields");
+        json_surprise(l, "fields");
         return;
     }
     out->column = arena_strndup(l->arena, yyjson_get_str(column), yyjson_get_len(column));
     out->number = (uint32_t)yyjson_get_uint(number);
 }
 
-static void get_fields(struct loader *l, yyjson_val *o, struct api_fields *f)
+static void get_fields(struct json_fields *l, yyjson_val *o, struct api_fields *f)
 {
     yyjson_val *v;
     size_t i, n;
-    f->path = get_text(l, o, "path", false);
-    yyjson_val *a = get_array(l, o, "columns", &f->count);
+    f->path = json_text(l, o, "path", false);
+    yyjson_val *a = json_array(l, o, "columns", &f->count);
     f->rows = ARENA_ARRAY(l->arena, struct field_number, f->count + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -337,11 +290,11 @@ static void get_fields(struct loader *l, yyjson_val *o, struct api_fields *f)
     }
 }
 
-static void get_all_fields(struct loader *l, yyjson_val *root, struct catalog *c)
+static void get_all_fields(struct json_fields *l, yyjson_val *root, struct catalog *c)
 {
     yyjson_val *v;
     size_t i, n;
-    yyjson_val *a = get_array(l, root, "fields", &c->fields_count);
+    yyjson_val *a = json_array(l, root, "fields", &c->fields_count);
     c->fields = ARENA_ARRAY(l->arena, struct api_fields, c->fields_count + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -351,9 +304,10 @@ static void get_all_fields(struct loader *l, yyjson_val *root, struct catalog *c
     }
 }
 
-static void get_references(struct loader *l, yyjson_val *o, const struct catalog *c, struct catalog_api *api)
+static void get_references(struct json_fields *l, yyjson_val *o, const struct catalog *c,
+                           struct catalog_api *api)
 {
-    yyjson_val *a = get_array(l, o, "references", &api->reference_count), *v;
+    yyjson_val *a = json_array(l, o, "references", &api->reference_count), *v;
     api->references = ARENA_ARRAY(l->arena, struct catalog_reference, api->reference_count + 1);
     size_t i, n;
     yyjson_arr_foreach(a, i, n, v)
@@ -362,13 +316,13 @@ static void get_references(struct loader *l, yyjson_val *o, const struct catalog
             break;
         struct catalog_reference *r = &api->references[i];
         uint32_t columns = api->view < c->view_count ? c->views[api->view].schema.column_count : 0;
-        r->name = get_text(l, v, "name", false);
-        r->api = (uint32_t)get_uint(l, v, "api", c->api_count ? c->api_count - 1 : 0);
+        r->name = json_text(l, v, "name", false);
+        r->api = (uint32_t)json_uint(l, v, "api", c->api_count ? c->api_count - 1 : 0);
         r->columns = get_uints(l, v, "columns", &r->column_count, columns ? columns - 1 : 0);
     }
 }
 
-static void get_editions(struct loader *l, yyjson_val *root, struct catalog *c)
+static void get_editions(struct json_fields *l, yyjson_val *root, struct catalog *c)
 {
     yyjson_val *v;
     size_t i, n;
@@ -378,34 +332,34 @@ static void get_editions(struct loader *l, yyjson_val *root, struct catalog *c)
         c->editions[0] = (struct catalog_edition){1, c->version, 0, c->api_count};
         return;
     }
-    yyjson_val *a = get_array(l, root, "editions", &c->edition_count);
+    yyjson_val *a = json_array(l, root, "editions", &c->edition_count);
     c->editions = ARENA_ARRAY(l->arena, struct catalog_edition, c->edition_count + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)
             break;
         struct catalog_edition *e = &c->editions[i];
-        e->edition = (uint32_t)get_uint(l, v, "edition", UINT32_MAX);
-        e->number = (uint32_t)get_uint(l, v, "number", UINT32_MAX);
-        e->first_api = (uint32_t)get_uint(l, v, "first_api", c->api_count);
-        e->api_count = (uint32_t)get_uint(l, v, "api_count", c->api_count - e->first_api);
+        e->edition = (uint32_t)json_uint(l, v, "edition", UINT32_MAX);
+        e->number = (uint32_t)json_uint(l, v, "number", UINT32_MAX);
+        e->first_api = (uint32_t)json_uint(l, v, "first_api", c->api_count);
+        e->api_count = (uint32_t)json_uint(l, v, "api_count", c->api_count - e->first_api);
     }
 }
 
-static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
+static void get_catalog(struct json_fields *l, yyjson_val *root, struct catalog *c)
 {
     yyjson_val *v;
     size_t i, n;
-    (void)get_uint(l, root, "format", CATALOG_FORMAT);
-    c->version = (uint32_t)get_uint(l, root, "version", UINT32_MAX);
-    c->shard_count = (uint32_t)get_uint(l, root, "shard_count", UINT32_MAX);
+    (void)json_uint(l, root, "format", CATALOG_FORMAT);
+    c->version = (uint32_t)json_uint(l, root, "version", UINT32_MAX);
+    c->shard_count = (uint32_t)json_uint(l, root, "shard_count", UINT32_MAX);
     if (!enum_json_get(root, ENUM_FROM_CATALOG))
-        surprise(l, "types");
+        json_surprise(l, "types");
     if (yyjson_obj_get(root, "run")) { /* younger than the format */
-        c->run = get_uint(l, root, "run", UINT64_MAX);
-        c->error_rows = (uint32_t)get_uint(l, root, "error_rows", UINT32_MAX);
+        c->run = json_uint(l, root, "run", UINT64_MAX);
+        c->error_rows = (uint32_t)json_uint(l, root, "error_rows", UINT32_MAX);
     }
-    yyjson_val *a = get_array(l, root, "views", &c->view_count);
+    yyjson_val *a = json_array(l, root, "views", &c->view_count);
     c->views = ARENA_ARRAY(l->arena, struct catalog_view, (c->view_count) + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
@@ -413,14 +367,14 @@ static void get_catalog(struct loader *l, yyjson_val *root, struct catalog *c)
             break;
         get_view(l, v, &c->views[i]);
     }
-    a = get_array(l, root, "apis", &c->api_count);
+    a = json_array(l, root, "apis", &c->api_count);
     c->apis = ARENA_ARRAY(l->arena, struct catalog_api, (c->api_count) + 1);
     yyjson_arr_foreach(a, i, n, v)
     {
         if (l->error)
             break;
-        c->apis[i].path = get_text(l, v, "path", false);
-        c->apis[i].view = (uint32_t)get_uint(l, v, "view", c->view_count ? c->view_count - 1 : 0);
+        c->apis[i].path = json_text(l, v, "path", false);
+        c->apis[i].view = (uint32_t)json_uint(l, v, "view", c->view_count ? c->view_count - 1 : 0);
         if (yyjson_obj_get(v, "references")) /* younger than the format */
             get_references(l, v, c, &c->apis[i]);
     }
@@ -433,7 +387,7 @@ struct err *catalog_get(yyjson_val *root, struct catalog **out)
 {
     struct catalog *c = xcalloc(1, sizeof *c);
     arena_init(&c->arena);
-    struct loader l = {.arena = &c->arena};
+    struct json_fields l = {.file = "catalog", .arena = &c->arena};
     *out = NULL;
     get_catalog(&l, root, c);
     if (l.error)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "store/catalog_json.h"
+#include "store/json_fields.h"
 #include "store/json_file.h"
 #include "store/versions.h"
 
@@ -86,131 +87,86 @@ struct err *versions_save(const struct versions *v, const char *dir)
 
 /* ---- reading ---- */
 
-/* The first surprise is kept; getters then give harmless values. */
-struct reader {
-    struct arena *arena;
-    struct err *error;
-};
-
-static void surprise(struct reader *r, const char *field)
+static void get_sql(struct json_fields *r, yyjson_val *o, struct edition *e)
 {
-    if (!r->error)
-        r->error = err_new(ERR_CORRUPT, VERSIONS_FILE ": field \"%s\" is missing or not as expected", field);
-}
-
-static uint64_t get_uint(struct reader *r, yyjson_val *o, const char *field, uint64_t most)
-{
-    yyjson_val *v = yyjson_obj_get(o, field);
-    if (yyjson_is_uint(v) && yyjson_get_uint(v) <= most)
-        return yyjson_get_uint(v);
-    surprise(r, field);
-    return 0;
-}
-
-static char *text_of(struct reader *r, yyjson_val *v, const char *field)
-{
-    if (yyjson_is_str(v))
-        return arena_strndup(r->arena, yyjson_get_str(v), yyjson_get_len(v));
-    surprise(r, field);
-    return NULL;
-}
-
-static char *get_text(struct reader *r, yyjson_val *o, const char *field)
-{
-    return text_of(r, yyjson_obj_get(o, field), field);
-}
-
-static yyjson_val *get_array(struct reader *r, yyjson_val *o, const char *field, uint32_t *count)
-{
-    yyjson_val *a = yyjson_obj_get(o, field);
-    if (!yyjson_is_arr(a))
-        surprise(r, field);
-    *count = r->error ? 0 : (uint32_t)yyjson_arr_size(a);
-    return a;
-}
-
-static void get_sql(struct reader *r, yyjson_val *o, struct edition *e)
-{
-    yyjson_val *a = get_array(r, o, "sql", &e->sql_count);
+    yyjson_val *a = json_array(r, o, "sql", &e->sql_count);
     e->sql = ARENA_ARRAY(r->arena, struct version_sql, e->sql_count + 1);
     for (uint32_t i = 0; i < e->sql_count && !r->error; i++) {
         yyjson_val *v = yyjson_arr_get(a, i);
-        e->sql[i].file = get_text(r, v, "file");
-        e->sql[i].text = get_text(r, v, "text");
-        e->sql[i].first_line = (int)get_uint(r, v, "first_line", INT32_MAX);
+        e->sql[i].file = json_text(r, v, "file", false);
+        e->sql[i].text = json_text(r, v, "text", false);
+        e->sql[i].first_line = (int)json_uint(r, v, "first_line", INT32_MAX);
     }
 }
 
-static char **get_texts(struct reader *r, yyjson_val *o, const char *field, uint32_t *count)
+static char **get_texts(struct json_fields *r, yyjson_val *o, const char *field, uint32_t *count)
 {
-    yyjson_val *a = get_array(r, o, field, count);
+    yyjson_val *a = json_array(r, o, field, count);
     char **texts = ARENA_ARRAY(r->arena, char *, *count + 1);
     for (uint32_t i = 0; i < *count; i++)
-        texts[i] = text_of(r, yyjson_arr_get(a, i), field);
+        texts[i] = json_text_of(r, yyjson_arr_get(a, i), field);
     return texts;
 }
 
-static void get_references(struct reader *r, yyjson_val *o, struct version_api *api)
+static void get_references(struct json_fields *r, yyjson_val *o, struct version_api *api)
 {
-    yyjson_val *a = get_array(r, o, "references", &api->reference_count);
+    yyjson_val *a = json_array(r, o, "references", &api->reference_count);
     api->references = ARENA_ARRAY(r->arena, struct version_reference, api->reference_count + 1);
     for (uint32_t i = 0; i < api->reference_count && !r->error; i++) {
         struct version_reference *to = &api->references[i];
         yyjson_val *v = yyjson_arr_get(a, i);
-        to->name = get_text(r, v, "name");
-        to->api = get_text(r, v, "api");
+        to->name = json_text(r, v, "name", false);
+        to->api = json_text(r, v, "api", false);
         to->columns = get_texts(r, v, "columns", &to->column_count);
     }
 }
 
-static void get_apis(struct reader *r, yyjson_val *o, struct edition *e)
+static void get_apis(struct json_fields *r, yyjson_val *o, struct edition *e)
 {
-    yyjson_val *a = get_array(r, o, "apis", &e->api_count);
+    yyjson_val *a = json_array(r, o, "apis", &e->api_count);
     e->apis = ARENA_ARRAY(r->arena, struct version_api, e->api_count + 1);
     for (uint32_t i = 0; i < e->api_count && !r->error; i++) {
         struct version_api *api = &e->apis[i];
         yyjson_val *v = yyjson_arr_get(a, i);
-        api->path = get_text(r, v, "path");
-        api->view = get_text(r, v, "view");
+        api->path = json_text(r, v, "path", false);
+        api->view = json_text(r, v, "view", false);
         api->key = get_texts(r, v, "key", &api->key_count);
         get_references(r, v, api);
     }
 }
 
-static void get_edition(struct reader *r, yyjson_val *o, struct edition *e)
+static void get_edition(struct json_fields *r, yyjson_val *o, struct edition *e)
 {
-    yyjson_val *complete = yyjson_obj_get(o, "complete"), *contract = yyjson_obj_get(o, "contract");
-    e->edition = (uint32_t)get_uint(r, o, "edition", UINT32_MAX);
-    e->number = (uint32_t)get_uint(r, o, "number", UINT32_MAX);
-    e->made_us = (int64_t)get_uint(r, o, "made_us", INT64_MAX);
-    e->config = get_uint(r, o, "config", UINT64_MAX);
-    if (!yyjson_is_bool(complete))
-        surprise(r, "complete");
-    e->complete = yyjson_get_bool(complete);
+    yyjson_val *contract = yyjson_obj_get(o, "contract");
+    e->edition = (uint32_t)json_uint(r, o, "edition", UINT32_MAX);
+    e->number = (uint32_t)json_uint(r, o, "number", UINT32_MAX);
+    e->made_us = (int64_t)json_uint(r, o, "made_us", INT64_MAX);
+    e->config = json_uint(r, o, "config", UINT64_MAX);
+    e->complete = json_bool(r, o, "complete");
     get_sql(r, o, e);
     get_apis(r, o, e);
     if (contract && !r->error)
         r->error = catalog_get(contract, &e->contract);
     if (!e->contract)
-        surprise(r, "contract");
+        json_surprise(r, "contract");
 }
 
-static void get_versions(struct reader *r, yyjson_val *root, struct versions *v)
+static void get_versions(struct json_fields *r, yyjson_val *root, struct versions *v)
 {
     uint32_t count;
-    (void)get_uint(r, root, "format", VERSIONS_FORMAT);
-    v->current = (uint32_t)get_uint(r, root, "current", UINT32_MAX);
-    v->last_edition = (uint32_t)get_uint(r, root, "last_edition", UINT32_MAX);
-    v->last_number = (uint32_t)get_uint(r, root, "last_number", UINT32_MAX);
-    yyjson_val *a = get_array(r, root, "editions", &count);
+    (void)json_uint(r, root, "format", VERSIONS_FORMAT);
+    v->current = (uint32_t)json_uint(r, root, "current", UINT32_MAX);
+    v->last_edition = (uint32_t)json_uint(r, root, "last_edition", UINT32_MAX);
+    v->last_number = (uint32_t)json_uint(r, root, "last_number", UINT32_MAX);
+    yyjson_val *a = json_array(r, root, "editions", &count);
     if (count > ARRAY_COUNT(v->editions))
-        surprise(r, "editions");
+        json_surprise(r, "editions");
     for (uint32_t i = 0; i < count && !r->error; i++) {
         struct edition *e = v->editions[v->edition_count++] = ARENA_NEW(r->arena, struct edition);
         get_edition(r, yyjson_arr_get(a, i), e);
     }
     if (!r->error && v->current && !versions_find(v, v->current))
-        surprise(r, "current");
+        json_surprise(r, "current");
 }
 
 struct err *versions_load(const char *dir, struct versions **out)
@@ -221,7 +177,7 @@ struct err *versions_load(const char *dir, struct versions **out)
     if (!doc)
         return NULL;
     struct versions *v = versions_new();
-    struct reader r = {.arena = &v->arena};
+    struct json_fields r = {.file = VERSIONS_FILE, .arena = &v->arena};
     get_versions(&r, yyjson_doc_get_root(doc), v);
     yyjson_doc_free(doc);
     if (r.error)
