@@ -1,5 +1,6 @@
 /* See proto_api.h. */
 #include "serve/proto_api.h"
+#include "serve/proto_files.h"
 #include "base/hash.h"
 #include "types/enum_type.h"
 
@@ -318,34 +319,22 @@ static void put_api(struct maker *m, const struct world_api *api)
 #define FILTER_COMMENT                                                                             \
     "The query string of the REST request, in PostgREST's grammar, percent-encoded as in a URL:\n" \
     "branch=eq.12&or=(balance.gt.100,owner.is.null)"
-#define CONDITIONS_COMMENT "Conditions that must hold too."
+/* The first fields of all requests for rows. */
+#define MATCHING                                                                           \
+    {.name = "filter", .number = 1, .kind = PROTO_STRING, .comment = FILTER_COMMENT},      \
+    {                                                                                      \
+        .name = "conditions", .number = 2, .kind = PROTO_MESSAGE, .label = PROTO_REPEATED, \
+        .type = "Condition", .comment = "Conditions that must hold too."                   \
+    }
+#define SELECTED                                                                      \
+    {                                                                                 \
+        .name = "select", .number = 3, .kind = PROTO_STRING, .label = PROTO_REPEATED, \
+        .comment = "Columns to send; none: all."                                      \
+    }
 
-static const struct proto_field condition_fields[] = {
-    {.name = "column", .number = 1, .kind = PROTO_STRING},
-    {.name = "operator",
-     .number = 2,
-     .kind = PROTO_STRING,
-     .comment =
-         "eq, neq, gt, gte, lt, lte, like, ilike, in, is, isdistinct, cs, cd, ov, ...; \"not.\" before it."},
-    {.name = "values",
-     .number = 3,
-     .kind = PROTO_STRING,
-     .label = PROTO_REPEATED,
-     .comment = "As PostgreSQL writes the type: \"42\", \"2026-01-31\". One; any number for \"in\"."},
-};
 static const struct proto_field query_fields[] = {
-    {.name = "filter", .number = 1, .kind = PROTO_STRING, .comment = FILTER_COMMENT},
-    {.name = "conditions",
-     .number = 2,
-     .kind = PROTO_MESSAGE,
-     .label = PROTO_REPEATED,
-     .type = "Condition",
-     .comment = CONDITIONS_COMMENT},
-    {.name = "select",
-     .number = 3,
-     .kind = PROTO_STRING,
-     .label = PROTO_REPEATED,
-     .comment = "Columns to send; none: all."},
+    MATCHING,
+    SELECTED,
     {.name = "order",
      .number = 4,
      .kind = PROTO_STRING,
@@ -355,31 +344,15 @@ static const struct proto_field query_fields[] = {
     {.name = "offset", .number = 6, .kind = PROTO_INT64},
 };
 static const struct proto_field count_fields[] = {
-    {.name = "filter", .number = 1, .kind = PROTO_STRING, .comment = FILTER_COMMENT},
-    {.name = "conditions",
-     .number = 2,
-     .kind = PROTO_MESSAGE,
-     .label = PROTO_REPEATED,
-     .type = "Condition",
-     .comment = CONDITIONS_COMMENT},
+    MATCHING,
 };
 static const struct proto_field counted_fields[] = {
     {.name = "count", .number = 1, .kind = PROTO_INT64},
     {.name = "epoch", .number = 2, .kind = PROTO_UINT64},
 };
 static const struct proto_field watch_fields[] = {
-    {.name = "filter", .number = 1, .kind = PROTO_STRING, .comment = FILTER_COMMENT},
-    {.name = "conditions",
-     .number = 2,
-     .kind = PROTO_MESSAGE,
-     .label = PROTO_REPEATED,
-     .type = "Condition",
-     .comment = CONDITIONS_COMMENT},
-    {.name = "select",
-     .number = 3,
-     .kind = PROTO_STRING,
-     .label = PROTO_REPEATED,
-     .comment = "Columns to send; none: all."},
+    MATCHING,
+    SELECTED,
     {.name = "resume",
      .number = 4,
      .kind = PROTO_STRING,
@@ -447,7 +420,7 @@ const struct proto_file *proto_api_file(struct arena *a, const struct world *w, 
     put_shared(&m, "CountRequest", count_fields, ARRAY_COUNT(count_fields));
     put_shared(&m, "CountResponse", counted_fields, ARRAY_COUNT(counted_fields));
     put_shared(&m, "WatchRequest", watch_fields, ARRAY_COUNT(watch_fields));
-    put_shared(&m, "Condition", condition_fields, ARRAY_COUNT(condition_fields));
+    put_shared(&m, "Condition", proto_condition_fields, PROTO_CONDITION_FIELDS);
     for (unsigned k = 0; k < FIELD_KINDS; k++)
         put_array(&m, forms[k].array, forms[k].kind, k == 0);
     struct proto_file *f = ARENA_NEW(a, struct proto_file);

@@ -168,7 +168,7 @@ static const struct proto_field array[] = {
      .label = PROTO_REPEATED,
      .comment = "Of each dimension, when they are not all 1."},
 };
-static const struct proto_field condition[] = {
+const struct proto_field proto_condition_fields[PROTO_CONDITION_FIELDS] = {
     TEXT("column", 1),
     NOTED("operator", 2,
           "eq, neq, gt, gte, lt, lte, like, ilike, in, is, isdistinct, cs, cd, ov, ...; \"not.\" before it."),
@@ -191,7 +191,7 @@ static const struct proto_message views_messages[] = {
     {.name = "CountResponse", .field_count = ARRAY_COUNT(count_response), .fields = count_response},
     {.name = "WatchRequest", .field_count = ARRAY_COUNT(watch_request), .fields = watch_request},
     {.name = "Event", .field_count = ARRAY_COUNT(event), .fields = event},
-    {.name = "Condition", .field_count = ARRAY_COUNT(condition), .fields = condition},
+    {.name = "Condition", .field_count = PROTO_CONDITION_FIELDS, .fields = proto_condition_fields},
     {.name = "Row", .field_count = ARRAY_COUNT(row), .fields = row},
     {.name = "Value", .comment = "Without a kind: NULL.", .field_count = ARRAY_COUNT(value), .fields = value},
     {.name = "Array", .field_count = ARRAY_COUNT(array), .fields = array},
