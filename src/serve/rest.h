@@ -1,7 +1,7 @@
 /* REST reads: from a parsed request to an answer. One struct rest per loop; no sockets here, so that tests can call it.
  *
- * rest_answer fills the answer's head fields and body and says what is to happen: send it, wait for an epoch, or go on as
- * a live query. The snapshot is never held past the call. */
+ * rest_answer fills the answer's head fields and body and says what is to happen: send it, wait for an epoch, go on as a live
+ * query, hand the request on (to civetweb, to the pipeline), or collect its body first. The snapshot is never held past the call. */
 #ifndef PENSTOCK_SERVE_REST_H
 #define PENSTOCK_SERVE_REST_H
 
