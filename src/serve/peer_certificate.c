@@ -78,6 +78,7 @@ void peer_certificate_free(struct peer_certificate *c)
     if (!c)
         return;
     arena_fini(&c->arena);
+    free(c->role);
     free(c);
 }
 
@@ -99,10 +100,12 @@ const struct caller *peer_certificate_caller(struct peer_certificate *c, const s
     for (uint32_t k = 0; k < c->name_count && !cn; k++)
         cn = strncmp(c->names[k], "CN=", 3) == 0 ? c->names[k] + 3 : NULL;
     c->judged = entries;
+    free(c->role);
+    c->role = role ? xstrdup(role) : NULL;
     c->claims[0] = (struct claim){slice_of("subject"), slice_of(c->subject)};
     c->claims[1] = (struct claim){slice_of("cn"), cn ? slice_of(cn) : (struct slice){NULL, 0}};
     c->caller = (struct caller){.kind = CALLER_CERTIFICATE,
-                                .role = role ? slice_of(role) : (struct slice){NULL, 0},
+                                .role = role ? slice_of(c->role) : (struct slice){NULL, 0},
                                 .name = slice_of(c->subject),
                                 .claim_count = 2,
                                 .claims = c->claims,

@@ -116,8 +116,19 @@ def request(report):
         c = d.context(app, version)
         seen = [d.ask(context=c) for _ in range(4)]
         report.check("again/%s" % version.name, all(s == 200 and set(r[0]) == {"id", "branch"} for s, r in seen), str(seen)[:300])
+    kept = http.client.HTTPSConnection("127.0.0.1", d.box.port, timeout=10, context=d.context(app))
+
+    def ask_kept():
+        kept.request("GET", "/api/acc?limit=3")
+        r = kept.getresponse()
+        return r.status, json.loads(r.read())
+
+    before = ask_kept()
     code, out, err = d.box.command("token", "create", "-c", d.box.config, "--data", d.box.data, "--role", "ops")
     wait_for(lambda: set(d.ask(app, Authorization="Bearer " + out.strip())[1][0]) == {"id", "branch", "owner"}, 20, "a token comes before the certificate")
+    after = [ask_kept() for _ in range(3)]  # the files were read anew behind the connection's back
+    report.check("kept-connection", before[0] == 200 and all(s == 200 and set(r[0]) == {"id", "branch"} for s, r in after), str((before, after))[:300])
+    kept.close()
     report.check("wrong-token-is-refused", d.ask(app, Authorization="Bearer wrong")[0] == 401)
     d.box.stop()
 

@@ -5,6 +5,7 @@
 #endif
 #include "serve/jwt.h"
 #include "serve/out.h"
+#include "serve/peer_certificate.h"
 #include "serve/rate.h"
 #include "test.h"
 
@@ -143,6 +144,25 @@ static void test_callers(void)
     caller_drop(&caller_anonymous);
 }
 
+/* A connection outlives the document that its certificate was judged by: the files are read again, and say the same. */
+static void test_certificate_outlives_document(void)
+{
+    char role[] = "teller";
+    struct access_doc_certificate entry = {"CN=till", role}, again = {"CN=till", "teller"};
+    struct access_doc first = {.certificate_count = 1, .certificates = &entry},
+                      second = {.certificate_count = 1, .certificates = &again};
+    struct peer_certificate *c = xcalloc(1, sizeof *c);
+    arena_init(&c->arena);
+    c->names[c->name_count++] = "CN=till";
+    c->subject = "CN=till";
+    CHECK(slice_is(peer_certificate_caller(c, &first, 7)->role, "teller"));
+    memcpy(role, "admin!", sizeof role); /* what was its memory is another's now */
+    CHECK(slice_is(peer_certificate_caller(c, &second, 7)->role, "teller"));
+    CHECK(!peer_certificate_caller(c, NULL, 9)->role.p);
+    CHECK(slice_is(peer_certificate_caller(c, &second, 11)->role, "teller"));
+    peer_certificate_free(c);
+}
+
 int main(void)
 {
     RUN(test_standards);
@@ -150,5 +170,6 @@ int main(void)
     RUN(test_base64url);
     RUN(test_rates);
     RUN(test_callers);
+    RUN(test_certificate_outlives_document);
     TEST_END();
 }
