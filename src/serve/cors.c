@@ -15,6 +15,11 @@ static bool any(const struct cors *c)
     return !c || listed(c, slice_of("*"));
 }
 
+bool cors_allows(const struct http_request *req)
+{
+    return any(req->cors) || listed(req->cors, req->origin);
+}
+
 static void put_preflight(const char *allow, struct buf *out)
 {
     OUT_LIT(out, "Access-Control-Allow-Methods: ");
@@ -31,7 +36,7 @@ void cors_put(const struct http_request *req, const char *allow, struct buf *out
     const struct cors *c = req->cors;
     if (!any(c))
         OUT_LIT(out, "Vary: Origin\r\n");
-    if (!any(c) && !listed(c, req->origin))
+    if (!cors_allows(req))
         return;
     OUT_LIT(out, "Access-Control-Allow-Origin: ");
     if (any(c))

@@ -12,6 +12,8 @@ struct cors {
     uint32_t count;                        /* 0: none */
     const char *origins[CORS_ORIGINS_MAX]; /* "*": any */
 };
+/* Whether pages of the request's Origin may read answers. */
+bool cors_allows(const struct http_request *req);
 /* The headers for a request with an Origin; allow: the methods of a preflight. req->cors NULL: any origin (tests). */
 void cors_put(const struct http_request *req, const char *allow, struct buf *out);
 

@@ -2,6 +2,7 @@
  * message, {"event":"insert","data":{...}}, with "id" where it can be resumed from. */
 #include "base/clock.h"
 #include "serve/auth.h"
+#include "serve/cors.h"
 #include "serve/live.h"
 #include "serve/out.h"
 #include "serve/ws.h"
@@ -172,20 +173,29 @@ static struct slice header(const struct http_request *req, const char *name)
     return (struct slice){NULL, 0};
 }
 
-/* A page of another site may ask with what it has itself, such as a token. It must not use what the browser adds without being
- * asked: a certificate. */
-static bool origin_ok(const struct http_request *req, const struct caller *c, struct problem *p)
+static bool same_origin(struct slice origin, struct slice host)
 {
     static const char scheme[] = "https://";
-    struct slice origin = req->origin, host = header(req, "host");
-    if (!origin.p || c->kind != CALLER_CERTIFICATE)
-        return true;
     size_t n = sizeof scheme - 1;
-    if (origin.len > n && memcmp(origin.p, scheme, n) == 0 &&
-        slice_eq((struct slice){origin.p + n, origin.len - n}, host))
+    return origin.len > n && memcmp(origin.p, scheme, n) == 0 &&
+           slice_eq((struct slice){origin.p + n, origin.len - n}, host);
+}
+
+/* Browsers let any page open a WebSocket and read it: what CORS keeps from another site's pages has to be refused here. And never
+ * may they use what the browser adds without being asked: a certificate. */
+static bool origin_ok(const struct http_request *req, const struct caller *c, struct problem *p)
+{
+    if (!req->origin.p || same_origin(req->origin, header(req, "host")))
         return true;
-    problem_set(p, 403, "PENSTOCK_ORIGIN", "pages of another origin may not use a client certificate here");
-    return problem_hint(p, "Send a token instead, as the subprotocol " WS_BEARER "TOKEN.");
+    if (c->kind == CALLER_CERTIFICATE) {
+        problem_set(p, 403, "PENSTOCK_ORIGIN", "pages of another origin may not use a client certificate here");
+        return problem_hint(p, "Send a token instead, as the subprotocol " WS_BEARER "TOKEN.");
+    }
+    if (cors_allows(req))
+        return true;
+    problem_set(p, 403, "PENSTOCK_ORIGIN", "pages of the origin %.*s may not read answers here",
+                TEXT_QUOTED(req->origin, 200));
+    return problem_hint(p, "Name it under server.cors.origins in penstock.yaml.");
 }
 
 static bool handshake_ok(const struct loop *l, const struct http_request *req, struct answer *a)

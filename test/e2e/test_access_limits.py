@@ -4,6 +4,8 @@ past it, other callers unharmed."""
 
 import json
 import os
+import socket
+import ssl
 
 from lib.client import wait_for
 from lib.penstock import Penstock
@@ -148,15 +150,31 @@ def audited(report):
 
 
 def origins(report):
+    def upgrade(box, origin, host=None, token=None):
+        """The status of a WebSocket's handshake from a page of that origin."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        with tls.wrap_socket(socket.create_connection(("127.0.0.1", box.port), 10)) as s:
+            s.sendall(("GET /api/acc?limit=1 HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: penstock.live.v1%s\r\n%s\r\n" %
+                       (host or "127.0.0.1:%d" % box.port, ", penstock.bearer." + token if token else "", "Origin: %s\r\n" % origin if origin else "")).encode())
+            head = s.recv(64).split()
+        return int(head[1])
+
     def ask(box, origin, **more):
         return box.http.request("/health", dict(more, Origin=origin)).headers.get("Access-Control-Allow-Origin")
     box = Box()
     report.check("cors/any", ask(box, "https://a.example") == "*")
+    report.check("cors/websocket/any", upgrade(box, "https://a.example", token=box.token("r")) == 101)
     box.stop()
     box = Box(server=', cors: { origins: [ "https://app.example", "https://b.example:8443" ] }')
     report.check("cors/listed", ask(box, "https://app.example") == "https://app.example" and ask(box, "https://b.example:8443") == "https://b.example:8443")
     for other in ("https://app.example.evil", "https://app.exampl", "http://app.example", "null", "https://b.example"):
         report.check("cors/not/" + other, ask(box, other) is None)
+    t = box.token("r")
+    for name, origin, host, status in (("listed", "https://app.example", None, 101), ("none", None, None, 101), ("own", "https://x.example", "x.example", 101),
+                                       ("other", "https://a.example", None, 403), ("null", "null", None, 403), ("http", "http://x.example", "x.example", 403)):
+        report.check("cors/websocket/" + name, upgrade(box, origin, host, t) == status)
     a = box.http.request("/api/acc", {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}, "OPTIONS")
     report.check("cors/preflight", a.status == 200 and "Authorization" in a.headers["Access-Control-Allow-Headers"] and "Origin" in ",".join(a.headers.get_all("Vary") or []), str(a.headers))
     report.check("cors/no-credentials", "Access-Control-Allow-Credentials" not in a.headers)
