@@ -24,8 +24,8 @@ static struct world *world_named(const struct rest *r, uint32_t version)
 
 bool grpc_method_known(const struct rest *r, const struct grpc_method *m)
 {
-    if (m->service != SERVICE_API || !r->world)
-        return true;
+    if (m->service != SERVICE_API || !r->world || (!r->anonymous_read && !r->world->policy->anonymous))
+        return true; /* who asks is not known yet: where nothing is open to everybody, nobody in particular learns of apis */
     const struct world *w = world_named(r, m->version);
     const char *path = w ? grpc_api_path(w, m->name) : NULL;
     for (uint32_t i = 0; path && i < w->api_count; i++)
@@ -316,6 +316,14 @@ static bool all_complete(const struct rest *r)
     return ok;
 }
 
+/* Whether there is such an api is told to whom it shows itself. */
+static bool health_told(const struct rest *r, const struct world_api *api)
+{
+    struct problem quiet;
+    problem_init(&quiet, (struct arena *)(uintptr_t)&r->arena);
+    return rest_may_enter(r, &quiet) && grant_shows(r, api);
+}
+
 /* A service serves while it answers: a pipeline that is away does not keep it from that. */
 static int health_of(const struct rest *r, struct slice service)
 {
@@ -333,7 +341,7 @@ static int health_of(const struct rest *r, struct slice service)
         return all_complete(r) ? HEALTH_SERVING : HEALTH_NOT_SERVING;
     const struct world *w = known && r->world ? world_named(r, m.version) : NULL;
     for (uint32_t i = 0; w && i < w->api_count; i++)
-        if (slice_is(name, w->apis[i].service))
+        if (slice_is(name, w->apis[i].service) && health_told(r, &w->apis[i]))
             return view_complete(r, w->apis[i].view) ? HEALTH_SERVING : HEALTH_NOT_SERVING;
     return HEALTH_SERVICE_UNKNOWN;
 }

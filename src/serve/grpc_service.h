@@ -14,7 +14,8 @@
 #define GRPC_IDLE_MAX    256         /* calls that are over whose memory a loop keeps for the next */
 #define GRPC_REFLECT_MAX 10000       /* messages of one call of reflection */
 
-/* Whether r's world has it; true while there is no world: it is not known yet. */
+/* Whether r's world has it; true while there is no world: it is not known yet. Also true of any api where nothing is open to
+ * everybody: the call itself, which knows who asks, says so. */
 bool grpc_method_known(const struct rest *r, const struct grpc_method *m);
 /* REST_DONE: a->body, and a->problem when it failed; REST_WAIT as in rest.h; REST_LIVE: of Watch, go on with grpc_watch,
  * of Health.Watch, ask again at every epoch. */

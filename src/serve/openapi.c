@@ -321,7 +321,7 @@ const struct buf *openapi_for(const struct rest *r)
 {
     struct world *w = r->world;
     const struct policy_role *role = policy_role(w->policy, r->caller->role);
-    if (!w->policy->role_count)
+    if (!w->policy->role_count && r->anonymous_read)
         return &w->openapi;
     _Atomic(struct buf *) *at =
         &w->openapi_of[role ? (uint32_t)(role - w->policy->roles) : w->policy->role_count];

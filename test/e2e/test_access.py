@@ -8,7 +8,7 @@ import os
 import random
 import time
 
-from lib import jwt, pg
+from lib import h2, jwt, pg
 from lib.client import wait_for
 from lib.penstock import Penstock, postgres_config
 from lib.report import Report
@@ -133,6 +133,29 @@ class World:
             return cur.fetchall()
 
 
+
+
+def grpc(w, path, message=b"", token=None):
+    """The status of a call."""
+    c, exchange = h2.Connection(w.box.port), h2.Exchange()
+    stream = c.open(path, "POST", [("content-type", "application/grpc"), ("te", "trailers")] + ([("authorization", "Bearer " + token)] if token else []), end=False)
+    c.send(h2.frame(h2.DATA, h2.END_STREAM, stream, b"\0" + len(message).to_bytes(4, "big") + message))
+    c.finish({stream: exchange})
+    c.close()
+    return int(dict(exchange.blocks[-1])["grpc-status"])
+
+
+def names(report, w):
+    """Which apis there are is not told over gRPC either, to whom the list of apis is not."""
+    ok, unknown, denied, unimplemented, nobody = 0, 5, 7, 12, 16
+    t = w.taken(w.token("narrow", owner="a"), "/api/other")
+    for name, token, acc, other in (("nobody", None, unknown, unknown), ("wrong", "nonsense", unknown, unknown), ("narrow", t, unknown, ok), ("chief", w.chief, ok, ok)):
+        got = [grpc(w, "/grpc.health.v1.Health/Check", b"\n" + bytes([len(s)]) + s, token) for s in (b"", b"penstock.api.Acc", b"penstock.api.Other", b"penstock.api.Nope")]
+        report.check("health/" + name, got == [ok, acc, other, unknown], str(got))
+    for name, token, want in (("nobody", None, [nobody, nobody]), ("wrong", "nonsense", [nobody, nobody]), ("narrow", t, [denied, unimplemented]),
+                              ("chief", w.chief, [ok, unimplemented])):
+        got = [grpc(w, "/penstock.api.%s/Query" % s, b"", token) for s in ("Acc", "Nope")]
+        report.check("method/" + name, got == want, str(got))
 
 
 def doors(report, w):
@@ -419,6 +442,10 @@ def rules_change(report, w):
             break
     report.check("live-after-change", reset and seen == want, str(len(seen)))
     live.close()
+    w.box.write_config(config(w.server, {}, w.jwt.replace("  admin: chief\n", "")).replace("  roles:\n", ""))
+    w.box.command("apply", "-c", w.box.config, "--data", w.box.data, timeout_s=60)
+    wait_for(lambda: w.get("/api/acc?limit=1", t).status == 403, 20, "no rules")  # and none who may see everything
+    report.check("no-rules/openapi", [p for p in w.get("/api/", t).json()["paths"] if "$batch" not in p] == [], str(w.get("/api/", t).body[:300]))
 
 
 def told(report, w):
@@ -509,6 +536,7 @@ def property_holds(report, w):
 with Report("test_access.py", 240) as report:
     world = World()
     report.section("doors", doors, report, world)
+    report.section("names", names, report, world)
     report.section("lives", lives, report, world)
     report.section("paths", paths, report, world)
     report.section("jwt", web_tokens, report, world)
