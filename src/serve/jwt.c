@@ -175,6 +175,15 @@ static struct slice value_text(struct claims *c, yyjson_val *v)
     return out;
 }
 
+/* Of two claims with one name it would be left to chance which counts here, and which with whoever else reads the token (RFC 7519, 4). */
+static bool name_ok(struct claims *c, struct slice name)
+{
+    for (uint32_t i = 0; i < c->count && !c->wrong; i++)
+        if (slice_eq(c->items[i].name, name))
+            c->wrong = "JWT has two claims of the same name";
+    return !c->wrong;
+}
+
 static void collect(struct claims *c, yyjson_val *object, struct slice prefix, int level)
 {
     size_t i, n;
@@ -184,6 +193,8 @@ static void collect(struct claims *c, yyjson_val *object, struct slice prefix, i
         struct slice name = text_of(k);
         if (c->count == CALLER_CLAIMS_MAX)
             c->wrong = "JWT has too many claims";
+        if (memchr(name.p, 0, name.len))
+            c->wrong = "JWT holds a NUL character";
         if (c->wrong)
             return;
         if (prefix.len)
@@ -191,6 +202,8 @@ static void collect(struct claims *c, yyjson_val *object, struct slice prefix, i
                                          (int)name.len, (const char *)name.p));
         else
             name.p = arena_memdup(c->arena, name.p, name.len);
+        if (!name_ok(c, name))
+            return;
         c->items[c->count++] = (struct claim){name, value_text(c, v)};
         if (yyjson_is_obj(v) && level < JWT_NESTING_MAX)
             collect(c, v, name, level + 1);

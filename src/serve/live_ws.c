@@ -188,7 +188,8 @@ static bool origin_ok(const struct http_request *req, const struct caller *c, st
     if (!req->origin.p || same_origin(req->origin, header(req, "host")))
         return true;
     if (c->kind == CALLER_CERTIFICATE) {
-        problem_set(p, 403, "PENSTOCK_ORIGIN", "pages of another origin may not use a client certificate here");
+        problem_set(p, 403, "PENSTOCK_ORIGIN",
+                    "pages of another origin may not use a client certificate here");
         return problem_hint(p, "Send a token instead, as the subprotocol " WS_BEARER "TOKEN.");
     }
     if (cors_allows(req))

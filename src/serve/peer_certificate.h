@@ -15,7 +15,8 @@ struct peer_certificate {
     const char *subject;
     int64_t expires_s;
     uint64_t judged; /* which entries `caller` is by; 0: none yet */
-    char *role;      /* owned: the doc goes with each reading of the files, also where the entries stay; NULL: none */
+    char *
+        role; /* owned: the doc goes with each reading of the files, also where the entries stay; NULL: none */
     struct claim claims[2];
     struct caller caller; /* no role: nobody that is known */
 };

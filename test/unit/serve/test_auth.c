@@ -9,6 +9,8 @@
 #include "serve/rate.h"
 #include "test.h"
 
+#include <mbedtls/md.h>
+
 static struct jwks *keys_of(const char *text)
 {
     struct jwks *k = NULL;
@@ -144,6 +146,62 @@ static void test_callers(void)
     caller_drop(&caller_anonymous);
 }
 
+static void put_base64url(char *out, const void *from, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const uint8_t *p = from;
+    out += strlen(out);
+    for (size_t bit = 0; bit < n * 8; bit += 6) {
+        unsigned two = (unsigned)p[bit / 8] << 8 | (bit / 8 + 1 < n ? p[bit / 8 + 1] : 0);
+        *out++ = digits[two >> (10 - bit % 8) & 63];
+    }
+    *out = 0;
+}
+
+/* Signed with 32 times 'a'. What is wrong with it; "" nothing. *role: by app.role. */
+static const char *judged(const char *payload, char role[32])
+{
+    static const char header[] = "{\"alg\":\"HS256\"}";
+    const struct access_doc_jwt rules = {.used = true, .algorithms = JWT_HS256, .role_claim = "app.role"};
+    char token[1024] = "";
+    uint8_t mac[32];
+    struct caller c;
+    struct arena a;
+    struct jwks *k =
+        keys_of("{\"keys\":[{\"kty\":\"oct\",\"k\":\"YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE\"}]}");
+    arena_init(&a);
+    put_base64url(token, header, strlen(header));
+    strcat(token, ".");
+    put_base64url(token, payload, strlen(payload));
+    CHECK(mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256),
+                          (const uint8_t *)"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 32, (uint8_t *)token,
+                          strlen(token), mac) == 0);
+    strcat(token, ".");
+    put_base64url(token, mac, sizeof mac);
+    const char *wrong = jwt_read(&a, k, &rules, slice_of(token), 1000, &c);
+    snprintf(role, 32, "%.*s", wrong ? 0 : (int)c.role.len, (const char *)c.role.p);
+    arena_fini(&a);
+    jwks_free(k);
+    return wrong ? wrong : "";
+}
+
+/* A claim's name says one thing: of two it is not left to chance which counts, and none is cut into another one's. */
+static void test_claim_names(void)
+{
+    char role[32];
+    CHECK_STR(judged("{\"exp\":2000,\"app\":{\"role\":\"clerk\",\"roles\":1}}", role), "");
+    CHECK_STR(role, "clerk");
+    static const char *const twice[] = {"{\"exp\":2000,\"app.role\":\"chief\",\"app\":{\"role\":\"clerk\"}}",
+                                        "{\"exp\":2000,\"app\":{\"role\":\"chief\",\"role\":\"clerk\"}}",
+                                        "{\"exp\":2000,\"exp\":500}",
+                                        "{\"exp\":2000,\"sub\":\"a\",\"sub\":\"b\"}"};
+    for (size_t i = 0; i < ARRAY_COUNT(twice); i++)
+        CHECK_STR(judged(twice[i], role), "JWT has two claims of the same name");
+    CHECK_STR(judged("{\"exp\":2000,\"app\":{\"role\\u0000x\":\"chief\"}}", role),
+              "JWT holds a NUL character");
+    CHECK_STR(judged("{\"exp\":2000,\"\\u0000\":1}", role), "JWT holds a NUL character");
+}
+
 /* A connection outlives the document that its certificate was judged by: the files are read again, and say the same. */
 static void test_certificate_outlives_document(void)
 {
@@ -170,6 +228,7 @@ int main(void)
     RUN(test_base64url);
     RUN(test_rates);
     RUN(test_callers);
+    RUN(test_claim_names);
     RUN(test_certificate_outlives_document);
     TEST_END();
 }
