@@ -379,9 +379,9 @@ static void world_take(struct loop *l, struct world *w)
         log_error("serve", "cannot read the store", "loop=%u error=\"%s\"", l->index, text);
         free(text);
         err_free(e);
+        l->holding = 0;
         return;
     }
-    l->holding = 1;
     l->swapping = false;
     live_attach(l->live);
     loop_retry_waiting(l);
@@ -396,9 +396,16 @@ static void world_check(struct loop *l)
         ASSERT(!e);
         l->holding = 0;
     }
+    if (l->holding)
+        return; /* nothing is offered before it has let go */
+    /* Said before it is taken: the notifier takes back what is offered and then looks who holds something, so that between
+     * the two it must not find neither and close what is just being taken up. */
+    l->holding = 1;
     struct world *w = atomic_exchange(&l->offered, NULL);
     if (w)
         world_take(l, w);
+    else
+        l->holding = 0;
 }
 
 static void versions_check(struct loop *l)

@@ -122,8 +122,8 @@ struct loop {
     /* ---- from the notifier ---- */
     _Alignas(CACHE_LINE_BYTES) atomic_int release; /* 1: let go of the world */
     _Atomic(struct world *) offered;               /* a new world to take up */
-    atomic_int holding;                            /* 1 while the loop uses a world; written by the loop */
-    atomic_int wants_epochs;                       /* 1: wake me at every epoch; written by the loop */
+    atomic_int holding;      /* 1 while the loop uses a world, or looks for one; written by the loop */
+    atomic_int wants_epochs; /* 1: wake me at every epoch; written by the loop */
     atomic_int stop;
 };
 /* A handshake step costs milliseconds of CPU, an answer microseconds: a flood of new connections gets a share of each round,
