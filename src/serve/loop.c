@@ -139,6 +139,17 @@ static struct err *listen_failure(const struct listen_at *at)
                     "stop the other process or change %s", at->key);
 }
 
+/* Accepted sockets inherit it. Some connections may be silent for as long as they like (a watch of health, an open stream): a
+ * client that went without a word, as its machine did, is found out by the kernel in two minutes. */
+static void keep_alive(int fd)
+{
+    int on = 1, idle_s = 60, step_s = 15, probes = 4;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step_s, sizeof step_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 static struct err *listen_bind(const struct loop *l, const struct listen_at *at, const struct addrinfo *ai,
                                int *out)
 {
@@ -148,6 +159,7 @@ static struct err *listen_bind(const struct loop *l, const struct listen_at *at,
         return err_errno(ERR_IO, "socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    keep_alive(fd);
     if (ai->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (bind_port(l, fd, ai, at->optional ? 1 : PORT_TRIES) != 0 || listen(fd, 4096) != 0) {

@@ -58,6 +58,7 @@ void proxy_close(struct stream *s)
     struct loop *l = loop_of(p);
     s->proxy = NULL;
     s->mode = STREAM_IDLE;
+    stream_timer(s, TIMER_NONE); /* it was for the other end */
     l->proxy_count--;
     l->held_bytes -= p->held;
     if (p->fd >= 0)
@@ -128,7 +129,6 @@ static void finish(struct proxy *p, bool ok)
                       p->status, ok ? steady_us() - s->asked_us : -1);
     enum proxy_to where = p->where;
     proxy_close(s);
-    stream_timer(s, TIMER_NONE);
     if (answered)
         stream_end(s, ok, !reusable);
     else if (where == PROXY_TO_INGEST)

@@ -1179,6 +1179,37 @@ def no_access(_):
 
 
 @test
+def clients_that_vanish(s):
+    """The kernel looks after silent connections: its timer for that runs (tr 02 of /proc/net/tcp)."""
+    c = s.connect()
+    own = "%04X" % c.getsockname()[1]
+    end, timers = time.time() + 5, None
+    while timers != ["02"] and time.time() < end:  # first the handshake's last bytes are to be acknowledged
+        time.sleep(0.02)
+        with open("/proc/net/tcp") as f:
+            rows = [line.split() for line in f]
+        timers = [r[5][:2] for r in rows if r[1].endswith(":%04X" % s.port) and r[2].endswith(":" + own)]
+    same(timers, ["02"])
+    c.close()
+
+
+@test
+def no_pipeline_to_push_to(_):
+    """Who pushes is told, and the connection goes on, also past the time that the pipeline would have had to answer."""
+    s = Site(["--rows", "10"], ["--ingest", "--limit", "idle_timeout_us=1000000"])
+    try:
+        s.wait_ready()
+        c = http.client.HTTPSConnection("127.0.0.1", s.port, context=context(), timeout=20)
+        code(s.get("/ingest/a/b", "POST", body="[]", conn=c), 503, "PENSTOCK_INGEST_AWAY")
+        for _ in range(8):
+            same(s.get("/api/balances/1", conn=c).status, 200)
+            time.sleep(0.25)
+        c.close()
+    finally:
+        s.close()
+
+
+@test
 def two_loops_and_stop(_):
     s = Site(["--rows", "100", "--shards", "5", "--updates-per-s", "1000"], ["--loops", "2"])
     try:

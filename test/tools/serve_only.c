@@ -1,6 +1,6 @@
 /* The serve process alone, on a store that fill_store made: for tests and benchmarks before or beside the real binary.
  *
- *   serve_only DIR [--port N] [--loops N] [--cpu N] [--cert F --key F] [--no-access] [--limit NAME=N]...
+ *   serve_only DIR [--port N] [--loops N] [--cpu N] [--cert F --key F] [--no-access] [--ingest] [--limit NAME=N]...
  *
  * Prints "listening PORT" once it does. */
 #include "base/log.h"
@@ -87,6 +87,10 @@ int main(int argc, char **argv)
         const char *next = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--no-access") == 0) {
             o.anonymous_read = false;
+            continue;
+        }
+        if (strcmp(argv[i], "--ingest") == 0) {
+            o.ingest = SERVE_INGEST_ALL;
             continue;
         }
         i++;
