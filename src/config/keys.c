@@ -178,8 +178,8 @@ const struct config_key config_keys[] = {
      "ends past it."},
     {"limits.h2_control_frames", KEY_COUNT, "1000", 50, 1000000, AT(limits.h2_control_frames),
      "HTTP/2 frames without content that a client may send in a burst; a tenth of it comes back each second, "
-     "and one "
-     "for every 4 KiB of bodies. Its connection ends past it."},
+     "one for every 4 KiB of bodies, and three for every frame of data that it is sent. Its connection ends "
+     "past it."},
     {"limits.h2_pending_bytes", KEY_SIZE, "16MiB", 64 * KIB, 1024 * MIB, AT(limits.h2_pending_bytes),
      "Bytes of answers that an HTTP/2 connection's client has not taken; its further requests are refused "
      "past it, to "

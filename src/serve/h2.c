@@ -5,6 +5,7 @@
 
 #define REFILL_SHARE      10         /* a tenth of a burst comes back each second */
 #define CONTROL_BYTES     (4u << 10) /* moved, that pay for one control frame */
+#define CONTROL_PER_DATA  3          /* control frames that one DATA frame of ours pays for */
 #define STREAMS_KEPT      256        /* for the next requests of the loop */
 #define STREAM_KEEP_BYTES 4096       /* of a buffer, with a stream that is kept */
 
@@ -109,15 +110,17 @@ void h2_free_dead(struct loop *l)
 
 /* ---- what a client may do how often ---- */
 
+/* What a client says to the data it gets, it may say: some open the window anew and measure the way with a ping each time. */
 static void budget_refill(struct h2 *h)
 {
     const struct serve_limits *m = &h->conn->loop->options->limits;
     int64_t now = h->conn->loop->now_us, most = m->h2_control_frames;
-    if (now - h->refilled_us < 100000)
+    if (now - h->refilled_us < 100000 && h->budget > 0)
         return;
     h->budget += (int64_t)((double)(now - h->refilled_us) / 1e6 * (double)most / REFILL_SHARE);
-    h->budget += (int64_t)(h->moved / CONTROL_BYTES);
+    h->budget += (int64_t)(h->moved / CONTROL_BYTES + h->answered * CONTROL_PER_DATA);
     h->moved %= CONTROL_BYTES;
+    h->answered = 0;
     h->budget = h->budget < most ? h->budget : most;
     h->refilled_us = now;
 }
@@ -422,6 +425,7 @@ bool h2_stalled(struct stream *s)
     struct h2_stream *hs = h2_stream_of(s);
     bool stalled = hs->was_pending && hs->taken == hs->taken_mark;
     hs->taken_mark = hs->taken;
-    hs->was_pending = h2_pending(s) > 0;
+    hs->was_pending =
+        h2_pending(s) > 0 || (hs->ended && !hs->sent_end); /* the end alone wants a window, too */
     return stalled;
 }

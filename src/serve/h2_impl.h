@@ -24,7 +24,7 @@ struct h2_stream {
     struct buf out;    /* not in frames yet */
     size_t out_at;
     uint64_t taken, taken_mark; /* bytes put into frames; at the last deadline */
-    bool was_pending;           /* at the last deadline there were bytes to take */
+    bool was_pending;           /* at the last deadline there were bytes, or the end, to take */
     struct buf trailers;        /* lines; empty: none */
 };
 struct h2 {
@@ -34,10 +34,11 @@ struct h2 {
     uint32_t count;
     bool going, refused;
     bool any_drained;
-    size_t pending; /* of all streams: not in frames yet */
-    int64_t budget; /* control frames that may still come */
-    uint64_t sent;  /* bytes of frames */
-    uint64_t moved; /* bytes of bodies, not counted into the budget yet */
+    size_t pending;    /* of all streams: not in frames yet */
+    int64_t budget;    /* control frames that may still come */
+    uint64_t sent;     /* bytes of frames */
+    uint64_t moved;    /* bytes of bodies, not counted into the budget yet */
+    uint64_t answered; /* DATA frames sent, likewise */
     int64_t refilled_us;
 };
 struct h2_shared {

@@ -113,9 +113,12 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     struct h2 *h = user;
     struct h2_stream *hs = source->ptr;
     (void)session, (void)frame;
+    if (hs->broken) /* while the frame waited for room: its bytes are gone */
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (full(h->conn))
         return NGHTTP2_ERR_WOULDBLOCK;
     h->sent += n + 9;
+    h->answered++;
     conn_put(h->conn, head, 9);
     conn_put(h->conn, hs->out.p + hs->out_at, n);
     taken(hs, n);
@@ -237,7 +240,8 @@ void h2_put(struct stream *s, const void *p, size_t n)
 
 static void answer_body(struct h2_stream *hs, struct buf *body)
 {
-    if (body->len < 16u << 10 || hs->out.len) {
+    /* The room of a compressed answer is that of its text: unsent answers are counted by their length. */
+    if (body->len < 16u << 10 || hs->out.len || body->cap / 2 > body->len) {
         h2_put(&hs->s, body->p, body->len);
         return;
     }

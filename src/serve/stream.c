@@ -265,6 +265,8 @@ static void run_kept(struct stream *s)
     req->cors = &l->options->cors;
     arena_reset(&l->rest.arena);
     run(s, req);
+    if (s->mode == STREAM_PROXY) /* of its body, what came while it was put off */
+        proxy_body(s, s->body.p, s->body.len);
     settle(s, req);
 }
 
@@ -337,14 +339,23 @@ void stream_body(struct stream *s, const uint8_t *p, size_t n)
         stream_body_refuse(s, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes");
     else if (s->mode == STREAM_PROXY)
         proxy_body(s, p, n);
-    else if (s->mode == STREAM_BODY)
+    else if (s->mode == STREAM_BODY || s->mode == STREAM_WAIT) /* put off: it may want its body afterwards */
         collect(s, p, n);
+}
+
+/* What else the stream waits for keeps its deadline: an epoch, or, over HTTP/2, that the client takes its answer. */
+static void body_timer_end(struct stream *s)
+{
+    if (s->deadline.kind != TIMER_BODY)
+        return;
+    bool answered = s->id && h2_answered(s) && (s->mode == STREAM_IDLE || s->mode == STREAM_GRPC);
+    stream_timer(s, answered ? TIMER_DRAIN : TIMER_NONE);
 }
 
 void stream_body_end(struct stream *s)
 {
     s->in_body = false;
-    stream_timer(s, TIMER_NONE);
+    body_timer_end(s);
     switch (s->mode) {
     case STREAM_PROXY:
         stream_timer(s, TIMER_PROXY);
@@ -409,7 +420,7 @@ void stream_timeout(struct stream *s, enum timer kind)
     } else if (kind == TIMER_HEAD) { /* the rest of the connection's frames waits behind these headers */
         counter_add(&s->conn->loop->stats->timeouts, 1);
         conn_close(s->conn);
-    } else if (s->id && stream_pending(s) && h2_stalled(s)) {
+    } else if (s->id && h2_stalled(s)) {
         counter_add(&s->conn->loop->stats->timeouts, 1);
         h2_break(s);
         stream_flush(s);
