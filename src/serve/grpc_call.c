@@ -23,6 +23,7 @@ struct grpc_state {
     char path[256];     /* what the method's name borrows from */
     uint32_t count;     /* request messages so far */
     struct buf request; /* the message, until it is answered */
+    size_t held;        /* of it, counted in the loop's held_bytes */
     struct buf out;     /* messages behind their prefixes, not sent yet */
     size_t at;          /* sent of it */
     int64_t asked_us, wait_until_us;
@@ -83,6 +84,22 @@ void grpc_calls_free(struct loop *l)
         l->grpc_idle = st->next;
         state_free(st);
     }
+}
+
+/* False: the loop holds too many requests. */
+static bool request_keep(struct grpc_call *call, struct slice message)
+{
+    struct grpc_state *st = state_of(call);
+    struct loop *l = call->loop;
+    l->held_bytes -= st->held;
+    st->held = 0;
+    buf_reset(&st->request);
+    if (l->held_bytes + message.len > PROXY_HELD_MAX)
+        return false;
+    buf_put(&st->request, message.p, message.len);
+    st->held = message.len;
+    l->held_bytes += st->held;
+    return true;
 }
 
 /* ---- sending ---- */
@@ -260,7 +277,7 @@ static void wait_over(struct grpc_call *call)
         return;
     call->loop->waiting--;
     call->wants_epochs = false;
-    stream_timer(call->stream, TIMER_NONE);
+    stream_timer(call->stream, call->half_closed ? TIMER_NONE : TIMER_BODY);
     st->mode = CALL_ASKED;
 }
 
@@ -286,7 +303,7 @@ static void done(struct grpc_call *call, const struct answer *a)
         fail(call, &a->problem);
         return;
     }
-    if (st->method.service != SERVICE_REFLECTION)
+    if (st->method.service != SERVICE_REFLECTION || call->half_closed)
         st->mode = CALL_SENDS;
     answer_send(call, a);
 }
@@ -363,8 +380,10 @@ void grpc_message(struct grpc_call *call, struct slice message)
         refuse(call, GRPC_RESOURCE_EXHAUSTED, "too many questions, or answers that are not taken");
         return;
     }
-    buf_reset(&st->request);
-    buf_put(&st->request, message.p, message.len);
+    if (st->mode == CALL_WAITS || !request_keep(call, message)) {
+        refuse(call, GRPC_UNAVAILABLE, "the server is busy: ask again");
+        return;
+    }
     if (st->method.service == SERVICE_REFLECTION)
         answer(call);
 }
@@ -372,6 +391,8 @@ void grpc_message(struct grpc_call *call, struct slice message)
 void grpc_half_close(struct grpc_call *call)
 {
     struct grpc_state *st = state_of(call);
+    if (st->mode == CALL_WAITS) /* reflection's last question: the end follows its answer */
+        return;
     if (st->method.service == SERVICE_REFLECTION) {
         st->mode = CALL_SENDS;
         send_queue(call);
@@ -406,6 +427,8 @@ void grpc_closed(struct grpc_call *call)
     st->sub = NULL;
     wait_over(call);
     queue_clear(call);
+    call->loop->held_bytes -= st->held;
+    st->held = 0;
     call->state = NULL;
     state_put(call->loop, st);
 }

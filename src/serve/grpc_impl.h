@@ -16,6 +16,7 @@ struct grpc_wire {
     bool gzip_in, gzip_out;
     bool blocked;    /* grpc_room said no */
     struct buf in;   /* a message that has not all come */
+    size_t held;     /* of it, counted in the loop's held_bytes */
     struct buf meta; /* lines of response metadata */
 };
 

@@ -45,12 +45,24 @@ static struct grpc_wire *wire_new(struct stream *s)
     return w;
 }
 
+/* What has come of a message counts among the request bodies that the loop holds. False: it is too much. */
+static bool hold(struct grpc_wire *w, size_t n)
+{
+    struct loop *l = w->call.loop;
+    if (n > w->held && l->held_bytes - w->held + n > PROXY_HELD_MAX)
+        return false;
+    l->held_bytes += n - w->held;
+    w->held = n;
+    return true;
+}
+
 /* The memory, and with it `next`, stays until the end of the round. */
 void grpc_wire_close(struct stream *s)
 {
     struct grpc_wire *w = wire_of_stream(s);
     struct grpc_shared *sh = &w->call.loop->grpc;
     s->call = NULL;
+    (void)hold(w, 0);
     w->call.finished = w->closed = true;
     grpc_closed(&w->call);
     *(w->prev ? &w->prev->next : &sh->calls) = w->next;
@@ -295,6 +307,7 @@ static size_t take_message(struct grpc_wire *w, const uint8_t *p, size_t n)
     }
     if (n < PREFIX_BYTES + len)
         return 0;
+    stream_timer(w->call.stream, TIMER_BODY); /* for the next one */
     deliver(w, (struct slice){p + PREFIX_BYTES, len}, p[0] == 1);
     return PREFIX_BYTES + len;
 }
@@ -306,7 +319,7 @@ void grpc_wire_data(struct stream *s, const uint8_t *p, size_t n)
     size_t at = 0, used;
     if (w->call.finished)
         return;
-    stream_timer(s, TIMER_BODY);
+    s->body_bytes += n;
     if (w->in.len) {
         buf_put(&w->in, p, n);
         p = w->in.p;
@@ -322,6 +335,11 @@ void grpc_wire_data(struct stream *s, const uint8_t *p, size_t n)
         w->in.len = n - at;
     } else {
         buf_put(&w->in, p + at, n - at);
+    }
+    if (!hold(w, w->in.len)) {
+        fail(w, GRPC_UNAVAILABLE, "too many request messages are being collected");
+        buf_reset(&w->in);
+        (void)hold(w, 0);
     }
 }
 
@@ -352,12 +370,16 @@ void grpc_wire_drained(struct stream *s)
 void grpc_wire_timeout(struct stream *s, enum timer kind)
 {
     struct grpc_wire *w = wire_of_stream(s);
-    if (w->call.finished)
-        return;
-    if (kind == TIMER_WAIT)
+    if (w->call.finished) { /* and the client does not end its side */
+        stream_timer(s, TIMER_DRAIN);
+    } else if (kind == TIMER_WAIT) {
         grpc_epoch(&w->call);
-    else
+    } else if (s->body_bytes - s->body_mark >= SERVE_BODY_STEP_BYTES) {
+        s->body_mark = s->body_bytes;
+        stream_timer(s, TIMER_BODY);
+    } else {
         fail(w, GRPC_DEADLINE_EXCEEDED, "the request did not come in time: limits.body_timeout");
+    }
 }
 
 void grpc_wire_stop(struct stream *s)

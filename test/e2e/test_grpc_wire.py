@@ -6,6 +6,7 @@ import gzip
 import os
 import struct
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -18,6 +19,7 @@ ROWS = 3000
 LIMITS = {"body_bytes": 65536, "body_timeout_us": 1500000, "heartbeat_us": 1000000, "compress_bytes": 200, "wait_us": 700000,
           "write_timeout_us": 2000000, "header_timeout_us": 2000000}
 OK, INVALID, DEADLINE, EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 3, 4, 8, 12, 13, 14
+REFLECT, LIST = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", b"\x3a\x01*"
 CHECK = "/grpc.health.v1.Health/Check"
 QUERY = "/penstock.api.Balances/Query"
 WATCH = "/penstock.api.Balances/Watch"
@@ -239,6 +241,96 @@ def request_that_stops(s):
     c = Connection(s.port)
     a = Call(c, CHECK).send(b"\0\0\0", end=False).finish()
     same(a.status, DEADLINE)
+    c.close()
+
+
+@test
+def request_that_dribbles(s):
+    """A byte now and then is no message: the deadline is that of a body."""
+    c = Connection(s.port)
+    a, end = Call(c, CHECK).send(b"\0\0\0\0\x60", end=False), time.time() + 8
+    c.socket.settimeout(0.3)
+    while not a.exchange.ended and time.time() < end:
+        try:
+            c.take({a.stream: a.exchange})
+        except TimeoutError:
+            a.send(b"x", end=False)
+    assert a.exchange.ended, "limits.body_timeout does not hold"
+    same(a.status, DEADLINE)
+    c.close()
+
+
+@test
+def end_that_never_comes(s):
+    """The call is refused, and the client leaves its side of the stream open: it is reset in the end."""
+    c = Connection(s.port)
+    a = Call(c, "/no.Such/Method")
+    a.finish()
+    same(a.status, UNIMPLEMENTED)
+    while a.exchange.reset is None:
+        c.take({a.stream: a.exchange})
+    c.close()
+
+
+@test
+def end_without_a_window(s):
+    """The client has all messages and lets nothing more come, not even the end of data: the stream is given up."""
+    c = Connection(s.port)
+    size = len(ask(c, REFLECT, LIST).exchange.data)
+    c.close()
+    c = Connection(s.port, window=size)
+    a = Call(c, REFLECT).send(prefixed(LIST), end=False)
+    while len(a.exchange.data) < size:
+        c.take({a.stream: a.exchange}, open_window=False)
+    a.send(b"")
+    while not a.exchange.ended and a.exchange.reset is None:
+        c.take({a.stream: a.exchange}, open_window=False)
+    c.close()
+
+
+@test
+def many_halves(s):
+    """Messages that have not all come take up a bounded room; who asks beyond it is told so."""
+    conns, refused = [Connection(s.port) for _ in range(12)], 0
+    half = prefixed(b"x" * LIMITS["body_bytes"])[:-1]
+    calls = [(c, []) for c in conns]
+    for c, own in calls:
+        for i in range(95):
+            own.append(Call(c, QUERY).send(half, end=False))
+            if i % 7 == 6:  # the connection's window is opened again
+                beside = {c.open("/api/balances/1"): Exchange(), **{a.stream: a.exchange for a in own}}
+                while not next(iter(beside.values())).ended:
+                    c.take(beside)
+    for c, own in calls:
+        c.finish({a.stream: a.exchange for a in own})
+        refused += sum(a.status == UNAVAILABLE for a in own)
+        same({a.status for a in own} - {UNAVAILABLE, DEADLINE}, set())
+        c.close()
+    assert 0 < refused < 600, refused
+    c = Connection(s.port)
+    same(ask(c, CHECK).status, OK)
+    c.close()
+
+
+@test
+def reflection_while_the_world_changes(s):
+    end = threading.Event()
+
+    def change():
+        while not end.is_set():
+            s.tell("generation")
+    t = threading.Thread(target=change)
+    t.start()
+    c = Connection(s.port)
+    try:
+        for _ in range(50):
+            calls = [Call(c, REFLECT).send(prefixed(LIST)) for _ in range(10)]
+            for a in calls:
+                c.finish({x.stream: x.exchange for x in calls})
+                same((a.status, len(a.messages())), (OK, 1))
+    finally:
+        end.set()
+        t.join()
     c.close()
 
 
