@@ -98,6 +98,7 @@ static enum rest_next read_begin(struct read_call *c, const struct http_request 
     a->stat = api->stat;
     rest_mark(r, api->view, a);
     a->epoch = r->gate->epoch;
+    a->version = r->world->number;
     if (!read_open(r, api, c->used, &c->read, p) || !right_shape(c, p) || !rest_ready(r, api->view, p))
         return REST_DONE;
     if (c->method->service == SERVICE_API && c->method->verb != VERB_COUNT &&
@@ -433,6 +434,7 @@ enum grpc_status grpc_status_of(const struct problem *p)
     case 504: return GRPC_DEADLINE_EXCEEDED;
     case 405:
     case 501: return GRPC_UNIMPLEMENTED;
+    case 412: return GRPC_FAILED_PRECONDITION;
     case 413:
     case 429: return GRPC_RESOURCE_EXHAUSTED;
     case 416: return GRPC_OUT_OF_RANGE;
@@ -503,9 +505,14 @@ static void put_number(void (*put)(void *ctx, const char *name, struct slice val
 void grpc_metadata_of(const struct answer *a, void (*put)(void *ctx, const char *name, struct slice value),
                       void *ctx)
 {
+    char timeline[16];
     if (!a->api)
         return;
     put_number(put, ctx, "penstock-epoch", (int64_t)a->epoch);
+    snprintf(timeline, sizeof timeline, "%08x", a->timeline);
+    put(ctx, "penstock-timeline", slice_of(timeline));
+    if (a->version)
+        put_number(put, ctx, "penstock-version", a->version);
     put_number(put, ctx, "penstock-lag-ms", a->lag_ms < 0 ? 0 : a->lag_ms);
     if (a->stale_s >= 0)
         put_number(put, ctx, "penstock-stale", a->stale_s);

@@ -86,7 +86,6 @@ class Bed:
 def compile_proto(bed):
     """The served file, through protoc, as Python modules."""
     import importlib
-    import sys
 
     from grpc_tools import protoc
     where = os.path.join(bed.box.dir, "generated")
@@ -273,6 +272,16 @@ def reads(bed, pb, rpc, vpb, vrpc):
         report.fail("wait/late", "answered")
     except grpc.RpcError as e:
         report.equal("wait/late", e.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+    row, call = note.Get.with_call(pb.NoteGetRequest(id=3))
+    seen = dict(call.initial_metadata())
+    report.equal("version", seen.get("penstock-version"), "1")
+    at = "%s-%s" % (seen.get("penstock-epoch"), seen.get("penstock-timeline"))
+    report.equal("at-least", note.Get(pb.NoteGetRequest(id=3), metadata=[("penstock-at-least", at)]).t, "three")
+    try:
+        note.Get(pb.NoteGetRequest(id=3), metadata=[("penstock-at-least", "1-0badf00d")], timeout=20)
+        report.fail("at-least/other-timeline", "answered")
+    except grpc.RpcError as e:
+        report.equal("at-least/other-timeline", e.code(), grpc.StatusCode.FAILED_PRECONDITION)
     pg.script(bed.c, "DELETE FROM core.note WHERE id = 3")
 
 
