@@ -118,6 +118,32 @@ static void put_type(yyjson_val *schema, struct buf *out)
     }
 }
 
+static void put_member(const char *name, yyjson_val *v, struct buf *out)
+{
+    buf_printf(out, " %s: ", name);
+    put_value(v, out);
+    OUT_LIT(out, ";");
+}
+
+/* As postgrest-js wants them, to know the rows of what is embedded. */
+static void put_relationships(yyjson_val *references, struct buf *out)
+{
+    size_t i, max;
+    yyjson_val *r;
+    OUT_LIT(out, "        Relationships: [");
+    yyjson_arr_foreach(references, i, max, r)
+    {
+        buf_put_str(out, i ? ",\n          {" : "\n          {");
+        put_member("foreignKeyName", yyjson_obj_get(r, "name"), out);
+        put_member("columns", yyjson_obj_get(r, "columns"), out);
+        put_member("isOneToOne", yyjson_obj_get(r, "unique"), out);
+        put_member("referencedRelation", yyjson_obj_get(r, "api"), out);
+        put_member("referencedColumns", yyjson_obj_get(r, "key"), out);
+        OUT_LIT(out, " }");
+    }
+    buf_put_str(out, yyjson_arr_size(references) ? "\n        ];\n" : "];\n");
+}
+
 static void put_row(yyjson_val *schema, struct buf *out)
 {
     size_t i, max;
@@ -132,7 +158,8 @@ static void put_row(yyjson_val *schema, struct buf *out)
         put_type(column, out);
         buf_put_str(out, may_be_null(yyjson_obj_get(column, "type")) ? " | null;\n" : ";\n");
     }
-    OUT_LIT(out, "        };\n        Relationships: [];\n");
+    OUT_LIT(out, "        };\n");
+    put_relationships(yyjson_obj_get(schema, "x-references"), out);
 }
 
 static const char types_head[] =

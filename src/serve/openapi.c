@@ -87,7 +87,61 @@ static void put_type(struct buf *b, const struct column *c)
     OUT_LIT(b, "}");
 }
 
-static void put_schema(struct buf *b, const struct world_api *api, const struct shown *s)
+static void put_names(struct buf *b, const struct schema *schema, const uint32_t *columns, uint32_t count)
+{
+    OUT_LIT(b, "[");
+    for (uint32_t i = 0; i < count; i++) {
+        buf_put_str(b, i ? "," : "");
+        out_json_cstr(b, schema->columns[columns[i]].name);
+    }
+    OUT_LIT(b, "]");
+}
+
+/* The api that a reference leads to; NULL: it, or a column that it goes by, is not shown. */
+static const struct world_api *reference_target(const struct world *w, const struct openapi_for *who,
+                                                const struct catalog_reference *r, const struct shown *s)
+{
+    struct shown there;
+    for (uint32_t i = 0; i < r->column_count; i++)
+        if (!*s->schema->columns[r->columns[i]].name)
+            return NULL;
+    for (uint32_t i = 0; i < w->api_count; i++)
+        if (w->apis[i].index == r->api)
+            return shown_of(w, who, i, &there) && there.has_key &&
+                           w->apis[i].view->key_count == r->column_count
+                       ? &w->apis[i]
+                       : NULL;
+    return NULL;
+}
+
+static void put_references(struct buf *b, const struct world *w, const struct openapi_for *who,
+                           const struct world_api *api, const struct shown *s)
+{
+    const struct catalog_api *ca = &w->catalog->apis[api->index];
+    bool first = true;
+    for (uint32_t i = 0; i < ca->reference_count; i++) {
+        const struct catalog_reference *r = &ca->references[i];
+        const struct world_api *to = reference_target(w, who, r, s);
+        if (!to)
+            continue;
+        buf_put_str(b, first ? ",\"x-references\":[{\"name\":" : ",{\"name\":");
+        first = false;
+        out_json_cstr(b, r->name);
+        OUT_LIT(b, ",\"columns\":");
+        put_names(b, s->schema, r->columns, r->column_count);
+        OUT_LIT(b, ",\"unique\":");
+        buf_put_str(b, world_is_key(api->view, r->columns, r->column_count) ? "true" : "false");
+        OUT_LIT(b, ",\"api\":");
+        out_json_cstr(b, to->path);
+        OUT_LIT(b, ",\"key\":");
+        put_names(b, to->view->schema, to->view->cv->key, r->column_count);
+        OUT_LIT(b, "}");
+    }
+    buf_put_str(b, first ? "" : "]");
+}
+
+static void put_schema(struct buf *b, const struct world *w, const struct openapi_for *who,
+                       const struct world_api *api, const struct shown *s)
 {
     const struct world_view *v = api->view;
     bool first = true;
@@ -126,7 +180,9 @@ static void put_schema(struct buf *b, const struct world_api *api, const struct 
             OUT_LIT(b, ",");
         out_json_cstr(b, v->schema->columns[v->row_key[i].column].name);
     }
-    OUT_LIT(b, "]}");
+    OUT_LIT(b, "]");
+    put_references(b, w, who, api, s);
+    OUT_LIT(b, "}");
 }
 
 static void put_param(struct buf *b, const char *name, const char *where, bool required,
@@ -303,7 +359,7 @@ void openapi_write(const struct world *w, const struct openapi_for *who, struct 
         OUT_LIT(b, "\"");
         put_component(b, w->apis[i].path);
         OUT_LIT(b, "\":");
-        put_schema(b, &w->apis[i], &s);
+        put_schema(b, w, who, &w->apis[i], &s);
         OUT_LIT(b, ",");
     }
     OUT_LIT(b, "\"Read\":{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"required\":[\"url\"],"

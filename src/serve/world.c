@@ -173,7 +173,7 @@ const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, si
 }
 
 /* Whether the columns are the view's whole key: then they tell rows apart. */
-static bool is_key(const struct world_view *v, const uint32_t *columns, uint32_t count)
+bool world_is_key(const struct world_view *v, const uint32_t *columns, uint32_t count)
 {
     uint32_t found = 0;
     for (uint32_t k = 0; k < v->key_count; k++)
@@ -213,13 +213,14 @@ static void relations_fill(struct world *w, const struct catalog_edition *e)
                                                        .count = r->column_count,
                                                        .own = r->columns,
                                                        .other = to->view->cv->key});
-            relation_add(to, (struct world_relation){.name = r->name,
-                                                     .target = from,
-                                                     .inverse = true,
-                                                     .many = !is_key(from->view, r->columns, r->column_count),
-                                                     .count = r->column_count,
-                                                     .own = to->view->cv->key,
-                                                     .other = r->columns});
+            relation_add(
+                to, (struct world_relation){.name = r->name,
+                                            .target = from,
+                                            .inverse = true,
+                                            .many = !world_is_key(from->view, r->columns, r->column_count),
+                                            .count = r->column_count,
+                                            .own = to->view->cv->key,
+                                            .other = r->columns});
         }
 }
 

@@ -103,6 +103,8 @@ const uint32_t *world_field_numbers(struct arena *a, const struct catalog *c, co
                                     const struct schema *schema);
 const char *world_db_name(const struct world_view *v, uint32_t db, char *buf, size_t size_bytes);
 /* The document for the role (of w->policy), or for who has none; NULL: of everything. */
+/* Whether the columns hold v's whole key: then no two rows have the same. */
+bool world_is_key(const struct world_view *v, const uint32_t *columns, uint32_t count);
 void openapi_write(const struct world *w, const struct openapi_for *who, struct buf *out);
 
 #endif

@@ -261,6 +261,10 @@ def paths(report, w):
     report.check("openapi/paths", list(doc["paths"]) == ["/api/acc", "/api/$batch"], str(list(doc["paths"])))
     report.check("openapi/columns", set(doc["components"]["schemas"]["acc"]["properties"]) == {"owner", "amount"})
     report.check("openapi/chief", len(w.get("/api/", w.chief).json()["paths"]) > 3)
+    for role, shown in (("chief", True), ("both", True), ("narrow", False), ("nolink", False)):
+        who = w.taken(w.token(role, branch="3", owner="a"), "/api/other?limit=1")
+        found = w.get("/api/", who).json()["components"]["schemas"]["other"].get("x-references")
+        report.equal("openapi/references-" + role, [r["api"] for r in found or []], ["acc"] if shown else [])
     f = w.taken(w.token("failing", branch="3"))
     rows = w.sql("SELECT id FROM acc WHERE id > 3 AND 1 / (id - 3) > 0 AND branch = 3")
     report.check("rule-fails", sorted(r["id"] for r in w.get("/api/acc?select=id", f).json()) == sorted(r[0] for r in rows))

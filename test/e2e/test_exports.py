@@ -25,7 +25,7 @@ sql:
     COMMENT ON VIEW kinds IS E'Ends a comment */ and\\ngoes on';
     COMMENT ON COLUMN kinds.even IS 'Whether "even" */';
     CREATE VIEW log AS SELECT account_id, count(*) AS n FROM demo.entries GROUP BY account_id;
-apis: { accounts: , bank/kinds: { view: kinds }, log: }
+apis: { accounts: , bank/kinds: { view: kinds }, log: { references: { account_id: accounts } } }
 access: { anonymous: read }
 server: { listen: "127.0.0.1:{port}" }
 """
@@ -45,7 +45,9 @@ export async function read(): Promise<string> {
   const list: (number | null)[] | null = row.list;
   const j: Json | null = row.j;
   const even: boolean | null = row.even;
-  return owner + id + later + list + j + even + row['a "quoted" */ name'];
+  const embedded = await db.from("log").select("n, accounts(owner)").limit(1).single();
+  const name: string = embedded.data!.accounts.owner;
+  return name + owner + id + later + list + j + even + row['a "quoted" */ name'];
 }
 """
 # one line each, and what the compiler has against it
@@ -53,6 +55,7 @@ BAD = {
     'db.from("acounts")': "No overload",
     'db.from("accounts").select("id").eq("nope", 1)': "nope",
     'const r: Row<"accounts"> = { id: "1", owner: "x", branch: 1, opened: "x" }': "number",
+    'const e = await db.from("log").select("n, accounts(nope)").single(); const x: string = e.data!.accounts.nope': "nope",
     'const r: Row<"log"> = { account_id: 1 }': "n",
 }
 
@@ -91,6 +94,9 @@ def main():
             report.fail("absent version", "answered")
         except Exception as e:
             report.check("absent version", "404" in str(e), str(e))
+
+        report.equal("openapi/references", json.loads(printed["openapi"])["components"]["schemas"]["log"].get("x-references"),
+                     [{"name": "account_id", "columns": ["account_id"], "unique": True, "api": "accounts", "key": ["id"]}])
 
         p = node(where, """import { Validator } from '@seriousme/openapi-schema-validator';
             import fs from 'fs'; const v = new Validator(); const r = await v.validate(JSON.parse(fs.readFileSync(0)));
