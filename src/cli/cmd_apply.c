@@ -127,6 +127,18 @@ static bool builds(const char *data, const struct catalog *c)
     return any;
 }
 
+/* What is taken out is run for the version that is kept, until that is retired; which can be done once the new one is complete. */
+static struct err *standing(const struct application *a, const struct instance *i, const char *paused)
+{
+    struct err *e = err_new(ERR_STATE, "the configuration is in use, and ingest is %s", paused);
+    bool memory = atomic_load(&i->gate->pause.reason) == PAUSE_MEMORY;
+    if (!memory || !builds(a->data, i->catalog))
+        return e;
+    return err_hint(e,
+                    "the version that is replaced needs its memory until it is retired: raise limits.memory "
+                    "for as long, apply, and then penstock version retire it");
+}
+
 /* One look; *done when the new pipeline runs and all that is published is complete. */
 static struct err *look(struct application *a, int64_t waited_ms, bool *done)
 {
@@ -142,11 +154,12 @@ static struct err *look(struct application *a, int64_t waited_ms, bool *done)
         pause_text(i.gate, paused);
     bool settled = renewed && !builds(a->data, i.catalog);
     *done = renewed && atomic_load(&i.gate->pipeline_state) == PIPELINE_RUNNING && ready == all && settled;
+    struct err *stands = lives && *paused ? standing(a, &i, paused) : NULL;
     instance_close(&i);
     if (!lives)
         return err_new(ERR_STATE, "the instance ended while the configuration was applied");
-    if (*paused)
-        return err_new(ERR_STATE, "the configuration is in use, and ingest is %s", paused);
+    if (stands)
+        return stands;
     if (!*done)
         tell(a, waited_ms, ready, all);
     return NULL;

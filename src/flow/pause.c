@@ -90,7 +90,8 @@ void pause_memory_advice(const struct pipeline *p, char out[PAUSE_ADVICE_BYTES])
 {
     char largest[160];
     name_largest(p, largest, sizeof largest);
-    snprintf(out, PAUSE_ADVICE_BYTES, "raise limits.memory or take views out, and apply%s%s",
+    snprintf(out, PAUSE_ADVICE_BYTES,
+             "raise limits.memory and apply; views go with the version that is retired%s%s",
              largest[0] ? "; largest views: " : "", largest);
 }
 

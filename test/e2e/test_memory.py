@@ -53,6 +53,7 @@ class Bed:
         self.box.write_config(self.config(limit, bulky))
         code, out, err = self.box.command("apply", "--breaking", "-c", self.box.config, "--data", self.box.data)
         self.report.check("apply/%s" % limit, code == 0 if fits else code == 1 and "ingest is paused: memory limit" in err, "exit %d: %s%s" % (code, out, err))
+        return err
 
     def retired(self, version):
         code, out, err = self.box.command("version", "retire", version, "-c", self.box.config, "--data", self.box.data)
@@ -142,6 +143,8 @@ def main():
         time.sleep(3)
         report.equal("rebuilding/one-restart", b.starts(), before + 2)
         # The version that has the view needs its room until it is retired, and so a higher limit until then.
+        err = b.apply("64MiB", bulky=False, fits=False)
+        report.check("rebuilding/way-out", "raise limits.memory" in err.split("hint:")[-1] and "version retire" in err, err)
         b.apply("1GiB", bulky=False)
         wait_for(lambda: not b.paused() and b.box.status()["state"] == "running", 30, "going on without the view")
         wait_for(lambda: b.retired("1"), 30, "the version with the view retired")
