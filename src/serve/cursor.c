@@ -26,6 +26,19 @@ void cursor_key_from(const uint8_t secret[32], struct cursor_key *out)
     derive(secret, "penstock cursor nonce", out->nonce);
 }
 
+uint64_t cursor_mark(const struct cursor_key *k, uint64_t of)
+{
+    static const char what[] = "penstock mark";
+    uint8_t text[sizeof what + sizeof of], hash[32];
+    memcpy(text, what, sizeof what);
+    memcpy(text + sizeof what, &of, sizeof of);
+    int rc = mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), k->nonce, sizeof k->nonce, text,
+                             sizeof text, hash);
+    ASSERT(rc == 0);
+    memcpy(&of, hash, sizeof of);
+    return of;
+}
+
 static bool key_read(const char *path, uint8_t secret[32])
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -23,6 +23,9 @@ struct cursor_key {
 /* Read, or made with mode 0600. */
 NODISCARD struct err *cursor_key_load(const char *data_dir, struct cursor_key *out);
 void cursor_key_from(const uint8_t secret[32], struct cursor_key *out);
+/* Of a number made of what a client may not see: the same for the same, and nothing that it could work the number out of, or try
+ * guesses against. */
+uint64_t cursor_mark(const struct cursor_key *k, uint64_t of);
 struct cursor_sealer {
     mbedtls_gcm_context seal;
     mbedtls_md_context_t nonce;

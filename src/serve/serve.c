@@ -432,7 +432,7 @@ static struct err *prepare(struct serve *s)
     TRY(tls_server_new(o->data_dir, o->certificate, o->key, o->client_ca,
                        (enum tls_client_auth)o->client_auth, &s->tls));
     s->stats.tls = s->tls;
-    s->why = why_service_new(o, s->gate);
+    s->why = why_service_new(o, s->gate, &s->cursors);
     TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, s->why, &s->back));
     find_ingest(s);
     (void)auth_source_look(&s->keys);

@@ -305,7 +305,9 @@ static void answer_row(struct why *w, const struct why_ask *ask, const struct as
     struct problem *p = &w->a->problem;
     if (!trace(w, ask, p))
         return;
-    w->digest = why_digest(w);
+    w->digest = why_digest(w); /* of hidden columns too: it goes out in the cursor, so not as it is */
+    if (ask->cursors)
+        w->digest = cursor_mark(ask->cursors, w->digest);
     why_find_shown(w);
     if (q->has_cursor && q->digest != w->digest) {
         problem_set(

@@ -10,6 +10,7 @@
 
 #include "lineage/lineage.h"
 #include "lineage/plan_file.h"
+#include "serve/cursor.h"
 #include "serve/rest.h"
 #include "store/epoch_log.h"
 
@@ -31,6 +32,7 @@ bool why_is_allowed(struct rest *r, const struct world_api *api, struct problem 
 struct why_ask {
     struct slice target;
     const struct stored_plan *plan;
+    const struct cursor_key *cursors; /* NULL: the machine's own operator asks, who may see everything */
     bool (*cancelled)(void *ctx);
     void *ctx;
 };

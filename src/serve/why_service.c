@@ -22,6 +22,7 @@ struct job {
 struct why_service {
     const struct serve_options *options;
     struct gate *gate;
+    const struct cursor_key *cursors;
     struct job jobs[WHY_JOBS_MAX];
     atomic_ullong next_number;
     atomic_bool cancel;
@@ -41,11 +42,13 @@ static void request_fini(struct why_request *q)
     *q = (struct why_request){0};
 }
 
-struct why_service *why_service_new(const struct serve_options *o, struct gate *gate)
+struct why_service *why_service_new(const struct serve_options *o, struct gate *gate,
+                                    const struct cursor_key *cursors)
 {
     struct why_service *s = xcalloc(1, sizeof *s);
     s->options = o;
     s->gate = gate;
+    s->cursors = cursors;
     pthread_mutex_init(&s->lock, NULL);
     /* Not to be guessed by who reaches the socket in some other way. */
     s->next_number = (uint64_t)unix_us() * UINT64_C(0x9E3779B97F4A7C15) | 1;
@@ -223,7 +226,7 @@ static void work(struct why_service *s, struct rest *r, struct world *w, const s
     why_answer(
         r,
         &(struct why_ask){
-            .target = {job->target.p, job->target.len}, .plan = plan, .cancelled = cancelled, .ctx = s},
+            .target = {job->target.p, job->target.len}, .plan = plan, .cursors = s->cursors, .cancelled = cancelled, .ctx = s},
         a);
 }
 

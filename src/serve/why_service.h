@@ -15,7 +15,8 @@
 #define WHY_JOB_HEADER "penstock-why-job"
 
 struct why_service;
-struct why_service *why_service_new(const struct serve_options *o, struct gate *gate);
+struct why_service *why_service_new(const struct serve_options *o, struct gate *gate,
+                                    const struct cursor_key *cursors); /* borrowed */
 void why_service_free(struct why_service *s);
 
 /* The notifier: a world may be used from now on; none may, and none is when it returns (whys under way are cancelled). */

@@ -185,6 +185,15 @@ static void test_links(void)
     CHECK_STR(link_of("/api/x?cursor=", "cursor=", false, none), "-");
 }
 
+static void test_mark(void)
+{
+    struct cursor_key k, other;
+    cursor_key_from((const uint8_t *)"0123456789abcdef0123456789abcdef", &k);
+    cursor_key_from((const uint8_t *)"0123456789abcdef0123456789abcdeF", &other);
+    CHECK(cursor_mark(&k, 7) == cursor_mark(&k, 7) && cursor_mark(&k, 7) != 7);
+    CHECK(cursor_mark(&k, 7) != cursor_mark(&k, 8) && cursor_mark(&k, 7) != cursor_mark(&other, 7));
+}
+
 int main(void)
 {
     arena_init(&test_arena);
@@ -202,5 +211,6 @@ int main(void)
     buf_fini(&rest.scratch[1]);
     arena_fini(&rest.arena);
     arena_fini(&test_arena);
+    RUN(test_mark);
     TEST_END();
 }
