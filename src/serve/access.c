@@ -379,7 +379,7 @@ static void put_name(struct buf *b, const char *name)
 
 static void hint_add(struct hint *h, uint32_t column, bool desc, bool nulls_stated, bool nulls_first)
 {
-    if (h->seen[column / 64] >> (column % 64) & 1)
+    if (h->seen[column / 64] >> (column % 64) & 1 || !*h->schema->columns[column].name)
         return;
     h->seen[column / 64] |= UINT64_C(1) << (column % 64);
     if (h->b.p[h->b.len - 1] != '(')
@@ -401,9 +401,10 @@ static bool is_range(const struct cond *c)
     return (c->op >= OP_GT && c->op <= OP_LTE) || c->op == OP_IN;
 }
 
-const char *access_index_hint(struct arena *a, const struct world_view *v, const struct query *q)
+const char *access_index_hint(struct arena *a, const struct world_view *v, const struct schema *shown,
+                              const struct query *q)
 {
-    struct hint h = {.schema = v->schema};
+    struct hint h = {.schema = shown};
     struct chooser ch = {.arena = a, .view = v, .query = q};
     if (q->filter) {
         ch.conds = ARENA_ARRAY(a, const struct cond *, count_conds(q->filter));

@@ -35,6 +35,7 @@ static inline bool access_serves(const struct access *a)
     return a->eq_count > 0 || a->has_range;
 }
 /* The line that would serve the query: "CREATE INDEX ON balances (branch, balance DESC);" */
-const char *access_index_hint(struct arena *a, const struct world_view *v, const struct query *q);
+const char *access_index_hint(struct arena *a, const struct world_view *v, const struct schema *shown,
+                              const struct query *q);
 
 #endif

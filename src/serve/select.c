@@ -56,7 +56,8 @@ static bool refuse_embedding(struct run *run, const char *line)
 static bool refuse_scan(struct run *run)
 {
     struct rest *r = run->rest;
-    const char *line = access_index_hint(&r->arena, run->read->view, &run->read->query);
+    const struct read *rd = run->read; /* a cursor's order has columns of the key, which may be hidden */
+    const char *line = access_index_hint(&r->arena, rd->view, grant_schema(&rd->grant, rd->view), &rd->query);
     if (r->depth)
         return refuse_embedding(run, line);
     problem_set(run->problem, 400, "PENSTOCK_SCAN_LIMIT",

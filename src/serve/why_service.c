@@ -223,11 +223,13 @@ static void work(struct why_service *s, struct rest *r, struct world *w, const s
     rest_unpin(r);
     r->caller = job->caller;
     r->now_us = unix_us();
-    why_answer(
-        r,
-        &(struct why_ask){
-            .target = {job->target.p, job->target.len}, .plan = plan, .cursors = s->cursors, .cancelled = cancelled, .ctx = s},
-        a);
+    why_answer(r,
+               &(struct why_ask){.target = {job->target.p, job->target.len},
+                                 .plan = plan,
+                                 .cursors = s->cursors,
+                                 .cancelled = cancelled,
+                                 .ctx = s},
+               a);
 }
 
 int why_service_run(struct why_service *s, uint64_t number, bool head_only, struct buf *out)

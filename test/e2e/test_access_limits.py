@@ -23,6 +23,7 @@ access:
   roles:
     r: { acc: read }
     s: {}
+    k: { acc: { columns: [owner] } }
 cores: { serve: 1 }
 limits: { %s }
 server: { listen: "127.0.0.1:{port}"%s }
@@ -184,9 +185,20 @@ def origins(report):
     box.stop()
 
 
+def hints(report):
+    """The index that would serve a walk by cursors, whose order ends with the key: without columns that the role does not know."""
+    box = Box("scan_rows: 5")
+    path = "/api/acc?owner=gt.a&cursor="
+    all, some = box.get(box.token("r"), path).body.decode(), box.get(box.token("k"), path).body.decode()
+    report.check("hints/all", "CREATE INDEX ON acc (owner, id);" in all, all)
+    report.check("hints/some", "CREATE INDEX ON acc (owner);" in some, some)
+    box.stop()
+
+
 with Report("test_access_limits.py", 120) as report:
     report.section("rates", rates, report)
     report.section("failures", failures, report)
     report.section("crowds", crowds, report)
     report.section("audited", audited, report)
     report.section("origins", origins, report)
+    report.section("hints", hints, report)
