@@ -30,7 +30,7 @@ static uint32_t late_input(const struct app *a)
 }
 
 /* Every api of the edition that is being built can be shown. */
-static bool is_complete(const struct version_watch *w, uint32_t input)
+static bool is_built(const struct version_watch *w, uint32_t input)
 {
     const struct catalog *c = w->app->catalog;
     const struct catalog_edition *e = &c->editions[input];
@@ -42,6 +42,17 @@ static bool is_complete(const struct version_watch *w, uint32_t input)
             return false;
     }
     return true;
+}
+
+/* versions.json survives a power cut that epochs since the last checkpoint do not: what is said there of an edition must be so after
+ * it, too, as the one that it replaces is let go of, and unpinned paths go over to it. */
+static bool is_complete(struct version_watch *w, uint32_t input)
+{
+    if (!is_built(w, input))
+        w->built = 0;
+    else if (!w->built)
+        w->built = atomic_load(&w->gate->epoch);
+    return w->built && atomic_load(&w->gate->durable_epoch) >= w->built;
 }
 
 static void finish(const struct version_watch *w, struct versions *v, struct edition *e)

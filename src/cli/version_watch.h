@@ -12,6 +12,7 @@ struct version_watch {
     struct pipeline *pipeline;
     uint64_t stamp; /* of the file, when it was last read; 0: not yet */
     bool complete;  /* the late input of the plan was found complete */
+    uint64_t built; /* epoch that had all of it; 0: not yet. It is complete when that is durable */
 };
 /* True: what the pipeline runs is no longer what is kept: it is to start anew, which lets go of what no edition needs. */
 bool version_look(struct version_watch *w);
