@@ -220,6 +220,19 @@ static void print_head(const struct instance *i, FILE *to)
     fputc('\n', to);
 }
 
+/* Of sources that clients push into. */
+static void print_pushed(const struct instance *i, FILE *to)
+{
+    char rows[32], log[32];
+    for (uint32_t s = 0; s < source_count(i); s++) {
+        const struct gate_source *src = &i->gate->sources[s];
+        if (atomic_load(&src->log_bytes) > 0)
+            fprintf(to, "%s: %s rows were pushed since the pipeline began; its log takes %s\n", src->name,
+                    grouped(atomic_load(&src->accepted), rows),
+                    bytes_text(atomic_load(&src->log_bytes), log));
+    }
+}
+
 static void print_sources(const struct instance *i, const struct busy_sample *before, FILE *to)
 {
     static const char *const heads[] = {"SOURCE", "STATE",       "CHANGES",  "PER S", "LAG",
@@ -253,6 +266,7 @@ static void print_sources(const struct instance *i, const struct busy_sample *be
         grid_add(&g, text);
     }
     grid_print(&g, to);
+    print_pushed(i, to);
     if (i->gate)
         bad_rows_point(i->gate, to);
 }

@@ -4,6 +4,7 @@ killed; retries with an Idempotency-Key; reading one's own writes; another numbe
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -395,6 +396,9 @@ def retention(report, box):
     wait_for(lambda: ids() == {3, 5}, 30, "rows that were over while nothing ran")
     report.ok("retention/over-while-away")
     push("hits", [{"id": i, "at": at(0)} for i in range(100, 2100)])
+    text = box.command("status", "-c", box.config, "--data", box.data)[1]
+    said = re.search(r"^events: ([\d,]+) rows were pushed since the pipeline began; its log takes ", text, re.M)
+    report.check("status/text", said and int(said[1].replace(",", "")) > 0, text)
     box.stop()
     box.shards = 3
     box.start()
