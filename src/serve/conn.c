@@ -270,7 +270,7 @@ void conn_flush(struct conn *c)
 /* Whether more input is of use now. */
 static bool wants_input(const struct conn *c)
 {
-    if (c->mode != CONN_OPEN || c->close_after)
+    if (c->mode != CONN_OPEN || c->close_after || c->read_closed)
         return false;
     return c->h2 ? conn_pending(c) < CONN_FLUSH_BYTES : h1_wants_input(c);
 }
@@ -279,7 +279,7 @@ void conn_watch(struct conn *c)
 {
     if (c->mode == CONN_DEAD)
         return;
-    uint32_t want = (c->close_after ? 0 : EPOLLRDHUP) | (wants_input(c) ? EPOLLIN : 0) |
+    uint32_t want = (c->close_after || c->rdhup ? 0 : EPOLLRDHUP) | (wants_input(c) ? EPOLLIN : 0) |
                     (conn_pending(c) || c->wants_turn ? EPOLLOUT : 0);
     if (c->mode == CONN_HANDSHAKE)
         want = c->watched;
@@ -305,6 +305,11 @@ static void read_input(struct conn *c)
         enum tls_result r = tls_read(&c->tls, l->plain, LOOP_PLAIN_BYTES, &got);
         if (r == TLS_WANT_READ || r == TLS_WANT_WRITE)
             break;
+        if (r == TLS_CLOSED && c->h2 && !h2_idle(c)) {
+            c->rdhup = c->read_closed = true;
+            h2_input_end(c);
+            return;
+        }
         if (r == TLS_CLOSED &&
             c->stream.mode == STREAM_IDLE) { /* it may still read the answers to what it sent */
             c->close_after = true;
@@ -408,6 +413,8 @@ static void on_open(struct conn *c, uint32_t events)
         conn_close(c);
         return;
     }
+    if (events & EPOLLRDHUP) /* while it has not taken everything, this would come up in every round */
+        c->rdhup = true;
     if (events & EPOLLOUT)
         on_writable(c);
     if (c->mode == CONN_OPEN && (events & EPOLLIN))

@@ -415,6 +415,16 @@ void h2_goaway(struct conn *c)
     }
 }
 
+void h2_input_end(struct conn *c)
+{
+    for (struct h2_stream *hs = c->h2->streams, *next; hs; hs = next) {
+        next = hs->next;
+        if (hs->s.in_body && !hs->ended)
+            h2_break(&hs->s);
+    }
+    h2_goaway(c);
+}
+
 bool h2_sent(const struct stream *s)
 {
     return h2_stream_of(s)->sent_end;

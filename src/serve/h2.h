@@ -22,6 +22,8 @@ bool h2_start(struct conn *c); /* sets c->h2; false: no memory */
 void h2_close(struct conn *c); /* all its streams end; the session stays until h2_free */
 void h2_free(struct conn *c);
 bool h2_input(struct conn *c, const uint8_t *p, size_t n); /* false: the connection cannot go on */
+/* The client has ended its side: what it asked for in full is answered, as far as its windows go. */
+void h2_input_end(struct conn *c);
 /* Frames what is there, until the socket takes no more. False: the session is over, once everything is written. */
 bool h2_send(struct conn *c);
 void h2_goaway(struct conn *c); /* no new streams; live queries and watches end */

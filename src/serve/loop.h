@@ -37,6 +37,8 @@ struct conn {
     uint32_t watched; /* epoll events asked for */
     bool close_after; /* once everything is written */
     bool linger;      /* the client may still be sending what was refused */
+    bool rdhup;       /* the client has ended its side: epoll said so, and is not asked again */
+    bool read_closed; /* HTTP/2: that was read, too; what is under way is answered */
     struct tls_conn tls;
     struct h2 *h2;  /* NULL: HTTP/1.1 */
     bool unflushed; /* in the loop's list */

@@ -4,6 +4,7 @@ mean harm. Prints `ok NAME` / `not ok NAME why`. Give names as arguments to run 
 
 import inspect
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -417,6 +418,60 @@ def compressed_and_not_taken(s):
 def resident(s):
     with open("/proc/%d/statm" % s.serve.pid) as f:
         return int(f.read().split()[1]) * 4096
+
+
+def end_side(c):
+    half = socket.socket(fileno=os.dup(c.socket.fileno()))
+    half.shutdown(socket.SHUT_WR)
+    half.close()
+
+
+@test
+def half_closed(s):
+    """A client that ends its side behind its requests is answered; live queries and requests cut short end."""
+    c = s.connection(window=1 << 30)
+    c.send(frame(h2.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)))
+    lists = [c.open("/api/balances?limit=1500") for _ in range(2)]
+    late = c.open("/api/balances/7", headers=[("penstock-wait", "core=999999999")])
+    live = c.open("/api/balances?account_id=lt.3", headers=[("accept", "text/event-stream")])
+    cut = c.open("/admin/nothing", method="POST", end=False)
+    end_side(c)
+    answers, end = {stream: Exchange() for stream in lists + [late, live, cut]}, None
+    c.send = lambda data: None
+    while end is None:
+        try:
+            c.take(answers, open_window=False)
+        except h2.GoneAway as e:
+            same(e.code, h2.NO_ERROR)
+        except (EOFError, ConnectionError, h2.ssl.SSLError) as e:
+            end = e
+    for stream in lists:
+        same((answers[stream].answer().status, len(answers[stream].answer().json())), (200, 1500))
+    same(answers[late].answer().status, 504)
+    assert answers[live].reset is not None and answers[cut].reset is not None
+    c.close()
+
+
+def cpu_ticks(s):
+    with open("/proc/%d/stat" % s.serve.pid) as f:
+        return sum(int(x) for x in f.read().rsplit(")", 1)[1].split()[11:13])
+
+
+@test
+def half_closed_and_not_reading(s):
+    """The loop sleeps until its client takes something, or limits.write_timeout."""
+    socks = [s.connect() for _ in range(2)]
+    for sock in socks:
+        sock.sendall(b"GET /api/balances?limit=2000 HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+        half = socket.socket(fileno=os.dup(sock.fileno()))
+        half.shutdown(socket.SHUT_WR)
+        half.close()
+    time.sleep(0.3)
+    before = cpu_ticks(s)
+    time.sleep(1)
+    assert cpu_ticks(s) - before < 50, cpu_ticks(s) - before
+    for sock in socks:
+        sock.close()
 
 
 @test
