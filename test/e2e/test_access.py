@@ -3,7 +3,9 @@
 answer is the query over the table that PostgreSQL has filtered by the rule."""
 
 import decimal
+import base64
 import json
+import re
 import os
 import random
 import time
@@ -423,7 +425,11 @@ def embedded(report, w):
         a = get(q, w.taken(w.token(who, branch="3", owner="a")))
         report.equal("embedded/hidden " + who, (a.status, a.json()["code"], "secret" in a.body.decode()), (400, "PGRST200", False))
     link = get("acc?select=owner&order=owner&limit=2").headers["Link"]
-    report.check("embedded/pages", link and not any("s%d" % i in link for i in list(mine)[:2]), link)
+    # Sealed bytes hold any short text by chance: the longest secrets are looked for, in the text and in the bytes.
+    sealed = re.search(r"cursor=([\w-]+)", link or "")
+    raw = base64.urlsafe_b64decode(sealed.group(1) + "==") if sealed else b""
+    told = [i for i in mine if i >= 100 and (("s%d" % i) in link or b"s%d" % i in raw)] if sealed else []
+    report.check("embedded/pages", raw and not told, (link, told))
 
 
 def rules_change(report, w):
