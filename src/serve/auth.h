@@ -42,6 +42,8 @@ void auth_fini(struct auth *a);
 bool auth_refresh(struct auth *a);
 /* Valid until the next auth_caller or auth_refresh of this loop: see caller_keep. now_us: Unix. */
 const struct caller *auth_caller(struct auth *a, const struct http_request *req, int64_t now_us);
+/* The same of a request that was put off and is asked once more: it has been counted. */
+const struct caller *auth_caller_again(struct auth *a, const struct http_request *req, int64_t now_us);
 /* What its requests are counted by. */
 uint64_t auth_caller_key(const struct caller *c);
 /* Whether a caller that was kept may go on: its credentials have not expired, nor been revoked. */

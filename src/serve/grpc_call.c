@@ -22,6 +22,7 @@ struct grpc_state {
     enum call_mode mode;
     char path[256];     /* what the method's name borrows from */
     uint32_t count;     /* request messages so far */
+    bool counted;       /* the present one was counted among its caller's requests */
     struct buf request; /* the message, until it is answered */
     size_t held;        /* of it, counted in the loop's held_bytes */
     struct buf out;     /* messages behind their prefixes, not sent yet */
@@ -326,7 +327,8 @@ static void answer(struct grpc_call *call)
         next = REST_WAIT;
     } else {
         const struct http_request *req = grpc_metadata(call);
-        l->rest.caller = auth_caller(&l->auth, req, l->rest.now_us);
+        l->rest.caller = (st->counted ? auth_caller_again : auth_caller)(&l->auth, req, l->rest.now_us);
+        st->counted = true;
         next = grpc_answer(&l->rest, &st->method, req, message, waited, &a);
     }
     if (next == REST_WAIT && put_off(call, &a.problem))
@@ -384,6 +386,7 @@ void grpc_message(struct grpc_call *call, struct slice message)
         refuse(call, GRPC_UNAVAILABLE, "the server is busy: ask again");
         return;
     }
+    st->counted = false;
     if (st->method.service == SERVICE_REFLECTION)
         answer(call);
 }

@@ -179,7 +179,8 @@ static enum rest_next ask(struct stream *s, const struct http_request *req, stru
     struct loop *l = s->conn->loop;
     if (l->swapping && is_api(req) && !s->waited)
         return REST_WAIT;
-    l->rest.caller = auth_caller(&l->auth, req, l->rest.now_us);
+    l->rest.caller = (s->counted ? auth_caller_again : auth_caller)(&l->auth, req, l->rest.now_us);
+    s->counted = true;
     return rest_answer(&l->rest, req, s->waited, a);
 }
 
@@ -240,7 +241,7 @@ static void settle(struct stream *s, const struct http_request *req)
 void stream_run(struct stream *s, struct http_request *req)
 {
     struct loop *l = s->conn->loop;
-    s->waited = false;
+    s->waited = s->counted = false;
     s->body_bytes = s->body_mark = 0;
     req->body_whole = !s->in_body;
     req->peer = &s->conn->peer;

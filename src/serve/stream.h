@@ -65,6 +65,7 @@ struct stream {
     enum stream_mode mode;
     bool in_body;        /* the end of the request's body has not come yet */
     bool waited;         /* the request put off has waited long enough */
+    bool counted;        /* it was counted among its caller's when it came */
     int64_t asked_us;    /* steady: when the request was complete, or its head, if it is passed on */
     uint64_t body_bytes; /* of the request's body that came */
     uint64_t body_mark;  /* of these, at the beginning of the present limits.body_timeout */

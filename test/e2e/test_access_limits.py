@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import ssl
+import time
 
 from lib.client import wait_for
 from lib.penstock import Penstock
@@ -31,8 +32,8 @@ server: { listen: "127.0.0.1:{port}"%s }
 
 
 class Box(Penstock):
-    def __init__(self, limits="", server=""):
-        Penstock.__init__(self, CONFIG.replace("%s", limits, 1).replace("%s", server, 1), VIEWS, name="access-limits")
+    def __init__(self, limits="", server="", rate=1):
+        Penstock.__init__(self, CONFIG.replace("%s", limits, 1).replace("%s", server, 1).replace("rate: 1,", "rate: %d," % rate), VIEWS, name="access-limits")
         self.start()
         self.http = self.client()
 
@@ -185,6 +186,18 @@ def origins(report):
     box.stop()
 
 
+def waits(report):
+    """One request is one, however many epochs it waits through."""
+    box = Box("caller_requests: 2, wait: 20s", rate=500)
+    t = box.token("r")
+    wait_for(lambda: box.get(t).status == 200, 20, "room")
+    time.sleep(3)  # it is full again
+    epoch = int(box.get(None, "/health").json()["epoch"])
+    a = box.http.request("/api/acc?limit=1", {"Authorization": "Bearer " + t, "Penstock-At-Least": str(epoch + 100)})
+    report.check("waits/once", a.status == 200 and int(a.headers["Penstock-Epoch"]) >= epoch + 100, "%d %s" % (a.status, a.body[:200]))
+    box.stop()
+
+
 def hints(report):
     """The index that would serve a walk by cursors, whose order ends with the key: without columns that the role does not know."""
     box = Box("scan_rows: 5")
@@ -202,3 +215,4 @@ with Report("test_access_limits.py", 120) as report:
     report.section("audited", audited, report)
     report.section("origins", origins, report)
     report.section("hints", hints, report)
+    report.section("waits", waits, report)
