@@ -5,11 +5,12 @@ SOURCES := $(shell find src -name '*.c' -not -path 'src/source/pgtls/*' | sort)
 ASSETS := $(shell find src/serve/www -type f 2>/dev/null | sort)
 OBJECTS := $(SOURCES:src/%.c=$(B)/obj/%.o) $(B)/obj/lmdb/midl.o $(B)/obj/assets.o $(B)/obj/zones.o $(B)/obj/unicode.o
 MAIN_OBJ := $(B)/obj/main.o
+INIT_OBJ := $(B)/obj/init/main.o # PID 1 of the appliance: a small program of its own
 LIB := $(B)/libpenstock.a
 
 .PHONY: all run clean FORCE
 
-all: $(B)/penstock ## build the program for ARCH (default: this machine's), static
+all: $(B)/penstock $(B)/init ## build the program for ARCH (default: this machine's), static
 
 run: $(B)/penstock ## build it and start examples/bank (other arguments in ARGS)
 	$(B)/penstock $(or $(ARGS),run -c examples/bank/penstock.yaml)
@@ -63,10 +64,21 @@ $(B)/objects.list: FORCE
 	@mkdir -p $(@D)
 	@echo '$(OBJECTS)' | cmp -s - $@ || echo '$(OBJECTS)' >$@
 
-$(LIB): $(filter-out $(MAIN_OBJ),$(OBJECTS)) $(B)/objects.list
+$(LIB): $(filter-out $(MAIN_OBJ) $(INIT_OBJ),$(OBJECTS)) $(B)/objects.list
 	@echo '  AR      $@'
 	@rm -f $@
 	@$(AR) rcs $@ $(filter %.o,$^)
+
+# What PID 1 needs of the library and no more: the archive gives what is referred to.
+$(B)/init: $(INIT_OBJ) $(LIB)
+	@echo '  LINK    $@'
+	@$(CC_OWN) $(CFLAGS_OWN) $(LDFLAGS_OWN) $(INIT_OBJ) $(LIB) $(DEPS_LIBS) -lm -o $@.full
+	@$(STRIP) --strip-all $@.full -o $@.stripped
+	@rm -f $@.full
+ifneq ($(ARCH),native)
+	@READELF=$(DEPS_CROSS)readelf scripts/check-binary $@.stripped
+endif
+	@mv $@.stripped $@
 
 $(B)/penstock: $(MAIN_OBJ) $(LIB)
 	@echo '  LINK    $@'

@@ -5,11 +5,18 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "box/command.h"
+#include "fleet/fleet.h"
 #include "store/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+static int run_box(int argc, char **argv)
+{
+    return box_main(argc - 1, argv + 1);
+}
 
 const struct command commands[] = {
     {"init", "[--from postgres URL] [DIR]", "write a penstock.yaml and a views.sql that run as they are",
@@ -99,12 +106,23 @@ const struct command commands[] = {
 };
 const uint32_t command_count = ARRAY_COUNT(commands);
 
+const struct own_command own_commands[] = {
+    {"fleet", "-i INVENTORY COMMAND ...", "boxes over SSH: status, check, push, upgrade, rollback, run, logs",
+     fleet_main, false, NULL},
+    {"box", "COMMAND ...", "a command of the appliance", run_box, true, NULL},
+};
+const uint32_t own_command_count = ARRAY_COUNT(own_commands);
+
 static void usage(FILE *to)
 {
     fputs("usage: penstock COMMAND [OPTIONS]\n\ncommands:\n", to);
     for (uint32_t i = 0; i < command_count; i++)
         if (!commands[i].hidden)
             fprintf(to, "  %-9s %-42s %s\n", commands[i].name, commands[i].synopsis, commands[i].help);
+    for (uint32_t i = 0; i < own_command_count; i++)
+        if (!own_commands[i].hidden)
+            fprintf(to, "  %-9s %-42s %s\n", own_commands[i].name, own_commands[i].synopsis,
+                    own_commands[i].help);
     fputs("\n  --help after a command tells about it; --log json makes log lines JSON; --version\n"
           "exit status: 0 done, 1 failed, 2 wrong usage or configuration\n",
           to);
@@ -304,8 +322,27 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* By its name, or by the name under which the program was called (a login shell's begins with a dash). */
+static const struct own_command *find_own(int argc, char **argv, int *skip)
+{
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL, *as = argc ? slash ? slash + 1 : argv[0] : "";
+    if (as[0] == '-')
+        as++;
+    for (uint32_t i = 0; i < own_command_count; i++) {
+        const struct own_command *c = &own_commands[i];
+        *skip = argc > 1 && strcmp(argv[1], c->name) == 0;
+        if (*skip || (c->called_as && strcmp(as, c->called_as) == 0))
+            return c;
+    }
+    return NULL;
+}
+
 int cli_main(int argc, char **argv)
 {
+    int skip;
+    const struct own_command *own = find_own(argc, argv, &skip);
+    if (own)
+        return own->run(argc - skip, argv + skip);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         usage(argc < 2 ? stderr : stdout);

@@ -66,6 +66,14 @@ struct command {
 };
 extern const struct command commands[];
 extern const uint32_t command_count;
+struct own_command { /* reads its own words: argv from its name on; --help too */
+    const char *name, *synopsis, *help;
+    int (*run)(int argc, char **argv);
+    bool hidden;
+    const char *called_as; /* the program under this name is this command; may be NULL */
+};
+extern const struct own_command own_commands[];
+extern const uint32_t own_command_count;
 
 int cmd_init(const struct cli_args *a);
 int cmd_check(const struct cli_args *a);
