@@ -250,6 +250,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
     add_set(c, "heartbeat_us", f->limits.heartbeat_us);
     add_set(c, "live_changes", f->limits.live_changes);
     add_set(c, "live_window", f->limits.live_window);
+    add_set(c, "live_step_us", f->limits.live_step_us);
     add_set(c, "live_window_bytes", f->limits.live_window_bytes);
     add_set(c, "live_queue_bytes", f->limits.live_queue_bytes);
     add_set(c, "subscribers", f->limits.subscribers);

@@ -91,6 +91,7 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         {"heartbeat_us", &o->limits.heartbeat_us},
         {"live_changes", &o->limits.live_changes},
         {"live_window", &o->limits.live_window},
+        {"live_step_us", &o->limits.live_step_us},
         {"live_window_bytes", &o->limits.live_window_bytes},
         {"live_queue_bytes", &o->limits.live_queue_bytes},
         {"subscribers", &o->limits.subscribers},

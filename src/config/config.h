@@ -101,6 +101,7 @@ struct config {
         int64_t wait_us;           /* default 5 s: Penstock-Wait */
         int64_t heartbeat_us;      /* default 15 s */
         int64_t live_changes;      /* default 100000 */
+        int64_t live_step_us;      /* default 2 ms */
         int64_t live_window;       /* default 1000 rows */
         int64_t live_window_bytes; /* default 256 MiB */
         int64_t live_queue_bytes;  /* default 1 MiB: a slower subscriber is dropped */

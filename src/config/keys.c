@@ -160,6 +160,9 @@ const struct config_key config_keys[] = {
      "A live query that resumes further behind starts over: event reset and the rows anew."},
     {"limits.live_queue_bytes", KEY_SIZE, "1MiB", 4 * KIB, 1024 * MIB, AT(limits.live_queue_bytes),
      "A subscriber that is further behind is dropped."},
+    {"limits.live_step", KEY_DURATION, "2ms", 0, 1 * SEC, AT(limits.live_step_us),
+     "Once reading rows for live queries anew took a loop this long, its other clients are answered before "
+     "it goes on."},
     {"limits.live_window", KEY_COUNT, "1000", 0, 100000, AT(limits.live_window),
      "Most rows that limit and offset of a live query may be together."},
     {"limits.live_window_bytes", KEY_SIZE, "256MiB", 1 * MIB, 65536 * MIB, AT(limits.live_window_bytes),

@@ -1,6 +1,7 @@
 /* Live queries and their subscribers; see live.h. live_feed.c reads the change logs, live_index.c finds whom a change concerns,
  * live_send.c hands out. */
 #include "serve/live_log.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "serve/grant.h"
 #include "serve/out.h"
@@ -624,14 +625,37 @@ static bool adopt(struct live *v, struct live_query *q)
     return p.status != 503;
 }
 
+void live_step_begin(struct live *v)
+{
+    v->step_end_us = steady_us() + v->loop->options->limits.live_step_us;
+}
+
+bool live_step_over(const struct live *v)
+{
+    return steady_us() >= v->step_end_us;
+}
+
+/* True: some are left for the next step, as this one's time is over. Those that cannot be bound yet do not make it come sooner. */
+static bool attach(struct live *v)
+{
+    for (struct live_query *q = v->orphans, *next; q; q = next) {
+        next = q->next;
+        if (adopt(v, q) && live_step_over(v))
+            return next != NULL;
+    }
+    return false;
+}
+
 void live_epoch(struct live *v)
 {
     uint64_t epoch = v->loop->gate->epoch;
     if (v->loop->rest.world && (epoch != v->epoch_seen || v->behind)) {
         v->epoch_seen = epoch;
-        live_attach(v);
+        live_step_begin(v);
+        bool more = attach(v);
         if (v->feeds)
             live_follow(v);
+        v->behind |= more;
     }
     live_beat(v);
     live_flush(v);
@@ -650,8 +674,6 @@ void live_reversion(struct live *v)
 
 void live_attach(struct live *v)
 {
-    for (struct live_query *q = v->orphans, *next; q; q = next) {
-        next = q->next;
-        adopt(v, q);
-    }
+    live_step_begin(v);
+    v->behind |= attach(v);
 }

@@ -131,7 +131,8 @@ struct live {
     uint64_t epoch_seen; /* of the gate, when logs were last followed */
     bool behind;         /* more changes wait than one step delivers */
     struct live_query *touched, *stale;
-    size_t top_bytes; /* held by all windows */
+    int64_t step_end_us; /* of this step's time for reading windows and starting queries over */
+    size_t top_bytes;    /* held by all windows */
     struct subscriber *unsent_first, *unsent_last;
     struct subscriber *beat_first, *beat_last;
     struct subscriber *flushing; /* being written to; NULL once it ended */
@@ -165,6 +166,10 @@ void live_query_touch(struct live *v, struct live_query *q);
 /* Whether its caller's credentials hold; else it is doomed. */
 bool live_may_go_on(struct subscriber *s);
 void live_query_stale(struct live *v, struct live_query *q);
+/* Reading rows anew for many queries is done in steps of limits.live_step, so that the loop's other clients are answered between
+ * them: begun by each round; one query is read in any case. */
+void live_step_begin(struct live *v);
+bool live_step_over(const struct live *v);
 void live_query_fail(struct live_query *q); /* drops all its subscribers, who ask again */
 /* live_send.c */
 void live_send(struct subscriber *s, const struct buf *events);

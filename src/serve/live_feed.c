@@ -212,7 +212,8 @@ static void deliver_touched(struct live *v, uint64_t epoch)
     }
 }
 
-/* Windows that could not say what comes next are filled from the store, once the feed is where the snapshot is. */
+/* Windows that could not say what comes next are filled from the store, once the feed is where the snapshot is. One change may
+ * have made thousands so: what the step's time is too short for stays stale, and waits for the next. */
 static void deliver_stale(struct live *v, struct feed *f)
 {
     for (struct live_query **at = &v->stale; *at;) {
@@ -226,6 +227,10 @@ static void deliver_stale(struct live *v, struct feed *f)
         if (!q->failed)
             live_top_refill(v, q);
         deliver(v, q, f->epoch);
+        if (live_step_over(v)) {
+            v->behind |= v->stale != NULL;
+            return;
+        }
     }
 }
 
@@ -294,6 +299,8 @@ static void follow(struct live *v)
     for (struct feed *f = v->feeds; f; f = f->next)
         if (f->epoch < last && rest_holds(r, f->view))
             feed_follow(v, f, last);
+        else if (f->epoch == last && v->stale && rest_holds(r, f->view))
+            deliver_stale(v, f);
     store_snapshot_end(r->snapshot);
 }
 

@@ -80,6 +80,7 @@ void serve_limits_default(struct serve_limits *l)
         .subscribers = 10000,
         .live_changes = 100000,
         .live_window = 1000,
+        .live_step_us = 2000,
         .live_window_bytes = 256 << 20,
         .h2_streams = 100,
         .h2_resets = 200,

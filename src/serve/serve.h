@@ -42,8 +42,10 @@ struct serve_limits {
     int64_t live_queue_bytes;    /* a subscriber with more than this unsent is dropped */
     int64_t subscribers;         /* per process */
     int64_t
-        live_changes;    /* changes that a resumed subscriber may be behind before it is told to start over */
-    int64_t live_window; /* rows of limit and offset together that a live query may have */
+        live_changes; /* changes that a resumed subscriber may be behind before it is told to start over */
+    int64_t
+        live_step_us; /* rows are read anew for live queries in steps of about this; one query is read in any case */
+    int64_t live_window;       /* rows of limit and offset together that a live query may have */
     int64_t live_window_bytes; /* of the rows that live queries with a limit hold, per process */
     int64_t h2_streams;        /* requests under way on one HTTP/2 connection */
     int64_t h2_resets;         /* that its client may send in a burst; a tenth comes back each second */

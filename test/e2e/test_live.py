@@ -22,7 +22,7 @@ from websockets.sync.client import connect as websocket
 
 SOAK = int(os.environ.get("SOAK", "0"))
 ROWS, SUBSCRIBERS, EPOCHS = 400, 48, 3000 if SOAK else 220
-LIMITS = {"heartbeat_us": 300000, "live_changes": 2000, "live_window": 150, "live_window_bytes": 64 << 20}
+LIMITS = {"heartbeat_us": 300000, "live_changes": 2000, "live_window": 150, "live_step_us": 0, "live_window_bytes": 64 << 20}
 
 
 class Writer:
@@ -145,7 +145,40 @@ def run(site, args, rng):
     return writer, followers
 
 
+def windows_at_once():
+    """One commit empties many windows, and nothing comes after it: each is filled all the same, though a step fills only one."""
+    site = Site(["--rows", str(ROWS), "--shards", "3"], ["--limit", "live_step_us=0"])
+    try:
+        site.wait_ready()
+        site.tell("heartbeat on")
+        windows = [Events(site, "/api/balances?select=account_id&order=account_id&limit=1&account_id=gt.%d" % k) for k in range(40)]
+        def shown(e):
+            rows = set()
+            for event, data, _ in list(e.list):
+                if event == "insert":
+                    rows.add(data["account_id"])
+                elif event == "delete":
+                    rows.discard(data["account_id"])
+            return rows
+        end = time.monotonic() + 20
+        while time.monotonic() < end and any(shown(e) != {k + 1} for k, e in enumerate(windows)):
+            time.sleep(0.05)
+        before = [shown(e) for e in windows]
+        site.tell(*["delete %d" % i for i in range(1, 301)], "commit")
+        while time.monotonic() < end and any(shown(e) != {301} for e in windows):
+            time.sleep(0.05)
+        ok = before == [{k + 1} for k in range(40)] and all(shown(e) == {301} for e in windows)
+        if not ok:
+            print("# before %s" % before, "# after %s" % [shown(e) for e in windows], sep="\n")
+        print("%s live/windows_at_once" % ("ok" if ok else "not ok"))
+        return ok
+    finally:
+        site.close()
+
+
 def main():
+    if not windows_at_once():
+        return 1
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     rng = random.Random(seed)
     args = []

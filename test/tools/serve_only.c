@@ -54,6 +54,7 @@ static const struct {
     {"h2_pending_bytes", offsetof(struct serve_limits, h2_pending_bytes)},
     {"live_changes", offsetof(struct serve_limits, live_changes)},
     {"live_window", offsetof(struct serve_limits, live_window)},
+    {"live_step_us", offsetof(struct serve_limits, live_step_us)},
     {"live_window_bytes", offsetof(struct serve_limits, live_window_bytes)},
     {"subscribers", offsetof(struct serve_limits, subscribers)},
     {"compress_bytes", offsetof(struct serve_limits, compress_bytes)},
