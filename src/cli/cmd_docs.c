@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "base/still.h"
+#include "box/settings.h"
 #include "config/config.h"
 #include "data/key.h"
 #include "flow/pipeline.h"
@@ -321,6 +322,15 @@ static const struct limit request_limits[] = {
           "requests of a loop that are not reads (pushed rows, console) at a time; 503 past it"),
     LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),
 };
+/* The appliance. */
+static const struct limit box_limits[] = {
+    LIMIT(SETTINGS_BYTES_MAX, BYTES, "box.yaml; a larger one is refused"),
+    LIMIT(SETTINGS_INTERFACES_MAX, COUNT, "interfaces that box.yaml names; more are refused"),
+    LIMIT(SETTINGS_ADDRESSES_MAX, COUNT, "fixed addresses of an interface, likewise"),
+    LIMIT(SETTINGS_RESOLVERS_MAX, COUNT,
+          "name servers in box.yaml, likewise; of those of DHCP the first are asked"),
+    LIMIT(SETTINGS_SERVERS_MAX, COUNT, "time servers in box.yaml, likewise"),
+};
 
 static void put_value(const struct limit *l, FILE *to)
 {
@@ -354,6 +364,7 @@ static void limits_doc_write(FILE *to)
     put_limits("Configuration and SQL", configuration_limits, ARRAY_COUNT(configuration_limits), to);
     put_limits("Pipeline and store", pipeline_limits, ARRAY_COUNT(pipeline_limits), to);
     put_limits("Requests: shape", request_limits, ARRAY_COUNT(request_limits), to);
+    put_limits("The box", box_limits, ARRAY_COUNT(box_limits), to);
 }
 
 /* ---- the command ---- */
@@ -377,11 +388,9 @@ static void events_doc_write(FILE *to)
 static const struct {
     const char *name;
     void (*write)(FILE *to);
-} sections[] = {{"configuration", config_doc_write},
-                {"sql", sql_write},
-                {"limits", limits_doc_write},
-                {"metrics", metrics_doc_write},
-                {"events", events_doc_write}};
+} sections[] = {
+    {"configuration", config_doc_write}, {"settings", settings_doc_write}, {"sql", sql_write},
+    {"limits", limits_doc_write},        {"metrics", metrics_doc_write},   {"events", events_doc_write}};
 
 int cmd_docs(const struct cli_args *a)
 {
