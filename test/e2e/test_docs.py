@@ -35,7 +35,7 @@ def generated_sections(report, box):
             code, out, err = box.command("docs", name)
             report.check("generated/" + name, code == 0 and section.strip("\n") == out.strip("\n"),
                          "%s: run scripts/docs%s" % (path, first_difference(section, out)))
-    report.equal("generated/all", sorted(seen), ["configuration", "events", "limits", "metrics", "sql"])
+    report.equal("generated/all", sorted(seen), ["configuration", "events", "limits", "metrics", "settings", "sql"])
 
 
 def first_difference(a, b):
