@@ -10,3 +10,4 @@ include mk/flags.mk
 include mk/build.mk
 include mk/sanitize.mk
 include mk/test.mk
+include mk/image.mk

@@ -1,4 +1,4 @@
-# Shared by scripts/deps, scripts/deps-fetch, scripts/deps-update-lock and scripts/qemu-run: where things are kept,
+# Shared by scripts/deps, scripts/deps-fetch, scripts/deps-update-lock, scripts/debs and scripts/image: where things are kept,
 # what the lock file says, and a private apt that leaves the system's own lists alone. Sourced, not run.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""Writes a disk image with a GUID partition table: gpt.py OUT SLOT.fat SLOT-MIB IDENTITY-MIB DATA-MIB
+
+The four partitions of a box (src/box/box.h has their names): slot A holds the file, the others are empty. GUIDs are the same
+in every image, so that a build is reproducible; scripts/flash gives each disk its own."""
+import binascii
+import os
+import struct
+import sys
+import uuid
+
+MIB = 1 << 20
+SECTOR = 512
+ENTRIES, ENTRY_BYTES = 128, 128
+TABLE_SECTORS = ENTRIES * ENTRY_BYTES // SECTOR
+ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+IDENTITY = uuid.UUID("6b1f2d5c-0c6e-4a35-9a57-2f8e3c70d1b4")
+SPACE = uuid.UUID("3f1d5a72-94f4-4f0b-8f53-70656e73746b")  # of the fixed GUIDs
+FRESH = 1 << 56  # on the data partition's entry: PID 1 makes a file system there and clears it
+
+
+def guid(name):
+    return uuid.uuid5(SPACE, name)
+
+
+def entry(kind, own, first, last, flags, name):
+    return struct.pack("<16s16sQQQ72s", kind.bytes_le, own.bytes_le, first, last, flags, name.encode("utf-16-le"))
+
+
+def header(disk, sectors, table, backup):
+    """A header: the first one, or the backup at the disk's end."""
+    here, other = (sectors - 1, 1) if backup else (1, sectors - 1)
+    table_at = sectors - 1 - TABLE_SECTORS if backup else 2
+    fields = lambda crc: struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, crc, 0, here, other, 2 + TABLE_SECTORS,
+                                     sectors - 2 - TABLE_SECTORS, disk.bytes_le, table_at, ENTRIES, ENTRY_BYTES, binascii.crc32(table))
+    return fields(binascii.crc32(fields(0))).ljust(SECTOR, b"\0")
+
+
+def table_bytes(sectors, disk, table):
+    """What stands at the disk's beginning and at its end: ((offset, bytes), (offset, bytes))."""
+    # The old partition table says: all of this belongs to GPT.
+    mbr = b"\0" * 446 + struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, min(sectors - 1, 0xFFFFFFFF))
+    table = table.ljust(ENTRIES * ENTRY_BYTES, b"\0")
+    first = mbr.ljust(510, b"\0") + b"\x55\xaa" + header(disk, sectors, table, False) + table
+    return (0, first), ((sectors - 1 - TABLE_SECTORS) * SECTOR, table + header(disk, sectors, table, True))
+
+
+def create(path, slot, slot_mib, identity_mib, data_mib):
+    table, at = b"", MIB
+    for kind, name, mib, flags in ((ESP, "penstock-a", slot_mib, 0), (ESP, "penstock-b", slot_mib, 0),
+                                   (IDENTITY, "penstock-identity", identity_mib, 0), (LINUX, "penstock-data", data_mib, FRESH)):
+        table += entry(kind, guid(name), at // SECTOR, (at + mib * MIB) // SECTOR - 1, flags, name)
+        at += mib * MIB
+    size = at + MIB
+    with open(slot, "rb") as f:
+        content = f.read()
+    if len(content) > slot_mib * MIB:
+        sys.exit("image: %s does not fit into a slot of %d MiB" % (slot, slot_mib))
+    with open(path, "wb") as f:
+        f.truncate(size)
+        for offset, data in table_bytes(size // SECTOR, guid("penstock"), table):
+            f.seek(offset)
+            f.write(data)
+        for i in range(0, len(content), MIB):  # holes stay holes
+            chunk = content[i:i + MIB]
+            if chunk.strip(b"\0"):
+                f.seek(MIB + i)
+                f.write(chunk)
+
+
+def read_table(f):
+    """(disk GUID, partitions as (type, guid, first, last, flags, name)) of an open image or disk; None without a table."""
+    f.seek(SECTOR)
+    head = f.read(SECTOR)
+    if head[:8] != b"EFI PART":
+        return None
+    f.seek(struct.unpack_from("<Q", head, 72)[0] * SECTOR)
+    raw, parts = f.read(ENTRIES * ENTRY_BYTES), []
+    for i in range(ENTRIES):
+        kind, own, first, last, flags, name = struct.unpack_from("<16s16sQQQ72s", raw, i * ENTRY_BYTES)
+        if any(kind):
+            parts.append((uuid.UUID(bytes_le=kind), uuid.UUID(bytes_le=own), first, last, flags, name.decode("utf-16-le").rstrip("\0")))
+    return uuid.UUID(bytes_le=head[56:72]), parts
+
+
+def renewed(image):
+    """An image's table with GUIDs that no other disk has, as table_bytes gives it."""
+    with open(image, "rb") as f:
+        sectors = os.fstat(f.fileno()).st_size // SECTOR
+        _, parts = read_table(f)
+    table = b"".join(entry(k, uuid.uuid4(), first, last, flags, name) for k, _, first, last, flags, name in parts)
+    return table_bytes(sectors, uuid.uuid4(), table)
+
+
+if __name__ == "__main__":
+    create(sys.argv[1], sys.argv[2], *(int(a) for a in sys.argv[3:6]))
