@@ -1,24 +1,40 @@
-# Ed25519 signatures are verified with libsodium's code, which mbedTLS has none for: these files alone, and its helpers in
-# their plain form (nothing secret is compared or wiped by a verification).
+# Ed25519 signatures are made and verified with libsodium's code, which mbedTLS has none for: these files alone, with helpers of
+# our own. Signing wipes what it derives from the secret key (sodium_memzero), which explicit_bzero does for sure.
 build() {
     local include=src/libsodium/include source
     mkdir obj
     cat >obj/helpers.c <<'X'
+#define _GNU_SOURCE
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 void sodium_memzero(void *p, size_t n)
 {
-    volatile unsigned char *v = p;
-    while (n--)
-        *v++ = 0;
+    explicit_bzero(p, n);
 }
 int sodium_memcmp(const void *a, const void *b, size_t n)
 {
-    const unsigned char *x = a, *y = b;
+    const volatile unsigned char *x = a, *y = b;
     unsigned char differs = 0;
     while (n--)
         differs |= *x++ ^ *y++;
     return differs ? -1 : 0;
+}
+/* The kernel's, which waits until it was seeded. Without randomness there is no key. */
+void randombytes_buf(void *p, size_t n)
+{
+    unsigned char *at = p;
+    while (n) {
+        ssize_t got = getrandom(at, n < 256 ? n : 256, 0);
+        if (got < 0 && errno != EINTR)
+            abort();
+        if (got > 0) {
+            at += got;
+            n -= (size_t)got;
+        }
+    }
 }
 int sodium_is_zero(const unsigned char *p, size_t n)
 {
@@ -34,21 +50,11 @@ void sodium_misuse(void)
 X
     sed 's/@VERSION@/1/; s/@SODIUM_LIBRARY_VERSION_MAJOR@/1/; s/@SODIUM_LIBRARY_VERSION_MINOR@/0/; s/@SODIUM_LIBRARY_MINIMAL_DEF@//' \
         $include/sodium/version.h.in >$include/sodium/version.h
-    for source in crypto_sign/ed25519/ref10/open crypto_core/ed25519/ref10/ed25519_ref10 crypto_hash/sha512/cp/hash_sha512_cp \
+    for source in crypto_sign/ed25519/ref10/{open,sign,keypair} crypto_core/ed25519/ref10/ed25519_ref10 crypto_hash/sha512/cp/hash_sha512_cp \
         crypto_verify/verify; do
         $CC $CFLAGS -DSODIUM_STATIC -DCONFIGURED=1 -DNATIVE_LITTLE_ENDIAN=1 -DHAVE_TI_MODE=1 -I$include -I$include/sodium \
             -c src/libsodium/$source.c -o "obj/$(basename $source).o"
     done
-    # The one function of the signing half that verification calls.
-    cat >obj/hinit.c <<'X'
-#include "crypto_hash_sha512.h"
-void _crypto_sign_ed25519_ref10_hinit(crypto_hash_sha512_state *hs, int prehashed)
-{
-    (void)prehashed;
-    crypto_hash_sha512_init(hs);
-}
-X
-    $CC $CFLAGS -I$include -I$include/sodium -c obj/hinit.c -o obj/hinit.o
     $CC $CFLAGS -c obj/helpers.c -o obj/helpers.o
     $AR rcs "$PREFIX/lib/libsodium.a" obj/*.o
     mkdir -p "$PREFIX/include/sodium"

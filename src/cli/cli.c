@@ -1,5 +1,6 @@
 /* Reading the command line; see cli.h. */
 #include "cli/cli.h"
+#include "cli/cmd_bundle.h"
 #include "cli/look.h"
 
 #include "base/crash.h"
@@ -109,6 +110,10 @@ const uint32_t command_count = ARRAY_COUNT(commands);
 const struct own_command own_commands[] = {
     {"fleet", "-i INVENTORY COMMAND ...", "boxes over SSH: status, check, push, upgrade, rollback, run, logs",
      fleet_main, false, NULL},
+    {"keys", "create NAME | show FILE...", "keys that sign images and configurations of boxes", keys_main,
+     false, NULL},
+    {"bundle", "image | config | show | verify ...", "signed images and configurations for boxes",
+     bundle_main, false, NULL},
     {"box", "COMMAND ...", "a command of the appliance", run_box, true, NULL},
 };
 const uint32_t own_command_count = ARRAY_COUNT(own_commands);
