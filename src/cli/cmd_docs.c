@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "base/still.h"
+#include "box/bundle.h"
 #include "box/settings.h"
+#include "box/tar.h"
 #include "config/config.h"
 #include "data/key.h"
 #include "flow/pipeline.h"
@@ -324,6 +326,15 @@ static const struct limit request_limits[] = {
 };
 /* The appliance. */
 static const struct limit box_limits[] = {
+    LIMIT(BUNDLE_MANIFEST_MAX, BYTES, "manifest of a bundle; a larger one is refused"),
+    LIMIT(BUNDLE_SIGNATURES_MAX, COUNT, "signatures of a bundle, likewise"),
+    LIMIT(BUNDLE_IMAGE_BYTES_MAX, BYTES, "content of an image's bundle, likewise"),
+    LIMIT(BUNDLE_CONFIG_BYTES_MAX, BYTES, "content of a configuration's bundle, likewise"),
+    LIMIT(TRUST_KEYS_MAX, COUNT, "keys that a box trusts; with more none is"),
+    LIMIT(TAR_ENTRIES_MAX, COUNT, "files and folders of a configuration's archive; more are refused"),
+    LIMIT(TAR_FILE_BYTES_MAX, BYTES, "a file in it, likewise"),
+    LIMIT(TAR_PATH_BYTES_MAX, BYTES, "a path in it, likewise"),
+    LIMIT(TAR_DEPTH_MAX, COUNT, "folders in one another in it, likewise"),
     LIMIT(SETTINGS_BYTES_MAX, BYTES, "box.yaml; a larger one is refused"),
     LIMIT(SETTINGS_INTERFACES_MAX, COUNT, "interfaces that box.yaml names; more are refused"),
     LIMIT(SETTINGS_ADDRESSES_MAX, COUNT, "fixed addresses of an interface, likewise"),
