@@ -6,9 +6,11 @@ two states."""
 import glob
 import json
 import random
+import subprocess
 import threading
 import time
 
+from lib import procs
 from lib.client import wait_for
 from lib.penstock import Penstock
 from lib.report import Report
@@ -71,6 +73,29 @@ def settled(box):
     wait_for(lambda: "being built" not in versions(box), 30, "nothing being built", 0.05)
 
 
+def killed_switches(report, box):
+    """The command is killed at any moment of its life: the switch is made or not, and the next one works."""
+    made = ended = 0
+    for i in range(40):
+        want = 1 + i % 2
+        command = subprocess.Popen([procs.binary(), "version", "switch", str(want), "-c", box.config, "--data", box.data],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0, 0.03))
+        ended += command.poll() is not None
+        command.kill()
+        command.wait()
+        code, out, err = run(box, "version", "list", "--json")
+        current = [v["version"] for v in json.loads(out)["versions"] if v["state"] == "current"] if code == 0 else err
+        if len(current) != 1 or current[0] not in (1, 2):
+            report.check("switch/killed", False, "after kill %d: %s" % (i, out + err))
+            return
+        made += current[0] == want
+    report.note("40 switches killed: %d had been made, %d had ended" % (made, ended))
+    report.check("switch/killed", 0 < made, "no switch was ever made: this test shows nothing")
+    code, out, err = run(box, "version", "switch", "2")
+    report.check("switch/after-kills", code == 0, err[-200:])
+
+
 def breaking(report, box):
     """The change and forty switches, under load."""
     readers = Readers(box, {1: "s", 2: "total"})
@@ -83,6 +108,7 @@ def breaking(report, box):
     for i in range(40):
         code, out, err = run(box, "version", "switch", str(1 + i % 2))
         report.check("switch/%d" % i, code == 0, err[-200:])
+    killed_switches(report, box)
     key = str(box.client().request("/api/sums?limit=1").json()[0]["account_id"])
     code, out, err = run(box, "why", "sums", key)
     report.check("switch/why-of-the-current", code == 0 and " total=" in out, out[:200] + err[-200:])
