@@ -80,7 +80,7 @@ def killed_switches(report, box):
         want = 1 + i % 2
         command = subprocess.Popen([procs.binary(), "version", "switch", str(want), "-c", box.config, "--data", box.data],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0, 0.03))
+        time.sleep(random.uniform(0, 0.006))
         ended += command.poll() is not None
         command.kill()
         command.wait()
