@@ -1,12 +1,65 @@
-/* See fleet.h. */
+/* See fleet.h: the table of commands, and how each is begun. */
 #include "fleet/fleet.h"
+#include "fleet/args.h"
+#include "fleet/commands.h"
 
 #include <stdio.h>
 
+#define READS (FLEET_SELECTS | FLEET_JSON)
+
+const struct fleet_command fleet_commands[] = {
+    {"status", "[--watch] [--json]", "what each box runs, and how it is", READS | FLEET_WATCH, 0, 0,
+     fleet_status},
+    {"run", "-- COMMAND...", "a command of the boxes' shell, on each", READS | FLEET_WRITES, 1, 4096,
+     fleet_run},
+    {"logs", "[-n N]", "the last lines of each log", READS | FLEET_LINES, 0, 0, fleet_logs},
+    {"support-bundle", "DIR", "a support bundle of each box, into DIR", READS, 1, 1, fleet_support},
+    {"trust", "[--fingerprints FILE]", "take up the boxes' host keys",
+     FLEET_SELECTS | FLEET_PRINTS | FLEET_YES, 0, 0, fleet_trust},
+};
+const uint32_t fleet_command_count = ARRAY_COUNT(fleet_commands);
+
+int fleet_report(struct err *e)
+{
+    if (!e)
+        return FLEET_DONE;
+    int status = e->code == ERR_CONFIG || e->code == ERR_UNSUPPORTED ? FLEET_USAGE : FLEET_FAILED;
+    for (const struct err *at = e; at; at = at->next) {
+        if (at->file)
+            fprintf(stderr, "%s:%d:%d: %s\n", at->file, at->line, at->column, at->message);
+        else
+            fprintf(stderr, "penstock fleet: %s\n", at->message);
+        if (at->hint)
+            fprintf(stderr, "  hint: %s\n", at->hint);
+    }
+    err_free(e);
+    return status;
+}
+
+static int run(const struct fleet_args *a)
+{
+    struct inventory *v;
+    struct err *e = inventory_load(a->inventory, &v);
+    if (!e)
+        e = journal_prepare(v->state);
+    int status = e ? fleet_report(e) : a->command->run(a, v);
+    inventory_free(v);
+    return status;
+}
+
 int fleet_main(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    fputs("penstock fleet: not built yet\n", stderr);
-    return 2;
+    struct fleet_args a;
+    struct err *e = fleet_args_parse(argc, argv, &a);
+    int status = FLEET_DONE;
+    if (e)
+        status = fleet_report(e);
+    else if (a.help && a.command)
+        fleet_command_usage(a.command, stdout);
+    else if (a.help)
+        fleet_usage(stdout);
+    else
+        status = run(&a);
+    fleet_args_fini(&a);
+    return status;
 }

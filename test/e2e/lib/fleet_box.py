@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""A STAND-IN for a box, for the fleet's tests on one machine: sshd runs this as ForceCommand with the box's folder as its argument. It
+answers what the shell of a box answers, as far as `penstock fleet` asks for it, from state.json. The real boxes are in test/image."""
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import shlex
+import sys
+import tarfile
+import time
+
+FOLDER = sys.argv[1]
+OLD_SLOT = {"a": "b", "b": "a"}
+
+
+class State:
+    """state.json under a lock."""
+
+    def __init__(self, folder=FOLDER):
+        self.folder = folder
+
+    def __enter__(self):
+        self.lock = open(os.path.join(self.folder, "lock"), "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        with open(os.path.join(self.folder, "state.json")) as f:
+            self.all = json.load(f)
+        return self.all
+
+    def __exit__(self, kind, error, trace):
+        path = os.path.join(self.folder, "state.json")
+        with open(path + ".new", "w") as f:
+            json.dump(self.all, f)
+        os.rename(path + ".new", path)
+        self.lock.close()
+
+
+def image(build):
+    return {"version": "0.1.0", "build": build}
+
+
+def status(s):
+    checks = [{"name": n, "ok": True, "detail": ""} for n in ("init", "network", "api")]
+    checks.append({"name": "pipeline", "ok": s["healthy"], "detail": "" if s["healthy"] else "does not start"})
+    running = s["claims"] or s["build"]
+    return {"box": {"hostname": s["name"], "board": "qemu-virt", "image": image(running),
+                    "slot": {"running": s["slot"], "state": s["state"], "other": image(s["other"]) if s["other"] else None},
+                    "uptime_s": int(time.time() - s["booted"]), "time": {"synced": True}, "claimed": True, "rescue": False,
+                    "health": {"ok": s["healthy"], "checks": checks}, "addresses": ["127.0.0.1"],
+                    "fingerprint": {"ssh": s["fingerprint"], "tls": "SHA256:x"},
+                    "configuration": {"sha256": config_sum(s), "applied_at": "2026-11-28T05:00:00Z", "previous": bool(s["previous"])}},
+            "penstock": {"filler": "x" * s["filler"]} if s["filler"] else None}
+
+
+def slots(s):
+    other = OLD_SLOT[s["slot"]]
+    return {"running": s["slot"], "state": s["state"],
+            "slots": {s["slot"]: dict(image(s["build"]), valid=True),
+                      other: dict(image(s["other"]), valid=True) if s["other"] else None},
+            "trial": {"left_s": max(0, int(s["trial_until"] - time.time()))} if s["state"] == "trial" else None,
+            "last": s["last"]}
+
+
+def config_sum(s):
+    return hashlib.sha256(json.dumps(s["config"], sort_keys=True).encode()).hexdigest()
+
+
+def read_config(data):
+    """{name: text} of a tar, or of a bare penstock.yaml; None: neither."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as t:
+            return {os.path.normpath(m.name): t.extractfile(m).read().decode() for m in t.getmembers() if m.isfile()}
+    except tarfile.TarError:
+        return {"penstock.yaml": data.decode()} if data.startswith(b"penstock:") else None
+
+
+def verdict(s, config):
+    if config is None or "penstock.yaml" not in config:
+        return {"ok": False, "changes": [], "text": "no penstock.yaml in it"}
+    if "broken" in config["penstock.yaml"]:
+        return {"ok": False, "changes": [], "text": "penstock.yaml:1:1: unknown key \"broken\""}
+    changed = sorted(n for n in set(config) | set(s["config"]) if config.get(n) != s["config"].get(n))
+    return {"ok": True, "changes": changed, "text": "".join("%s changes\n" % n for n in changed) or "nothing changes\n"}
+
+
+def fail(text):
+    print("penstock: " + text, file=sys.stderr)
+    print("  hint: this box is a stand-in", file=sys.stderr)
+    return 1
+
+
+def do_upgrade(words, s_open):
+    data = sys.stdin.buffer.read()
+    build = re.search(rb'"build" ?: ?"([^"]+)"', data[:65536])
+    with s_open as s:
+        s["uploads"] += 1
+        if not build or not data.endswith(b"END OF BUNDLE"):
+            return fail("the bundle ends too early")
+        if s["behaviour"] == "refuses":
+            return fail("no provisioned key vouches for this image")
+        s["other"] = build.group(1).decode()
+        s["reboot"] = "other"
+    print("written, rebooting")
+    return 0
+
+
+def do_rollback(words, s_open):
+    with s_open as s:
+        if not s["other"]:
+            return fail("the other slot is empty")
+        s["reboot"] = "other"
+    return 0
+
+
+def do_apply(words, s_open):
+    if "--previous" in words:
+        with s_open as s:
+            s["config"], s["previous"] = s["previous"], s["config"]
+        return 0
+    data = sys.stdin.buffer.read()
+    with s_open as s:
+        config = read_config(data)
+        v = verdict(s, config)
+        if v["ok"] and words[0] == "apply":
+            s["config"], s["previous"] = config, s["config"]
+            s["applied"] += 1
+            s["healthy"] = "sick" not in config["penstock.yaml"]
+    print(json.dumps(v))
+    return 0 if v["ok"] else 1
+
+
+def do_configuration(words, s_open):
+    out = io.BytesIO()
+    with s_open as s, tarfile.open(fileobj=out, mode="w") as t:
+        for name, text in sorted(s["config"].items()):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            t.addfile(info, io.BytesIO(text.encode()))
+    sys.stdout.buffer.write(out.getvalue())
+    return 0
+
+
+def do_status(words, s_open):
+    with s_open as s:
+        hang = s["behaviour"] == "hangs"
+        text = json.dumps(status(s))
+        if s["behaviour"] == "garbage":
+            text = "{\"box\": \x1b[2J"
+    if hang:
+        time.sleep(600)
+    print(text)
+    return 0
+
+
+def do_slot(words, s_open):
+    with s_open as s:
+        print(json.dumps(slots(s)))
+    return 0
+
+
+def do_logs(words, s_open):
+    n = int(words[words.index("-n") + 1])
+    with s_open as s:
+        for i in range(n):
+            print("line %d of %s \x1b[31mred" % (i + 1, s["name"]))
+    return 0
+
+
+def do_version(words, s_open):
+    print("penstock 0.1")
+    return 0
+
+
+def do_support(words, s_open):
+    sys.stdout.buffer.write(b"\x1f\x8bthe bundle of a stand-in\n" * 20000)
+    return 0
+
+
+def do_big(words, s_open):
+    for _ in range(int(words[1]) // 1000):
+        sys.stdout.write("y" * 999 + "\n")
+    return 0
+
+
+def do_slow(words, s_open):
+    """Counts how many of these run at a time over all boxes."""
+    shared = os.path.join(os.path.dirname(FOLDER), "running")
+    os.makedirs(shared, exist_ok=True)
+    mine = os.path.join(shared, os.path.basename(FOLDER))
+    open(mine, "w").close()
+    time.sleep(float(words[1]))
+    print("%d" % len(os.listdir(shared)))
+    os.unlink(mine)
+    return 0
+
+
+def do_echo(words, s_open):
+    print(json.dumps(words[1:]))
+    return 0
+
+
+COMMANDS = {"status": do_status, "slot": do_slot, "check": do_apply, "apply": do_apply, "configuration": do_configuration,
+            "upgrade": do_upgrade, "rollback": do_rollback, "logs": do_logs, "version": do_version, "support-bundle": do_support,
+            "big": do_big, "slow": do_slow, "echo": do_echo}
+
+
+def main():
+    words = shlex.split(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+    with open(os.path.join(FOLDER, "commands"), "a") as f:
+        f.write(" ".join(words) + "\n")
+    if not words or words[0] not in COMMANDS:
+        print("penstock: no such command: '%s'" % (words[0] if words else ""), file=sys.stderr)
+        return 2
+    return COMMANDS[words[0]](words, State())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

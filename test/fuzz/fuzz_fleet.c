@@ -1,0 +1,75 @@
+/* Any bytes as an inventory, and as what a box answers: read or refused, and whatever is taken can be selected, called and shown. The first
+ * byte says which it is. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "fleet/answer.h"
+#include "fleet/inventory.h"
+#include "fleet/ssh.h"
+#include "fleet/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void use_inventory(struct inventory *v)
+{
+    const struct fleet_box **boxes = NULL;
+    uint32_t count = 0;
+    struct selection s = {.labels = {"ring=canary"}, .label_count = 1};
+    err_free(inventory_select(v, &s, &boxes, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        char **argv = ssh_argv(&v->arena, boxes[i], "status --json");
+        uint32_t n = 0;
+        while (argv[n])
+            n++;
+        /* No address may become an option. */
+        ASSERT(strcmp(argv[n - 3], "--") == 0 && argv[n - 2][0] != '-' && boxes[i]->ssh.user[0] != '-');
+    }
+    free(boxes);
+}
+
+static void use_answer(const char *p, size_t len)
+{
+    static const char *const headers[] = {"A", "B"};
+    struct box_status s;
+    struct box_slots slots;
+    struct box_verdict v;
+    struct table t;
+    struct buf b = {0};
+    err_free(answer_status(p, len, &s));
+    err_free(answer_slots(p, len, &slots));
+    err_free(answer_verdict(p, len, &v));
+    table_init(&t, 2, headers);
+    table_row(&t);
+    table_cell(&t, 0, "%s %s", s.hostname, s.trouble);
+    table_cell(&t, 1, "%s %s", slots.last_reason, v.text);
+    table_write(&t, 40, 5, &b);
+    for (size_t i = 0; i < b.len; i++)
+        ASSERT(b.p[i] == '\n' || (b.p[i] >= 0x20 && b.p[i] != 0x7f));
+    buf_fini(&b);
+    table_fini(&t);
+    box_verdict_fini(&v);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!size)
+        return 0;
+    const char *p = (const char *)data + 1;
+    if (data[0] & 1) {
+        struct inventory *v = NULL;
+        if (memmem(p, size - 1, "${", 2)) /* not the machine's own files */
+            return 0;
+        struct err *e = inventory_parse("fuzz.yaml", p, size - 1, &v);
+        if (e)
+            free(err_text(e));
+        err_free(e);
+        if (v)
+            use_inventory(v);
+        inventory_free(v);
+    } else {
+        use_answer(p, size - 1);
+    }
+    return 0;
+}
