@@ -14,6 +14,9 @@
 #include "box/bundle.h"
 #include "box/settings.h"
 #include "box/tar.h"
+#include "fleet/commands.h"
+#include "fleet/answer.h"
+#include "fleet/ssh.h"
 #include "config/config.h"
 #include "data/key.h"
 #include "flow/pipeline.h"
@@ -343,6 +346,27 @@ static const struct limit box_limits[] = {
     LIMIT(SETTINGS_SERVERS_MAX, COUNT, "time servers in box.yaml, likewise"),
 };
 
+static const struct limit fleet_limits[] = {
+    LIMIT(FLEET_BOXES_MAX, COUNT, "boxes of an inventory; more are refused"),
+    LIMIT(FLEET_GROUPS_MAX, COUNT, "groups of one, likewise"),
+    LIMIT(FLEET_LABELS_MAX, COUNT, "labels of a box, those of its groups counted in; likewise"),
+    LIMIT(FLEET_OPTIONS_MAX, COUNT, "`ssh.options` of a box, likewise"),
+    LIMIT(FLEET_NAME_BYTES, BYTES, "of the name of a box, a group or a label, likewise"),
+    LIMIT(FLEET_PARALLEL_MAX, COUNT, "what `parallel` may be at most"),
+    LIMIT(FLEET_ANSWER_BYTES, BYTES, "of a box's JSON; a longer answer counts as none"),
+    LIMIT(FLEET_OUTPUT_BYTES, BYTES,
+          "of what a command prints on a box; the rest is left out, and that is said"),
+    LIMIT(FLEET_ERROR_BYTES, BYTES, "likewise of its standard error"),
+    LIMIT(FLEET_SUPPORT_BYTES, BYTES, "of a support bundle that is fetched; a larger one is not kept"),
+    LIMIT(FLEET_ASK_S, SECONDS, "that a box has for a short answer, beside `ssh.connect_timeout`"),
+    LIMIT(FLEET_COMMAND_S, SECONDS, "likewise for a command of `run` or a configuration"),
+    LIMIT(FLEET_KILL_MS, MILLISECONDS, "from asking a child process to end to making it"),
+    LIMIT(FLEET_ALIVE_S, SECONDS, "of silence after which a connection is asked for a sign of life"),
+    LIMIT(FLEET_ALIVE_COUNT, COUNT, "of these unanswered, and the connection is given up"),
+    LIMIT(FLEET_LOG_BYTES, BYTES, "of `log.jsonl`; then it is turned over, and the one before goes"),
+    LIMIT(FLEET_PRINTS_BYTES, BYTES, "of a file of fingerprints; a longer one is refused"),
+};
+
 static void put_value(const struct limit *l, FILE *to)
 {
     static const char *const units[] = {"", "KiB", "MiB", "GiB"};
@@ -376,6 +400,7 @@ static void limits_doc_write(FILE *to)
     put_limits("Pipeline and store", pipeline_limits, ARRAY_COUNT(pipeline_limits), to);
     put_limits("Requests: shape", request_limits, ARRAY_COUNT(request_limits), to);
     put_limits("The box", box_limits, ARRAY_COUNT(box_limits), to);
+    put_limits("The fleet", fleet_limits, ARRAY_COUNT(fleet_limits), to);
 }
 
 /* ---- the command ---- */

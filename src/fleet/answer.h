@@ -1,5 +1,5 @@
 /* What boxes answer: JSON from elsewhere, taken into bounded structures and believed no further than its shape. Whatever is missing or of
- * another type is empty; what is no JSON at all is an error. Nothing here may be printed but by text_print or table_*. */
+ * another type is empty; what is no JSON at all is an error. Nothing here may be printed but by text_print or fleet_table_*. */
 #ifndef PENSTOCK_FLEET_ANSWER_H
 #define PENSTOCK_FLEET_ANSWER_H
 

@@ -158,7 +158,7 @@ static struct err *parse_all(int argc, char **argv, int command_at, struct fleet
     return NULL;
 }
 
-static bool selects(const struct selection *s)
+static bool selects(const struct fleet_selection *s)
 {
     return s->all || s->boxes || s->groups || s->label_count;
 }

@@ -19,7 +19,7 @@ enum fleet_takes { /* options of a command, beside those that all have */
 struct fleet_args {
     const char *inventory; /* default fleet.yaml */
     const struct fleet_command *command;
-    struct selection selection;
+    struct fleet_selection selection;
     int word_count; /* after the command's name; those after -- are taken as they are */
     char **words;   /* owned: the array */
     bool json, watch, yes, plan, pause_between, help;

@@ -13,9 +13,6 @@
 #include <unistd.h>
 #include <yyjson.h>
 
-#define FLEET_OUTPUT_BYTES  (1u << 20) /* of a box's output that are kept */
-#define FLEET_SUPPORT_BYTES ((size_t)1 << 30)
-
 struct run {
     const char *command, *state;
     const char *dir; /* of support bundles, or NULL */
@@ -236,7 +233,7 @@ int fleet_support(const struct fleet_args *a, struct inventory *v)
 {
     static const char *const headers[] = {"BOX", "", ""};
     struct fleet_each f;
-    struct table t;
+    struct fleet_table t;
     struct run r = {.command = "support-bundle", .state = v->state, .dir = a->words[0]};
     struct err *e = NULL;
     if (mkdir(r.dir, 0700) != 0 && errno != EEXIST)
@@ -248,19 +245,19 @@ int fleet_support(const struct fleet_args *a, struct inventory *v)
     r.files = xcalloc(f.count, sizeof *r.files);
     fleet_each_run(&f);
     drop_unfinished(&f, &r);
-    table_init(&t, ARRAY_COUNT(headers), headers);
+    fleet_table_init(&t, ARRAY_COUNT(headers), headers);
     for (uint32_t i = 0; i < f.count; i++) {
-        table_row(&t);
-        table_cell(&t, 0, "%s", f.boxes[i]->name);
-        table_cell(&t, 1, "%s", f.engine.tasks[i].ok ? "ok" : "failed");
-        table_cell(&t, 2, "%s", f.engine.tasks[i].note);
+        fleet_table_row(&t);
+        fleet_table_cell(&t, 0, "%s", f.boxes[i]->name);
+        fleet_table_cell(&t, 1, "%s", f.engine.tasks[i].ok ? "ok" : "failed");
+        fleet_table_cell(&t, 2, "%s", f.engine.tasks[i].note);
     }
     if (a->json)
         print_json(&f);
     else
-        table_print(&t, stdout);
+        fleet_table_print(&t, stdout);
     int status = fleet_each_status(&f);
-    table_fini(&t);
+    fleet_table_fini(&t);
     free(r.files);
     fleet_each_fini(&f);
     return status;

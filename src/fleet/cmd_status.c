@@ -17,7 +17,7 @@ struct row {
 struct status_run {
     struct row *rows;
     bool watch, keep_json, changed;
-    struct live *live;
+    struct screen *live;
 };
 
 /* ---- asking ---- */
@@ -85,39 +85,39 @@ static const char *state_of(const struct row *r)
                                                                                     : r->status.slot_state;
 }
 
-static void put_uptime(struct table *t, uint32_t column, int64_t s)
+static void put_uptime(struct fleet_table *t, uint32_t column, int64_t s)
 {
     if (s >= 86400)
-        table_cell(t, column, "%lldd %lldh", (long long)(s / 86400), (long long)(s % 86400 / 3600));
+        fleet_table_cell(t, column, "%lldd %lldh", (long long)(s / 86400), (long long)(s % 86400 / 3600));
     else if (s >= 3600)
-        table_cell(t, column, "%lldh %lldm", (long long)(s / 3600), (long long)(s % 3600 / 60));
+        fleet_table_cell(t, column, "%lldh %lldm", (long long)(s / 3600), (long long)(s % 3600 / 60));
     else
-        table_cell(t, column, "%lldm %llds", (long long)(s / 60), (long long)(s % 60));
+        fleet_table_cell(t, column, "%lldm %llds", (long long)(s / 60), (long long)(s % 60));
 }
 
-static void put_row(struct table *t, const struct fleet_box *b, const struct row *r)
+static void put_row(struct fleet_table *t, const struct fleet_box *b, const struct row *r)
 {
-    table_row(t);
-    table_cell(t, 0, "%s", b->name);
-    table_cell(t, 1, "%s", state_of(r));
+    fleet_table_row(t);
+    fleet_table_cell(t, 0, "%s", b->name);
+    fleet_table_cell(t, 1, "%s", state_of(r));
     if (!r->answered) {
-        table_cell(t, 6, "%s", r->error);
+        fleet_table_cell(t, 6, "%s", r->error);
         return;
     }
     const struct box_status *s = &r->status;
-    table_cell(t, 2, "%s", s->build);
-    table_cell(t, 3, "%s", s->slot);
+    fleet_table_cell(t, 2, "%s", s->build);
+    fleet_table_cell(t, 3, "%s", s->slot);
     put_uptime(t, 4, s->uptime_s);
-    table_cell(t, 5, "%.12s", s->config_sha256);
-    table_cell(t, 6, "%s%s%s%s", s->claimed ? "" : "unclaimed ", s->time_synced ? "" : "clock not set ",
-               *s->trouble ? s->trouble : "",
-               strcmp(s->slot_state, "fallback") == 0 ? " fell back from the other slot" : "");
+    fleet_table_cell(t, 5, "%.12s", s->config_sha256);
+    fleet_table_cell(t, 6, "%s%s%s%s", s->claimed ? "" : "unclaimed ", s->time_synced ? "" : "clock not set ",
+                     *s->trouble ? s->trouble : "",
+                     strcmp(s->slot_state, "fallback") == 0 ? " fell back from the other slot" : "");
 }
 
-static void table_of(const struct fleet_each *f, const struct status_run *s, struct table *t)
+static void table_of(const struct fleet_each *f, const struct status_run *s, struct fleet_table *t)
 {
     static const char *const headers[] = {"BOX", "STATE", "BUILD", "SLOT", "UP", "CONFIGURATION", ""};
-    table_init(t, ARRAY_COUNT(headers), headers);
+    fleet_table_init(t, ARRAY_COUNT(headers), headers);
     for (uint32_t i = 0; i < f->count; i++)
         put_row(t, f->boxes[i], &s->rows[i]);
 }
@@ -161,10 +161,10 @@ static bool watch_tick(struct engine *e, void *own)
 {
     struct fleet_each *f = own;
     struct status_run *s = f->context;
-    struct table t;
+    struct fleet_table t;
     struct buf b = {0};
     if (engine_resized()) {
-        live_size(s->live);
+        screen_size(s->live);
         s->changed = true;
     }
     if (!s->changed || (!s->live->terminal && e->running))
@@ -172,23 +172,23 @@ static bool watch_tick(struct engine *e, void *own)
     s->changed = false;
     table_of(f, s, &t);
     if (s->live->terminal) {
-        table_write(&t, s->live->width, s->live->height > 2 ? s->live->height - 1 : 1, &b);
-        live_draw(s->live, &b);
+        fleet_table_write(&t, s->live->width, s->live->height > 2 ? s->live->height - 1 : 1, &b);
+        screen_draw(s->live, &b);
     } else {
-        table_print(&t, stdout);
+        fleet_table_print(&t, stdout);
         fputc('\n', stdout);
         fflush(stdout);
     }
     buf_fini(&b);
-    table_fini(&t);
+    fleet_table_fini(&t);
     return false;
 }
 
 int fleet_status(const struct fleet_args *a, struct inventory *v)
 {
     struct fleet_each f;
-    struct live live;
-    struct table t;
+    struct screen live;
+    struct fleet_table t;
     struct status_run s = {.watch = a->watch, .keep_json = a->json, .live = &live};
     struct err *e = a->watch && a->json ? err_new(ERR_CONFIG, "--watch and --json exclude each other") : NULL;
     if (!e)
@@ -196,21 +196,21 @@ int fleet_status(const struct fleet_args *a, struct inventory *v)
     if (e)
         return fleet_report(e);
     s.rows = xcalloc(f.count, sizeof *s.rows);
-    live_init(&live, stdout);
+    screen_init(&live, stdout);
     if (a->watch)
         f.engine.tick = watch_tick;
     fleet_each_run(&f);
     if (a->watch && live.terminal)
-        live_clear(&live);
+        screen_clear(&live);
     table_of(&f, &s, &t);
     if (a->json)
         print_json(&f, &s);
     else
-        table_print(&t, stdout);
+        fleet_table_print(&t, stdout);
     if (!a->json)
         print_summary(&f, &s);
     int status = fleet_each_status(&f);
-    table_fini(&t);
+    fleet_table_fini(&t);
     for (uint32_t i = 0; i < f.count; i++)
         buf_fini(&s.rows[i].json);
     free(s.rows);

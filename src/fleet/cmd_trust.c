@@ -15,9 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLEET_KEYS_MAX     8     /* of a box */
-#define FLEET_KEYS_BYTES   65536 /* that ssh-keyscan prints of one */
-#define FLEET_PRINTS_BYTES (1u << 20)
+#define FLEET_KEYS_MAX   8     /* of a box */
+#define FLEET_KEYS_BYTES 65536 /* that ssh-keyscan prints of one */
 
 struct key {
     const char *type, *base64; /* the arena's */
@@ -177,26 +176,26 @@ static void scan(struct engine *e, struct task *t)
 static uint32_t show(const struct fleet_each *f, const struct trust *c)
 {
     static const char *const headers[] = {"BOX", "ADDRESS", "KEY", "FINGERPRINT", ""};
-    struct table t;
+    struct fleet_table t;
     uint32_t fresh = 0;
-    table_init(&t, ARRAY_COUNT(headers), headers);
+    fleet_table_init(&t, ARRAY_COUNT(headers), headers);
     for (uint32_t i = 0; i < f->count; i++) {
         const struct task *k = &f->engine.tasks[i];
         for (uint32_t n = 0; n == 0 || n < c->of[i].fresh; n++) {
-            table_row(&t);
-            table_cell(&t, 0, "%s", k->box->name);
-            table_cell(&t, 1, "%s", k->box->address);
+            fleet_table_row(&t);
+            fleet_table_cell(&t, 0, "%s", k->box->name);
+            fleet_table_cell(&t, 1, "%s", k->box->address);
             if (n < c->of[i].fresh) {
-                table_cell(&t, 2, "%s", c->of[i].all[n].type);
-                table_cell(&t, 3, "%s", c->of[i].all[n].print);
+                fleet_table_cell(&t, 2, "%s", c->of[i].all[n].type);
+                fleet_table_cell(&t, 3, "%s", c->of[i].all[n].print);
             }
-            table_cell(&t, 4, "%s", k->note);
+            fleet_table_cell(&t, 4, "%s", k->note);
         }
         fresh += c->of[i].fresh;
     }
-    table_print(&t, stdout);
+    fleet_table_print(&t, stdout);
     fflush(stdout);
-    table_fini(&t);
+    fleet_table_fini(&t);
     return fresh;
 }
 

@@ -9,8 +9,11 @@
 
 enum { FLEET_DONE = 0, FLEET_FAILED = 1, FLEET_USAGE = 2 };
 
-#define FLEET_ASK_S     30   /* a box has for a short answer, beside the time to connect */
-#define FLEET_COMMAND_S 3600 /* and for a command of `run` or a configuration to apply */
+#define FLEET_ASK_S         30         /* a box has for a short answer, beside the time to connect */
+#define FLEET_OUTPUT_BYTES  (1u << 20) /* of what a command prints on a box that are kept */
+#define FLEET_SUPPORT_BYTES ((size_t)1 << 30)
+#define FLEET_PRINTS_BYTES  (1u << 20) /* a file of fingerprints */
+#define FLEET_COMMAND_S     3600       /* and for a command of `run` or a configuration to apply */
 
 int fleet_status(const struct fleet_args *a, struct inventory *v);
 int fleet_run(const struct fleet_args *a, struct inventory *v);
@@ -27,21 +30,21 @@ struct job *fleet_ssh_job(struct arena *arena, struct task *t, const char *comma
 
 /* What is under way, on standard error: a table that is drawn over and over on a terminal; otherwise a line whenever what a box is at changes.
  * Quiet with --json, and once it is over the terminal is as before. */
-struct progress {
-    struct live live;
+struct fleet_progress {
+    struct screen live;
     bool quiet;
     int64_t shown_us;
     char (*told)[200]; /* owned: the note of each task that was told last */
     const char *title;
 };
-void progress_init(struct progress *p, const struct engine *e, bool quiet, const char *title);
-void progress_show(struct progress *p, struct engine *e, bool now);
-void progress_fini(struct progress *p);
+void progress_init(struct fleet_progress *p, const struct engine *e, bool quiet, const char *title);
+void progress_show(struct fleet_progress *p, struct engine *e, bool now);
+void progress_fini(struct fleet_progress *p);
 
 /* All boxes of the selection, one chain of jobs each, shown while it lasts; the caller reads the tasks, then calls fleet_each_fini. */
 struct fleet_each {
     struct engine engine;
-    struct progress progress;
+    struct fleet_progress progress;
     struct arena arena;
     const struct fleet_box **boxes; /* owned: the array */
     uint32_t count;

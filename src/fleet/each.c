@@ -19,59 +19,59 @@ struct job *fleet_ssh_job(struct arena *arena, struct task *t, const char *comma
 
 /* ---- progress ---- */
 
-void progress_init(struct progress *p, const struct engine *e, bool quiet, const char *title)
+void progress_init(struct fleet_progress *p, const struct engine *e, bool quiet, const char *title)
 {
-    *p = (struct progress){.quiet = quiet, .title = title};
-    live_init(&p->live, stderr);
+    *p = (struct fleet_progress){.quiet = quiet, .title = title};
+    screen_init(&p->live, stderr);
     p->told = xcalloc(e->task_count, sizeof *p->told);
 }
 
-void progress_fini(struct progress *p)
+void progress_fini(struct fleet_progress *p)
 {
     if (!p->quiet && p->live.terminal)
-        live_clear(&p->live);
+        screen_clear(&p->live);
     free(p->told);
 }
 
-static void put_rows(struct table *t, const struct engine *e, bool done)
+static void put_rows(struct fleet_table *t, const struct engine *e, bool done)
 {
     for (uint32_t i = 0; i < e->task_count; i++) {
         const struct task *k = &e->tasks[i];
         if (k->state == TASK_NEW || (k->state == TASK_DONE) != done)
             continue;
-        table_row(t);
-        table_cell(t, 0, "%s", k->box->name);
-        table_cell(t, 1, "%s", done ? k->ok ? "ok" : "failed" : "");
+        fleet_table_row(t);
+        fleet_table_cell(t, 0, "%s", k->box->name);
+        fleet_table_cell(t, 1, "%s", done ? k->ok ? "ok" : "failed" : "");
         if (!done && k->state == TASK_RUNNING && k->has_job && k->job.input_bytes > 1u << 20)
-            table_cell(t, 1, "%u%%", (unsigned)(k->job.input_sent * 100 / k->job.input_bytes));
-        table_cell(t, 2, "%s", k->note);
+            fleet_table_cell(t, 1, "%u%%", (unsigned)(k->job.input_sent * 100 / k->job.input_bytes));
+        fleet_table_cell(t, 2, "%s", k->note);
     }
 }
 
-static void draw(struct progress *p, const struct engine *e)
+static void draw(struct fleet_progress *p, const struct engine *e)
 {
     static const char *const headers[] = {"BOX", "", ""};
-    struct table t;
+    struct fleet_table t;
     struct buf b = {0};
     uint32_t done = 0, begun = 0;
     if (engine_resized())
-        live_size(&p->live);
+        screen_size(&p->live);
     for (uint32_t i = 0; i < e->task_count; i++) {
         done += e->tasks[i].state == TASK_DONE;
         begun += e->tasks[i].state != TASK_NEW;
     }
-    table_init(&t, 3, headers);
+    fleet_table_init(&t, 3, headers);
     put_rows(&t, e, false); /* what is under way is seen even when not all have room */
     put_rows(&t, e, true);
     buf_printf(&b, "%s: %u of %u done, %u under way%s\n", p->title, done, e->task_count, begun - done,
                e->stopping ? "; stopping, Ctrl-C again ends what is under way" : "");
-    table_write(&t, p->live.width, p->live.height > 3 ? p->live.height - 2 : 1, &b);
-    live_draw(&p->live, &b);
+    fleet_table_write(&t, p->live.width, p->live.height > 3 ? p->live.height - 2 : 1, &b);
+    screen_draw(&p->live, &b);
     buf_fini(&b);
-    table_fini(&t);
+    fleet_table_fini(&t);
 }
 
-static void tell(struct progress *p, const struct engine *e)
+static void tell(struct fleet_progress *p, const struct engine *e)
 {
     for (uint32_t i = 0; i < e->task_count; i++) {
         const struct task *k = &e->tasks[i];
@@ -84,7 +84,7 @@ static void tell(struct progress *p, const struct engine *e)
     }
 }
 
-void progress_show(struct progress *p, struct engine *e, bool now)
+void progress_show(struct fleet_progress *p, struct engine *e, bool now)
 {
     if (p->quiet || (!now && e->now_us < p->shown_us + SHOW_US))
         return;

@@ -59,7 +59,7 @@ void inventory_free(struct inventory *v);
 const struct fleet_box *inventory_box(const struct inventory *v, const char *name); /* NULL: there is none */
 
 /* Which boxes a command is for: those that all of these name. NULL, 0: it says nothing. */
-struct selection {
+struct fleet_selection {
     const char *boxes, *groups; /* names with commas between them */
     uint32_t label_count;
     const char *labels[FLEET_LABELS_MAX]; /* key=value: a box has all of them */
@@ -67,7 +67,7 @@ struct selection {
 };
 /* Pointers into v, in the inventory's order, malloc'ed. A name that is not in the inventory, and a selection without any box,
  * are errors. */
-NODISCARD struct err *inventory_select(const struct inventory *v, const struct selection *s,
+NODISCARD struct err *inventory_select(const struct inventory *v, const struct fleet_selection *s,
                                        const struct fleet_box ***out, uint32_t *count);
 
 #endif

@@ -89,7 +89,7 @@ static struct err *keep_labelled(const struct inventory *v, const char *text, bo
     return NULL;
 }
 
-static struct err *mark_all(const struct inventory *v, const struct selection *s, bool *in)
+static struct err *mark_all(const struct inventory *v, const struct fleet_selection *s, bool *in)
 {
     struct err *errs = NULL;
     memset(in, 1, v->box_count * sizeof *in);
@@ -102,7 +102,7 @@ static struct err *mark_all(const struct inventory *v, const struct selection *s
     return errs;
 }
 
-struct err *inventory_select(const struct inventory *v, const struct selection *s,
+struct err *inventory_select(const struct inventory *v, const struct fleet_selection *s,
                              const struct fleet_box ***out, uint32_t *count)
 {
     bool *in = xcalloc(v->box_count, sizeof *in);

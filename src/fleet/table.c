@@ -13,23 +13,23 @@
 
 #define GAP 2
 
-void table_init(struct table *t, uint32_t column_count, const char *const *headers)
+void fleet_table_init(struct fleet_table *t, uint32_t column_count, const char *const *headers)
 {
     ASSERT(column_count <= TABLE_COLUMNS_MAX);
-    *t = (struct table){.column_count = column_count};
+    *t = (struct fleet_table){.column_count = column_count};
     arena_init(&t->arena);
-    table_row(t);
+    fleet_table_row(t);
     for (uint32_t i = 0; i < column_count; i++)
-        table_cell(t, i, "%s", headers[i]);
+        fleet_table_cell(t, i, "%s", headers[i]);
 }
 
-void table_fini(struct table *t)
+void fleet_table_fini(struct fleet_table *t)
 {
     free(t->cells);
     arena_fini(&t->arena);
 }
 
-void table_row(struct table *t)
+void fleet_table_row(struct fleet_table *t)
 {
     if (t->row_count == t->row_cap) {
         t->row_cap = t->row_cap ? 2 * t->row_cap : 32;
@@ -55,7 +55,7 @@ static const char *shown(struct arena *arena, const char *text)
     return copy;
 }
 
-void table_cell(struct table *t, uint32_t column, const char *fmt, ...)
+void fleet_table_cell(struct fleet_table *t, uint32_t column, const char *fmt, ...)
 {
     char text[TABLE_CELL_BYTES];
     va_list ap;
@@ -91,7 +91,7 @@ static uint32_t put_cut(struct buf *out, const char *s, uint32_t most)
     return most;
 }
 
-static void put_line(const struct table *t, uint32_t row, const uint32_t *widths, uint32_t width,
+static void put_line(const struct fleet_table *t, uint32_t row, const uint32_t *widths, uint32_t width,
                      struct buf *out)
 {
     const char *const *cells = &t->cells[(size_t)row * t->column_count];
@@ -109,7 +109,7 @@ static void put_line(const struct table *t, uint32_t row, const uint32_t *widths
     buf_put_u8(out, '\n');
 }
 
-void table_write(const struct table *t, uint32_t width, uint32_t lines_max, struct buf *out)
+void fleet_table_write(const struct fleet_table *t, uint32_t width, uint32_t lines_max, struct buf *out)
 {
     uint32_t widths[TABLE_COLUMNS_MAX] = {0}, rows = t->row_count;
     for (uint32_t r = 0; r < t->row_count; r++)
@@ -131,18 +131,18 @@ static bool window(FILE *to, struct winsize *w)
     return isatty(fileno(to)) && ioctl(fileno(to), TIOCGWINSZ, w) == 0 && w->ws_col > 0;
 }
 
-void table_print(const struct table *t, FILE *to)
+void fleet_table_print(const struct fleet_table *t, FILE *to)
 {
     struct buf b = {0};
     struct winsize w = {0};
-    table_write(t, window(to, &w) ? w.ws_col : 0, 0, &b);
+    fleet_table_write(t, window(to, &w) ? w.ws_col : 0, 0, &b);
     fwrite(b.p, 1, b.len, to);
     buf_fini(&b);
 }
 
 /* ---- drawn over and over ---- */
 
-void live_size(struct live *l)
+void screen_size(struct screen *l)
 {
     struct winsize w = {.ws_col = 80, .ws_row = 24};
     l->terminal = window(l->to, &w);
@@ -150,16 +150,16 @@ void live_size(struct live *l)
     l->height = w.ws_row ? w.ws_row : 24;
 }
 
-void live_init(struct live *l, FILE *to)
+void screen_init(struct screen *l, FILE *to)
 {
     const char *term = getenv("TERM");
-    *l = (struct live){.to = to};
-    live_size(l);
+    *l = (struct screen){.to = to};
+    screen_size(l);
     if (!term || strcmp(term, "dumb") == 0)
         l->terminal = false;
 }
 
-void live_clear(struct live *l)
+void screen_clear(struct screen *l)
 {
     if (l->lines)
         fprintf(l->to, "\x1b[%uA\r\x1b[J", l->lines);
@@ -167,7 +167,7 @@ void live_clear(struct live *l)
     fflush(l->to);
 }
 
-void live_draw(struct live *l, const struct buf *text)
+void screen_draw(struct screen *l, const struct buf *text)
 {
     struct buf b = {0};
     if (l->lines)

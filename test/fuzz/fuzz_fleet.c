@@ -15,7 +15,7 @@ static void use_inventory(struct inventory *v)
 {
     const struct fleet_box **boxes = NULL;
     uint32_t count = 0;
-    struct selection s = {.labels = {"ring=canary"}, .label_count = 1};
+    struct fleet_selection s = {.labels = {"ring=canary"}, .label_count = 1};
     err_free(inventory_select(v, &s, &boxes, &count));
     for (uint32_t i = 0; i < count; i++) {
         char **argv = ssh_argv(&v->arena, boxes[i], "status --json");
@@ -34,20 +34,20 @@ static void use_answer(const char *p, size_t len)
     struct box_status s;
     struct box_slots slots;
     struct box_verdict v;
-    struct table t;
+    struct fleet_table t;
     struct buf b = {0};
     err_free(answer_status(p, len, &s));
     err_free(answer_slots(p, len, &slots));
     err_free(answer_verdict(p, len, &v));
-    table_init(&t, 2, headers);
-    table_row(&t);
-    table_cell(&t, 0, "%s %s", s.hostname, s.trouble);
-    table_cell(&t, 1, "%s %s", slots.last_reason, v.text);
-    table_write(&t, 40, 5, &b);
+    fleet_table_init(&t, 2, headers);
+    fleet_table_row(&t);
+    fleet_table_cell(&t, 0, "%s %s", s.hostname, s.trouble);
+    fleet_table_cell(&t, 1, "%s %s", slots.last_reason, v.text);
+    fleet_table_write(&t, 40, 5, &b);
     for (size_t i = 0; i < b.len; i++)
         ASSERT(b.p[i] == '\n' || (b.p[i] >= 0x20 && b.p[i] != 0x7f));
     buf_fini(&b);
-    table_fini(&t);
+    fleet_table_fini(&t);
     box_verdict_fini(&v);
 }
 

@@ -149,27 +149,27 @@ static void stopping(void)
 static void tables(void)
 {
     static const char *const headers[] = {"A", "B", "C"};
-    struct table t;
+    struct fleet_table t;
     struct buf b = {0};
-    table_init(&t, 3, headers);
-    table_row(&t);
-    table_cell(&t, 0, "%s", "long-name");
-    table_cell(&t, 2, "x\x1b[2Jy\n\xc3\xa4");
-    table_row(&t);
-    table_cell(&t, 1, "b");
-    table_write(&t, 0, 0, &b);
+    fleet_table_init(&t, 3, headers);
+    fleet_table_row(&t);
+    fleet_table_cell(&t, 0, "%s", "long-name");
+    fleet_table_cell(&t, 2, "x\x1b[2Jy\n\xc3\xa4");
+    fleet_table_row(&t);
+    fleet_table_cell(&t, 1, "b");
+    fleet_table_write(&t, 0, 0, &b);
     buf_put_u8(&b, 0);
     CHECK_STR((const char *)b.p, "A          B  C\nlong-name     x\\x1b[2Jy\\n\xc3\xa4\n           b\n");
     buf_reset(&b);
-    table_write(&t, 6, 2, &b);
+    fleet_table_write(&t, 6, 2, &b);
     buf_put_u8(&b, 0);
     CHECK_STR((const char *)b.p, "A\n... and 2 more\n");
     buf_reset(&b);
-    table_write(&t, 6, 0, &b);
+    fleet_table_write(&t, 6, 0, &b);
     buf_put_u8(&b, 0);
     CHECK_STR((const char *)b.p, "A\nlong-~\n\n");
     buf_fini(&b);
-    table_fini(&t);
+    fleet_table_fini(&t);
 }
 
 static const char *status_error(const char *json, struct box_status *s)

@@ -136,7 +136,7 @@ static void limits(void)
 }
 
 /* Names of the boxes selected, or the error. */
-static const char *selected(const struct inventory *v, struct selection s)
+static const char *selected(const struct inventory *v, struct fleet_selection s)
 {
     static char text[300];
     const struct fleet_box **boxes;
@@ -159,16 +159,17 @@ static void selecting(void)
     struct inventory *v = load(good);
     if (!v)
         return;
-    CHECK_STR(selected(v, (struct selection){0}), "edge-1 edge-2 edge-3");
-    CHECK_STR(selected(v, (struct selection){.boxes = "edge-3,edge-1,edge-3"}), "edge-1 edge-3");
-    CHECK_STR(selected(v, (struct selection){.groups = "berlin"}), "edge-1 edge-2");
-    CHECK_STR(selected(v, (struct selection){.groups = "new,berlin", .boxes = "edge-2,edge-3"}), "edge-2");
-    CHECK_STR(selected(v, (struct selection){.labels = {"city=berlin", "ring=main"}, .label_count = 2}),
+    CHECK_STR(selected(v, (struct fleet_selection){0}), "edge-1 edge-2 edge-3");
+    CHECK_STR(selected(v, (struct fleet_selection){.boxes = "edge-3,edge-1,edge-3"}), "edge-1 edge-3");
+    CHECK_STR(selected(v, (struct fleet_selection){.groups = "berlin"}), "edge-1 edge-2");
+    CHECK_STR(selected(v, (struct fleet_selection){.groups = "new,berlin", .boxes = "edge-2,edge-3"}),
               "edge-2");
-    CHECK(*selected(v, (struct selection){.labels = {"ring=x"}, .label_count = 1}) == '!');
-    CHECK(*selected(v, (struct selection){.labels = {"ring"}, .label_count = 1}) == '!');
-    CHECK(*selected(v, (struct selection){.boxes = "edge"}) == '!');
-    CHECK(*selected(v, (struct selection){.groups = "edge-1"}) == '!');
+    CHECK_STR(selected(v, (struct fleet_selection){.labels = {"city=berlin", "ring=main"}, .label_count = 2}),
+              "edge-2");
+    CHECK(*selected(v, (struct fleet_selection){.labels = {"ring=x"}, .label_count = 1}) == '!');
+    CHECK(*selected(v, (struct fleet_selection){.labels = {"ring"}, .label_count = 1}) == '!');
+    CHECK(*selected(v, (struct fleet_selection){.boxes = "edge"}) == '!');
+    CHECK(*selected(v, (struct fleet_selection){.groups = "edge-1"}) == '!');
     inventory_free(v);
 }
 
