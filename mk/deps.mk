@@ -13,7 +13,7 @@ deps-update-lock: ## take the versions that Debian has now into deps/lock
 
 # Targets that compile nothing need no deps.mk; everything else makes it first, whenever something it depends on changed.
 DEPS_MK := build/$(ARCH)/deps.mk
-NO_DEPS := help setup deps deps-update-lock clean check-style layers test format image
+NO_DEPS := help setup deps deps-update-lock clean check-style layers test format image image-sizes qemu
 ifneq ($(filter-out $(NO_DEPS),$(or $(MAKECMDGOALS),all)),)
 PGTLS := $(wildcard src/source/pgtls/fe-secure-mbedtls.c)
 $(DEPS_MK): deps/lock deps/toolchain.sh deps/recipes $(wildcard deps/recipes/*.sh) $(PGTLS) scripts/deps

@@ -4,7 +4,6 @@
 The four partitions of a box (src/box/box.h has their names): slot A holds the file, the others are empty. GUIDs are the same
 in every image, so that a build is reproducible; scripts/flash gives each disk its own."""
 import binascii
-import os
 import struct
 import sys
 import uuid
@@ -13,6 +12,7 @@ MIB = 1 << 20
 SECTOR = 512
 ENTRIES, ENTRY_BYTES = 128, 128
 TABLE_SECTORS = ENTRIES * ENTRY_BYTES // SECTOR
+HEAD_BYTES = (2 + TABLE_SECTORS) * SECTOR
 ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
 IDENTITY = uuid.UUID("6b1f2d5c-0c6e-4a35-9a57-2f8e3c70d1b4")
@@ -69,27 +69,27 @@ def create(path, slot, slot_mib, identity_mib, data_mib):
                 f.write(chunk)
 
 
-def read_table(f):
-    """(disk GUID, partitions as (type, guid, first, last, flags, name)) of an open image or disk; None without a table."""
-    f.seek(SECTOR)
-    head = f.read(SECTOR)
-    if head[:8] != b"EFI PART":
+def parse(head):
+    """(disk GUID, partitions as (type, guid, first, last, flags, name)) from a disk's first HEAD_BYTES; None without a table."""
+    if head[SECTOR:SECTOR + 8] != b"EFI PART":
         return None
-    f.seek(struct.unpack_from("<Q", head, 72)[0] * SECTOR)
-    raw, parts = f.read(ENTRIES * ENTRY_BYTES), []
+    parts = []
     for i in range(ENTRIES):
-        kind, own, first, last, flags, name = struct.unpack_from("<16s16sQQQ72s", raw, i * ENTRY_BYTES)
+        kind, own, first, last, flags, name = struct.unpack_from("<16s16sQQQ72s", head, 2 * SECTOR + i * ENTRY_BYTES)
         if any(kind):
             parts.append((uuid.UUID(bytes_le=kind), uuid.UUID(bytes_le=own), first, last, flags, name.decode("utf-16-le").rstrip("\0")))
-    return uuid.UUID(bytes_le=head[56:72]), parts
+    return uuid.UUID(bytes_le=head[SECTOR + 56:SECTOR + 72]), parts
 
 
-def renewed(image):
+def read_table(f):
+    """The same of an open image."""
+    f.seek(0)
+    return parse(f.read(HEAD_BYTES))
+
+
+def renewed_bytes(head, sectors):
     """An image's table with GUIDs that no other disk has, as table_bytes gives it."""
-    with open(image, "rb") as f:
-        sectors = os.fstat(f.fileno()).st_size // SECTOR
-        _, parts = read_table(f)
-    table = b"".join(entry(k, uuid.uuid4(), first, last, flags, name) for k, _, first, last, flags, name in parts)
+    table = b"".join(entry(k, uuid.uuid4(), first, last, flags, name) for k, _, first, last, flags, name in parse(head)[1])
     return table_bytes(sectors, uuid.uuid4(), table)
 
 

@@ -85,10 +85,12 @@ def usb_stick(path, files, mib=64, partitioned=True):
 class Machine:
     """disk_mib: the image's copy grows to that. vars: a file of firmware variables to start with (default: empty). numa: nodes.
     usb: images of sticks that are plugged in. forwards: {port on 10.0.2.2 as the box sees it: port of this computer's
-    loopback}; everything else is out of the box's reach. reboot=False: QEMU ends where the box would restart."""
+    loopback}; everything else is out of the box's reach. reboot=False: QEMU ends where the box would restart. folder: where the
+    machine's files are kept, for one that outlives this program: a disk that is there already is used as it is."""
 
-    def __init__(self, image, vars=None, smp=2, mem=1024, numa=1, disk_mib=2048, usb=(), forwards=None, watchdog=True, reboot=True, extra=()):
-        self.dir = tempfile.mkdtemp(prefix="penstock-box-")
+    def __init__(self, image, vars=None, smp=2, mem=1024, numa=1, disk_mib=2048, usb=(), forwards=None, watchdog=True, reboot=True, extra=(),
+                 folder=None):
+        self.dir = folder or tempfile.mkdtemp(prefix="penstock-box-")
         self.disk, self.vars = os.path.join(self.dir, "disk.img"), os.path.join(self.dir, "vars.fd")
         self.console_file = os.path.join(self.dir, "console")
         self.key = os.path.join(self.dir, "key")
@@ -98,15 +100,21 @@ class Machine:
         self.process = self._lock = None
         self.booted_at = 0.0
         self._code, empty = firmware()
-        shutil.copyfile(vars or empty, self.vars)
-        os.chmod(self.vars, 0o600)
-        # Copied with its holes; the end of the disk is where the box finds room for its data.
-        subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
-        with open(self.disk, "r+b") as f:
-            f.truncate(max(os.path.getsize(self.disk), disk_mib * MIB))
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", self.key], check=True)
+        if not os.path.exists(self.disk):
+            self._create(image, vars or empty, disk_mib)
         with open(self.key + ".pub") as f:
             self.public_key = f.read()
+
+    def _create(self, image, vars, disk_mib):
+        shutil.copyfile(vars, self.vars)
+        os.chmod(self.vars, 0o600)
+        # Copied with its holes; the end of the disk is where the box finds room for its data.
+        subprocess.run(["cp", "--sparse=always", image, self.disk + ".new"], check=True)
+        with open(self.disk + ".new", "r+b") as f:
+            f.truncate(max(os.path.getsize(f.name), disk_mib * MIB))
+        if not os.path.exists(self.key):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", self.key], check=True)
+        os.rename(self.disk + ".new", self.disk)
 
     # ---- before it boots: the disk's content ----
 
@@ -137,7 +145,8 @@ class Machine:
 
     # ---- running ----
 
-    def command(self):
+    def command(self, console=()):
+        """QEMU's command line. console: its options for the serial port in place of the file."""
         nodes = []
         for i in range(self.numa):
             cpus = self.smp // self.numa
@@ -155,8 +164,8 @@ class Machine:
             sticks += ["-drive", "if=none,id=u%d,format=raw,file=%s" % (i, stick), "-device", "usb-storage,drive=u%d,removable=on" % i]
         return (["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "neoverse-n1", "-accel", "tcg,thread=multi",
                  "-smp", str(self.smp) if self.numa == 1 else "%d,sockets=%d" % (self.smp, self.numa), "-m", "%dM" % self.mem] + nodes +
-                ["-display", "none", "-monitor", "none", "-serial", "file:" + self.console_file,
-                 "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self._code,
+                (list(console) or ["-display", "none", "-monitor", "none", "-serial", "file:" + self.console_file]) +
+                ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self._code,
                  "-drive", "if=pflash,format=raw,unit=1,file=" + self.vars,
                  "-drive", "if=none,id=d0,format=raw,file=" + self.disk, "-device", "virtio-blk-pci,drive=d0,bootindex=0",
                  "-netdev", net, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci", "-device", "qemu-xhci"] +
