@@ -61,6 +61,9 @@ SIM_CALLS := open close read pread write pwrite pwritev fsync fdatasync sync_fil
     graph_close op_exchange_receive store_checkpoint coordinator_store_positions store_pin store_del hash_bytes128
 $(B)/test/flow/test_faults: TEST_LDFLAGS = $(SIM_CALLS:%=-Wl,--wrap=%)
 
+# What is written to the identity partition, in which order.
+$(B)/test/box/test_identity: TEST_LDFLAGS = -Wl,--wrap=pwrite,--wrap=fsync
+
 # A unit test is one file linked with everything but main.o. Its own warnings count like the program's.
 $(B)/test/%: test/unit/%.c $(LIB)
 	@mkdir -p $(@D)
