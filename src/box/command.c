@@ -1,6 +1,8 @@
 /* The table of commands; see command.h. */
 #include "box/command.h"
 
+#include "box/request.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,6 +56,8 @@ static int run_own(const struct box_command *c, int argc, char **argv)
 
 int box_main(int argc, char **argv)
 {
+    if (argc > 0 && strcmp(argv[0], "--from") == 0)
+        return request_main(argc, argv);
     const struct box_command *c = argc > 0 ? box_command_find(argv[0]) : NULL;
     if (!c) {
         fprintf(stderr, "penstock box: no such command: '%s'\n", argc > 0 ? argv[0] : "");

@@ -12,11 +12,11 @@
 
 #include "base/err.h"
 
-#define GPT_ENTRIES_MAX       128
-#define GPT_ENTRY_BYTES       128
-#define GPT_SECTOR_BYTES_MAX  4096
-#define GPT_NAME_MAX          36                 /* UTF-16 units; ours are ASCII, others show as '?' */
-#define GPT_ATTRIBUTE_FRESH   (UINT64_C(1) << 56) /* of the data partition: its file system is not made yet */
+#define GPT_ENTRIES_MAX      128
+#define GPT_ENTRY_BYTES      128
+#define GPT_SECTOR_BYTES_MAX 4096
+#define GPT_NAME_MAX         36                  /* UTF-16 units; ours are ASCII, others show as '?' */
+#define GPT_ATTRIBUTE_FRESH  (UINT64_C(1) << 56) /* of the data partition: its file system is not made yet */
 
 /* A disk in sectors. The functions return false when the disk refuses (errno). */
 struct gpt_io {

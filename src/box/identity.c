@@ -101,7 +101,8 @@ bool identity_unpack(const uint8_t *p, size_t len, struct identity *out)
         char *path = xmalloc(n + 1);
         memcpy(path, p, n);
         path[n] = 0;
-        *f = (struct identity_file){.path = path, .mode = mode & 0777, .folder = mode & FOLDER_BIT, .len = bytes};
+        *f = (struct identity_file){
+            .path = path, .mode = mode & 0777, .folder = mode & FOLDER_BIT, .len = bytes};
         f->data = xmalloc(bytes + 1);
         memcpy(f->data, p + n, bytes);
         out->count++;
@@ -167,8 +168,8 @@ static struct err *read_half(int fd, int which, struct half *half, struct identi
         return err_errno(ERR_IO, "reading the identity partition");
     }
     hash_bytes128(content, half->len, sum);
-    half->good = n == (ssize_t)half->len && memcmp(sum, h + 24, 16) == 0 &&
-                 identity_unpack(content, half->len, out);
+    half->good =
+        n == (ssize_t)half->len && memcmp(sum, h + 24, 16) == 0 && identity_unpack(content, half->len, out);
     free(content);
     out->generation = half->good ? half->generation : 0;
     out->flags = half->flags;
@@ -209,7 +210,8 @@ struct err *identity_read(int fd, struct identity *out, bool *damaged)
     return NULL;
 }
 
-static struct err *write_half(int fd, int which, const struct buf *content, uint64_t generation, uint32_t flags)
+static struct err *write_half(int fd, int which, const struct buf *content, uint64_t generation,
+                              uint32_t flags)
 {
     uint8_t h[BLOCK];
     off_t at = (off_t)which * HALF_BYTES;
@@ -422,7 +424,8 @@ struct err *identity_save(const char *path, const char *dir, uint32_t flags, boo
     struct identity *id = xcalloc(1, sizeof *id), *present = xcalloc(1, sizeof *present);
     bool damaged, wrote = false;
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    struct err *e = fd < 0 || flock(fd, LOCK_EX) != 0 ? err_errno(ERR_IO, "%s", path) : identity_collect(dir, id);
+    struct err *e =
+        fd < 0 || flock(fd, LOCK_EX) != 0 ? err_errno(ERR_IO, "%s", path) : identity_collect(dir, id);
     if (!e) {
         id->flags = flags;
         err_free(identity_read(fd, present, &damaged));

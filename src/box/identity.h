@@ -13,10 +13,10 @@
 
 #include "base/err.h"
 
-#define IDENTITY_FILES_MAX 256           /* files and folders in BOX_DIR that are copied */
-#define IDENTITY_FILE_MAX  (256 << 10)   /* bytes of one */
-#define IDENTITY_BYTES_MAX (1024 << 10)  /* content in all */
-#define IDENTITY_NAME_MAX  200           /* of a path inside the folder */
+#define IDENTITY_FILES_MAX 256          /* files and folders in BOX_DIR that are copied */
+#define IDENTITY_FILE_MAX  (256 << 10)  /* bytes of one */
+#define IDENTITY_BYTES_MAX (1024 << 10) /* content in all */
+#define IDENTITY_NAME_MAX  200          /* of a path inside the folder */
 #define IDENTITY_DEPTH_MAX 4
 
 enum identity_flag {

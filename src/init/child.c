@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +45,7 @@ static bool become(enum box_user user, bool no_new_privs)
 
 NORETURN static void in_child(const struct child *c)
 {
-    static const char *const env[] = {"PATH=/bin:/sbin", "HOME=/", "LANG=C.UTF-8", NULL};
+    const char *const env[] = {"PATH=/bin:/sbin", "HOME=/", "LANG=C.UTF-8", c->env, NULL};
     sigset_t none;
     setsid();
     for (int s = 1; s < 32; s++)
@@ -117,6 +118,13 @@ int child_wait(struct loop *l, const struct child *c, int64_t most_ms, bool *lat
             if (l->children[i].pid == pid)
                 l->children[i].pid = 0;
     return -1;
+}
+
+void child_close_from(int first)
+{
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) != 0)
+        for (int fd = first; fd < 1024; fd++)
+            close(fd);
 }
 
 const char *child_end_text(int status)

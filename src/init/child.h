@@ -13,7 +13,9 @@ struct child {
     bool no_new_privs;
     int in, out, err;      /* -1: /dev/null */
     const cpu_set_t *cpus; /* borrowed; NULL: those of PID 1 */
-    int (*run)(void *arg); /* instead of a program: its result is the exit status. argv is then not looked at */
+    const char *env;       /* one more variable, "NAME=VALUE"; NULL: none */
+    int (*run)(
+        void *arg); /* instead of a program: its result is the exit status. argv is then not looked at */
     void *arg;
 };
 
@@ -25,6 +27,9 @@ pid_t child_start(const struct child *c);
 /* Runs one within the loop until it ends: its wait status, or -1: it was not started, or killed after most_ms (*late, may be NULL). Only
  * from where loop_until may be called. */
 int child_wait(struct loop *l, const struct child *c, int64_t most_ms, bool *late);
+
+/* Closes every descriptor from that one on: for a child that runs a function. */
+void child_close_from(int first);
 
 /* "exit status 2", "signal 9": into a static buffer. */
 const char *child_end_text(int status);

@@ -48,8 +48,9 @@ static void emit(struct log_hub *h, const char *line, size_t len)
     if (h->lost) {
         char text[160], at[40];
         stamp(at);
-        int n = snprintf(text, sizeof text, "%s init %llu lines were left out: the disk is too slow for them\n", at,
-                         (unsigned long long)h->lost);
+        int n =
+            snprintf(text, sizeof text, "%s init %llu lines were left out: the disk is too slow for them\n",
+                     at, (unsigned long long)h->lost);
         if (to_writer(h, text, (size_t)n))
             h->lost = 0;
     }
@@ -223,7 +224,7 @@ static int writer_run(void *arg)
     struct log_ring ring;
     static char bytes[65536];
     size_t have = 0;
-    close_range(3, ~0u, 0); /* with the other end of its own pipe, which would never end otherwise */
+    child_close_from(3); /* with the other end of its own pipe, which would never end otherwise */
     log_ring_open(&ring, h->dir, h->file_bytes);
     for (;;) {
         ssize_t n = read(0, bytes + have, sizeof bytes - have);

@@ -11,12 +11,12 @@
 #include "base/buf.h"
 #include "init/loop.h"
 
-#define LOG_SOURCES_MAX  24
-#define LOG_LINE_BYTES   4096          /* a longer line is cut in lines */
-#define LOG_EARLY_BYTES  (512 << 10)
-#define LOG_RATE_LINES   500           /* per second and source ... */
-#define LOG_BURST_LINES  5000          /* ... once this many are used up */
-#define LOG_WRITER_PIPE  (1 << 20)     /* bytes between PID 1 and the writer */
+#define LOG_SOURCES_MAX 24
+#define LOG_LINE_BYTES  4096 /* a longer line is cut in lines */
+#define LOG_EARLY_BYTES (512 << 10)
+#define LOG_RATE_LINES  500       /* per second and source ... */
+#define LOG_BURST_LINES 5000      /* ... once this many are used up */
+#define LOG_WRITER_PIPE (1 << 20) /* bytes between PID 1 and the writer */
 
 struct log_source {
     char name[24]; /* empty: free */
@@ -30,9 +30,9 @@ struct log_source {
 };
 struct log_hub {
     struct loop *loop;
-    int console;   /* -1: none */
-    int kmsg;      /* -1: none */
-    int writer_fd; /* the writer's pipe, -1: not started */
+    int console;     /* -1: none */
+    int kmsg;        /* -1: none */
+    int writer_fd;   /* the writer's pipe, -1: not started */
     int writer_keep; /* its reading end: kept, so that a writer that is started anew loses nothing */
     pid_t writer;
     char dir[200];

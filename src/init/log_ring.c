@@ -102,8 +102,8 @@ void log_ring_put(struct log_ring *r, const char *line, size_t len)
         char text[128];
         /* With the time of the line that follows. */
         int stamp = (int)strcspn(line, " ");
-        int n = snprintf(text, sizeof text, "%.*s init %llu lines could not be written\n", stamp > 40 ? 40 : stamp,
-                         line, (unsigned long long)r->lost);
+        int n = snprintf(text, sizeof text, "%.*s init %llu lines could not be written\n",
+                         stamp > 40 ? 40 : stamp, line, (unsigned long long)r->lost);
         if (put_line(r, text, (size_t)n))
             r->lost = 0;
     }

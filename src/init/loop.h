@@ -22,7 +22,7 @@ typedef void loop_child_fn(void *arg, pid_t pid, int status); /* waitpid's statu
 typedef void loop_signal_fn(void *arg, int sig);
 
 struct loop {
-    int signals; /* signalfd */
+    int signals;               /* signalfd */
     loop_signal_fn *on_signal; /* other than SIGCHLD; may be NULL */
     void *signal_arg;
     struct {

@@ -133,8 +133,8 @@ static void reads_what_was_written(void)
     CHECK(!gpt_part_named(&g, "penstock-b", &p));
     CHECK(!gpt_part_at(&g, 1, &p) && !gpt_part_at(&g, GPT_ENTRIES_MAX, &p));
     CHECK(d->p[510] == 0x55 && d->p[511] == 0xaa && d->p[450] == 0xee);
-    CHECK(gpt_guid_parse("4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", back) && back[0] == 0x82 && back[3] == 0x4a &&
-          back[4] == 0x4c && back[15] == 0x4f);
+    CHECK(gpt_guid_parse("4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", back) && back[0] == 0x82 &&
+          back[3] == 0x4a && back[4] == 0x4c && back[15] == 0x4f);
     gpt_guid_text(back, text);
     CHECK_STR(text, "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
     CHECK(!gpt_guid_parse("4a67b082-0a4c-41cf-b6c7-440b29bb8c4", back));
@@ -178,7 +178,8 @@ static void ranges_are_checked(void)
 {
     static const struct {
         uint64_t first, last;
-    } wrong[] = {{10, 2047}, {2048, UINT64_MAX}, {9000, 12000}, {5000, 4999}, {4096, SMALL - 1}, {8000, 8192}};
+    } wrong[] = {{10, 2047},   {2048, UINT64_MAX}, {9000, 12000},
+                 {5000, 4999}, {4096, SMALL - 1},  {8000, 8192}};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         struct memory_disk *d = disk_new(SMALL);
         image_make(d);

@@ -281,7 +281,8 @@ static void limits(void)
 /* Names that would leave the folder are refused, whoever signed the sums. */
 static void names_stay_inside(void)
 {
-    static const char *const wrong[] = {"../x", "/x", "a/../b", "a//b", "a/", ".", "a/./b", "", "a b", "a/b/c/d/e"};
+    static const char *const wrong[] = {"../x", "/x",    "a/../b", "a//b", "a/",
+                                        ".",    "a/./b", "",       "a b",  "a/b/c/d/e"};
     static const char *const right[] = {"x", "a/b/c/d", "..x", "a.b"};
     struct identity *id = xcalloc(1, sizeof *id);
     uint8_t bytes[64];
