@@ -6,12 +6,13 @@ import re
 import struct
 import subprocess
 import tempfile
+import time
 
 from lib.machine import MIB, ROOT, Machine
 from lib.report import Report
 
 COMPRESSED_MAX = 48 * MIB
-FILES = (".img", ".img.zst", "-slot.fat", ".sizes")
+FILES = (".img", ".img.zst", "-slot.fat", ".sizes", ".json")
 
 
 def run(*command, check=True, **options):
@@ -217,7 +218,7 @@ def keys_and_broken_init(report, top):
     for path, what in ((keys + "/release.pub", "public"), (keys + "/release.key", "secret"), (text, "this is no program\n")):
         with open(path, "w") as f:
             f.write(what)
-    build("qemu-virt", out, "--keys", keys, "--version", "9.8.7", "--build", "test", "--replace", "/init=" + text)
+    build("qemu-virt", out, "--keys", keys, "--version", "9.8.7", "--build", "test", "--replace", "/init=" + text, "--quick")
     found = read_cpio(kernel_image(report, os.path.join(out, "penstock-qemu-virt-slot.fat"), out))
     report.equal("image/keys", [p for p in found if p.startswith("etc/penstock/keys/")], ["etc/penstock/keys/release.pub"])
     said = found["etc/penstock/image.json"][4].decode()
@@ -229,6 +230,22 @@ def keys_and_broken_init(report, top):
         report.check("image/panic-restarts", "Rebooting in 10 seconds" in m.console, m.tail())
 
 
+def boots(report, image):
+    """To PID 1 and the first start of everything, with watchdog and modules, on a disk that is larger than the image."""
+    with Machine(image) as m:
+        m.boot()
+        m.wait_console(r"^init \[.*\] Penstock box: qemu-virt", 120)
+        report.note("PID 1's first line %.1f s after QEMU's start" % (time.monotonic() - m.booted_at))
+        report.ok("image/boots-to-pid-1")
+        m.wait_console("penstock started", 120)
+        report.note("penstock started %.1f s after QEMU's start" % (time.monotonic() - m.booted_at))
+        text = m.console
+        report.check("image/watchdog", "watchdog i6300ESB" in text, text)
+        report.check("image/modules-load", re.search(r"[1-9]\d* kernel modules are loaded, 0 failed", text), text)
+        report.check("image/slot-is-known", "the box's disk is /dev/vda, slot A" in text, text)
+        report.check("image/data-partition-is-grown", "the data partition was grown to the disk's end" in text, text)
+
+
 def main():
     with Report("test_image", 540) as report, tempfile.TemporaryDirectory(prefix="penstock-image-") as top:
         first = report.section("image/build", reproducible, report, top)
@@ -236,6 +253,7 @@ def main():
         report.section("image/partitions", partitions, report, os.path.join(first, "penstock-qemu-virt.img"), slot)
         tree = report.section("image/kernel-image", kernel_image, report, slot, top)
         report.section("image/content", content, report, tree)
+        report.section("image/boots", boots, report, os.path.join(first, "penstock-qemu-virt.img"))
         report.section("image/sizes", sizes, report, top, first)
         report.section("image/refusals", refusals, report, top)
         report.section("image/keys", keys_and_broken_init, report, top)
