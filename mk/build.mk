@@ -26,7 +26,7 @@ $(B)/obj/%.o: src/%.c $(DEPS_MK) $(B)/gen/assets.h
 # PostgreSQL's internal headers: for this folder only, and before every other library's.
 $(B)/obj/sql/pgq/%.o: EXTRA_CFLAGS = $(PGQ_CFLAGS) -fwrapv
 # LMDB's mdb.c comes into this file by #include: its warnings are upstream's.
-$(B)/obj/store/mdb_private.o: EXTRA_CFLAGS = -I$(LMDB_SRC) -w
+$(B)/obj/store/mdb_private.o: EXTRA_CFLAGS = -I$(LMDB_SRC) -w -ffile-prefix-map=$(LMDB_SRC)/=
 
 $(B)/obj/lmdb/midl.o: $(DEPS_MK)
 	@mkdir -p $(@D)

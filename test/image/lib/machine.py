@@ -36,10 +36,24 @@ def free_port():
         return s.getsockname()[1]
 
 
-def firmware():
-    """Debian 13's UEFI firmware for QEMU, checked by its sum: (code, empty variables)."""
-    top = subprocess.run([os.path.join(ROOT, "scripts/debs"), "firmware"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return os.path.join(top, "usr/share/AAVMF/AAVMF_CODE.no-secboot.fd"), os.path.join(top, "usr/share/AAVMF/AAVMF_VARS.fd")
+def firmware_folder():
+    """Debian 13's UEFI firmware for QEMU, checked by its sum."""
+    return subprocess.run([os.path.join(ROOT, "scripts/debs"), "firmware"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def firmware(secure_boot=False):
+    """(code, variables): empty ones, or with Secure Boot on and Debian's test key, of which snakeoil_key() has the files."""
+    top = os.path.join(firmware_folder(), "usr/share/AAVMF")
+    names = ("AAVMF_CODE.secboot.fd", "AAVMF_VARS.snakeoil.fd") if secure_boot else ("AAVMF_CODE.no-secboot.fd", "AAVMF_VARS.fd")
+    return tuple(os.path.join(top, n) for n in names)
+
+
+def snakeoil_key(folder):
+    """(private key without a password, certificate) that Debian publishes for tests of Secure Boot."""
+    top = os.path.join(firmware_folder(), "usr/share/qemu-efi-aarch64/PkKek-1-snakeoil")
+    key = os.path.join(folder, "snakeoil.pem")
+    subprocess.run(["openssl", "rsa", "-in", top + ".key", "-passin", "pass:snakeoil", "-out", key], check=True, stderr=subprocess.DEVNULL)
+    return key, top + ".pem"
 
 
 def put_files(image, files, offset=0):
@@ -89,7 +103,7 @@ class Machine:
     machine's files are kept, for one that outlives this program: a disk that is there already is used as it is."""
 
     def __init__(self, image, vars=None, smp=2, mem=1024, numa=1, disk_mib=2048, usb=(), forwards=None, watchdog=True, reboot=True, extra=(),
-                 folder=None):
+                 folder=None, secure_boot=False):
         self.dir = folder or tempfile.mkdtemp(prefix="penstock-box-")
         self.disk, self.vars = os.path.join(self.dir, "disk.img"), os.path.join(self.dir, "vars.fd")
         self.console_file = os.path.join(self.dir, "console")
@@ -99,7 +113,7 @@ class Machine:
         self.https_port, self.ssh_port, self.grpc_port = free_port(), free_port(), free_port()
         self.process = self._lock = None
         self.booted_at = 0.0
-        self._code, empty = firmware()
+        self._code, empty = firmware(secure_boot)
         if not os.path.exists(self.disk):
             self._create(image, vars or empty, disk_mib)
         with open(self.key + ".pub") as f:

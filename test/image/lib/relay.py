@@ -13,9 +13,13 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as s:
             while data:
                 data = data[os.write(1, data):]
 
-    threading.Thread(target=inwards, daemon=True).start()
+    back = threading.Thread(target=inwards)
+    back.start()
     while True:
         data = os.read(0, 65536)
         if not data:
             break
         s.sendall(data)
+    # The box has no more to say; what it asked for may still be on its way.
+    s.shutdown(socket.SHUT_WR)
+    back.join()
