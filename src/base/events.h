@@ -78,6 +78,8 @@
       "A rule of access.roles does not fit the view that is served: it grants nothing.")                     \
     X(ACCESS_DENIED, "access.denied", "address, status, code, path, role, caller",                           \
       "A request was refused: it is in the audit too.")                                                      \
+    X(CONSOLE_ASKED, "console.asked", "route, method, outcome, address",                                     \
+      "The web console of a box was asked to change something: it is in the audit too.")                     \
     X(ACCESS_KEYS, "access.keys", "file", "The identity provider's keys were read anew.")                    \
     X(ACCESS_KEPT, "access.kept", "file, error",                                                             \
       "A file of tokens or keys cannot be used: what was read before stays in force.")                       \

@@ -79,6 +79,7 @@ static const struct call common[] = {
     CALL_IF(socket, IS, 0, AF_UNIX),
     CALL(epoll_create1),
     CALL(eventfd2),
+    CALL(pipe2), /* to and from a command that PID 1 of a box runs for the console */
     CALL(ppoll),
     CALL(pselect6),
     CALL(openat),

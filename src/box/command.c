@@ -10,18 +10,18 @@
 const struct box_command box_commands[] = {
     {"version", "[list | switch N | retire N] [--json]", "the versions of the apis",
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_PENSTOCK, NULL, "version", true, true},
-    {"why", "API KEY... [--json]", "the source rows that a row was made of", BOX_FROM_SHELL, BOX_PENSTOCK,
-     NULL, "why", true, true},
+    {"why", "API KEY... [--json]", "the source rows that a row was made of",
+     BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_PENSTOCK, NULL, "why", true, true},
     {"errors", "[VIEW | --source S.T] [--json]", "the rows that views leave out, and why", BOX_FROM_SHELL,
      BOX_PENSTOCK, NULL, "errors", true, true},
-    {"explain", "[VIEW] [--dot]", "the dataflow, with its state", BOX_FROM_SHELL, BOX_PENSTOCK, NULL,
-     "explain", true, true},
+    {"explain", "[VIEW] [--dot]", "the dataflow, with its state", BOX_FROM_SHELL | BOX_FROM_CONSOLE,
+     BOX_PENSTOCK, NULL, "explain", true, true},
     {"verify", "[--timeout S] [--json]", "check the store", BOX_FROM_SHELL, BOX_PENSTOCK, NULL, "verify",
      true, true},
     {"token", "create --role R | list | revoke ID", "access tokens", BOX_FROM_SHELL | BOX_FROM_CONSOLE,
      BOX_PENSTOCK, NULL, "token", true, true},
-    {"contract", "[API] [--json]", "what each api promises, and who may see what", BOX_FROM_SHELL,
-     BOX_PENSTOCK, NULL, "contract", true, false},
+    {"contract", "[API] [--json]", "what each api promises, and who may see what",
+     BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_PENSTOCK, NULL, "contract", true, false},
 };
 const uint32_t box_command_count = ARRAY_COUNT(box_commands);
 

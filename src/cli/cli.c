@@ -30,7 +30,7 @@ const struct command commands[] = {
     {"check", "[-c F]", "validate everything, connect to each source, print the contracts",
      TAKES_CONFIG | TAKES_DATA, 0, cmd_check, false, NULL},
     {"run", "[-c F] [--data D] [--shards N]", "run pipeline and APIs in the foreground",
-     TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS, 0, cmd_run, false, NULL},
+     TAKES_CONFIG | TAKES_DATA | TAKES_SHARDS | TAKES_CONTROL, 0, cmd_run, false, NULL},
     {"apply", "[-c F] [--data D] [--breaking]",
      "let the running instance take over the changed configuration",
      TAKES_CONFIG | TAKES_DATA | TAKES_BREAKING, 0, cmd_apply, false, NULL},
@@ -155,6 +155,8 @@ static void command_usage(const struct command *c, FILE *to)
         {TAKES_TOKEN, "  --claim NAME=VALUE  a claim for the rules' conditions; may be repeated\n"},
         {TAKES_PAGE, "  --limit N   source rows of the answer (default 100, at most 1000)\n"},
         {TAKES_PAGE, "  --cursor C  go on where the answer with this cursor has ended\n"},
+        {TAKES_CONTROL,
+         "  --control S PID 1's socket for the console of an appliance (default: on one, its own)\n"},
         {TAKES_FROM, "  --from postgres  of the tables of a database\n"},
         {TAKES_BREAKING, "  --breaking  also when a kept version can no longer be followed\n"},
     };
@@ -256,6 +258,8 @@ static bool parse_option(struct parse *p)
         return parse_timeout(p);
     if (is_option(p, "--source", TAKES_SOURCE))
         return (p->out->source = value_of(p, "--source")) != NULL;
+    if (is_option(p, "--control", TAKES_CONTROL))
+        return (p->out->control = value_of(p, "--control")) != NULL;
     if (is_option(p, "--from", TAKES_FROM))
         return (p->out->from = value_of(p, "--from")) != NULL;
     if (is_option(p, "--forget", TAKES_SOURCE))

@@ -21,6 +21,7 @@ struct cli_args {
     const char *config;            /* -c F; default penstock.yaml */
     const char *data;              /* --data D; NULL: the configuration's */
     int64_t shards;                /* --shards N; 0: the configuration's */
+    const char *control;           /* --control SOCKET */
     bool json, watch, dot;         /* --json --watch --dot */
     bool breaking;                 /* --breaking */
     bool log_json;                 /* --log json */
@@ -52,7 +53,8 @@ enum cli_accepts {
     TAKES_SOURCE = 512,
     TAKES_TOKEN = 1024,
     TAKES_PAGE = 2048,
-    TAKES_FROM = 1 << 20
+    TAKES_FROM = 1 << 20,
+    TAKES_CONTROL = 1 << 21
 };
 struct command {
     const char *name;

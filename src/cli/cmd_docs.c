@@ -26,6 +26,8 @@
 #include "serve/multi.h"
 #include "serve/auth.h"
 #include "serve/confine.h"
+#include "serve/console.h"
+#include "serve/console_request.h"
 #include "serve/grpc_service.h"
 #include "serve/h2.h"
 #include "serve/http.h"
@@ -325,6 +327,20 @@ static const struct limit request_limits[] = {
           "counts in limits.pending_bytes"),
     LIMIT(LOOP_PROXIES_MAX, COUNT,
           "requests of a loop that are not reads (pushed rows, console) at a time; 503 past it"),
+    LIMIT(CONSOLE_COMMANDS_MAX, COUNT, "commands that the console of a box runs at a time; 503 past it"),
+    LIMIT(CONSOLE_THREADS, COUNT, "requests to the console, /metrics and whys at a time; further ones wait"),
+    LIMIT(CONSOLE_TRIES, COUNT,
+          "passwords and claim codes that one address may try in a minute; 429 past it"),
+    LIMIT(CONSOLE_TRIES_ALL, COUNT, "that all addresses may try together, likewise"),
+    LIMIT(CONSOLE_JSON_BYTES, BYTES, "of the JSON of a request to the console; 413 past it"),
+    LIMIT(CONSOLE_FILES_BYTES, BYTES, "of the JSON with a configuration's files, likewise"),
+    LIMIT(CONSOLE_FILES_MAX, COUNT, "files of a configuration that the console sends; 400 past it"),
+    LIMIT(CONSOLE_FILE_NAME_BYTES, BYTES, "of the name of one; 400 past it"),
+    LIMIT(CONSOLE_UPLOAD_BYTES, BYTES, "of an image that is uploaded; 413 past it"),
+    LIMIT(CONSOLE_FIELDS_MAX, COUNT, "members and parameters of a request to the console; 400 past it"),
+    LIMIT(CONSOLE_WORD_BYTES, BYTES, "of one of them that becomes a command's word; 400 past it"),
+    LIMIT(CONSOLE_OUTPUT_BYTES, BYTES, "of a command's output that the console answers; 502 past it"),
+    LIMIT(CONSOLE_DOWNLOAD_BYTES, BYTES, "of a download (a support bundle); it breaks off past it"),
     LIMIT(API_STATS_MAX, COUNT, "apis counted by name in /metrics; the others are counted together"),
 };
 /* The appliance. */

@@ -10,6 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "box/box.h"
 #include "cli/access.h"
 #include "cli/cli.h"
 #include "cli/user.h"
@@ -215,6 +216,7 @@ static void serve_args(struct child *c, const struct cli_args *a, const struct c
         add_set(c, "grpc_port", f->grpc_port);
         add_set(c, "grpc_optional", f->grpc_optional);
     }
+    add_text(c, "control", a->control ? a->control : box_board() ? BOX_CONTROL_CONSOLE : NULL);
     add_text(c, "certificate", f->certificate);
     add_text(c, "key", f->key);
     add_text(c, "client_ca", f->client_ca);

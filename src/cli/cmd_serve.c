@@ -113,6 +113,8 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
         o->certificate = text;
     else if ((text = text_of(option, "client_ca")))
         o->client_ca = text;
+    else if ((text = text_of(option, "control")))
+        o->control_path = text;
     else if ((text = text_of(option, "key")))
         o->key = text;
     else if ((text = text_of(option, "origin"))) {

@@ -3,6 +3,7 @@
  * Only our own loops can reach it (a socket in DATA/run, mode 0700), so it sees requests that were parsed, bounded and
  * written anew by proxy.c. */
 #include "base/log.h"
+#include "serve/console.h"
 #include "serve/loop.h"
 #include "serve/out.h"
 #include "serve/why_service.h"
@@ -25,6 +26,8 @@ struct back {
     char path[64];
     struct back_metrics metrics;
     struct why_service *why; /* borrowed */
+    struct console *console; /* owned */
+    bool strict;             /* browsers are told to come over TLS alone */
 };
 
 static const char *mime_of(const char *path)
@@ -73,7 +76,9 @@ static int answer_json(struct mg_connection *c, int status, const char *allow, c
     out_json_cstr(&b, message);
     OUT_LIT(&b, ",\"details\":null,\"hint\":null}");
     bool head = strcmp(mg_get_request_info(c)->request_method, "HEAD") == 0;
-    mg_printf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n",
+    mg_printf(c,
+              "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n"
+              "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
               status, status_text(status), b.len);
     if (allow)
         mg_printf(c, "Allow: %s\r\n", allow);
@@ -84,7 +89,17 @@ static int answer_json(struct mg_connection *c, int status, const char *allow, c
     return status;
 }
 
-static int answer_asset(struct mg_connection *c, const struct asset *a)
+/* Nothing from elsewhere, nothing inline: a text of the database that is shown can never become a script. */
+#define PAGE_HEADERS                                                                                    \
+    "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"    \
+    "Content-Security-Policy: default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' " \
+    "data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"         \
+    "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+
+/* Only with a certificate that others vouch for: behind a self-signed one a browser that keeps to this would never get in. */
+#define STRICT_HEADER "Strict-Transport-Security: max-age=31536000\r\n"
+
+static int answer_asset(struct mg_connection *c, const struct back *back, const struct asset *a)
 {
     char etag[24];
     const char *have = mg_get_header(c, "If-None-Match");
@@ -92,14 +107,8 @@ static int answer_asset(struct mg_connection *c, const struct asset *a)
     snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)hash_bytes(a->data, a->size_bytes));
     bool same = have && strstr(have, etag);
     int status = same ? 304 : 200;
-    const char *inside = strcmp(a->path, "/index.html") == 0 ? " 'unsafe-inline'" : ""; /* script, style */
-    mg_printf(c,
-              "HTTP/1.1 %d %s\r\nETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
-              "Content-Security-Policy: default-src 'self'; script-src 'self'%s; style-src 'self'%s; img-src "
-              "'self' "
-              "data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nReferrer-Policy: "
-              "no-referrer\r\n",
-              status, status_text(status), etag, inside, inside);
+    mg_printf(c, "HTTP/1.1 %d %s\r\nETag: %s\r\n" PAGE_HEADERS "%s", status, status_text(status), etag,
+              back->strict ? STRICT_HEADER : "");
     if (!same)
         mg_printf(c, "Content-Type: %s\r\nContent-Length: %zu\r\n", mime_of(a->path), a->size_bytes);
     mg_printf(c, "Connection: close\r\n\r\n");
@@ -137,6 +146,8 @@ static int on_request(struct mg_connection *c)
 {
     const struct back *back = mg_get_user_data(mg_get_context(c));
     const struct mg_request_info *info = mg_get_request_info(c);
+    if (strncmp(info->local_uri, CONSOLE_PREFIX, sizeof CONSOLE_PREFIX - 1) == 0)
+        return console_answer(back->console, c);
     const struct asset *a = asset_find(info->local_uri);
     bool get = strcmp(info->request_method, "GET") == 0 || strcmp(info->request_method, "HEAD") == 0;
     const char *job = mg_get_header(c, WHY_JOB_HEADER);
@@ -145,7 +156,7 @@ static int on_request(struct mg_connection *c)
     if (get && strcmp(info->local_uri, "/metrics") == 0)
         return answer_metrics(c, &back->metrics);
     if (a && get)
-        return answer_asset(c, a);
+        return answer_asset(c, back, a);
     if (a)
         return answer_json(c, 405, "GET, HEAD", "PENSTOCK_METHOD", "this is read with GET and HEAD");
     return answer_json(c, 404, NULL, "PENSTOCK_NOT_FOUND", "there is nothing here; apis lie under /api/");
@@ -192,14 +203,16 @@ static struct err *place(struct back *b, const char *data_dir)
     return NULL;
 }
 
-struct err *back_new(const char *data_dir, const struct back_metrics *metrics, struct why_service *why,
-                     struct back **out)
+struct err *back_new(const struct back_options *o, const struct back_metrics *metrics,
+                     struct why_service *why, struct back **out)
 {
     struct back *b = xcalloc(1, sizeof *b);
     b->dir_fd = -1;
     b->metrics = *metrics;
     b->why = why;
-    struct err *e = place(b, data_dir);
+    b->strict = o->strict;
+    b->console = console_new(&(struct console_options){o->data_dir, o->control_path});
+    struct err *e = place(b, o->data_dir);
     if (e)
         back_stop(b);
     else
@@ -212,7 +225,9 @@ struct err *back_start(struct back *b)
     struct mg_callbacks callbacks = {.log_message = on_log, .begin_request = on_request};
     unlink(b->path);
     char *port = xprintf("x%s", b->path);
-    const char *options[] = {"listening_ports",   port, "num_threads", "4", "request_timeout_ms", "30000",
+    char threads[8];
+    snprintf(threads, sizeof threads, "%d", CONSOLE_THREADS);
+    const char *options[] = {"listening_ports",   port, "num_threads", threads, "request_timeout_ms", "30000",
                              "enable_keep_alive", "no", NULL};
     b->context = mg_start(&callbacks, b, options);
     free(port);
@@ -241,6 +256,7 @@ void back_stop(struct back *b)
         unlink(b->path);
         close(b->dir_fd);
     }
+    console_free(b->console);
     free(b->dir);
     free(b);
 }

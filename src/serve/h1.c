@@ -79,7 +79,7 @@ static size_t head_more(struct conn *c, const uint8_t *p, size_t len)
 static bool body_expected(struct conn *c, const struct http_request *req)
 {
     c->stream.in_body = req->chunked || req->content_length > 0;
-    if (req->content_length <= (uint64_t)c->loop->options->limits.body_bytes)
+    if (req->content_length <= stream_body_most(&c->stream, req))
         return true;
     stream_problem(&c->stream, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes",
                    true);

@@ -190,7 +190,7 @@ static bool refused(struct h2_stream *hs, const struct http_request *req)
     else if (req->target.len > (size_t)m->target_bytes)
         stream_problem(s, 414, "PENSTOCK_HTTP", "the request target is longer than limits.target_bytes",
                        true);
-    else if (req->content_length > (uint64_t)m->body_bytes)
+    else if (req->content_length > stream_body_most(s, req))
         stream_problem(s, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes", true);
     else
         return false;

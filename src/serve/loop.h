@@ -210,11 +210,16 @@ void proxy_close(struct stream *s);
 
 /* ---- back.c: civetweb ---- */
 struct back;
+struct back_options {
+    const char *data_dir;     /* borrowed while it lives */
+    const char *control_path; /* likewise: PID 1's socket of a box; NULL: none */
+    bool strict;              /* the certificate is one that others vouch for */
+};
 struct back_metrics { /* any thread */
     void (*write)(void *ctx, struct buf *out);
     void *ctx;
 };
-NODISCARD struct err *back_new(const char *data_dir, const struct back_metrics *metrics,
+NODISCARD struct err *back_new(const struct back_options *o, const struct back_metrics *metrics,
                                struct why_service *why, struct back **out);
 NODISCARD struct err *back_start(struct back *b); /* its threads */
 const char *back_dir(const struct back *b);       /* where its socket is made */

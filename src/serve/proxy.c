@@ -212,17 +212,29 @@ static void put_head(struct proxy *p, const struct http_request *req)
                stream_peer(p->stream)->address);
 }
 
+/* Of a long body, what was sent gives its room back: there is not always a moment when all of it is sent. */
+static void compact(struct proxy *p)
+{
+    if (to_pending(p) && p->to_at < PROXY_BUFFER_BYTES)
+        return;
+    memmove(p->to.p, p->to.p + p->to_at, to_pending(p));
+    p->to.len -= p->to_at;
+    p->to_at = 0;
+}
+
 static bool push(struct proxy *p)
 {
-    while (p->fd >= 0 && to_pending(p)) {
+    bool ok = true;
+    while (ok && p->fd >= 0 && to_pending(p)) {
         ssize_t n = send(p->fd, p->to.p + p->to_at, to_pending(p), MSG_NOSIGNAL);
-        if (n < 0)
-            return errno == EAGAIN || errno == EINTR;
-        p->to_at += (size_t)n;
+        if (n < 0 && errno == EAGAIN)
+            break;
+        ok = n >= 0 || errno == EINTR;
+        p->to_at += n > 0 ? (size_t)n : 0;
     }
-    if (!to_pending(p))
-        p->to.len = p->to_at = 0;
-    return true;
+    if (p->to_at)
+        compact(p);
+    return ok;
 }
 
 static bool proxy_connect(struct proxy *p)

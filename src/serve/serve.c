@@ -434,7 +434,9 @@ static struct err *prepare(struct serve *s)
                        (enum tls_client_auth)o->client_auth, &s->tls));
     s->stats.tls = s->tls;
     s->why = why_service_new(o, s->gate, &s->cursors);
-    TRY(back_new(o->data_dir, &(struct back_metrics){metrics_text, s}, s->why, &s->back));
+    const struct back_options back = {o->data_dir, o->control_path,
+                                      o->certificate && !tls_server_self_signed(s->tls)};
+    TRY(back_new(&back, &(struct back_metrics){metrics_text, s}, s->why, &s->back));
     find_ingest(s);
     (void)auth_source_look(&s->keys);
     TRY(loops_open(s));

@@ -78,9 +78,10 @@ struct serve_options {
     const char *certificate, *key; /* PEM files, or NULL: self-signed, made once and kept in DATA/tls */
     const char *client_ca;         /* PEM file, or NULL */
     int client_auth;               /* enum tls_client_auth */
-    bool anonymous_read;           /* false: reads of views answer 401 */
-    bool why_read;                 /* false: asking why answers 401 */
-    bool errors_read;              /* false: reads of lists of error rows answer 401 */
+    const char *control_path; /* where PID 1 of a box takes the console's commands; NULL: this is no box */
+    bool anonymous_read;      /* false: reads of views answer 401 */
+    bool why_read;            /* false: asking why answers 401 */
+    bool errors_read;         /* false: reads of lists of error rows answer 401 */
     enum serve_ingest ingest;
     struct cors cors;
     struct serve_limits limits;

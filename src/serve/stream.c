@@ -1,6 +1,7 @@
 /* One request on a connection: what becomes of it, whichever protocol brought it; see stream.h. */
 #include "serve/stream.h"
 #include "base/clock.h"
+#include "serve/console.h"
 #include "serve/grpc_wire.h"
 #include "serve/h2.h"
 #include "serve/loop.h"
@@ -243,6 +244,7 @@ void stream_run(struct stream *s, struct http_request *req)
     struct loop *l = s->conn->loop;
     s->waited = s->counted = false;
     s->body_bytes = s->body_mark = 0;
+    s->body_most = stream_body_most(s, req);
     req->body_whole = !s->in_body;
     req->peer = &s->conn->peer;
     req->cors = &l->options->cors;
@@ -296,6 +298,16 @@ void loop_retry_waiting(struct loop *l)
 
 /* ---- bodies ---- */
 
+uint64_t stream_body_most(const struct stream *s, const struct http_request *req)
+{
+    const struct serve_options *o = s->conn->loop->options;
+    uint64_t most = (uint64_t)o->limits.body_bytes, own = 0;
+    if (o->control_path)
+        own = console_body_most((const char *)req->method_text.p, req->method_text.len,
+                                (const char *)req->target.p, req->target.len);
+    return own > most ? own : most;
+}
+
 void stream_body_refuse(struct stream *s, int status, const char *code, const char *why)
 {
     struct conn *c = s->conn;
@@ -336,7 +348,7 @@ void stream_body(struct stream *s, const uint8_t *p, size_t n)
         return;
     }
     s->body_bytes += n;
-    if (s->body_bytes > (uint64_t)s->conn->loop->options->limits.body_bytes)
+    if (s->body_bytes > s->body_most)
         stream_body_refuse(s, 413, "PENSTOCK_BODY", "the request body is larger than limits.body_bytes");
     else if (s->mode == STREAM_PROXY)
         proxy_body(s, p, n);

@@ -68,6 +68,7 @@ struct stream {
     bool counted;        /* it was counted among its caller's when it came */
     int64_t asked_us;    /* steady: when the request was complete, or its head, if it is passed on */
     uint64_t body_bytes; /* of the request's body that came */
+    uint64_t body_most;  /* of them, in all */
     uint64_t body_mark;  /* of these, at the beginning of the present limits.body_timeout */
     struct deadline deadline;
     struct buf head; /* the request, kept while it is put off or its body is collected: see http_keep */
@@ -116,6 +117,8 @@ void stream_run(struct stream *s, struct http_request *req);
 void stream_body(struct stream *s, const uint8_t *p, size_t n);
 void stream_body_end(struct stream *s);
 /* The body cannot be read on: said if the request has no answer yet; HTTP/1.1's connection ends either way. */
+/* Most bytes of a body: limits.body_bytes, but for the few requests that bring an image or a configuration to a box. */
+uint64_t stream_body_most(const struct stream *s, const struct http_request *req);
 void stream_body_refuse(struct stream *s, int status, const char *code, const char *why);
 bool stream_takes_body(const struct stream *s); /* there is room for more of it */
 void stream_timeout(struct stream *s, enum timer kind);

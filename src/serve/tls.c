@@ -213,6 +213,12 @@ struct tls_validity tls_server_validity(const struct tls_server *s)
     return (struct tls_validity){unix_of(&s->chain.valid_from), unix_of(&s->chain.valid_to)};
 }
 
+bool tls_server_self_signed(const struct tls_server *s)
+{
+    const mbedtls_x509_buf *issuer = &s->chain.issuer_raw, *subject = &s->chain.subject_raw;
+    return issuer->len == subject->len && memcmp(issuer->p, subject->p, issuer->len) == 0;
+}
+
 uint64_t tls_server_resumed(const struct tls_server *s)
 {
     return atomic_load_explicit(&s->resumed, memory_order_relaxed);

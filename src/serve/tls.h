@@ -27,7 +27,8 @@ struct tls_validity {
     int64_t from_s, until_s; /* Unix time */
 };
 struct tls_validity
-tls_server_validity(const struct tls_server *s); /* of the server's certificate; any thread */
+tls_server_validity(const struct tls_server *s);         /* of the server's certificate; any thread */
+bool tls_server_self_signed(const struct tls_server *s); /* nobody else vouches for it */
 
 /* Self-signed pair in dir/tls, made when absent; once it has expired, a new certificate is made for the same key. Paths are malloc'ed. */
 NODISCARD struct err *tls_self_signed(const char *data_dir, char **certificate, char **key);

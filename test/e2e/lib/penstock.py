@@ -20,6 +20,7 @@ class Penstock:
         self.log = os.path.join(self.dir, "log")
         self.port = procs.free_port()
         self.process = None
+        self.start_with = []  # further words for `penstock run`
         self.start_time = None
         if config is not None:
             self.write_config(config, views)
@@ -46,6 +47,7 @@ class Penstock:
         argv = [procs.binary(), "run", "-c", self.config, "--data", self.data]
         if self.shards:
             argv += ["--shards", str(self.shards)]
+        argv += self.start_with
         self.process = procs.start(argv, self.log, cwd=self.dir)
         if ready_s:
             self.wait_ready(ready_s)

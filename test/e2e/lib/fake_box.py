@@ -1,0 +1,225 @@
+"""A box as the console sees it: the commands behind it, as their contract says, over an instance of the program on this machine.
+What `penstock` itself does (check, explain, tokens, versions) it does here, too."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+
+from . import procs
+from .control import Control, slowly
+
+CODE, WRONG_PASSWORD = "AB3D-9KMT", "wrong password"
+
+
+class FakeBox:
+    def __init__(self, path, dir, hostname="edge-17"):
+        self.dir, self.hostname, self.instance = dir, hostname, None
+        self.password, self.tries, self.uploaded, self.network, self.applied = None, 0, None, "interfaces: {}\n", []
+        self.keys, self.gone, self.slow, self.upload_stop = [], [], 0, None
+        self.files = None
+        self.control = Control(path, {n: getattr(self, "do_" + n.replace("-", "_")) for n in COMMANDS}, ("claim", "login"))
+
+    # ---- who ----
+    def do_claim(self, call):
+        if "--status" in call.words:
+            call.out(json.dumps({"claimed": self.password is not None}))
+            return 0
+        password = call.read().decode().rstrip("\n")
+        if call.words[1] != CODE:
+            call.err("penstock: this is not the box's claim code\n  hint: it stands on the serial console\n")
+            return 1
+        self.password = password
+        return 0
+
+    def do_login(self, call):
+        if call.read().decode().rstrip("\n") != self.password:
+            call.err("penstock: %s\n" % WRONG_PASSWORD)
+            return 1
+        call.out(self.control.new_session() + "\n")
+        return 0
+
+    def do_logout(self, call):
+        self.control.sessions.discard(call.token)
+        return 0
+
+    # ---- how it is ----
+    def do_status(self, call):
+        checks = [{"name": n, "ok": True, "detail": ""} for n in ("init", "network", "pipeline", "api")]
+        call.out(json.dumps({"box": {
+            "hostname": self.hostname, "board": "qemu-virt", "image": {"version": "0.1.0", "build": "20261128-31b4689"},
+            "slot": {"running": "a", "state": "confirmed", "other": {"version": "0.0.9", "build": "20261101-aaaaaaa"}},
+            "uptime_s": 4000, "time": {"synced": True}, "claimed": True, "rescue": False, "health": {"ok": True, "checks": checks},
+            "addresses": ["10.0.2.15", "fec0::5054:ff:fe12:3456"], "fingerprint": {"ssh": "SHA256:" + "s" * 43, "tls": "SHA256:" + "t" * 43},
+            "configuration": {"sha256": "0" * 64, "applied_at": "2026-11-28T05:00:00Z", "previous": bool(self.applied)}}, "penstock": None}))
+        return 0
+
+    def do_slot(self, call):
+        call.out(json.dumps({"running": "a", "state": "confirmed", "slots": {"a": {"version": "0.1.0", "build": "20261128-31b4689", "valid": True}, "b": None},
+                             "trial": None, "last": {"result": "rolled-back", "reason": "the API did not answer", "at": "2026-11-27T03:00:00Z"}}))
+        return 0
+
+    def do_logs(self, call):
+        lines = int(call.words[call.words.index("-n") + 1])
+        for i in range(min(lines, 300)):
+            call.out("2026-11-28T05:00:%02dZ penstock level=info part=pipeline msg=\"line %d\"\n" % (i % 60, i))
+        call.out("2026-11-28T05:01:00Z init msg=\"<b>not a tag</b>\"\n")
+        return 0
+
+    def do_support_bundle(self, call):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as t:
+            t.addfile(tarfile.TarInfo("penstock-support/status.json"), io.BytesIO())
+        call.out(out.getvalue())
+        return 0
+
+    def do_network(self, call):
+        if call.words[1:2] == ["set"]:
+            text = call.read().decode()
+            if "wrong" in text:
+                call.err("penstock: box.yaml:3:5: unknown key \"wrong\"\n  hint: interfaces, dns\n")
+                return 2
+            self.network = text
+            call.out("on trial for 120 s\n")
+        elif call.words[1:2] == ["confirm"]:
+            call.out("kept\n")
+        else:
+            call.out(json.dumps({"ok": True, "detail": "", "hostname": self.hostname, "gateways": ["10.0.2.2"], "resolvers": ["10.0.2.3"], "missing": [],
+                                 "interfaces": [{"name": "eth0", "link": "eth0", "mac": "52:54:00:12:34:56", "up": True, "carrier": True, "mtu": 1500, "vlan": 0,
+                                                 "dhcp4": True, "dhcp6": True, "addresses": ["10.0.2.15/24"]}],
+                                 "settings": {"from": "defaults", "error": "", "problems": "", "confirm_left_s": None, "rolled_back": False}}))
+        return 0
+
+    def do_time(self, call):
+        call.out(json.dumps({"synced": True, "state": "synced", "detail": "", "offset_us": 3000, "stratum": 2, "servers": ["pool.ntp.org"]}))
+        return 0
+
+    def do_ssh_key(self, call):
+        what = call.words[1]
+        if what == "add":
+            text = call.read().decode().strip()
+            if not text.startswith("ssh-"):
+                call.err("penstock: this is no public key\n")
+                return 2
+            self.keys.append(text)
+        elif what == "remove":
+            self.keys = [k for k in self.keys if self._print(k) != call.words[2]]
+        else:
+            call.out(json.dumps({"keys": [{"type": k.split()[0], "fingerprint": self._print(k), "comment": k.split()[2]} for k in self.keys]}))
+        return 0
+
+    @staticmethod
+    def _print(key):
+        return "SHA256:" + hashlib.sha256(key.encode()).hexdigest()[:40] + "/+x"
+
+    def do_certificate(self, call):
+        if call.words[1] == "csr":
+            call.out("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n")
+        elif call.words[1] == "install":
+            if "BEGIN CERTIFICATE" not in call.read().decode():
+                call.err("penstock: there is no certificate in what came\n")
+                return 2
+            call.out("installed\n")
+        elif call.words[1] == "show":
+            call.out(json.dumps({"subject": "CN=edge-17", "issuer": "CN=edge-17", "self_signed": True, "names": ["edge-17"], "from": "2026-11-28", "until": "2036-11-26", "key": "EC P-256", "fingerprint": "SHA256:" + "t" * 43}))
+        return 0
+
+    # ---- seldom ----
+    def do_upgrade(self, call):
+        digest, size = hashlib.sha256(), 0
+        while True:
+            piece = os.read(call.fds[0], 1 << 16)
+            if not piece:
+                break
+            digest.update(piece)
+            size += len(piece)
+            self.uploaded = (size, None)
+            if self.upload_stop and size >= self.upload_stop:
+                call.err("penstock: the image's signature is of no key that this box knows\n  hint: penstock keys show\n")
+                return 1
+            if self.slow:
+                time.sleep(self.slow)
+        call.out("writing slot b\rwriting slot b: 50 %\nread back\nthe box starts anew with slot b\n")
+        self.uploaded = (size, digest.hexdigest())
+        return 0
+
+    def _gone(self, call):
+        self.gone.append(call.words)
+        return 0
+
+    do_reboot = do_rollback = _gone
+
+    def do_factory_reset(self, call):
+        if call.words[1] != self.hostname:
+            call.err("penstock: this box is not called '%s'\n" % call.words[1])
+            return 2
+        return self._gone(call)
+
+    # ---- the configuration, by the program itself ----
+    def penstock(self, *words):
+        p = subprocess.run([procs.binary()] + list(words), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, cwd=self.dir, errors="replace")
+        return p.returncode, p.stdout, p.stderr
+
+    def _own(self, call, data=True):
+        words = [call.words[0], "-c", self.instance.config] + (["--data", self.instance.data] if data else []) + call.words[1:]
+        status, out, err = self.penstock(*words)
+        call.out(out)
+        call.err(err)
+        return status
+
+    do_explain = do_why = do_token = do_version = _own
+
+    def do_contract(self, call):
+        return self._own(call, data=False)
+
+    def do_configuration(self, call):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as t:
+            for name, text in self.files.items():
+                m = tarfile.TarInfo(name)
+                m.size = len(text.encode())
+                t.addfile(m, io.BytesIO(text.encode()))
+        call.out(out.getvalue())
+        return 0
+
+    def _staged(self, call):
+        place = os.path.join(self.dir, "staged-%d" % time.monotonic_ns())
+        with tarfile.open(fileobj=io.BytesIO(call.read())) as t:
+            files = {m.name: t.extractfile(m).read().decode() for m in t if m.isreg()}
+        for name, text in files.items():
+            os.makedirs(os.path.dirname(os.path.join(place, name)), exist_ok=True)
+            with open(os.path.join(place, name), "w") as f:
+                f.write(text)
+        status, out, err = self.penstock("check", "-c", os.path.join(place, "penstock.yaml"), "--data", self.instance.data)
+        shutil.rmtree(place)
+        changes = [l.strip() for l in out.splitlines() if l.startswith("contract change")]
+        return files, {"ok": status == 0, "changes": changes, "text": (err or out).replace(place + "/", "")}
+
+    def do_check(self, call):
+        _, said = self._staged(call)
+        call.out(json.dumps(said, indent=1))
+        return 0 if said["ok"] else 2
+
+    def do_apply(self, call):
+        if "--previous" in call.words:
+            if not self.applied:
+                call.err("penstock: there is no configuration before this one\n")
+                return 1
+            self.files = self.applied.pop()
+            call.out(json.dumps({"ok": True, "changes": [], "text": "the previous one is back"}))
+            return 0
+        files, said = self._staged(call)
+        if said["ok"]:
+            slowly(call, ["checking", "staged", "waiting for the pipeline"])
+            self.applied.append(self.files)
+            self.files = files
+        call.out(json.dumps(said))
+        return 0 if said["ok"] else 2
+
+
+COMMANDS = ("claim login logout status slot logs support-bundle network time ssh-key certificate upgrade reboot rollback factory-reset explain why "
+            "token version contract configuration check apply").split()
