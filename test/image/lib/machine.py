@@ -96,20 +96,29 @@ def usb_stick(path, files, mib=64, partitioned=True):
     return path
 
 
+DISKS = {
+    "virtio": ["-device", "virtio-blk-pci,drive=d0,bootindex=0"],
+    "nvme": ["-device", "nvme,drive=d0,serial=nvme-1,bootindex=0"],
+    "usb": ["-device", "usb-storage,drive=d0,bootindex=0"],
+    "scsi": ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d0,bootindex=0"],
+}
+
+
 class Machine:
     """disk_mib: the image's copy grows to that. vars: a file of firmware variables to start with (default: empty). numa: nodes.
     usb: images of sticks that are plugged in. forwards: {port on 10.0.2.2 as the box sees it: port of this computer's
     loopback}; everything else is out of the box's reach. reboot=False: QEMU ends where the box would restart. folder: where the
-    machine's files are kept, for one that outlives this program: a disk that is there already is used as it is."""
+    machine's files are kept, for one that outlives this program: a disk that is there already is used as it is. disk: how it is attached,
+    a name in DISKS; nic: QEMU's name of the network adapter."""
 
     def __init__(self, image, vars=None, smp=2, mem=1024, numa=1, disk_mib=2048, usb=(), forwards=None, watchdog=True, reboot=True, extra=(),
-                 folder=None, secure_boot=False):
+                 folder=None, secure_boot=False, disk="virtio", nic="virtio-net-pci"):
         self.dir = folder or tempfile.mkdtemp(prefix="penstock-box-")
         self.disk, self.vars = os.path.join(self.dir, "disk.img"), os.path.join(self.dir, "vars.fd")
         self.console_file = os.path.join(self.dir, "console")
         self.key = os.path.join(self.dir, "key")
         self.smp, self.mem, self.numa, self.usb, self.forwards = smp, mem, numa, list(usb), dict(forwards or {})
-        self.watchdog, self.reboot, self.extra = watchdog, reboot, list(extra)
+        self.watchdog, self.reboot, self.extra, self.disk_kind, self.nic = watchdog, reboot, list(extra), disk, nic
         self.https_port, self.ssh_port, self.grpc_port = free_port(), free_port(), free_port()
         self.process = self._lock = None
         self.booted_at = 0.0
@@ -181,9 +190,8 @@ class Machine:
                 (list(console) or ["-display", "none", "-monitor", "none", "-serial", "file:" + self.console_file]) +
                 ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self._code,
                  "-drive", "if=pflash,format=raw,unit=1,file=" + self.vars,
-                 "-drive", "if=none,id=d0,format=raw,file=" + self.disk, "-device", "virtio-blk-pci,drive=d0,bootindex=0",
-                 "-netdev", net, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci", "-device", "qemu-xhci"] +
-                sticks + (["-device", "i6300esb"] if self.watchdog else []) + ([] if self.reboot else ["-no-reboot"]) + self.extra)
+                 "-drive", "if=none,id=d0,format=raw,file=" + self.disk, "-netdev", net, "-device", "virtio-rng-pci", "-device", "qemu-xhci",
+                 "-device", self.nic + ",netdev=n0" + ("" if self.nic.startswith("usb") else ",romfile=")] + DISKS[self.disk_kind] + sticks + (["-device", "i6300esb"] if self.watchdog else []) + ([] if self.reboot else ["-no-reboot"]) + self.extra)
 
     def boot(self):
         """Starts QEMU and returns at once; the console begins anew, the last boot's is kept as console.1, .2..."""
