@@ -24,6 +24,8 @@
 #define BOX_DATA     "/data"
 #define BOX_DIR      "/data/box" /* root alone; copied to the identity partition whenever it changes */
 #define BOX_SETTINGS BOX_DIR "/box.yaml"
+#define BOX_SETTINGS_BEFORE \
+    BOX_DIR "/box.yaml.before" /* to go back to, while a change is not confirmed; see init/net_pending.h */
 #define BOX_SSH_KEYS BOX_DIR "/authorized_keys"
 #define BOX_HOST_KEY BOX_DIR "/dropbear_ed25519_host_key"
 #define BOX_TRUST    BOX_DIR "/keys"       /* *.pub: provisioned keys that sign images and configurations */
@@ -45,7 +47,13 @@
 #define BOX_CONTROL_SHELL   BOX_RUN "/control"      /* socket, root:admin 0660; see control.h */
 #define BOX_CONTROL_CONSOLE BOX_RUN "/console"      /* socket, root:penstock 0660 */
 
-enum box_user { BOX_ROOT = 0, BOX_PENSTOCK = 100, BOX_ADMIN_USER = 101, BOX_DHCP = 102 }; /* uid and gid */
+enum box_user {
+    BOX_ROOT = 0,
+    BOX_PENSTOCK = 100,
+    BOX_ADMIN_USER = 101,
+    BOX_DHCP = 102,
+    BOX_TIME = 103
+}; /* uid and gid */
 
 /* The board's name of this image, NULL when this is no box: whether PID 1 is ours. */
 const char *box_board(void);

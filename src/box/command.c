@@ -1,5 +1,6 @@
 /* The table of commands; see command.h. */
 #include "box/command.h"
+#include "box/cmd_network.h"
 
 #include "box/request.h"
 
@@ -22,6 +23,13 @@ const struct box_command box_commands[] = {
      BOX_PENSTOCK, NULL, "token", true, true},
     {"contract", "[API] [--json]", "what each api promises, and who may see what",
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_PENSTOCK, NULL, "contract", true, false},
+    {"network", "[show | set | confirm | renew] [--json]",
+     "interfaces and addresses; set takes box.yaml's hostname, network and time from standard input",
+     BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_network, NULL, false, false},
+    {"hostname", "[NAME] [--json]", "the box's name", BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT,
+     cmd_hostname, NULL, false, false},
+    {"time", "[reset] [--json]", "the clock and its servers; reset forgets the latest time known",
+     BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_time, NULL, false, false},
 };
 const uint32_t box_command_count = ARRAY_COUNT(box_commands);
 

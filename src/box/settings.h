@@ -6,6 +6,7 @@
 #ifndef PENSTOCK_BOX_SETTINGS_H
 #define PENSTOCK_BOX_SETTINGS_H
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #define SETTINGS_BYTES_MAX      65536u /* of the file */
@@ -62,6 +63,9 @@ void settings_defaults(struct settings *out);
 NODISCARD struct err *settings_parse(const char *file, const char *text, size_t len, struct settings *out);
 /* A file that is not there is no error: the defaults. */
 NODISCARD struct err *settings_load(const char *file, struct settings *out);
+
+/* box.yaml that says so, without what is a default anyway: settings_parse of it gives s again. Comments of a former file are gone. */
+void settings_write(const struct settings *s, struct buf *out);
 
 /* Letters, digits and inner hyphens in labels of at most 63, 64 bytes together, and no number with dots. RFC 1123. */
 bool settings_hostname_valid(const char *name);

@@ -12,6 +12,7 @@
 #include "base/nearest.h"
 #include "base/still.h"
 #include "box/bundle.h"
+#include "box/cmd_network.h"
 #include "box/settings.h"
 #include "box/tar.h"
 #include "fleet/commands.h"
@@ -354,6 +355,8 @@ static const struct limit box_limits[] = {
     LIMIT(TAR_FILE_BYTES_MAX, BYTES, "a file in it, likewise"),
     LIMIT(TAR_PATH_BYTES_MAX, BYTES, "a path in it, likewise"),
     LIMIT(TAR_DEPTH_MAX, COUNT, "folders in one another in it, likewise"),
+    LIMIT(NETWORK_CONFIRM_S, SECONDS,
+          "until a change by `network set` is confirmed; past it the former settings come back"),
     LIMIT(SETTINGS_BYTES_MAX, BYTES, "box.yaml; a larger one is refused"),
     LIMIT(SETTINGS_INTERFACES_MAX, COUNT, "interfaces that box.yaml names; more are refused"),
     LIMIT(SETTINGS_ADDRESSES_MAX, COUNT, "fixed addresses of an interface, likewise"),

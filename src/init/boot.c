@@ -5,6 +5,7 @@
 #include "init/init.h"
 
 #include "base/text.h"
+#include "init/clock_floor.h"
 #include "init/log_ring.h"
 #include "init/mounts.h"
 #include "init/uevent.h"
@@ -55,7 +56,8 @@ static void on_uevent(void *arg, int fd, short events)
 static void load_modules(struct init *i)
 {
     /* What no device asks for by its modalias. */
-    static const char *const wanted[] = {"ext4", "vfat", "nls_cp437", "nls_ascii", "nls_utf8", "efivarfs"};
+    static const char *const wanted[] = {"ext4",     "vfat",     "nls_cp437", "nls_ascii",
+                                         "nls_utf8", "efivarfs", "8021q"};
     struct utsname name;
     uname(&name);
     char *dir = xprintf("/lib/modules/%s", name.release);
@@ -133,6 +135,16 @@ static void mount_data(struct init *i)
     i->times.data_ms = up_ms();
 }
 
+/* A box without a clock of its own starts in 1970, one with an empty battery anywhere. */
+static void set_clock(struct init *i)
+{
+    struct err *e = clock_floor_apply(clock_floor(BOX_IMAGE_JSON, BOX_CLOCK),
+                                      clock_ceiling(clock_build_time(BOX_IMAGE_JSON)));
+    if (e)
+        log_hub_say(&i->log, "%s", e->message);
+    err_free(e);
+}
+
 static void on_identity_changed(void *arg)
 {
     struct init *i = arg;
@@ -183,6 +195,7 @@ void init_boot(struct init *i)
     for (struct err *one = e; one; one = one->next)
         log_hub_say(&i->log, "settings: line %d: %s", one->line, one->message);
     err_free(e);
+    set_clock(i);
     start_mirror(i);
     if (!mounts_root_read_only())
         log_hub_say(&i->log, "root stays writable: %s", strerror(errno));

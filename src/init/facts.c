@@ -81,7 +81,7 @@ static void put_service(struct buf *b, const struct service *s, bool first)
 
 void init_facts_write(struct init *i)
 {
-    const struct service *all[] = {&i->penstock, &i->ssh};
+    const struct service *all[] = {&i->network, &i->penstock, &i->ssh};
     struct buf b = {0};
     put_boot(i, &b);
     bool first = true;

@@ -17,6 +17,7 @@
 #define INIT_DISK_WAIT_MS 30000 /* for the disk to appear */
 #define INIT_SHUTDOWN_MS  30000 /* for penstock's last epoch */
 #define INIT_SSH_STOP_MS  3000
+#define INIT_NET_STOP_MS  10000 /* its children end before it */
 #define INIT_PENSTOCK_BACK_MS \
     (10 * 60 * 1000) /* a configuration that could not start is tried again after that, and after a change */
 
@@ -30,7 +31,7 @@ struct init {
     struct storage storage;
     struct mirror mirror;
     struct settings settings;
-    struct service penstock, ssh;
+    struct service network, penstock, ssh; /* network: net.h */
     struct control shell, console;
     uint32_t requests; /* running, of both sockets */
     int console_fd, uevents;

@@ -4,7 +4,8 @@
 #endif
 #include "init/init.h"
 
-#include <stdio.h>
+#include "init/net.h"
+
 #include <unistd.h>
 
 static struct init init;
@@ -36,12 +37,10 @@ static bool is_ending(void *arg)
     return ((struct init *)arg)->end != INIT_RUNS;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    if (getpid() != 1) {
-        fputs("init: this is started by the kernel of a Penstock box\n", stderr);
-        return 2;
-    }
+    if (getpid() != 1)
+        return net_applet(argc, argv);
     struct init *i = &init;
     loop_init(&i->loop, on_signal, i);
     init_boot(i);

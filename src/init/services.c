@@ -59,6 +59,16 @@ static void penstock_ended(struct service *s, int status, int64_t ran_ms)
     init_facts_write(i);
 }
 
+/* ---- network and time ---- */
+
+static bool network_prepare(struct service *s, struct child *c)
+{
+    static const char *const argv[] = {"/init", "network", NULL};
+    c->argv = argv;
+    init_facts_write(s->arg);
+    return true;
+}
+
 /* ---- SSH ---- */
 
 static bool ssh_prepare(struct service *s, struct child *c)
@@ -103,6 +113,14 @@ void init_services_start(struct init *i)
 {
     struct rlimit files = {FILES_MAX, FILES_MAX};
     setrlimit(RLIMIT_NOFILE, &files);
+    i->network = (struct service){.name = "network",
+                                  .loop = &i->loop,
+                                  .log = &i->log,
+                                  .prepare = network_prepare,
+                                  .ended = service_ended,
+                                  .arg = i,
+                                  .stop_ms = INIT_NET_STOP_MS,
+                                  .last_status = -1};
     i->penstock = (struct service){.name = "penstock",
                                    .loop = &i->loop,
                                    .log = &i->log,
@@ -120,6 +138,7 @@ void init_services_start(struct init *i)
                               .stop_ms = INIT_SSH_STOP_MS,
                               .last_status = -1};
     open_control(i);
+    service_start(&i->network);
     service_start(&i->penstock);
     service_start(&i->ssh);
 }

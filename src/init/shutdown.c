@@ -15,7 +15,7 @@
 static bool services_off(void *arg)
 {
     struct init *i = arg;
-    return service_is_off(&i->penstock) && service_is_off(&i->ssh);
+    return service_is_off(&i->penstock) && service_is_off(&i->ssh) && service_is_off(&i->network);
 }
 
 static bool mirror_idle(void *arg)
@@ -59,6 +59,7 @@ void init_shutdown(struct init *i)
     control_close(&i->console);
     service_stop(&i->ssh);
     service_stop(&i->penstock);
+    service_stop(&i->network);
     if (!loop_until(&i->loop, services_off, i, INIT_SHUTDOWN_MS + 5000))
         log_hub_say(&i->log, "not everything has ended in time");
     /* Sessions, commands that still run, whatever else. */

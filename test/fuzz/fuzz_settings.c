@@ -19,6 +19,18 @@ static void check_interface(const struct settings_interface *i)
     }
 }
 
+static void check_written(const struct settings *s)
+{
+    static struct settings again;
+    struct buf b = {0};
+    settings_write(s, &b);
+    struct err *e = settings_parse("again", (const char *)b.p, b.len, &again);
+    if (e)
+        PANIC("%s", e->message);
+    ASSERT(memcmp(s, &again, sizeof again) == 0);
+    buf_fini(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -31,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_interface(&s.interfaces[i]);
     if (e)
         free(err_text(e));
+    else
+        check_written(&s);
     err_free(e);
     return 0;
 }

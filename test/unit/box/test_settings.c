@@ -69,6 +69,33 @@ static void test_whole_file(void)
     CHECK(s.hugepages_share == 25);
 }
 
+/* What is written is read as the same. */
+static void written_and_read(const char *text)
+{
+    static struct settings first;
+    struct buf b = {0};
+    taken(text);
+    first = s;
+    settings_write(&first, &b);
+    buf_put_u8(&b, 0);
+    taken((const char *)b.p);
+    CHECK(memcmp(&first, &s, sizeof s) == 0);
+    buf_fini(&b);
+}
+
+static void test_written(void)
+{
+    written_and_read("box: 1\n");
+    written_and_read("box: 1\ntime: { servers: [] }\nnetwork: { dns: [192.0.2.1, \"2001:db8::1\"] }\n");
+    written_and_read(
+        "box: 1\nhostname: true\ntime: { servers: [a.example, \"2001:db8::1\"] }\n"
+        "network: { interfaces: { \"1e3\": { mac: \"52:54:00:12:34:5F\", mtu: 9000,\n"
+        "  addresses: [192.0.2.9/24, \"2001:db8::9/64\"], gateway4: 192.0.2.1, gateway6: \"fe80::1\" },\n"
+        "  v: { parent: \"1e3\", vlan: 7, dhcp4: true, dhcp6: false } } }\n"
+        "ssh: { root_shell: true }\nconsole: { enabled: false }\nconfiguration: { signed: optional }\n"
+        "upgrade: { trial: 10500ms }\nhugepages: { share: 80 }\ncores: { isolate: false }\n");
+}
+
 static void test_defaults(void)
 {
     taken("box: 1\n");
@@ -258,6 +285,7 @@ static void test_files(void)
 int main(void)
 {
     RUN(test_whole_file);
+    RUN(test_written);
     RUN(test_defaults);
     RUN(test_all_errors_at_once);
     RUN(test_hostnames);
