@@ -17,6 +17,8 @@
 #include "box/tar.h"
 #include "fleet/commands.h"
 #include "fleet/answer.h"
+#include "fleet/diff.h"
+#include "fleet/drive.h"
 #include "fleet/ssh.h"
 #include "config/config.h"
 #include "data/key.h"
@@ -383,6 +385,20 @@ static const struct limit fleet_limits[] = {
     LIMIT(FLEET_ALIVE_S, SECONDS, "of silence after which a connection is asked for a sign of life"),
     LIMIT(FLEET_ALIVE_COUNT, COUNT, "of these unanswered, and the connection is given up"),
     LIMIT(FLEET_LOG_BYTES, BYTES, "of `log.jsonl`; then it is turned over, and the one before goes"),
+    LIMIT(FLEET_POLL_MS, MILLISECONDS, "between two questions to a box that restarts"),
+    LIMIT(FLEET_ODD_MAX, COUNT,
+          "answers in a row that must not be (another build than the old and the new, a slot that "
+          "contradicts) until a box has failed"),
+    LIMIT(FLEET_SENDS_MAX, COUNT, "times that a box is sent an image when the connection breaks on the way"),
+    LIMIT(FLEET_STALL_S, SECONDS, "without a byte moved, and a transfer is given up"),
+    LIMIT(FLEET_TRIAL_S, SECONDS, "beyond the end of a box's trial that is waited for it"),
+    LIMIT(FLEET_REQUESTS_MS, MILLISECONDS, "until `pause` and `abort` of another process are seen"),
+    LIMIT(FLEET_PAYLOAD_BYTES, BYTES, "of a bundle that is sent; a larger one is refused"),
+    LIMIT(FLEET_ROLLOUT_BYTES, BYTES, "of a roll-out's file, likewise"),
+    LIMIT(FLEET_ROLLOUTS_MAX, COUNT, "roll-outs that are listed, the newest"),
+    LIMIT(FLEET_DIFF_CELLS, COUNT,
+          "lines before times lines after, of one file, that are compared line by line; past it the whole is "
+          "shown as replaced"),
     LIMIT(FLEET_PRINTS_BYTES, BYTES, "of a file of fingerprints; a longer one is refused"),
 };
 

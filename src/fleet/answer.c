@@ -102,8 +102,9 @@ struct err *answer_slots(const void *p, size_t len, struct box_slots *out)
                *last = yyjson_obj_get(root, "last");
     get_text(root, "running", out->running, sizeof out->running);
     get_text(root, "state", out->state, sizeof out->state);
-    yyjson_val *other =
-        yyjson_obj_get(yyjson_obj_get(root, "slots"), strcmp(out->running, "a") == 0 ? "b" : "a");
+    yyjson_val *slots = yyjson_obj_get(root, "slots");
+    yyjson_val *other = yyjson_obj_get(slots, strcmp(out->running, "a") == 0 ? "b" : "a");
+    get_text(yyjson_obj_get(slots, out->running), "build", out->build, sizeof out->build);
     get_text(other, "build", out->other_build, sizeof out->other_build);
     out->other_valid = get_bool(other, "valid");
     out->on_trial = yyjson_is_obj(trial);

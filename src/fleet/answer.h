@@ -24,6 +24,7 @@ NODISCARD struct err *answer_status(const void *p, size_t len, struct box_status
 /* `slot --json` */
 struct box_slots {
     char running[8], state[24];
+    char build[72]; /* of the running slot */
     bool on_trial;
     int64_t trial_left_s;
     char last_result[24], last_reason[160],

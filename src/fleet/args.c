@@ -40,6 +40,9 @@ static const struct option options[] = {
      "how long a wave must stay healthy before the next (default 60s)"},
     {"--max-unhealthy", NUMBER, FLEET_WAVES, AT(max_unhealthy), 0, FLEET_BOXES_MAX, "N",
      "boxes that may fail before it stops (default 0)"},
+    {"--deadline", DURATION, FLEET_WAVES, AT(deadline_us), 10 * SEC, 86400 * SEC, "15m",
+     "how long a box may take until it is healthy again (default 15m; a trial that lasts longer is waited "
+     "for)"},
     {"--pause-between", FLAG, FLEET_WAVES, AT(pause_between), 0, 0, NULL,
      "pause after each wave; resume goes on"},
     {"-n", NUMBER, FLEET_LINES, AT(lines), 1, 10000, "N", "the last N lines of each (default 20)"},
@@ -73,7 +76,7 @@ static struct err *take_value(const struct option *o, const char *text, struct f
     } else {
         e = yaml_duration_us(&n, o->name, to);
         if (!e && (*(int64_t *)to < o->min || *(int64_t *)to > o->max))
-            e = err_new(ERR_CONFIG, "%s: at most 1d", o->name);
+            e = err_new(ERR_CONFIG, "%s: from %llds to 1d", o->name, (long long)(o->min / SEC));
     }
     return e;
 }
@@ -166,8 +169,12 @@ static bool selects(const struct fleet_selection *s)
 struct err *fleet_args_parse(int argc, char **argv, struct fleet_args *out)
 {
     int at;
-    *out = (struct fleet_args){
-        .inventory = "fleet.yaml", .lines = 20, .canary = 1, .waves = "25%", .soak_us = 60 * SEC};
+    *out = (struct fleet_args){.inventory = "fleet.yaml",
+                               .lines = 20,
+                               .canary = 1,
+                               .waves = "25%",
+                               .soak_us = 60 * SEC,
+                               .deadline_us = 900 * SEC};
     out->words = xcalloc((size_t)argc + 1, sizeof *out->words);
     TRY(seek_command(argc, argv, out, &at));
     if (!out->command)
@@ -193,6 +200,13 @@ void fleet_args_fini(struct fleet_args *a)
 
 /* ---- help ---- */
 
+static void put_option(const struct option *o, FILE *to)
+{
+    char left[40];
+    snprintf(left, sizeof left, "%s %s", o->name, o->value ? o->value : "");
+    fprintf(to, "  %-22s %s\n", left, o->help);
+}
+
 void fleet_usage(FILE *to)
 {
     fputs("usage: penstock fleet [-i fleet.yaml] COMMAND [--boxes A,B] [--group G] [--label K=V] [--all] "
@@ -203,7 +217,10 @@ void fleet_usage(FILE *to)
         snprintf(usage, sizeof usage, "%s %s", fleet_commands[i].name, fleet_commands[i].synopsis);
         fprintf(to, "  %-32s %s\n", usage, fleet_commands[i].help);
     }
-    fputs("\n  --help after a command tells about it\n"
+    fputs("\noptions; which of them a command takes, --help after it tells:\n", to);
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
+        put_option(&options[i], to);
+    fputs("\n"
           "exit status: 0 done on every box, 1 failed on some, 2 wrong usage or inventory\n",
           to);
 }
@@ -211,11 +228,7 @@ void fleet_usage(FILE *to)
 void fleet_command_usage(const struct fleet_command *c, FILE *to)
 {
     fprintf(to, "usage: penstock fleet %s %s\n  %s\n\n", c->name, c->synopsis, c->help);
-    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
-        char left[40];
-        if (options[i].takes && !(c->takes & options[i].takes))
-            continue;
-        snprintf(left, sizeof left, "%s %s", options[i].name, options[i].value ? options[i].value : "");
-        fprintf(to, "  %-22s %s\n", left, options[i].help);
-    }
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
+        if (!options[i].takes || (c->takes & options[i].takes))
+            put_option(&options[i], to);
 }

@@ -30,6 +30,7 @@ struct fleet_args {
     const char *waves;     /* "25%" or "10" */
     int64_t soak_us;       /* default 60 s */
     int64_t max_unhealthy; /* default 0 */
+    int64_t deadline_us;   /* of a box; default 15 min */
 };
 struct fleet_command {
     const char *name, *synopsis, *help;

@@ -20,6 +20,15 @@ int fleet_run(const struct fleet_args *a, struct inventory *v);
 int fleet_logs(const struct fleet_args *a, struct inventory *v);
 int fleet_support(const struct fleet_args *a, struct inventory *v);
 int fleet_trust(const struct fleet_args *a, struct inventory *v);
+int fleet_check(const struct fleet_args *a, struct inventory *v);
+int fleet_diff(const struct fleet_args *a, struct inventory *v);
+int fleet_push(const struct fleet_args *a, struct inventory *v);
+int fleet_upgrade(const struct fleet_args *a, struct inventory *v);
+int fleet_rollback(const struct fleet_args *a, struct inventory *v);
+int fleet_resume(const struct fleet_args *a, struct inventory *v);
+int fleet_pause(const struct fleet_args *a, struct inventory *v);
+int fleet_abort(const struct fleet_args *a, struct inventory *v);
+int fleet_rollouts(const struct fleet_args *a, struct inventory *v);
 
 /* Errors to standard error; the exit status. Takes e, which may be NULL. */
 int fleet_report(struct err *e);
@@ -37,9 +46,9 @@ struct fleet_progress {
     char (*told)[200]; /* owned: the note of each task that was told last */
     const char *title;
 };
-void progress_init(struct fleet_progress *p, const struct engine *e, bool quiet, const char *title);
-void progress_show(struct fleet_progress *p, struct engine *e, bool now);
-void progress_fini(struct fleet_progress *p);
+void fleet_progress_init(struct fleet_progress *p, const struct engine *e, bool quiet, const char *title);
+void fleet_progress_show(struct fleet_progress *p, struct engine *e, bool now);
+void fleet_progress_fini(struct fleet_progress *p);
 
 /* All boxes of the selection, one chain of jobs each, shown while it lasts; the caller reads the tasks, then calls fleet_each_fini. */
 struct fleet_each {

@@ -19,14 +19,14 @@ struct job *fleet_ssh_job(struct arena *arena, struct task *t, const char *comma
 
 /* ---- progress ---- */
 
-void progress_init(struct fleet_progress *p, const struct engine *e, bool quiet, const char *title)
+void fleet_progress_init(struct fleet_progress *p, const struct engine *e, bool quiet, const char *title)
 {
     *p = (struct fleet_progress){.quiet = quiet, .title = title};
     screen_init(&p->live, stderr);
     p->told = xcalloc(e->task_count, sizeof *p->told);
 }
 
-void progress_fini(struct fleet_progress *p)
+void fleet_progress_fini(struct fleet_progress *p)
 {
     if (!p->quiet && p->live.terminal)
         screen_clear(&p->live);
@@ -84,7 +84,7 @@ static void tell(struct fleet_progress *p, const struct engine *e)
     }
 }
 
-void progress_show(struct fleet_progress *p, struct engine *e, bool now)
+void fleet_progress_show(struct fleet_progress *p, struct engine *e, bool now)
 {
     if (p->quiet || (!now && e->now_us < p->shown_us + SHOW_US))
         return;
@@ -100,7 +100,7 @@ void progress_show(struct fleet_progress *p, struct engine *e, bool now)
 static bool tick(struct engine *e, void *own)
 {
     struct fleet_each *f = own;
-    progress_show(&f->progress, e, false);
+    fleet_progress_show(&f->progress, e, false);
     return false;
 }
 
@@ -115,7 +115,7 @@ struct err *fleet_each_init(struct fleet_each *f, const struct fleet_args *a, st
     f->engine.own = f;
     for (uint32_t i = 0; i < f->count; i++)
         f->engine.tasks[i].next = begin;
-    progress_init(&f->progress, &f->engine, a->json || !title, title);
+    fleet_progress_init(&f->progress, &f->engine, a->json || !title, title);
     return NULL;
 }
 
@@ -124,8 +124,8 @@ void fleet_each_run(struct fleet_each *f)
     for (uint32_t i = 0; i < f->count; i++)
         engine_begin(&f->engine, &f->engine.tasks[i]);
     engine_run(&f->engine);
-    progress_show(&f->progress, &f->engine, true);
-    progress_fini(&f->progress);
+    fleet_progress_show(&f->progress, &f->engine, true);
+    fleet_progress_fini(&f->progress);
     f->progress.told = NULL;
     f->progress.quiet = true;
 }
@@ -134,7 +134,7 @@ void fleet_each_fini(struct fleet_each *f)
 {
     if (!f->boxes)
         return;
-    progress_fini(&f->progress);
+    fleet_progress_fini(&f->progress);
     engine_fini(&f->engine);
     arena_fini(&f->arena);
     free(f->boxes);

@@ -10,33 +10,10 @@ import subprocess
 import time
 
 from lib import procs
-from lib.fleet_boxes import Boxes
+from lib.fleet_boxes import Boxes, Fleet, rows
 from lib.report import Report
 
 NAMES = ["edge-%d" % i for i in range(1, 9)]
-
-
-class Fleet:
-    def __init__(self, folder, boxes):
-        self.folder, self.boxes = folder, boxes
-        self.inventory = os.path.join(folder, "fleet.yaml")
-        boxes.inventory(self.inventory)
-
-    def argv(self, *words):
-        return [procs.binary(), "fleet", "-i", self.inventory] + list(words)
-
-    def __call__(self, *words, stdin=None, seconds=60):
-        p = subprocess.run(self.argv(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, input=stdin or b"", timeout=seconds)
-        return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-    def log(self):
-        with open(os.path.join(self.folder, "fleet-state", "log.jsonl")) as f:
-            return [json.loads(line) for line in f]
-
-
-def rows(text):
-    """First word of each line -> the line."""
-    return {line.split()[0]: line for line in text.splitlines() if line.strip()}
 
 
 def host_keys(t, fleet, boxes):
@@ -192,6 +169,7 @@ def main():
         t.section("interrupted", interrupted, t, fleet)
         t.section("changed-host-key", changed_host_key, t, fleet, boxes)
         t.section("wrong-inventory", wrong_inventory, t, fleet)
+        boxes.close()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-/* Any bytes as an inventory, and as what a box answers: read or refused, and whatever is taken can be selected, called and shown. The first
- * byte says which it is. */
+/* Any bytes as an inventory, as what a box answers or exports, and as a roll-out's file: read or refused, and whatever is taken can be
+ * selected, called, shown and written again. The first byte says which it is. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "fleet/answer.h"
+#include "fleet/diff.h"
 #include "fleet/inventory.h"
+#include "fleet/rollout.h"
 #include "fleet/ssh.h"
 #include "fleet/table.h"
 
@@ -51,13 +53,43 @@ static void use_answer(const char *p, size_t len)
     box_verdict_fini(&v);
 }
 
+static void use_rollout(const char *p, size_t len)
+{
+    struct rollout *r = rollout_new("/nonexistent"), *again = rollout_new("/nonexistent");
+    struct err *e = rollout_parse(p, len, r);
+    if (!e) {
+        size_t n;
+        char *text = rollout_text(r, &n);
+        struct err *e2 = rollout_parse(text, n, again);
+        ASSERT(!e2 && again->box_count == r->box_count && waves_count(&again->plan) == waves_count(&r->plan));
+        free(text);
+    }
+    err_free(e);
+    rollout_free(again);
+    rollout_free(r);
+}
+
+static void use_export(const char *p, size_t len)
+{
+    struct buf out = {0};
+    uint32_t changed;
+    size_t half = len / 2;
+    err_free(diff_archives(p, len, p, len, &out, &changed));
+    diff_text("f", p, half, p + half, len - half, &out);
+    buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
     const char *p = (const char *)data + 1;
-    if (data[0] & 1) {
+    if (data[0] % 4 == 2) {
+        use_rollout(p, size - 1);
+    } else if (data[0] % 4 == 3) {
+        use_export(p, size - 1);
+    } else if (data[0] & 1) {
         struct inventory *v = NULL;
         if (memmem(p, size - 1, "${", 2)) /* not the machine's own files */
             return 0;

@@ -24,6 +24,52 @@ TRIAL_S = 3
 DOWN_S = 0.6
 
 
+class Fleet:
+    """The operator's side: an inventory with all boxes, and `penstock fleet`."""
+
+    def __init__(self, folder, boxes, **options):
+        self.folder, self.boxes = folder, boxes
+        self.inventory = os.path.join(folder, "fleet.yaml")
+        self.state = os.path.join(folder, "fleet-state")
+        boxes.inventory(self.inventory, **options)
+
+    def argv(self, *words):
+        return [procs.binary(), "fleet", "-i", self.inventory] + list(words)
+
+    def __call__(self, *words, stdin=None, seconds=60):
+        p = subprocess.run(self.argv(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, input=stdin or b"", timeout=seconds)
+        return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+    def start(self, *words):
+        return subprocess.Popen(self.argv(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def log(self):
+        with open(os.path.join(self.state, "log.jsonl")) as f:
+            return [json.loads(line) for line in f]
+
+    def rollouts(self):
+        return json.loads(self("rollouts", "--json")[1])["rollouts"]
+
+    def image(self, build):
+        """A signed bundle of a little image."""
+        key, slot, info = (os.path.join(self.folder, n) for n in ("builder", build + ".img", build + ".json"))
+        path = os.path.join(self.folder, build + ".pimage")
+        if not os.path.exists(key + ".key"):
+            subprocess.run([procs.binary(), "keys", "create", key], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(slot, "wb") as f:
+            f.write(os.urandom(3 << 20))
+        with open(info, "w") as f:
+            json.dump({"version": "0.2.0", "build": build, "board": "qemu-virt", "arch": "aarch64", "store_format": 3,
+                       "store_format_oldest": 2, "created": "2026-11-28T05:00:00Z"}, f)
+        subprocess.run([procs.binary(), "bundle", "image", slot, info, "--key", key + ".key", "-o", path], check=True, stdout=subprocess.DEVNULL)
+        return path
+
+
+def rows(text):
+    """First word of each line -> the line."""
+    return {line.split()[0]: line for line in text.splitlines() if line.strip()}
+
+
 class Boxes:
     def __init__(self, folder, names, build="build-1"):
         self.folder, self.names = folder, list(names)
@@ -55,8 +101,8 @@ class Boxes:
                     % (self.ports[name], d, self.key, sys.executable, program, d))
         self._write(name, {"name": name, "build": build, "other": None, "slot": "a", "state": "confirmed", "healthy": True,
                            "booted": time.time() - 1000, "trial_until": 0, "last": None, "behaviour": "healthy", "claims": None,
-                           "reboot": None, "filler": 0, "uploads": 0, "applied": 0, "fingerprint": self.fingerprint(name),
-                           "config": {"penstock.yaml": "penstock: 1\n"}, "previous": None})
+                           "reboot": None, "filler": 0, "slow": 0, "uploads": 0, "applied": 0, "fingerprint": self.fingerprint(name),
+                           "config": {"penstock.yaml": "penstock: 1\n"}, "sum": "", "previous": None})
 
     def new_host_key(self, name):
         path = os.path.join(self.folder, name, "host")
@@ -187,6 +233,10 @@ class Boxes:
             s["state"] = "trial"
             s["trial_until"] = now + (TRIAL_S if not s["healthy"] else 1)
         return True
+
+    def close(self):
+        self.stopping.set()
+        self.thread.join()
 
     # ---- the operator's side ----
 

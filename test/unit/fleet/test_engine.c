@@ -7,10 +7,78 @@
 #include "test.h"
 
 #include <signal.h>
+#include <unistd.h>
+
+/* ---- the children: this program itself, for there is no shell where the tests may run ---- */
+
+static void pause_ms(int ms)
+{
+    usleep((useconds_t)ms * 1000);
+}
+
+static void zeros(int fd, size_t n)
+{
+    static char block[4096];
+    for (size_t at = 0; at < n;) {
+        ssize_t w = write(fd, block, n - at < sizeof block ? n - at : sizeof block);
+        if (w <= 0)
+            _exit(9);
+        at += (size_t)w;
+    }
+}
+
+static void say(int fd, const char *text)
+{
+    if (write(fd, text, strlen(text)) < 0)
+        _exit(9);
+}
+
+static int as_child(const char *mode)
+{
+    char block[4096];
+    if (strcmp(mode, "brief") == 0) {
+        pause_ms(50);
+        say(1, "done\n");
+    } else if (strncmp(mode, "zeros ", 6) == 0) {
+        zeros(1, (size_t)atoi(mode + 6));
+    } else if (strcmp(mode, "much") == 0) {
+        zeros(1, 3000000);
+        zeros(2, 300000);
+        return 3;
+    } else if (strcmp(mode, "read") == 0) {
+        while (read(0, block, sizeof block) > 0)
+            ;
+    } else if (strcmp(mode, "refuse") == 0) {
+        close(0);
+        say(2, "penstock: it is too large\n  hint: none\n");
+        return 1;
+    } else if (strcmp(mode, "hang") == 0) {
+        pause();
+    } else if (strcmp(mode, "stall") == 0) {
+        say(1, "a\n");
+        pause_ms(50);
+        say(1, "b\n");
+        pause();
+    } else if (strcmp(mode, "deaf") == 0) {
+        signal(SIGTERM, SIG_IGN);
+        for (;;)
+            pause();
+    } else if (strcmp(mode, "killed") == 0) {
+        kill(getpid(), SIGKILL);
+    } else if (strcmp(mode, "leaves a child") == 0) {
+        if (fork() == 0)
+            pause_ms(3000);
+        else
+            say(1, "out\n");
+    }
+    return 0;
+}
+
+/* ---- */
 
 static struct fleet_box boxes[8];
 static const struct fleet_box *list[8];
-static char *argv_of[8][4];
+static char *argv_of[8][3];
 static struct job want; /* input, limits: the same for all */
 static enum job_end ends[8];
 static int statuses[8];
@@ -38,16 +106,15 @@ static void begin(struct engine *e, struct task *t)
     task_run(e, t, ended);
 }
 
-/* The same shell script for each of `count`; the notes are left in notes. */
+/* The same child for each of `count`; the notes are left in notes. */
 static char notes[8][200];
-static uint32_t run_all(uint32_t count, uint32_t parallel, const char *script)
+static uint32_t run_all(uint32_t count, uint32_t parallel, const char *mode)
 {
     struct engine e;
     for (uint32_t i = 0; i < count; i++) {
         list[i] = &boxes[i];
-        argv_of[i][0] = "sh";
-        argv_of[i][1] = "-c";
-        argv_of[i][2] = (char *)(uintptr_t)script;
+        argv_of[i][0] = "/proc/self/exe";
+        argv_of[i][1] = (char *)(uintptr_t)mode;
     }
     engine_init(&e, list, count, parallel);
     for (uint32_t i = 0; i < count; i++)
@@ -64,7 +131,7 @@ static uint32_t run_all(uint32_t count, uint32_t parallel, const char *script)
 static void bounded_parallel(void)
 {
     want = (struct job){.output_max = 1000};
-    CHECK(run_all(8, 3, "sleep 0.05; echo done") == 3);
+    CHECK(run_all(8, 3, "brief") == 3);
     for (int i = 0; i < 8; i++)
         CHECK(ends[i] == JOB_EXITED && statuses[i] == 0 && outputs[i] == 5);
 }
@@ -72,11 +139,11 @@ static void bounded_parallel(void)
 static void bounded_output(void)
 {
     want = (struct job){.output_max = 1000};
-    (void)run_all(1, 1, "head -c 1000 /dev/zero");
+    (void)run_all(1, 1, "zeros 1000");
     CHECK(outputs[0] == 1000 && !cuts[0]);
-    (void)run_all(1, 1, "head -c 1001 /dev/zero");
+    (void)run_all(1, 1, "zeros 1001");
     CHECK(outputs[0] == 1000 && cuts[0] && ends[0] == JOB_EXITED);
-    (void)run_all(1, 1, "head -c 3000000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3");
+    (void)run_all(1, 1, "much");
     CHECK(outputs[0] == 1000 && cuts[0] && statuses[0] == 3);
 }
 
@@ -84,9 +151,9 @@ static void input(void)
 {
     static char big[1 << 20];
     want = (struct job){.output_max = 100, .input = big, .input_bytes = sizeof big};
-    (void)run_all(2, 2, "wc -c");
+    (void)run_all(2, 2, "read");
     CHECK(statuses[0] == 0 && sents[0] == sizeof big && sents[1] == sizeof big);
-    (void)run_all(1, 1, "exec 0<&-; echo 'penstock: it is too large' >&2; echo '  hint: none' >&2; exit 1");
+    (void)run_all(1, 1, "refuse");
     CHECK(statuses[0] == 1 && sents[0] < sizeof big);
     CHECK_STR(notes[0], "it is too large");
 }
@@ -95,14 +162,14 @@ static void deadlines(void)
 {
     int64_t began = steady_us();
     want = (struct job){.output_max = 100, .timeout_us = 200000};
-    (void)run_all(2, 2, "sleep 100");
+    (void)run_all(2, 2, "hang");
     CHECK(ends[0] == JOB_TIMEOUT && ends[1] == JOB_TIMEOUT);
     want = (struct job){.output_max = 100, .stall_us = 200000};
-    (void)run_all(1, 1, "echo a; sleep 0.05; echo b; sleep 100");
+    (void)run_all(1, 1, "stall");
     CHECK(ends[0] == JOB_STALLED && outputs[0] == 4);
     /* Whoever does not listen is killed. */
     want = (struct job){.output_max = 100, .timeout_us = 100000};
-    (void)run_all(1, 1, "trap '' TERM; while :; do sleep 0.1; done");
+    (void)run_all(1, 1, "deaf");
     CHECK(ends[0] == JOB_TIMEOUT);
     CHECK(steady_us() - began < INT64_C(60000000));
 }
@@ -110,10 +177,10 @@ static void deadlines(void)
 static void other_ends(void)
 {
     want = (struct job){.output_max = 100};
-    (void)run_all(1, 1, "kill -9 $$");
+    (void)run_all(1, 1, "killed");
     CHECK(ends[0] == JOB_SIGNALLED && statuses[0] == 9);
     /* A descendant that holds the pipes open is not waited for. */
-    (void)run_all(1, 1, "sleep 3 & echo out");
+    (void)run_all(1, 1, "leaves a child");
     CHECK(ends[0] == JOB_EXITED && outputs[0] == 4);
     struct job j = {.argv = (char *[]){"/nonexistent/program", NULL}};
     job_start(&j, steady_us());
@@ -136,7 +203,7 @@ static void stopping(void)
     struct engine e;
     want = (struct job){.output_max = 100};
     for (int i = 0; i < 3; i++)
-        argv_of[i][2] = "echo x";
+        argv_of[i][1] = "brief";
     engine_init(&e, list, 3, 1);
     for (uint32_t i = 0; i < 3; i++)
         e.tasks[i].next = stopping_begin;
@@ -229,8 +296,10 @@ static void answers(void)
     err_free(e);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        return as_child(argv[1]);
     RUN(bounded_parallel);
     RUN(bounded_output);
     RUN(input);
