@@ -331,6 +331,8 @@ static const struct limit request_limits[] = {
     LIMIT(LOOP_PROXIES_MAX, COUNT,
           "requests of a loop that are not reads (pushed rows, console) at a time; 503 past it"),
     LIMIT(CONSOLE_COMMANDS_MAX, COUNT, "commands that the console of a box runs at a time; 503 past it"),
+    LIMIT(CONSOLE_STRANGERS_MAX, COUNT, "of them for requests without a session"),
+    LIMIT(CONSOLE_TRY_BYTES, BYTES, "of a request that tries a password or a claim code; 413 past it"),
     LIMIT(CONSOLE_THREADS, COUNT, "requests to the console, /metrics and whys at a time; further ones wait"),
     LIMIT(CONSOLE_TRIES, COUNT,
           "passwords and claim codes that one address may try in a minute; 429 past it"),

@@ -15,9 +15,11 @@
 
 struct console {
     struct console_options options;
-    pthread_mutex_t lock; /* over the rates */
+    pthread_mutex_t lock; /* over the rates and the state */
     struct rate tries, tries_all;
-    atomic_int running;
+    atomic_int running, strangers;
+    struct buf state; /* what the open route last answered, so that visitors start no process each */
+    int64_t state_us;
 };
 
 struct console *console_new(const struct console_options *o)
@@ -36,6 +38,7 @@ void console_free(struct console *c)
         return;
     rate_fini(&c->tries);
     rate_fini(&c->tries_all);
+    buf_fini(&c->state);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -172,7 +175,8 @@ static bool take_body(struct call *k, struct mg_connection *c)
 {
     switch (k->route->in) {
     case CONSOLE_IN_JSON:
-        return read_body(k, c, CONSOLE_JSON_BYTES) &&
+        /* A stranger's is in the loop's hands whole before it comes here (PROXY_HOLD_BYTES), and takes no time. */
+        return read_body(k, c, k->route->flags & CONSOLE_TRY ? CONSOLE_TRY_BYTES : CONSOLE_JSON_BYTES) &&
                console_json(&k->arena, k->body.p, k->body.len, &k->fields, &k->problem) && take_input(k);
     case CONSOLE_IN_FILES:
         return read_body(k, c, CONSOLE_FILES_BYTES) &&
@@ -201,6 +205,56 @@ static void read_on(struct call *k)
     free(step);
 }
 
+static bool enter(struct call *k)
+{
+    struct console *o = k->console;
+    bool stranger = k->route->flags & CONSOLE_OPEN;
+    int strangers = stranger ? atomic_fetch_add(&o->strangers, 1) : 0;
+    if (strangers < CONSOLE_STRANGERS_MAX && atomic_fetch_add(&o->running, 1) < CONSOLE_COMMANDS_MAX)
+        return true;
+    atomic_fetch_sub(strangers < CONSOLE_STRANGERS_MAX ? &o->running : &o->strangers, 1);
+    if (stranger && strangers < CONSOLE_STRANGERS_MAX)
+        atomic_fetch_sub(&o->strangers, 1);
+    k->problem.retry_after_s = 2;
+    return problem_set(&k->problem, 503, "PENSTOCK_OVERLOADED",
+                       "the console runs as many commands as it may");
+}
+
+static void leave(struct call *k)
+{
+    atomic_fetch_sub(&k->console->running, 1);
+    if (k->route->flags & CONSOLE_OPEN)
+        atomic_fetch_sub(&k->console->strangers, 1);
+}
+
+static bool listen_not(void *ctx, enum console_stream from, const uint8_t *p, size_t n)
+{
+    (void)ctx, (void)from, (void)p, (void)n;
+    return true;
+}
+
+/* Before much is read of whoever shows a cookie: PID 1 looks at the session before it runs even the smallest command. */
+static bool session_holds(struct call *k)
+{
+    static char slot[] = "slot", json[] = "--json";
+    char *words[] = {slot, json};
+    int status;
+    const struct console_ask a = {.socket_path = k->console->options.socket_path,
+                                  .token = k->token,
+                                  .word_count = 2,
+                                  .words = words,
+                                  .take = listen_not,
+                                  .timeout_s = 20};
+    if (k->route->in != CONSOLE_IN_FILES && k->route->in != CONSOLE_IN_STREAM)
+        return true;
+    if (!enter(k))
+        return false;
+    enum console_end end = console_ask(&a, &status);
+    leave(k);
+    return end != CONSOLE_REFUSED || problem_set(&k->problem, 401, "PENSTOCK_CONSOLE_SESSION",
+                                                 "the session is not, or no longer, good");
+}
+
 static enum console_end run(struct call *k, int *status)
 {
     const struct console_route *r = k->route;
@@ -213,15 +267,10 @@ static enum console_end run(struct call *k, int *status)
                                   .take = console_reply_take,
                                   .ctx = &k->reply,
                                   .timeout_s = r->timeout_s};
-    if (atomic_fetch_add(&k->console->running, 1) >= CONSOLE_COMMANDS_MAX) {
-        atomic_fetch_sub(&k->console->running, 1);
-        k->problem.retry_after_s = 2;
-        problem_set(&k->problem, 503, "PENSTOCK_OVERLOADED", "the console runs %d commands already",
-                    CONSOLE_COMMANDS_MAX);
+    if (!enter(k))
         return CONSOLE_BROKEN;
-    }
     enum console_end end = console_ask(&a, status);
-    atomic_fetch_sub(&k->console->running, 1);
+    leave(k);
     if (a.more && end == CONSOLE_ENDED)
         read_on(k);
     return end;
@@ -233,11 +282,38 @@ static const char *outcome_of(enum console_end end, int status)
     return end == CONSOLE_ENDED && status ? "failed" : names[end];
 }
 
+static bool is_state(const struct call *k)
+{
+    return (k->route->flags & (CONSOLE_OPEN | CONSOLE_TRY)) == CONSOLE_OPEN;
+}
+
+static bool state_known(struct call *k)
+{
+    struct console *o = k->console;
+    pthread_mutex_lock(&o->lock);
+    bool known = o->state.len && steady_us() - o->state_us < CONSOLE_STATE_S * INT64_C(1000000);
+    if (known)
+        buf_put(&k->reply.out, o->state.p, o->state.len);
+    pthread_mutex_unlock(&o->lock);
+    return known;
+}
+
+static void state_keep(struct call *k, const struct buf *b)
+{
+    struct console *o = k->console;
+    pthread_mutex_lock(&o->lock);
+    buf_reset(&o->state);
+    if (b)
+        buf_put(&o->state, b->p, b->len);
+    o->state_us = steady_us();
+    pthread_mutex_unlock(&o->lock);
+}
+
 static int answer(struct call *k, struct mg_connection *c)
 {
     const struct mg_request_info *info = mg_get_request_info(c);
     bool ok = find_route(k, info) && check_marks(k, c, info) && check_session(k, c) && count_try(k) &&
-              take_body(k, c) &&
+              session_holds(k) && take_body(k, c) &&
               console_words(&k->arena, k->route, &k->fields, &k->word_count, k->words, &k->problem);
     if (!ok) {
         if (k->route)
@@ -246,7 +322,13 @@ static int answer(struct call *k, struct mg_connection *c)
     }
     int status = -1;
     k->reply.route = k->route;
+    if (is_state(k) && state_known(k))
+        return console_reply_end(&k->reply, CONSOLE_ENDED, 0);
     enum console_end end = run(k, &status);
+    if (is_state(k) && end == CONSOLE_ENDED && status == 0)
+        state_keep(k, &k->reply.out);
+    else if (k->route->flags & CONSOLE_OPEN)
+        state_keep(k, NULL); /* the box may be claimed now */
     audit(k, outcome_of(end, status));
     return k->problem.status ? console_reply_problem(&k->reply) : console_reply_end(&k->reply, end, status);
 }

@@ -11,8 +11,11 @@
 #include <civetweb.h>
 
 #define CONSOLE_PREFIX         "/admin/box/"
-#define CONSOLE_COMMANDS_MAX   6  /* of the console's that run at a time; 503 past it */
-#define CONSOLE_THREADS        10 /* of civetweb: so many requests that are not reads at a time */
+#define CONSOLE_COMMANDS_MAX   6          /* of the console's that run at a time; 503 past it */
+#define CONSOLE_STRANGERS_MAX  2          /* of them for requests without a session */
+#define CONSOLE_STATE_S        2          /* how long is believed whether the box is claimed */
+#define CONSOLE_TRY_BYTES      (4u << 10) /* of a request that tries a password or a code; 413 past it */
+#define CONSOLE_THREADS        10         /* of civetweb: so many requests that are not reads at a time */
 #define CONSOLE_TRIES          10 /* of a password or a claim code, a minute, of one address; 429 past it */
 #define CONSOLE_TRIES_ALL      60 /* of all addresses together */
 #define CONSOLE_JSON_BYTES     (256u << 10) /* of a request's JSON; 413 past it */

@@ -103,7 +103,9 @@ bool console_json(struct arena *a, const uint8_t *p, size_t len, struct console_
     yyjson_doc *d = read_object(p, len, problem);
     size_t i, count;
     yyjson_val *k, *v;
-    bool ok = d != NULL;
+    bool ok = true;
+    if (!d)
+        return false;
     yyjson_obj_foreach(yyjson_doc_get_root(d), i, count, k, v)
     {
         size_t name_len, value_len = 0;

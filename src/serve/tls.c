@@ -9,6 +9,7 @@
 #include <psa/crypto.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define TICKET_SECONDS (12 * 3600) /* keys rotate at this age; the one before stays valid for as long again */

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import subprocess
 import threading
 import time
 
@@ -38,6 +39,7 @@ CREATE VIEW balances AS SELECT a.id, a.owner, a.branch, sum(e.amount) AS balance
 CREATE VIEW branch_totals AS SELECT branch, count(*) AS accounts, sum(balance) AS balance FROM balances GROUP BY branch;
 COMMENT ON VIEW balances IS '<b>bold</b> & <script>alert(1)</script>';
 """
+SECRET = "s3cret-of-the-core"
 PASSWORD = "correct horse battery"
 MARK = {"X-Penstock-Console": "1"}
 
@@ -71,7 +73,7 @@ class Site:
         self.box = FakeBox(os.path.join(self.dir, "control"), self.dir)
         self.run = Penstock(YAML % anonymous, views=SQL, shards=2, name=name, dir=self.dir)
         self.box.instance = self.run
-        self.box.files = {"penstock.yaml": open(self.run.config).read(), "views.sql": SQL}
+        self.box.files = {"penstock.yaml": open(self.run.config).read(), "views.sql": SQL, "secrets/core": SECRET}
         self.run.start_with = ["--control", self.box.control.path]
         self.run.start()
 
@@ -134,6 +136,14 @@ def requests(report, site, c):
                             ("an option", b'{"role":"--data"}', "PENSTOCK_FIELD"), ("twice", b'{"role":"a","role":"b"}', "PENSTOCK_FIELD")):
         code(report, "body/" + name, c.ask("POST", "tokens", raw=raw), 400, word)
     code(report, "body/too large", c.ask("POST", "tokens", raw=b'{"role":"' + b"x" * (300 << 10) + b'"}'), 413, "PENSTOCK_BODY")
+    code(report, "body/of a stranger", Console(site.run).ask("POST", "login", {"password": "x" * 5000}), 413, "PENSTOCK_BODY")
+    stranger = Console(site.run)
+    stranger.cookie = c.cookie[:-3] + "AAA"
+    code(report, "body/of another session", stranger.ask("POST", "check", {"files": {"a": "x" * 200000}}), 401, "PENSTOCK_CONSOLE_SESSION")
+    before = len(site.box.control.words("claim"))
+    for _ in range(20):
+        stranger.ask("GET", "state")
+    report.check("visitors start few processes", len(site.box.control.words("claim")) - before <= 3, len(site.box.control.words("claim")) - before)
     for name in ("../x", "/etc/passwd", "a//b", ".hidden", "a/../b", "-c", "", "x" * 100, "a\nb"):
         code(report, "file/" + name[:12].replace("\n", "?"), c.ask("POST", "check", {"files": {name: ""}}), 400, "PENSTOCK_FILE")
     a = c.ask("POST", "check", {"files": dict(site.box.files, **{"views.sql": SQL.replace("sum(e", "summ(e")})})
@@ -186,6 +196,17 @@ def uploads(report, site, c):
     site.box.upload_stop = None
     last = json.loads(a.body.decode().strip().split("\n")[-1])
     report.check("upload/refused early", last["status"] == 1 and "signature" in last["error"] and site.box.uploaded[0] < 8 << 20, (last, site.box.uploaded))
+    with open(os.path.join(site.dir, "upload"), "wb") as f:
+        f.write(data)
+    before = memory(site.run)
+    p = subprocess.Popen(["curl", "-sk", "--http2", "-H", "X-Penstock-Console: 1", "-H", "Cookie: " + c.cookie, "--data-binary", "@" + f.name,
+                          "-H", "Content-Type: application/octet-stream", "https://127.0.0.1:%d/admin/box/upgrade" % site.run.port], stdout=subprocess.PIPE)
+    peak = [memory(site.run)]
+    while p.poll() is None:
+        peak.append(memory(site.run))
+        time.sleep(0.05)
+    report.check("upload/HTTP2", b'"status":0' in p.stdout.read() and site.box.uploaded == (len(data), hashlib.sha256(data).hexdigest()), site.box.uploaded)
+    report.check("upload/HTTP2 not held", max(peak) - before < 8 << 20, "%d MiB more" % ((max(peak) - before) >> 20))
     stranger = Console(site.run)
     code(report, "upload/without a session", stranger.ask("POST", "upgrade", raw=data[:64 << 10]), 401, "PENSTOCK_CONSOLE_SESSION")
     stranger.cookie = c.cookie[:-3] + "AAA"
@@ -364,6 +385,14 @@ def configuration(p):
     p.until(lambda: "This is what runs." in p.text())
     p.until(lambda: "v1" in p.text())
     tab = lambda n: next(e for e in p.all(".tabs button") if e.text.startswith(n))
+    p.click(tab("secrets/core"))
+    p.check("a secret is not shown", "not shown" in p.text() and not p.one("#text").is_displayed() and SECRET not in p.b.page_source, p.text()[:300])
+    p.shot("secret")
+    p.click(tab("penstock.yaml"))
+    yaml = p.one("#text").get_attribute("value")
+    p.b.execute_script("arguments[0].value += '\\n# token: x\\npassword: abc\\n'; arguments[0].dispatchEvent(new Event('input'))", p.one("#text"))
+    p.check("a secret written out", "written out in line %d." % (len(yaml.split("\n")) + 2) in p.text(), p.text()[:900])
+    p.b.execute_script("arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))", p.one("#text"), yaml)
     p.click(tab("views.sql"))
     p.check("highlighted", any(e.text == "CREATE" for e in p.all(".editor .hl-word")), p.one(".editor").text[:200])
     area = p.one("#text")
@@ -379,6 +408,7 @@ def configuration(p):
     p.shot("plan")
     p.click(p.one("#apply"))
     p.until(lambda: "This is what runs." in p.one("#verdict").text)
+    p.check("secret kept", p.site.box.files["secrets/core"] == SECRET, p.site.box.files)
     p.check("applied", "CREATE INDEX ON balances (balance)" in p.site.box.files["views.sql"])
     p.press("Go back to the previous one")
     p.press("Go back", "dialog")

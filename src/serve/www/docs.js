@@ -123,4 +123,5 @@ async function load() {
 }
 $("token").addEventListener("change", load);
 $("find").addEventListener("input", list);
+$("token").value = sessionStorage.getItem("penstock-token") ?? ""; // of this tab, as the console's pages have it
 load();

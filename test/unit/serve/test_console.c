@@ -264,7 +264,8 @@ static bool receive(int fd, char *words, size_t room, int fds[3])
 
 static void put_status(int fd, int32_t status)
 {
-    CHECK(send(fd, &status, 4, MSG_NOSIGNAL) == 4);
+    ssize_t n = send(fd, &status, 4, MSG_NOSIGNAL); /* whoever has heard enough is gone */
+    (void)n;
 }
 
 static void copy_all(int from, int to)

@@ -34,6 +34,7 @@ function nav(name) {
   $("frame").classList.toggle("alone", site.box && !site.claimed);
   $("nav").parentElement.hidden = site.box && !site.claimed;
   $("session").hidden = !site.session;
+  $("nav").querySelector("[aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
 }
 
 function where() {

@@ -1,5 +1,5 @@
 // The configuration: a working copy in this browser, checked by the box as one types, applied as a whole or not at all.
-import {make, box, boxLines, download, button, card, table, busy, confirm_, say} from "./lib.js";
+import {make, box, boxLines, download, button, card, field, table, busy, confirm_, say} from "./lib.js";
 import {untar} from "./tar.js";
 import {highlight, languageOf} from "./highlight.js";
 
@@ -31,14 +31,25 @@ export function faults(text) {
   return out;
 }
 
+// Files that hold secrets are sent on as they are, and shown to nobody: they can only be replaced.
+export const isSecret = name => /^secrets\//.test(name) || /\.(key|pem|p12|password|secret)$/.test(name);
+// Lines of a YAML text with a secret written out, where a file or a variable could stand.
+export function plainSecrets(text) {
+  return text.split("\n").flatMap((l, i) => {
+    const m = /^[^#]*?\b(password|token|secret)\s*:\s*(\S+)/.exec(l), url = /^[^#]*?:\/\/[^\s:/@]+:([^\s@]+)@/.exec(l), value = m?.[2] ?? url?.[1];
+    return value && !/^["']?\$\{/.test(value) ? [i + 1] : [];
+  });
+}
+
 export function configurationPage(main, {signal}) {
   let files = null, given = null, name = "penstock.yaml", wrong = [], checking = 0, timer = 0, again = false;
   const tabs = make("div", {class: "tabs", role: "tablist", "aria-label": "Files"}), gutter = make("div", {class: "gutter", "aria-hidden": "true"}), under = make("pre", {"aria-hidden": "true"}), text = make("textarea", {spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", "aria-label": "Text of the file", id: "text"});
+  const hidden = make("div", {hidden: true}), editor = make("div", {class: "editor"}, gutter, make("div", {class: "stack"}, under, text)), notice = make("div");
   const verdict = make("div", {id: "verdict", role: "status", "aria-live": "polite"}), plan = make("div"), told = make("pre", {hidden: true, id: "progress"}), versions = make("div");
   const apply = button("Apply", () => busy(apply, doApply), "main"), revert = button("Go back to the previous one", () => busy(revert, doRevert)), drop = button("Drop my changes", () => { files = {...given}; open(name in files ? name : Object.keys(files)[0]); check(); });
   apply.id = "apply";
   const breaking = make("input", {type: "checkbox"});
-  main.append(card("Configuration", tabs, make("div", {class: "editor"}, gutter, make("div", {class: "stack"}, under, text)), verdict, plan, told,
+  main.append(card("Configuration", tabs, editor, hidden, notice, verdict, plan, told,
     make("label", {class: "check"}, breaking, make("span", {}, "also when a kept version of the APIs can no longer be followed")),
     make("div", {class: "buttons"}, apply, drop, revert)), versions);
 
@@ -57,13 +68,22 @@ export function configurationPage(main, {signal}) {
   }
   function open(n) {
     name = n;
-    text.value = files[n] ?? "";
+    text.value = isSecret(n) ? "" : files[n] ?? "";
+    editor.hidden = isSecret(n);
+    hidden.hidden = !isSecret(n);
+    if (isSecret(n)) replaceable(n);
     drawTabs();
     draw();
     text.scrollTop = 0;
     scroll();
   }
+  function replaceable(n) {
+    const value = make("input", {type: "password", autocomplete: "off", spellcheck: "false"});
+    hidden.replaceChildren(make("p", {class: "dim"}, files[n] ? "This file holds a secret, which is not shown." : "This file is for a secret. It is empty."), field("Another content", value), make("div", {class: "buttons"}, button("Replace", () => { files[n] = value.value; open(n); later(); })));
+  }
   function draw() {
+    const plain = name.endsWith(".yaml") ? plainSecrets(text.value) : [];
+    notice.replaceChildren(plain.length ? make("p", {class: "note warn"}, "A secret is written out in line " + plain.join(", ") + ". Put it into a file, such as secrets/core, and write ${file:secrets/core} here: then no console, bundle or log can show it.") : "");
     highlight(text.value, languageOf(name), under);
     const marks = new Map(wrong.filter(f => f.file === name).map(f => [f.line, f.text]));
     gutter.replaceChildren(...text.value.split("\n").map((_, i) => make("div", {class: marks.has(i + 1) ? "wrong" : undefined, title: marks.get(i + 1)}, String(i + 1))));
