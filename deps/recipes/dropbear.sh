@@ -21,6 +21,9 @@ build() {
 #define DEFAULT_PATH "/bin"
 #define DEFAULT_ROOT_PATH "/bin"
 #define MAX_AUTH_TRIES 6
+#define AUTH_TIMEOUT 60
+#define MAX_UNAUTH_PER_IP 5
+#define MAX_UNAUTH_CLIENTS 30
 Y
     # The configuration's own flags would come before ours; fortification does nothing with musl.
     ./configure --host="$HOST" CC="$CC" AR="$AR" RANLIB="$RANLIB" CFLAGS="$CFLAGS" LDFLAGS="-Wl,--gc-sections" \

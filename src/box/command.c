@@ -1,14 +1,35 @@
 /* The table of commands; see command.h. */
 #include "box/command.h"
 #include "box/cmd_network.h"
+#include "box/program.h"
 
 #include "box/request.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* What both an SSH session and the console may call. */
+#define ADMIN (BOX_FROM_SHELL | BOX_FROM_CONSOLE)
+
+/* Rows with neither a function nor a command of the program's own are run by cli/box_commands.c. */
 const struct box_command box_commands[] = {
+    {"status", "[--json | --watch]", "the box, its health, and the pipeline", ADMIN, BOX_ROOT, NULL, NULL,
+     false, false},
+    {"check", "[--files] [--json] [<FILE]", "judge a configuration from standard input, or the present one",
+     ADMIN, BOX_ROOT, NULL, NULL, false, false},
+    {"apply", "[--files] [--previous] [--breaking] [--json] [<FILE]",
+     "apply a configuration from standard input: a bundle, an archive, a penstock.yaml", ADMIN, BOX_ROOT,
+     NULL, NULL, false, false},
+    {"configuration", "export [--previous]", "the configuration as a tar archive on standard output", ADMIN,
+     BOX_ROOT, NULL, NULL, false, false},
+    {"logs", "[-f] [-n N] [--unit U] [--since T]", "the log of the box", ADMIN, BOX_ROOT, NULL, NULL, false,
+     false},
+    {"reboot", "", "end everything in order and start the box anew", ADMIN, BOX_ROOT, NULL, NULL, false,
+     false},
+    {"poweroff", "--yes", "end everything in order and switch the box off", ADMIN, BOX_ROOT, NULL, NULL,
+     false, false},
     {"version", "[list | switch N | retire N] [--json]", "the versions of the apis",
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_PENSTOCK, NULL, "version", true, true},
     {"why", "API KEY... [--json]", "the source rows that a row was made of",
@@ -41,6 +62,16 @@ const struct box_command *box_command_find(const char *name)
     return NULL;
 }
 
+/* The configuration of a box that was given none is the image's. */
+static char *config_file(void)
+{
+    char *own = box_file(BOX_YAML);
+    if (access(own, F_OK) == 0)
+        return own;
+    free(own);
+    return box_file(BOX_DEFAULT_CONFIG "/penstock.yaml");
+}
+
 static int run_own(const struct box_command *c, int argc, char **argv)
 {
     char **words = xcalloc((size_t)argc + 6, sizeof *words);
@@ -49,15 +80,27 @@ static int run_own(const struct box_command *c, int argc, char **argv)
     words[n++] = (char *)c->penstock;
     if (c->with_config) {
         words[n++] = "-c";
-        words[n++] = BOX_YAML;
+        words[n++] = config_file();
     }
     if (c->with_data) {
         words[n++] = "--data";
-        words[n++] = BOX_STORE;
+        words[n++] = box_file(BOX_STORE);
     }
     for (int i = 1; i < argc; i++)
         words[n++] = argv[i];
     execv("/proc/self/exe", words);
+    perror("penstock box");
+    return 1;
+}
+
+/* A command that only the whole program has (cli/box_commands.c), which looks there before it comes here. */
+static int run_here(int argc, char **argv)
+{
+    char **words = xcalloc((size_t)argc + 3, sizeof *words);
+    words[0] = "penstock";
+    words[1] = "box";
+    memcpy(words + 2, argv, (size_t)argc * sizeof *words);
+    execv(PROGRAM_SELF, words);
     perror("penstock box");
     return 1;
 }
@@ -71,5 +114,7 @@ int box_main(int argc, char **argv)
         fprintf(stderr, "penstock box: no such command: '%s'\n", argc > 0 ? argv[0] : "");
         return 2;
     }
+    if (!c->run && !c->penstock)
+        return run_here(argc, argv);
     return c->run ? c->run(argc, argv) : run_own(c, argc, argv);
 }

@@ -6,7 +6,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/nearest.h"
-#include "box/command.h"
+#include "cli/box_commands.h"
 #include "fleet/fleet.h"
 #include "store/gate.h"
 
@@ -16,7 +16,7 @@
 
 static int run_box(int argc, char **argv)
 {
-    return box_main(argc - 1, argv + 1);
+    return box_commands_main(argc - 1, argv + 1);
 }
 
 const struct command commands[] = {
@@ -115,6 +115,8 @@ const struct own_command own_commands[] = {
     {"bundle", "image | config | show | verify ...", "signed images and configurations for boxes",
      bundle_main, false, NULL},
     {"box", "COMMAND ...", "a command of the appliance", run_box, true, NULL},
+    {"shell", "[-c COMMAND]", "the commands of a box, as an SSH session gets them", cmd_shell, true,
+     "penstock-shell"},
 };
 const uint32_t own_command_count = ARRAY_COUNT(own_commands);
 

@@ -99,6 +99,7 @@ int cmd_types(const struct cli_args *a);
 int cmd_proto(const struct cli_args *a);
 int cmd_bench(const struct cli_args *a);
 int cmd_docs(const struct cli_args *a);
+int cmd_shell(int argc, char **argv); /* from "shell" or "penstock-shell" on */
 
 /* Prints the errors and gives the exit status that fits them; takes e. */
 int cli_report(struct err *e);

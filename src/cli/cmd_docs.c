@@ -13,7 +13,12 @@
 #include "base/still.h"
 #include "box/bundle.h"
 #include "box/cmd_network.h"
+#include "box/control.h"
+#include "box/scp.h"
 #include "box/settings.h"
+#include "box/ssh.h"
+#include "box/words.h"
+#include "cli/box_input.h"
 #include "box/tar.h"
 #include "fleet/commands.h"
 #include "fleet/answer.h"
@@ -362,6 +367,21 @@ static const struct limit box_limits[] = {
     LIMIT(NETWORK_CONFIRM_S, SECONDS,
           "until a change by `network set` is confirmed; past it the former settings come back"),
     LIMIT(SETTINGS_BYTES_MAX, BYTES, "box.yaml; a larger one is refused"),
+    LIMIT(WORDS_LINE_BYTES_MAX, BYTES, "a command over SSH; a longer one is refused"),
+    LIMIT(WORDS_MAX, COUNT, "words of it, likewise"),
+    LIMIT(CONTROL_RUNNING_MAX, COUNT,
+          "commands of SSH sessions and the console at a time; the next is refused"),
+    LIMIT(SCP_ENTRIES_MAX, COUNT, "files and folders that one scp sends; more are refused"),
+    LIMIT(SCP_DEPTH_MAX, COUNT, "folders in one another that it sends, likewise"),
+    LIMIT(BOX_INPUT_BYTES_MAX, BYTES,
+          "a configuration on standard input, in whatever form; a larger one is refused"),
+    LIMIT(BOX_INPUT_WAIT_S, SECONDS, "that its first byte may take"),
+    LIMIT(SSH_KEYS_BYTES_MAX, BYTES,
+          "authorized_keys; a larger one is not taken over, and the former one stays"),
+    LIMIT(SSH_TRIES_MAX, COUNT, "keys that an SSH connection may try; then it is closed"),
+    LIMIT(SSH_KEEPALIVE_S, SECONDS,
+          "between two keep-alives of an SSH connection; after three without an answer it is closed"),
+    LIMIT(SSH_IDLE_S, SECONDS, "without a packet, after which an SSH connection is closed"),
     LIMIT(SETTINGS_INTERFACES_MAX, COUNT, "interfaces that box.yaml names; more are refused"),
     LIMIT(SETTINGS_ADDRESSES_MAX, COUNT, "fixed addresses of an interface, likewise"),
     LIMIT(SETTINGS_RESOLVERS_MAX, COUNT,
