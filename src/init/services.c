@@ -5,6 +5,7 @@
 #include "init/init.h"
 
 #include "base/text.h"
+#include "box/ssh.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,16 +72,41 @@ static bool network_prepare(struct service *s, struct child *c)
 
 /* ---- SSH ---- */
 
+/* Who may log in; a set that cannot be taken over leaves the former one. */
+static void publish_keys(struct init *i)
+{
+    struct err *e = ssh_publish_keys(NULL, NULL);
+    if (e)
+        log_hub_say(&i->log, "keys of SSH: %s", e->message);
+    err_free(e);
+}
+
+/* Whether there is one that dropbear can read; one that it cannot is put aside, so that a new one is made and the box is reached. */
+static bool host_key_there(struct init *i)
+{
+    char text[SSH_FINGERPRINT_BYTES];
+    struct err *e = ssh_fingerprint(NULL, text);
+    if (!e)
+        return true;
+    if (e->code == ERR_CORRUPT) {
+        log_hub_say(&i->log, "%s: a new one is made", e->message);
+        rename(BOX_HOST_KEY, BOX_HOST_KEY ".damaged");
+    }
+    err_free(e);
+    return false;
+}
+
 static bool ssh_prepare(struct service *s, struct child *c)
 {
-    static const char *const make_key[] = {"/bin/dropbearkey", "-t", "ed25519", "-f", BOX_HOST_KEY, NULL};
-    static const char *const server[] = {
-        "/bin/dropbear",     "-F", "-s", "-g", "-j", "-k", "-m", "-r", BOX_HOST_KEY, "-D", BOX_DIR, "-P",
-        "/run/dropbear.pid", NULL};
+    static struct ssh_argv words;
     struct init *i = s->arg;
-    struct stat st;
     /* The first time the key is made: a start that ends with it, and the next one is the server's. */
-    c->argv = stat(BOX_HOST_KEY, &st) == 0 ? server : make_key;
+    if (host_key_there(i))
+        ssh_server_argv(&words, NULL, i->settings.root_shell);
+    else
+        ssh_host_key_argv(&words, NULL, NULL);
+    publish_keys(i);
+    c->argv = words.argv;
     init_facts_write(i);
     return true;
 }
@@ -147,6 +173,7 @@ void init_services_look(struct init *i)
 {
     if (i->end != INIT_RUNS)
         return;
+    publish_keys(i);
     /* A configuration where there was none, or another one than that which could not start. */
     if (i->default_config && has_config() && i->penstock.state != SERVICE_OFF) {
         loop_cancel(&i->loop, i->config_timer);
