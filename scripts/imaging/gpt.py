@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Writes a disk image with a GUID partition table: gpt.py OUT SLOT.fat SLOT-MIB IDENTITY-MIB DATA-MIB
+"""Writes a disk image with a GUID partition table: gpt.py OUT SLOT.fat SLOT-MIB IDENTITY-MIB DATA-MIB [BOOT.fat]
 
-The four partitions of a box (src/box/box.h has their names): slot A holds the file, the others are empty. GUIDs are the same
+The four partitions of a box (src/box/box.h has their names): slot A holds the file, the others are empty. With BOOT.fat, of boards
+whose slots are switched by a loader, a small one before them holds that, and the firmware does not take the slots for its own. GUIDs are the same
 in every image, so that a build is reproducible; scripts/flash gives each disk its own."""
 import binascii
 import struct
@@ -15,6 +16,7 @@ TABLE_SECTORS = ENTRIES * ENTRY_BYTES // SECTOR
 HEAD_BYTES = (2 + TABLE_SECTORS) * SECTOR
 ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+LOADER = uuid.UUID("bc13c2ff-59e6-4262-a352-b275fd6f7172")  # "extended boot loader": a slot that the firmware leaves alone
 IDENTITY = uuid.UUID("6b1f2d5c-0c6e-4a35-9a57-2f8e3c70d1b4")
 SPACE = uuid.UUID("3f1d5a72-94f4-4f0b-8f53-70656e73746b")  # of the fixed GUIDs
 FRESH = 1 << 56  # on the data partition's entry: PID 1 makes a file system there and clears it
@@ -46,27 +48,33 @@ def table_bytes(sectors, disk, table):
     return (0, first), ((sectors - 1 - TABLE_SECTORS) * SECTOR, table + header(disk, sectors, table, True))
 
 
-def create(path, slot, slot_mib, identity_mib, data_mib):
-    table, at = b"", MIB
-    for kind, name, mib, flags in ((ESP, "penstock-a", slot_mib, 0), (ESP, "penstock-b", slot_mib, 0),
-                                   (IDENTITY, "penstock-identity", identity_mib, 0), (LINUX, "penstock-data", data_mib, FRESH)):
+def create(path, slot, slot_mib, identity_mib, data_mib, boot=None):
+    def content(file):
+        with open(file, "rb") as f:
+            return f.read()
+    slot_content, boot_content = content(slot), content(boot) if boot else b""
+    if len(slot_content) > slot_mib * MIB:
+        sys.exit("image: %s does not fit into a slot of %d MiB" % (slot, slot_mib))
+    slot_kind = LOADER if boot else ESP
+    parts = [(ESP, "penstock-boot", len(boot_content) // MIB, 0, boot_content)] if boot else []
+    parts += [(slot_kind, "penstock-a", slot_mib, 0, slot_content), (slot_kind, "penstock-b", slot_mib, 0, b""),
+              (IDENTITY, "penstock-identity", identity_mib, 0, b""), (LINUX, "penstock-data", data_mib, FRESH, b"")]
+    table, at, writes = b"", MIB, []
+    for kind, name, mib, flags, data in parts:
         table += entry(kind, guid(name), at // SECTOR, (at + mib * MIB) // SECTOR - 1, flags, name)
+        writes.append((at, data))
         at += mib * MIB
     size = at + MIB
-    with open(slot, "rb") as f:
-        content = f.read()
-    if len(content) > slot_mib * MIB:
-        sys.exit("image: %s does not fit into a slot of %d MiB" % (slot, slot_mib))
     with open(path, "wb") as f:
         f.truncate(size)
         for offset, data in table_bytes(size // SECTOR, guid("penstock"), table):
             f.seek(offset)
             f.write(data)
-        for i in range(0, len(content), MIB):  # holes stay holes
-            chunk = content[i:i + MIB]
-            if chunk.strip(b"\0"):
-                f.seek(MIB + i)
-                f.write(chunk)
+        for start, data in writes:
+            for i in range(0, len(data), MIB):  # holes stay holes
+                if data[i:i + MIB].strip(b"\0"):
+                    f.seek(start + i)
+                    f.write(data[i:i + MIB])
 
 
 def parse(head):
@@ -94,4 +102,4 @@ def renewed_bytes(head, sectors):
 
 
 if __name__ == "__main__":
-    create(sys.argv[1], sys.argv[2], *(int(a) for a in sys.argv[3:6]))
+    create(sys.argv[1], sys.argv[2], *(int(a) for a in sys.argv[3:6]), *sys.argv[6:])

@@ -16,13 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOADER_VARIABLE "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-#define DISKS_MAX       64
+#define LOADER_GUID "-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+#define DISKS_MAX   64
 
-bool disk_loader_guid(const char *efivars, char out[37])
+static bool guid_variable(const char *efivars, const char *name, char out[37])
 {
     uint8_t raw[4 + 2 * 40], guid[16];
-    char *path = xprintf("%s/%s", efivars, LOADER_VARIABLE);
+    char *path = xprintf("%s/%s" LOADER_GUID, efivars, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     free(path);
     ssize_t n = fd < 0 ? -1 : read(fd, raw, sizeof raw);
@@ -35,6 +35,13 @@ bool disk_loader_guid(const char *efivars, char out[37])
         out[i] = raw[5 + 2 * i] ? '?' : (char)tolower(raw[4 + 2 * i]);
     out[36] = 0;
     return gpt_guid_parse(out, guid);
+}
+
+bool disk_loader_guid(const char *efivars, char out[37])
+{
+    /* A boot loader before the stub says of the other variable which partition it came from itself. */
+    return guid_variable(efivars, "StubDevicePartUUID", out) ||
+           guid_variable(efivars, "LoaderDevicePartUUID", out);
 }
 
 /* The value of NAME= in a uevent file. */

@@ -1,7 +1,7 @@
 /* The box's disk: the one that it was booted from, and its partitions' devices.
  *
- * The loader says which partition that was (the EFI variable LoaderDevicePartUUID, set by systemd's stub): the disk is the one whose
- * table has that GUID. Without it, the first disk with a partition BOX_PART_DATA. Names come from /sys, GUIDs from the table. */
+ * The EFI variables say which partition that was (StubDevicePartUUID of systemd's stub, else LoaderDevicePartUUID): the disk is the
+ * one whose table has that GUID. Without it, the first disk with a partition BOX_PART_DATA. Names come from /sys, GUIDs from the table. */
 #ifndef PENSTOCK_INIT_DISK_H
 #define PENSTOCK_INIT_DISK_H
 
