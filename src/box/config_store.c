@@ -4,11 +4,11 @@
 #endif
 #include "box/config_store.h"
 
+#include "box/scratch.h"
 #include "box/tar.h"
 #include "store/small_file.h"
 #include "types/digest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,9 +19,7 @@
 #include <unistd.h>
 #include <yyjson.h>
 
-#define REMOVE_DEPTH_MAX 32
-#define META_BYTES_MAX   4096
-#define CHECK_PREFIX     "check-"
+#define META_BYTES_MAX 4096
 
 /* ---- names ---- */
 
@@ -60,46 +58,10 @@ static struct err *rename_in(const char *dir, const char *from, const char *to, 
     return e ? e : sync_dir(dir);
 }
 
-static struct err *remove_below(int dir_fd, const char *name, int depth);
-
-static struct err *remove_entries(int fd, int depth)
-{
-    DIR *d = fdopendir(fd);
-    struct err *e = NULL;
-    if (!d) {
-        close(fd);
-        return err_errno(ERR_IO, "cannot list a folder");
-    }
-    for (struct dirent *entry; !e && (entry = readdir(d));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            e = remove_below(dirfd(d), entry->d_name, depth + 1);
-    closedir(d);
-    return e;
-}
-
-static struct err *remove_below(int dir_fd, const char *name, int depth)
-{
-    if (depth > REMOVE_DEPTH_MAX)
-        return err_new(ERR_LIMIT, "folders are nested deeper than %d", REMOVE_DEPTH_MAX);
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0)
-        TRY(remove_entries(fd, depth));
-    else if (errno == ENOENT)
-        return NULL;
-    if (unlinkat(dir_fd, name, fd >= 0 ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
-        return NULL;
-    return err_errno(ERR_IO, "cannot remove %s", name);
-}
-
-struct err *config_store_remove(const char *path)
-{
-    return remove_below(AT_FDCWD, path, 0);
-}
-
 static struct err *remove_in(const char *dir, const char *name)
 {
     char *path = in(dir, name);
-    struct err *e = config_store_remove(path);
+    struct err *e = scratch_remove_tree(path);
     free(path);
     return e;
 }
@@ -197,50 +159,15 @@ static struct err *make_dir(const char *dir, gid_t gid)
                : err_errno(ERR_IO, "cannot give %s to its readers", dir);
 }
 
-/* Of checks that were interrupted: nobody holds them any more. */
-static void remove_abandoned(const char *dir)
+struct err *config_store_unpack(const char *dir, uid_t uid, gid_t gid, const struct buf *tar,
+                                struct scratch *out)
 {
-    DIR *d = opendir(dir);
-    for (struct dirent *entry; d && (entry = readdir(d));) {
-        if (strncmp(entry->d_name, CHECK_PREFIX, strlen(CHECK_PREFIX)) != 0)
-            continue;
-        int fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            err_free(remove_below(dirfd(d), entry->d_name, 0));
-        if (fd >= 0)
-            close(fd);
-    }
-    if (d)
-        closedir(d);
-}
-
-struct err *config_store_unpack(const char *dir, uid_t uid, gid_t gid, const struct buf *tar, char **path)
-{
-    *path = NULL;
     TRY(make_dir(dir, gid));
-    remove_abandoned(dir);
-    char *made = in(dir, CHECK_PREFIX "XXXXXX");
-    if (!mkdtemp(made)) {
-        free(made);
-        return err_errno(ERR_IO, "cannot make a folder in %s", dir);
-    }
-    /* Held until this process ends, as long as the folder is looked at. */
-    int fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        flock(fd, LOCK_SH | LOCK_NB);
-    struct err *e = extract(made, tar, uid, gid);
+    TRY(scratch_make(out, dir, "check"));
+    struct err *e = extract(out->path, tar, uid, gid);
     if (e)
-        config_store_discard(made);
-    else
-        *path = made;
+        scratch_remove(out);
     return e;
-}
-
-void config_store_discard(char *path)
-{
-    if (path)
-        err_free(config_store_remove(path));
-    free(path);
 }
 
 /* ---- merging ---- */
@@ -360,7 +287,7 @@ struct err *config_store_stage(struct config_store *s, const struct buf *tar)
     config_store_meta(s->dir, "previous", &previous);
     uint64_t number = (current.number > previous.number ? current.number : previous.number) + 1;
     char *path = in(s->dir, "next");
-    struct err *e = config_store_remove(path);
+    struct err *e = scratch_remove_tree(path);
     if (!e && mkdir(path, 0700) != 0)
         e = err_errno(ERR_IO, "cannot make %s", path);
     if (!e)
@@ -370,7 +297,7 @@ struct err *config_store_stage(struct config_store *s, const struct buf *tar)
     if (!e)
         e = sync_dir(s->dir);
     if (e)
-        err_free(config_store_remove(path));
+        err_free(scratch_remove_tree(path));
     free(path);
     return e;
 }

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "box/scratch.h"
 
 #include <sys/types.h>
 
@@ -37,11 +38,9 @@ NODISCARD struct err *config_store_open(struct config_store *s, const char *dir,
 /* Tidies up once more: what was staged and not begun goes. */
 void config_store_close(struct config_store *s);
 
-/* Writes an archive as a folder of its own below dir, such as for a check: *path (to be freed) is removed with config_store_discard.
- * Needs no lock; what an interrupted check left is removed by the next one. */
+/* Writes an archive as a folder of its own below dir, such as for a check. Needs no lock. */
 NODISCARD struct err *config_store_unpack(const char *dir, uid_t uid, gid_t gid, const struct buf *tar,
-                                          char **path);
-void config_store_discard(char *path); /* and frees it */
+                                          struct scratch *out);
 
 /* An archive of `dir`/current with the files of `tar` in the place of its own, added where there are none. */
 NODISCARD struct err *config_store_merge(const char *dir, const struct buf *tar, struct buf *out);
@@ -56,8 +55,5 @@ NODISCARD struct err *config_store_undo(struct config_store *s);
 
 /* Of dir/NAME. False: there is none. Without a known sum it is computed. */
 bool config_store_meta(const char *dir, const char *name, struct config_meta *out);
-
-/* Removes a folder and what is in it, within bounds; what is not there is no error. Follows no links. */
-NODISCARD struct err *config_store_remove(const char *path);
 
 #endif

@@ -108,7 +108,7 @@ static struct err *judge(struct application *a, const char *dir, int *status)
                         .most = TEXT_BYTES_MAX,
                         .timeout_ms = CHECK_TIMEOUT_MS};
     TRY(program_run(&p, status));
-    if (!a->json)
+    if (!a->json && a->text.len)
         fwrite(a->text.p, 1, a->text.len, *status ? stderr : stdout);
     fflush(stdout);
     return NULL;
@@ -123,20 +123,23 @@ static char *present_dir(const struct application *a)
     return dir;
 }
 
+static struct err *check_given(struct application *a, int *status)
+{
+    struct scratch scratch;
+    TRY(box_input_archive(&a->in, a->files, &a->tar));
+    TRY(config_store_unpack(a->dir, a->uid, a->gid, &a->tar, &scratch));
+    struct err *e = judge(a, scratch.path, status);
+    scratch_remove(&scratch);
+    return e;
+}
+
 static struct err *check_only(struct application *a, int *status)
 {
-    char *path = NULL;
-    if (a->in.len) {
-        TRY(box_input_archive(&a->in, a->files, &a->tar));
-        TRY(config_store_unpack(a->dir, a->uid, a->gid, &a->tar, &path));
-    } else {
-        path = present_dir(a);
-    }
-    struct err *e = judge(a, path, status);
     if (a->in.len)
-        config_store_discard(path);
-    else
-        free(path);
+        return check_given(a, status);
+    char *path = present_dir(a);
+    struct err *e = judge(a, path, status);
+    free(path);
     return e;
 }
 

@@ -24,6 +24,9 @@ static const struct {
     {"status", box_status},
     {"logs", box_logs},
     {"configuration", box_configuration},
+    {"support-bundle", box_support_bundle},
+    {"backup", box_backup},
+    {"restore", box_restore},
     {"reboot", box_power},
     {"poweroff", box_power},
 };

@@ -19,6 +19,9 @@ int box_apply(int argc, char **argv);
 int box_status(int argc, char **argv);
 int box_logs(int argc, char **argv);
 int box_configuration(int argc, char **argv);
+int box_support_bundle(int argc, char **argv);
+int box_backup(int argc, char **argv);
+int box_restore(int argc, char **argv);
 int box_power(int argc, char **argv); /* reboot, poweroff */
 
 /* The file of BOX_RUN or of the image, NULL when it is absent or no JSON; free with yyjson_doc_free. */

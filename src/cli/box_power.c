@@ -31,9 +31,8 @@ int box_power(int argc, char **argv)
 {
     bool off = strcmp(argv[0], "poweroff") == 0;
     bool yes = argc == 2 && strcmp(argv[1], "--yes") == 0;
-    if (argc > 2 || (argc == 2 && !yes) || (off && !yes)) {
-        fprintf(stderr, "usage: %s\n%s", off ? "poweroff --yes" : "reboot [--yes]",
-                off ? "  hint: nobody can switch it on again from afar, unless its hardware does\n" : "");
+    if (argc > 2 || (argc == 2 && !yes)) {
+        fprintf(stderr, "usage: %s [--yes]\n", argv[0]);
         return EXIT_USAGE;
     }
     if (box_root[0] || !box_board()) {

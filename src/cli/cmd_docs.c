@@ -15,6 +15,7 @@
 #include "box/cmd_network.h"
 #include "box/control.h"
 #include "box/scp.h"
+#include "box/scrub.h"
 #include "box/settings.h"
 #include "box/ssh.h"
 #include "box/words.h"
@@ -376,6 +377,8 @@ static const struct limit box_limits[] = {
     LIMIT(BOX_INPUT_BYTES_MAX, BYTES,
           "a configuration on standard input, in whatever form; a larger one is refused"),
     LIMIT(BOX_INPUT_WAIT_S, SECONDS, "that its first byte may take"),
+    LIMIT(SCRUB_SECRETS_MAX, COUNT,
+          "secrets of a configuration; one with more is left out of support bundles"),
     LIMIT(SSH_KEYS_BYTES_MAX, BYTES,
           "authorized_keys; a larger one is not taken over, and the former one stays"),
     LIMIT(SSH_TRIES_MAX, COUNT, "keys that an SSH connection may try; then it is closed"),

@@ -206,25 +206,27 @@ static void merging(void)
 static void checks_leave_nothing(void)
 {
     struct buf tar = archive("one"), none = {0};
-    char *path, *abandoned = NULL;
+    struct scratch one, other;
+    char left[100];
     begin_test();
-    CHECK(!config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &tar, &path));
-    CHECK(access(path, F_OK) == 0);
-    config_store_discard(path);
-    char other[100];
-    snprintf(other, sizeof other, "%s/check-left", dir);
-    CHECK(mkdir(other, 0700) == 0);
-    CHECK(!config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &tar, &abandoned));
-    CHECK(access(other, F_OK) != 0);
+    CHECK(!config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &tar, &one));
+    snprintf(left, sizeof left, "%s", one.path);
+    CHECK(access(left, F_OK) == 0);
+    scratch_remove(&one);
+    CHECK(access(left, F_OK) != 0);
+    snprintf(left, sizeof left, "%s/check-left", dir);
+    CHECK(mkdir(left, 0700) == 0);
+    CHECK(!config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &tar, &one));
+    CHECK(access(left, F_OK) != 0);
     /* One that is in use stays. */
-    CHECK(!config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &tar, &path));
-    CHECK(access(abandoned, F_OK) == 0);
-    config_store_discard(path);
-    config_store_discard(abandoned);
+    CHECK(!config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &tar, &other));
+    CHECK(access(one.path, F_OK) == 0);
+    scratch_remove(&one);
+    scratch_remove(&other);
     err_free(tar_add(&none, "conf/penstock.yaml", "x", 1));
     tar_end(&none);
-    struct err *e = config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &none, &path);
-    CHECK(e && strstr(e->message, "no penstock.yaml") && !path);
+    struct err *e = config_store_unpack(dir, (uid_t)-1, (gid_t)-1, &none, &one);
+    CHECK(e && strstr(e->message, "no penstock.yaml") && !one.path);
     err_free(e);
     buf_fini(&tar);
     buf_fini(&none);
@@ -245,7 +247,7 @@ static void removing_follows_no_links(void)
     snprintf(path, sizeof path, "%s/gone/link", dir);
     CHECK(symlink(kept, path) == 0);
     snprintf(path, sizeof path, "%s/gone", dir);
-    CHECK(!config_store_remove(path));
+    CHECK(!scratch_remove_tree(path));
     CHECK(access(path, F_OK) != 0);
     snprintf(path, sizeof path, "%s/kept/file", dir);
     CHECK(access(path, F_OK) == 0);
