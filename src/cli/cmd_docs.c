@@ -415,6 +415,8 @@ static const struct limit fleet_limits[] = {
           "answers in a row that must not be (another build than the old and the new, a slot that "
           "contradicts) until a box has failed"),
     LIMIT(FLEET_SENDS_MAX, COUNT, "times that a box is sent an image when the connection breaks on the way"),
+    LIMIT(FLEET_BREAK_MS, MILLISECONDS,
+          "after a connection broke amid an image, until the box is asked what it runs"),
     LIMIT(FLEET_STALL_S, SECONDS, "without a byte moved, and a transfer is given up"),
     LIMIT(FLEET_TRIAL_S, SECONDS, "beyond the end of a box's trial that is waited for it"),
     LIMIT(FLEET_REQUESTS_MS, MILLISECONDS, "until `pause` and `abort` of another process are seen"),

@@ -13,6 +13,7 @@
 #define FLEET_POLL_MS     2000 /* between two questions to a box that restarts */
 #define FLEET_ODD_MAX     3    /* answers in a row that must not be until the box counts as failed */
 #define FLEET_SENDS_MAX   2    /* times that a box is sent something when the connection breaks on the way */
+#define FLEET_BREAK_MS    5000 /* after a broken connection, until the box is asked */
 #define FLEET_STALL_S     300  /* without a byte moved, a transfer is given up */
 #define FLEET_TRIAL_S     120  /* beyond the end of a box's trial that is waited */
 #define FLEET_REQUESTS_MS 500  /* between two looks for the requests of other processes */
@@ -21,6 +22,8 @@ struct drive_box {
     int64_t deadline_us; /* 0: not set */
     uint32_t odd, sends;
     bool trial_seen;
+    bool contradicts; /* its slots said otherwise than its status, last; then they run this: */
+    enum rollout_runs slots_run;
     char doubt[200]; /* why it has failed, while it is asked once more what it runs */
 };
 enum drive_phase { DRIVE_WAVE, DRIVE_SOAK, DRIVE_RECHECK, DRIVE_OVER };

@@ -139,7 +139,11 @@ static void send_it(struct engine *e, struct task *t)
         leave(e, t);
         return;
     }
-    own_of(e, t)->sends++;
+    if (++own_of(e, t)->sends > FLEET_SENDS_MAX) {
+        fail(e, t, RUNS_OLD, "the connection broke each time that it was sent");
+        return;
+    }
+    drive_box_of(e, t)->sent_s = time(NULL); /* from here on it may restart at any moment */
     drive_step(d, t, STEP_SENDING, RUNS_OLD, "%s", is_push(d) ? "applying" : "sending");
     struct job *j = fleet_ssh_job(&d->arena, t, commands[d->r->kind], FLEET_COMMAND_S, FLEET_ANSWER_BYTES);
     j->input = d->payload.p;
@@ -192,18 +196,15 @@ static void sent(struct engine *e, struct task *t)
         all_sent(e, t);
     } else if (ended) {
         refused(e, t);
-    } else if (j->input_sent == j->input_bytes && j->end != JOB_NOT_STARTED) {
-        all_sent(e, t); /* it may have it, and have gone down already: it will say */
     } else if (e->stopping) {
         leave(e, t);
     } else {
         char *reason = job_reason(j);
-        if (own_of(e, t)->sends < FLEET_SENDS_MAX) {
-            task_note(t, "the connection broke: %s", reason);
-            task_wait(e, t, FLEET_POLL_MS * 1000, ask);
-        } else {
+        task_note(t, "the connection broke: %s", reason);
+        if (j->end == JOB_NOT_STARTED)
             fail_and_look(e, t, reason);
-        }
+        else /* it may have all of it, and be about to go down: its answer will tell */
+            task_wait(e, t, FLEET_BREAK_MS * 1000, ask);
         free(reason);
     }
 }
@@ -248,14 +249,18 @@ static void slots_seen(struct engine *e, struct task *t)
                       *s.last_reason ? s.last_reason : "no reason is known");
             fail(e, t, RUNS_OLD, why);
         } else {
-            odd(e, t, strcmp(s.build, b->from) == 0 ? RUNS_OLD : RUNS_UNKNOWN,
-                "its status and its slots do not agree: slot %s runs %s", s.running, s.build);
+            own->contradicts = true;
+            own->slots_run = strcmp(s.build, b->from) == 0 ? RUNS_OLD : RUNS_UNKNOWN;
+            odd(e, t, own->slots_run, "its status and its slots do not agree: slot %s runs %s", s.running,
+                s.build);
         }
     } else if (s.on_trial || strcmp(s.state, "trial") == 0) {
         int64_t until = e->now_us + (s.trial_left_s + FLEET_TRIAL_S) * INT64_C(1000000);
         if (!own->trial_seen && s.trial_left_s >= 0 && s.trial_left_s < 86400 && until > own->deadline_us)
             own->deadline_us = until;
         own->trial_seen = true;
+        own->contradicts = false;
+        own->odd = 0;
         wait_and_poll(e, t, "on trial");
     } else {
         done(e, t, STEP_DONE, d->r->kind == ROLLOUT_ROLLBACK ? "gone back" : "confirmed");
@@ -280,7 +285,10 @@ static void runs_other(struct engine *e, struct task *t, const struct box_status
     struct drive *d = drive_of(e);
     const struct rollout_box *b = drive_box_of(e, t);
     enum rollout_runs runs = runs_of(d, b, s);
-    if (b->step == STEP_SENDING) /* a resume, or a broken connection: it has not all of it */
+    bool fell_back = !is_push(d) && restarted_since(b, s) && strcmp(s->slot_state, "fallback") == 0;
+    if (runs == RUNS_OLD && fell_back)
+        ask_slots(e, t, slots_seen);
+    else if (b->step == STEP_SENDING) /* a resume, or a broken connection: it has not all of it */
         send_it(e, t);
     else if (runs == RUNS_UNKNOWN)
         odd(e, t, runs, "runs %s, which is neither the old nor the new one", identity(d, s));
@@ -288,8 +296,6 @@ static void runs_other(struct engine *e, struct task *t, const struct box_status
         odd(e, t, runs, "has gone back to its former configuration");
     else if (!restarted_since(b, s))
         wait_and_poll(e, t, "about to restart");
-    else if (strcmp(s->slot_state, "fallback") == 0)
-        ask_slots(e, t, slots_seen);
     else
         odd(e, t, runs, "came back with its former build");
 }
@@ -302,7 +308,9 @@ static void polled(struct engine *e, struct task *t)
     char why[200] = "";
     bool answers = heard(t, &s, why, sizeof why);
     enum rollout_runs runs = answers ? runs_of(d, b, &s) : RUNS_UNKNOWN;
-    if (e->now_us > own_of(e, t)->deadline_us) {
+    if (e->now_us > own_of(e, t)->deadline_us && own_of(e, t)->contradicts) {
+        fail(e, t, own_of(e, t)->slots_run, "its status and its slots do not agree");
+    } else if (e->now_us > own_of(e, t)->deadline_us) {
         char text[200];
         text_fill(text, sizeof text, "not healthy in time: %s",
                   !answers           ? why
@@ -369,7 +377,7 @@ static void first_answer(struct engine *e, struct task *t)
         done(e, t, STEP_SKIPPED, "runs it already");
     else if (runs_of(d, b, &s) == RUNS_NEW)
         fail(e, t, RUNS_NEW, *s.trouble ? s.trouble : "runs it already, and is unhealthy");
-    else if (b->step == STEP_SENT)
+    else if (begun)
         runs_other(e, t, &s);
     else if (!is_push(d) && strcmp(s.slot_state, "trial") == 0)
         fail(e, t, RUNS_OLD, "is on trial with another build");

@@ -2,11 +2,15 @@
 """`penstock fleet` over real OpenSSH on loopback: eight sshds, each in front of a STAND-IN for a box (lib/fleet_box.py; real
 booted boxes are in test/image/test_fleet.py). Host keys, selection, status, run, logs, support bundles, boxes that do not answer."""
 
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 from lib import procs
@@ -131,6 +135,34 @@ def run(t, fleet, boxes):
             any(l["command"] == "nonsense" and l["result"] == "failed" and "no such command" in l["detail"] for l in lines), lines[-3:])
 
 
+def on_a_terminal(t, fleet):
+    """A terminal of 44 columns and 10 lines: redrawn, cut to its width, left as it was; then --watch without one."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 44, 0, 0))
+    p = subprocess.Popen(fleet.argv("run", "--all", "--parallel", "4", "--", "slow", "0.6"), stdin=slave, stdout=subprocess.PIPE, stderr=slave,
+                         env=dict(os.environ, TERM="xterm"))
+    os.close(slave)
+    out = p.communicate(timeout=30)[0].decode()
+    seen = b""
+    while True:
+        try:
+            seen += os.read(master, 65536)
+        except OSError:  # its other side is closed
+            break
+    os.close(master)
+    text = seen.decode().replace("\r", "")
+    lines = re.sub(r"\x1b\[\d*[A-Z]", "", text).split("\n")
+    t.check("live-table", p.returncode == 0 and "run: 0 of 8 done, 8 under way" in text and "\x1b[" in text and out.startswith("== "), text[:500])
+    t.check("live-table-fits", max(len(l) for l in lines) <= 44, max(lines, key=len))
+    t.check("more-boxes-than-lines", "... and 2 more" in text, text[:500])
+    t.check("terminal-is-left-clean", text.endswith("\x1b[J"), repr(text[-60:]))
+    p = subprocess.Popen(fleet.argv("status", "--watch", "--boxes", "edge-1,edge-2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(8)
+    p.send_signal(signal.SIGINT)
+    out = p.communicate(timeout=30)[0].decode()
+    t.check("watch", p.returncode == 0 and out.count("BOX ") >= 2 and out.endswith("2 boxes, 2 answered, 2 healthy\n"), out)
+
+
 def interrupted(t, fleet):
     p = subprocess.Popen(fleet.argv("run", "--all", "--parallel", "2", "--", "slow", "2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(1)
@@ -166,6 +198,7 @@ def main():
         t.section("status", status, t, fleet, boxes)
         t.section("no-answer", no_answer, t, fleet, boxes)
         t.section("run", run, t, fleet, boxes)
+        t.section("on-a-terminal", on_a_terminal, t, fleet)
         t.section("interrupted", interrupted, t, fleet)
         t.section("changed-host-key", changed_host_key, t, fleet, boxes)
         t.section("wrong-inventory", wrong_inventory, t, fleet)

@@ -118,12 +118,16 @@ def do_upgrade(words, s_open):
     manifest = manifest_of(data)
     with s_open as s:
         s["uploads"] += 1
+        if s["breaks"]:
+            s["breaks"] -= 1
+            os.kill(os.getppid(), 9)  # the session's sshd
+            return 1
         if not manifest:
             return fail("the bundle ends too early")
         if s["behaviour"] == "refuses":
             return fail("no provisioned key vouches for this image")
         s["other"] = manifest["build"]
-        s["reboot"] = "other"
+        s["reboot"], s["reboot_at"] = "other", time.time() + 0.5  # the session ends before, mostly
     print("written, rebooting")
     return 0
 
@@ -132,7 +136,7 @@ def do_rollback(words, s_open):
     with s_open as s:
         if not s["other"]:
             return fail("the other slot is empty")
-        s["reboot"] = "other"
+        s["reboot"], s["reboot_at"] = "other", time.time() + 0.5  # the session ends before, mostly
     return 0
 
 

@@ -97,11 +97,11 @@ class Boxes:
         with open(os.path.join(d, "sshd_config"), "w") as f:
             f.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nPidFile none\nUsePAM no\nStrictModes no\n"
                     "AuthorizedKeysFile %s.pub\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-                    "PermitRootLogin yes\nMaxStartups 200\nMaxSessions 50\nUseDNS no\nForceCommand %s %s %s\n"
-                    % (self.ports[name], d, self.key, sys.executable, program, d))
+                    "PermitRootLogin yes\nMaxStartups 200\nMaxSessions 50\nUseDNS no\nSetEnv HOME=%s\nForceCommand %s %s %s\n"
+                    % (self.ports[name], d, self.key, d, sys.executable, program, d))  # no profile of this computer's user speaks up
         self._write(name, {"name": name, "build": build, "other": None, "slot": "a", "state": "confirmed", "healthy": True,
                            "booted": time.time() - 1000, "trial_until": 0, "last": None, "behaviour": "healthy", "claims": None,
-                           "reboot": None, "filler": 0, "slow": 0, "uploads": 0, "applied": 0, "fingerprint": self.fingerprint(name),
+                           "reboot": None, "reboot_at": 0, "filler": 0, "slow": 0, "breaks": 0, "uploads": 0, "applied": 0, "fingerprint": self.fingerprint(name),
                            "config": {"penstock.yaml": "penstock: 1\n"}, "sum": "", "previous": None})
 
     def new_host_key(self, name):
@@ -197,7 +197,7 @@ class Boxes:
                 del boots[name]
                 if self._boot(s, what, now):
                     self.start(name)
-        elif s["reboot"]:
+        elif s["reboot"] and now >= s["reboot_at"]:
             boots[name] = (now + DOWN_S, s["reboot"])
             s["reboot"] = None
             self.stop(name)
