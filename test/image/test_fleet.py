@@ -101,7 +101,10 @@ def upgrade(t, fleet, images):
 
 
 def broken(t, fleet, images):
-    bad = images.bundle(images.build("build-3", "--broken"))
+    stub = os.path.join(images.folder, "no-program")
+    with open(stub, "w") as f:
+        f.write("this is no program\n")
+    bad = images.bundle(images.build("build-3", "--replace", "/bin/penstock=" + stub))
     code, out, err = fleet("upgrade", bad, "--all", "--canary", "1", "--deadline", "6m", seconds=600)
     t.check("canary-goes-back", code == 1 and "fell back" in out and "stopped" in out and "waiting" in out, (out, err))
     t.equal("both-on-the-old", fleet.builds(), ["build-2"] * 2)
