@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 
-#define FLEET_ANSWER_BYTES (4u << 20) /* of a box's JSON; a longer answer is refused */
+#define FLEET_ANSWER_BYTES (12u << 20) /* of a box's JSON; a longer answer is refused */
 
 /* `status --json` */
 struct box_status {

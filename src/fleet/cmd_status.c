@@ -49,6 +49,8 @@ static void heard(struct engine *e, struct task *t)
         buf_reset(&r->json);
         buf_put(&r->json, t->job.out.p, t->job.out.len);
     }
+    buf_fini(&t->job.out); /* of thousands of boxes it would add up */
+    t->job.out = (struct buf){0};
     err_free(why);
     if (s->watch && !e->stopping)
         task_wait(e, t, WATCH_US, ask);

@@ -274,7 +274,7 @@ static void answers(void)
     char *big = xcalloc(1, FLEET_ANSWER_BYTES + 2);
     memset(big, ' ', FLEET_ANSWER_BYTES + 1);
     memcpy(big, "{\"box\":{}}", 10);
-    CHECK(strstr(status_error(big, &s), "longer than 4 MiB"));
+    CHECK(strstr(status_error(big, &s), "longer than 12 MiB"));
     big[FLEET_ANSWER_BYTES] = 0;
     CHECK_STR(status_error(big, &s), "");
     free(big);
