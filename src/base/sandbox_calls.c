@@ -113,7 +113,9 @@ static const struct call common[] = {
     CALL(clock_getres),
     CALL(sched_yield),
     CALL(sched_getaffinity),
-    CALL(getcpu), /* mimalloc asks for the memory node, on machines with several */
+    CALL(getcpu),        /* mimalloc asks for the memory node, on machines with several */
+    CALL(set_mempolicy), /* its own pages: numa.h */
+    CALL(mbind),
     CALL_IF(sched_setaffinity, IS, 0, 0),
     CALL_IF(clone, HAS, 0, CLONE_THREAD),
     CALL(set_robust_list),

@@ -1,6 +1,7 @@
 /* The table of commands; see command.h. */
 #include "box/command.h"
 #include "box/cmd_network.h"
+#include "box/placement.h"
 #include "box/program.h"
 
 #include "box/request.h"
@@ -55,6 +56,8 @@ const struct box_command box_commands[] = {
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_network, NULL, false, false},
     {"hostname", "[NAME] [--json]", "the box's name", BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT,
      cmd_hostname, NULL, false, false},
+    {"placement", "[--json]", "which core does what, and on which node its memory is",
+     BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_placement, NULL, false, false},
     {"time", "[reset] [--json]", "the clock and its servers; reset forgets the latest time known",
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_time, NULL, false, false},
 };

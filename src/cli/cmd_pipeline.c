@@ -65,6 +65,8 @@ struct run {
     struct editions editions;
     bool again; /* it ends to be started anew at once */
     struct placement placement;
+    uint32_t nodes[256];    /* of the shards */
+    bool near;              /* there are several: each shard's memory is to be on its own */
     uint32_t stored_shards; /* of the store that was found; 0: none */
     uint32_t shard_count;
     bool *view_fill;
@@ -125,6 +127,9 @@ static struct err *choose_cores(struct run *r, const struct cli_args *a)
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
         log_info("cores", "placement", "map=\"%s\"", line);
     free(text);
+    r->near = t.node_count > 1 && !r->placement.shared;
+    for (uint32_t i = 0; i < r->shard_count; i++)
+        r->nodes[i] = topology_node(&t, r->placement.shards[i]);
     return NULL;
 }
 
@@ -849,6 +854,9 @@ static struct err *run(struct run *r)
                                  .clock_anew = r->clock_anew,
                                  .shard_count = r->shard_count,
                                  .cpus = r->placement.shared ? NULL : r->placement.shards,
+                                 .nodes = r->near ? r->nodes : NULL,
+                                 .other_cpus = r->placement.system,
+                                 .other_cpu_count = r->placement.system_count,
                                  .sources = r->app->sources,
                                  .source_count = r->app->source_count,
                                  .epoch_us = c->epoch_us,

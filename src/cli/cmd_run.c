@@ -34,6 +34,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,17 +167,24 @@ static void check_args(struct child *c, const struct cli_args *a, const char *da
     add(c, "%s", data);
 }
 
+static void add_cpus(struct child *c, const char *name, const uint32_t *cpus, uint32_t count)
+{
+    struct buf list = {0};
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(&list, "%s%u", i ? "," : "", cpus[i]);
+    add(c, "--set");
+    add(c, "%s=%.*s", name, (int)list.len, list.p);
+    buf_fini(&list);
+}
+
 static void serve_cores(struct child *c, const struct placement *p)
 {
     add_set(c, "loops", p->serve_count);
     if (p->shared)
         return;
-    struct buf list = {0};
-    for (uint32_t i = 0; i < p->serve_count; i++)
-        buf_printf(&list, "%s%u", i ? "," : "", p->serve[i]);
-    add(c, "--set");
-    add(c, "cpus=%.*s", (int)list.len, list.p);
-    buf_fini(&list);
+    add_cpus(c, "cpus", p->serve, p->serve_count);
+    if (p->system_count)
+        add_cpus(c, "other_cpus", p->system, p->system_count);
 }
 
 static enum serve_ingest ingest_access(const struct config *f)
@@ -312,6 +320,16 @@ static struct err *publish_access(const struct config *c, const char *data)
 
 /* ---- processes ---- */
 
+/* This process keeps off the shards' cores; its children choose among all that it was given. */
+static cpu_set_t given_cpus;
+
+static void everywhere(void)
+{
+    if (CPU_COUNT(&given_cpus) == 0)
+        (void)sched_getaffinity(0, sizeof given_cpus, &given_cpus);
+    (void)sched_setaffinity(0, sizeof given_cpus, &given_cpus);
+}
+
 static void start(struct child *c)
 {
     static char *const empty[] = {NULL};
@@ -328,6 +346,7 @@ static void start(struct child *c)
     if (c->pid == 0) {
         if (getppid() != parent)
             _exit(EXIT_FAILED);
+        everywhere();
         if (c->quiet && !freopen("/dev/null", "w", stdout))
             _exit(EXIT_FAILED);
         execve("/proc/self/exe", c->argv, c->clean_environment ? empty : environ);
@@ -744,6 +763,7 @@ static struct err *place(const struct cli_args *a, const struct config *c, const
 {
     static struct topology t;
     struct catalog *old = NULL;
+    everywhere();
     TRY(topology_read("/sys", true, &t));
     struct err *e = catalog_load(data, &old);
     err_free(e); /* the pipeline reports it */
@@ -752,7 +772,9 @@ static struct err *place(const struct cli_args *a, const struct config *c, const
     if (a->shards || (c->shards.is_auto && old))
         shards = (struct core_request){.count = a->shards ? (uint32_t)a->shards : old->shard_count};
     catalog_free(old);
-    return topology_place(&t, &shards, &serve, out);
+    TRY(topology_place(&t, &shards, &serve, out));
+    (void)topology_stay_on(out->system, out->system_count);
+    return NULL;
 }
 
 static struct err *prepare(struct supervisor *s, const struct cli_args *a)

@@ -5,6 +5,7 @@
 #include "base/crash.h"
 #include "cli/cli.h"
 
+#include "flow/topology.h"
 #include "serve/serve.h"
 
 #include <signal.h>
@@ -123,6 +124,10 @@ static void apply(struct serve_options *o, uint32_t *cpus, const char *option)
     } else if ((text = text_of(option, "cpus"))) {
         o->cpu_count = parse_cpus(text, cpus);
         o->cpus = cpus;
+    } else if ((text = text_of(option, "other_cpus"))) {
+        uint32_t others[256];
+        (void)topology_stay_on(
+            others, parse_cpus(text, others)); /* all threads but the loops, which pin themselves */
     } else if (!set_number(settings, ARRAY_COUNT(settings), option))
         PANIC("unknown setting %s", option);
     o->client_auth = (int)client_auth;

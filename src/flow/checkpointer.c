@@ -1,6 +1,8 @@
 /* The checkpoint thread: makes pinned epochs durable in the background and tells the sources what is. */
 #include "flow/internal.h"
+#include "flow/topology.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/resources.h"
 
@@ -46,6 +48,8 @@ static void *checkpoint_thread(void *arg)
 {
     struct pipeline *p = arg;
     struct checkpointer *c = &p->checkpointer;
+    crash_thread("checkpoint");
+    (void)topology_stay_on(p->o.other_cpus, p->o.other_cpu_count);
     pthread_mutex_lock(&c->lock);
     while (!c->stop || c->pin) {
         if (!c->pin) {
@@ -61,6 +65,7 @@ static void *checkpoint_thread(void *arg)
         wake_up(&p->shards[0].wake); /* the next epoch may wait for it */
     }
     pthread_mutex_unlock(&c->lock);
+    crash_thread_end();
     return NULL;
 }
 

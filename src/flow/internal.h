@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/numa.h"
 #include "flow/pipeline.h"
 #include "flow/pool.h"
 #include "flow/ring.h"
@@ -123,8 +124,10 @@ struct shard {
     struct graph *graph;
     enum shard_phase phase;
     uint64_t epoch;
-    struct ring *in;      /* from each shard; this shard consumes */
-    struct ring *returns; /* from each shard: my batches coming home */
+    struct ring *in;         /* from each shard; this shard consumes */
+    struct ring *returns;    /* from each shard: my batches coming home */
+    struct msg *ring_memory; /* of both */
+    size_t ring_bytes;
     struct out_queue *out;
     uint32_t out_waiting; /* messages in all out queues */
     struct pool pool;
@@ -188,8 +191,9 @@ struct pipeline {
     struct sink *sinks;
     uint32_t lane_count;
     struct sink_lane *lanes;
-    uint32_t **table_node; /* [source][table]: node id or UINT32_MAX */
-    uint32_t *lane_source; /* per lane */
+    struct msg **lane_rings; /* by shard: memory of the lanes' rings to it */
+    uint32_t **table_node;   /* [source][table]: node id or UINT32_MAX */
+    uint32_t *lane_source;   /* per lane */
     uint64_t *
         *view_nodes; /* [view]: bit set of the nodes below it, for error rows; NULL when not published */
     struct source_track *tracks;
@@ -230,6 +234,10 @@ void lane_fini(struct sink_lane *l);
  * a part was handed over already. */
 bool sink_end(struct sink *s);
 /* shard.c */
+int shard_node(const struct pipeline *p, uint32_t index); /* NUMA_ANY: nothing is said about it */
+/* What mappings of a shard's are called; box/placement.c reads it. */
+#define SHARD_MEMORY_NAME_BYTES 32
+const char *shard_memory_name(uint32_t index, char out[SHARD_MEMORY_NAME_BYTES]);
 void shard_init(struct shard *s, struct pipeline *p, uint32_t index);
 void shard_fini(struct shard *s);
 struct err *shard_open(struct shard *s, uint64_t epoch); /* the set-up epoch */

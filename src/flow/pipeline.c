@@ -1,6 +1,7 @@
 /* Putting the pipeline together and taking it down; see pipeline.h. */
 #include "flow/internal.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -121,6 +122,21 @@ static void make_sink(struct pipeline *p, uint32_t i, uint32_t first_lane)
         lane_init(&p->lanes[first_lane + l], s, first_lane + l, l);
 }
 
+static size_t lane_rings_bytes(const struct pipeline *p)
+{
+    return (p->lane_count ? p->lane_count : 1) * RING_BYTES(LANE_RING_MSGS);
+}
+
+/* The rings of all lanes to a shard, where the shard is. */
+static void make_lane_rings(struct pipeline *p)
+{
+    p->lane_rings = xcalloc(p->o.shard_count, sizeof *p->lane_rings);
+    for (uint32_t i = 0; i < p->o.shard_count; i++) {
+        char name[SHARD_MEMORY_NAME_BYTES];
+        p->lane_rings[i] = numa_alloc(lane_rings_bytes(p), shard_node(p, i), shard_memory_name(i, name));
+    }
+}
+
 static void make_sinks(struct pipeline *p)
 {
     for (uint32_t i = 0; i < p->o.source_count; i++)
@@ -129,6 +145,7 @@ static void make_sinks(struct pipeline *p)
     p->lanes = aligned_alloc(CACHE_LINE_BYTES, bytes);
     ASSERT(p->lanes);
     memset(p->lanes, 0, bytes);
+    make_lane_rings(p);
     p->claimed = xcalloc(p->lane_count, sizeof *p->claimed);
     atomic_store(&p->o.gate->bad_table_count, 0);
     uint32_t lane = 0;
@@ -145,8 +162,11 @@ static void make_shards(struct pipeline *p)
     p->shards = aligned_alloc(CACHE_LINE_BYTES, bytes);
     ASSERT(p->shards);
     memset(p->shards, 0, bytes);
-    for (uint32_t i = 0; i < p->o.shard_count; i++)
+    for (uint32_t i = 0; i < p->o.shard_count; i++) {
+        (void)numa_prefer(shard_node(p, i));
         shard_init(&p->shards[i], p, i);
+    }
+    (void)numa_prefer(NUMA_ANY);
     uint64_t epoch = p->shards[0].epoch;
     atomic_init(&p->epoch_open, epoch);
     atomic_init(&p->epoch_done, epoch);
@@ -188,8 +208,13 @@ struct err *pipeline_open(struct pipeline *p)
 {
     uint64_t epoch =
         atomic_load(&p->epoch_open) + (p->o.store != NULL); /* set-up is an epoch like any other */
-    for (uint32_t i = 0; i < p->o.shard_count; i++)
-        TRY(shard_open(&p->shards[i], epoch));
+    struct err *e = NULL;
+    for (uint32_t i = 0; i < p->o.shard_count && !e; i++) {
+        (void)numa_prefer(shard_node(p, i));
+        e = shard_open(&p->shards[i], epoch);
+    }
+    (void)numa_prefer(NUMA_ANY);
+    TRY(e);
     atomic_store(&p->epoch_open, epoch);
     atomic_store(&p->epoch_done, epoch);
     if (p->o.store) {
@@ -205,9 +230,8 @@ struct err *pipeline_open(struct pipeline *p)
 
 /* ---- running ---- */
 
-static void *source_thread(void *arg)
+static void run_source(struct sink *s)
 {
-    struct sink *s = arg;
     struct pipeline *p = s->pipeline;
     const struct pipeline_source *src = &p->o.sources[s->source];
     struct err *e =
@@ -215,7 +239,7 @@ static void *source_thread(void *arg)
     bool whole = sink_end(s);
     if (sink_stopping(s) || (!e && whole)) {
         err_free(e);
-        return NULL;
+        return;
     }
     if (!e)
         e = err_new(ERR_INTERNAL, "the source ended inside a transaction");
@@ -227,6 +251,14 @@ static void *source_thread(void *arg)
             p, err_wrap(e, "source %s", src->name)); /* half a transaction is in the open epoch: start over */
     else
         err_free(e);
+}
+
+static void *source_thread(void *arg)
+{
+    struct sink *s = arg;
+    crash_thread("%s", s->pipeline->o.sources[s->source].name);
+    run_source(s);
+    crash_thread_end();
     return NULL;
 }
 
@@ -358,6 +390,9 @@ void pipeline_free(struct pipeline *p)
     free(p->tracks);
     free(p->claimed);
     free(p->checkpointer.positions);
+    for (uint32_t i = 0; i < p->o.shard_count; i++)
+        numa_free(p->lane_rings[i], lane_rings_bytes(p));
+    free(p->lane_rings);
     free(p->shards);
     free(p->lanes);
     err_free(p->failure);

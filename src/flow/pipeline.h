@@ -23,7 +23,12 @@ struct pipeline_options {
     struct gate *gate;             /* never NULL; a private one without a store */
     bool *view_fill;               /* by view index: to be written anew from the mirrors */
     uint32_t shard_count;
+    /* Where the checkpoint thread runs: not on the shards' cores. Sources go where there is room. 0: anywhere. */
+    const uint32_t *other_cpus;
+    uint32_t other_cpu_count;
     const uint32_t *cpus; /* one per shard to pin to, or NULL: not pinned */
+    const uint32_t
+        *nodes; /* the memory node of each of these; NULL: the machine has one, or nothing is pinned */
     struct pipeline_source *sources;
     uint32_t source_count;
     int64_t epoch_us, checkpoint_us, checkpoint_bytes;

@@ -5,14 +5,21 @@
 
 #include <stdlib.h>
 
-void ring_init(struct ring *r, size_t capacity)
+void ring_init_in(struct ring *r, size_t capacity, struct msg *slots)
 {
     ASSERT((capacity & (capacity - 1)) == 0);
-    r->slots = xcalloc(capacity, sizeof *r->slots);
+    r->slots = slots;
+    r->owns_slots = false;
     r->mask = capacity - 1;
     atomic_init(&r->tail, 0);
     atomic_init(&r->head, 0);
     r->head_seen = r->tail_seen = 0;
+}
+
+void ring_init(struct ring *r, size_t capacity)
+{
+    ring_init_in(r, capacity, xcalloc(capacity, sizeof *r->slots));
+    r->owns_slots = true;
 }
 
 void ring_fini(struct ring *r)
@@ -26,6 +33,7 @@ void ring_fini(struct ring *r)
             free(m->other);
         ring_drop(r);
     }
-    free(r->slots);
+    if (r->owns_slots)
+        free(r->slots);
     r->slots = NULL;
 }

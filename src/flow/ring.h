@@ -29,7 +29,8 @@ struct msg {
     void *other;         /* moved with the message */
 };
 struct ring {
-    struct msg *slots; /* owned; capacity is a power of two */
+    struct msg *slots; /* capacity is a power of two */
+    bool owns_slots;
     size_t mask;
     _Alignas(CACHE_LINE_BYTES) atomic_size_t tail; /* written by the producer */
     size_t head_seen;
@@ -38,6 +39,9 @@ struct ring {
 };
 
 void ring_init(struct ring *r, size_t capacity);
+/* With memory of the caller's: RING_BYTES(capacity), zeroed, which outlives the ring. */
+void ring_init_in(struct ring *r, size_t capacity, struct msg *slots);
+#define RING_BYTES(capacity) ((capacity) * sizeof(struct msg))
 void ring_fini(struct ring *r);
 
 static inline bool ring_push(struct ring *r, const struct msg *m)

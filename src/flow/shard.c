@@ -494,10 +494,12 @@ int shard_sleep_us(const struct shard *s)
     return left < 1 ? CLOCK_STEP_MS * 1000 : left < SLEEP_US ? (int)left : SLEEP_US;
 }
 
+/* Pinned, a thread's new pages come from its node anyway; the policy keeps it so when somebody started the process with another one. */
 static void pin(const struct shard *s)
 {
     if (!s->pipeline->o.cpus)
         return;
+    (void)numa_prefer(shard_node(s->pipeline, s->index));
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(s->pipeline->o.cpus[s->index], &set);
@@ -548,6 +550,31 @@ void *shard_thread(void *arg)
 
 /* ---- making and ending ---- */
 
+const char *shard_memory_name(uint32_t index, char out[SHARD_MEMORY_NAME_BYTES])
+{
+    snprintf(out, SHARD_MEMORY_NAME_BYTES, "penstock shard %u", index);
+    return out;
+}
+
+int shard_node(const struct pipeline *p, uint32_t index)
+{
+    return p->o.nodes ? (int)p->o.nodes[index] : NUMA_ANY;
+}
+
+/* The rings that others fill lie with the shard that reads them, in one mapping. */
+static void init_rings(struct shard *s, uint32_t shards)
+{
+    char name[SHARD_MEMORY_NAME_BYTES];
+    s->ring_bytes = (size_t)shards * 2 * RING_BYTES(SHARD_RING_MSGS);
+    s->ring_memory =
+        numa_alloc(s->ring_bytes, shard_node(s->pipeline, s->index), shard_memory_name(s->index, name));
+    for (uint32_t i = 0; i < shards; i++) {
+        ring_init_in(&s->in[i], SHARD_RING_MSGS, s->ring_memory + (size_t)i * 2 * SHARD_RING_MSGS);
+        ring_init_in(&s->returns[i], SHARD_RING_MSGS, s->ring_memory + ((size_t)i * 2 + 1) * SHARD_RING_MSGS);
+    }
+}
+
+/* Called with the policy of the shard's node (pipeline.c): what is made here is the shard's. */
 void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
 {
     uint32_t shards = p->o.shard_count;
@@ -557,10 +584,7 @@ void shard_init(struct shard *s, struct pipeline *p, uint32_t index)
     s->in = aligned_alloc(CACHE_LINE_BYTES, shards * sizeof *s->in);
     s->returns = aligned_alloc(CACHE_LINE_BYTES, shards * sizeof *s->returns);
     ASSERT(s->in && s->returns);
-    for (uint32_t i = 0; i < shards; i++) {
-        ring_init(&s->in[i], SHARD_RING_MSGS);
-        ring_init(&s->returns[i], SHARD_RING_MSGS);
-    }
+    init_rings(s, shards);
     s->out = xcalloc(shards, sizeof *s->out);
     s->markers = xcalloc(p->o.plan->node_count, sizeof *s->markers);
     s->marker_sent = xcalloc(p->o.plan->node_count, sizeof *s->marker_sent);
@@ -622,6 +646,7 @@ void shard_fini(struct shard *s)
     for (uint32_t i = 0; i < s->moved_count; i++)
         batch_free(s->moved[i].batch);
     free(s->moved);
+    numa_free(s->ring_memory, s->ring_bytes);
     free(s->in);
     free(s->returns);
     free(s->out);

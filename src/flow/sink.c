@@ -34,7 +34,7 @@ void lane_init(struct sink_lane *l, struct sink *s, uint32_t number, uint32_t in
     l->returns = aligned_alloc(CACHE_LINE_BYTES, shards * sizeof *l->returns);
     ASSERT(l->rings && l->returns);
     for (uint32_t i = 0; i < shards; i++) {
-        ring_init(&l->rings[i], LANE_RING_MSGS);
+        ring_init_in(&l->rings[i], LANE_RING_MSGS, p->lane_rings[i] + (size_t)number * LANE_RING_MSGS);
         ring_init(&l->returns[i], LANE_RING_MSGS * 2);
     }
     l->position.source = s->source;

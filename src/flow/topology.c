@@ -193,6 +193,42 @@ static void resize(const struct core_request *r, uint32_t *list, uint32_t *count
     *count = want;
 }
 
+static bool uses_core(const struct topology *t, const uint32_t *list, uint32_t count, uint32_t core)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct topology_cpu *c = find_cpu(t, list[i]);
+        if (c && c->core == core)
+            return true;
+    }
+    return false;
+}
+
+static void leave_the_rest(const struct topology *t, struct placement *out)
+{
+    for (uint32_t i = 0; i < t->cpu_count; i++) {
+        const struct topology_cpu *c = &t->cpus[i];
+        if (c->allowed && !c->isolated && !uses_core(t, out->shards, out->shard_count, c->core) &&
+            !uses_core(t, out->serve, out->serve_count, c->core))
+            out->system[out->system_count++] = c->cpu;
+    }
+}
+
+uint32_t topology_node(const struct topology *t, uint32_t cpu)
+{
+    const struct topology_cpu *c = find_cpu(t, cpu);
+    return c ? c->node : 0;
+}
+
+bool topology_stay_on(const uint32_t *cpus, uint32_t count)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (uint32_t i = 0; i < count; i++)
+        if (cpus[i] < CPU_SETSIZE)
+            CPU_SET(cpus[i], &set);
+    return CPU_COUNT(&set) > 0 && sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
 struct err *topology_place(const struct topology *t, const struct core_request *shards,
                            const struct core_request *serve, struct placement *out)
 {
@@ -205,6 +241,8 @@ struct err *topology_place(const struct topology *t, const struct core_request *
     for (uint32_t i = 0; i < out->serve_count; i++)
         for (uint32_t j = 0; j < out->shard_count; j++)
             out->shared |= out->serve[i] == out->shards[j];
+    if (!out->shared)
+        leave_the_rest(t, out);
     return NULL;
 }
 
@@ -227,6 +265,7 @@ void topology_print(const struct topology *t, const struct placement *p, FILE *t
         fprintf(to, "node %u:", node);
         print_list(" serve %u", t, node, p->serve, p->serve_count, to);
         print_list(" shards %u", t, node, p->shards, p->shard_count, to);
+        print_list(" others %u", t, node, p->system, p->system_count, to);
         fputs(p->shared ? " (shared, not pinned)\n" : "\n", to);
     }
 }

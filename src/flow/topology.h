@@ -21,8 +21,10 @@ struct topology {
 };
 struct placement {
     uint32_t shard_count, serve_count;
-    uint32_t shards[256], serve[256]; /* CPU of each */
-    bool shared;                      /* several threads share a core: nothing is pinned */
+    uint32_t shards[256], serve[256];   /* CPU of each */
+    bool shared;                        /* several threads share a core: nothing is pinned */
+    uint32_t system_count;              /* 0: none is left over, or shared */
+    uint32_t system[TOPOLOGY_CPUS_MAX]; /* for all other threads: neither these CPUs nor siblings of theirs */
 };
 struct core_request { /* one side's wish: auto, a count, or a list */
     bool is_auto;
@@ -35,6 +37,9 @@ NODISCARD struct err *topology_read(const char *sys_root, bool use_affinity, str
 /* A list of CPUs or SMT siblings used twice, or one that is not online, is an error. */
 NODISCARD struct err *topology_place(const struct topology *t, const struct core_request *shards,
                                      const struct core_request *serve, struct placement *out);
+uint32_t topology_node(const struct topology *t, uint32_t cpu); /* 0 for one that is not there */
+/* The calling thread, and those that it starts from now on, run on these CPUs alone. False: not permitted, or no CPU is named. */
+bool topology_stay_on(const uint32_t *cpus, uint32_t count);
 /* "node 0: system 0 | serve 1 | shards 2-3": one line per node. */
 void topology_print(const struct topology *t, const struct placement *p, FILE *to);
 

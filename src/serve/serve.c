@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/numa.h"
 #include "base/still.h"
 #include "serve/confine.h"
 #include "serve/cursor.h"
@@ -103,6 +104,8 @@ static void pin(const struct serve_options *o, uint32_t index)
     if (sched_setaffinity(0, sizeof set, &set) != 0)
         log_warn("serve", "cannot pin the loop", "loop=%u cpu=%u error=\"%s\"", index,
                  o->cpus[index % o->cpu_count], strerror(errno));
+    else
+        (void)numa_prefer(numa_here());
 }
 
 static void *loop_main(void *arg)

@@ -169,8 +169,21 @@ static void eight_cores_on_two_nodes(void)
     FILE *f = open_memstream(&text, &len);
     topology_print(&t, &p, f);
     fclose(f);
-    CHECK_STR(text, "node 0: serve 0 shards 1,2,3\nnode 1: shards 5,6,7\n");
+    CHECK_STR(text, "node 0: serve 0 shards 1,2,3\nnode 1: shards 5,6,7 others 4\n");
     free(text);
+    CHECK(topology_node(&t, 5) == 1 && topology_node(&t, 3) == 0 && topology_node(&t, 99) == 0);
+}
+
+/* What is left for other threads is no sibling of a core that is used. */
+static void the_rest(void)
+{
+    expect_auto(16, 2, 1, "", "2-7", "1", false);
+    CHECK(p.system_count == 2 && p.system[0] == 0 && p.system[1] == 8);
+    expect_auto(4, 1, 1, "", "1-3", "0", false);
+    CHECK(p.system_count == 0);
+    expect_auto(1, 1, 1, "", "0", "0", true);
+    CHECK(p.system_count == 0);
+    CHECK(!topology_stay_on(NULL, 0));
 }
 
 static void smt_siblings_stay_free(void)
@@ -340,6 +353,7 @@ int main(void)
     RUN(four_cores);
     RUN(eight_cores_on_two_nodes);
     RUN(smt_siblings_stay_free);
+    RUN(the_rest);
     RUN(isolated_cores_stay_free);
     RUN(isolated_cores_when_nothing_else_is_there);
     RUN(eighty_cores);
