@@ -75,7 +75,8 @@ class Boxes:
         self.folder, self.names = folder, list(names)
         self.ports, self.sshd, self.silent = {}, {}, []
         self.stopping = threading.Event()
-        os.makedirs("/run/sshd", exist_ok=True)  # sshd wants it, used or not
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", exist_ok=True)  # sshd wants it, used or not
         self.key = os.path.join(folder, "client")
         self._keygen(self.key)
         for name in self.names:
