@@ -37,6 +37,8 @@ const struct box_command box_commands[] = {
      false},
     {"poweroff", "", "end everything in order and switch the box off", ADMIN, BOX_ROOT, NULL, NULL, false,
      false},
+    {"screen", "", "what stands on the serial console", BOX_HIDDEN, BOX_ROOT, NULL, NULL, false, false},
+    {"cores", "", "the cores of the shards", BOX_HIDDEN, BOX_PENSTOCK, NULL, NULL, false, false},
     {"version", "[list | switch N | retire N] [--json]", "the versions of the apis",
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_PENSTOCK, NULL, "version", true, true},
     {"why", "API KEY... [--json]", "the source rows that a row was made of",

@@ -29,6 +29,8 @@ static const struct {
     {"restore", box_restore},
     {"reboot", box_power},
     {"poweroff", box_power},
+    {"screen", box_screen},
+    {"cores", box_cores},
 };
 
 int box_commands_main(int argc, char **argv)

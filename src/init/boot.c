@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "init/clock_floor.h"
+#include "init/cores.h"
+#include "init/entropy.h"
 #include "init/log_ring.h"
 #include "init/mounts.h"
 #include "init/uevent.h"
@@ -50,6 +52,8 @@ static void on_uevent(void *arg, int fd, short events)
             modules_match(i->modules, u.modalias);
         if (strcmp(u.subsystem, "watchdog") == 0)
             watchdog_try(i);
+        if (strcmp(u.subsystem, "block") == 0)
+            init_provision_sticks(i);
     }
 }
 
@@ -145,6 +149,16 @@ static void set_clock(struct init *i)
     err_free(e);
 }
 
+static void reserve_hugepages(struct init *i)
+{
+    uint64_t wanted, have;
+    if (i->settings.hugepages_share <= 0)
+        return;
+    have = hugepages_reserve("", (uint32_t)i->settings.hugepages_share, &wanted);
+    log_hub_say(&i->log, "huge pages: %llu of %llu that hugepages.share asks for", (unsigned long long)have,
+                (unsigned long long)wanted);
+}
+
 static void on_identity_changed(void *arg)
 {
     struct init *i = arg;
@@ -169,6 +183,7 @@ void init_boot(struct init *i)
 {
     char failed[256];
     i->times.started_ms = up_ms();
+    sched_getaffinity(0, sizeof i->every_core, &i->every_core);
     uint32_t bad = mounts_early(failed, sizeof failed);
     i->console_fd = mounts_console();
     log_hub_init(&i->log, &i->loop, i->console_fd);
@@ -196,6 +211,9 @@ void init_boot(struct init *i)
         log_hub_say(&i->log, "settings: line %d: %s", one->line, one->message);
     err_free(e);
     set_clock(i);
+    if (entropy_load(ENTROPY_SEED, "/dev/urandom"))
+        log_hub_say(&i->log, "the random generator was given the seed of the last run");
+    reserve_hugepages(i);
     start_mirror(i);
     if (!mounts_root_read_only())
         log_hub_say(&i->log, "root stays writable: %s", strerror(errno));

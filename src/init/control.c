@@ -167,12 +167,13 @@ int control_serve(int connection, const char *program, uid_t peer, bool console,
     static char message[CONTROL_REQUEST_BYTES_MAX];
     struct work w = {.connection = connection};
     struct request r;
+    /* Taken in first: an answer on a connection with something unread in it would be lost. */
+    ssize_t n = receive(connection, message, w.fds);
     if (!peer_right(connection, peer)) {
         fputs("a request of another user was refused\n", stderr);
         answer(connection, -1);
         return 1;
     }
-    ssize_t n = receive(connection, message, w.fds);
     if (n < 0 || !request_parse(message, (size_t)n, console, &r)) {
         fputs("a malformed request was refused\n", stderr);
         if (n >= 0)

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NODES_MAX         64
-#define NO_SETAFFINITY    0x04000000u /* PF_NO_SETAFFINITY: a thread of one core */
-#define STAT_FLAGS_FIELD  9
-#define HUGEPAGE_KIB      2048
+#define NODES_MAX        64
+#define NO_SETAFFINITY   0x04000000u /* PF_NO_SETAFFINITY: a thread of one core */
+#define STAT_FLAGS_FIELD 9
+#define HUGEPAGE_KIB     2048
 
 bool cores_parse(const char *text, cpu_set_t *out)
 {
@@ -175,9 +175,10 @@ uint64_t hugepages_reserve(const char *root, uint32_t share, uint64_t *wanted)
     *wanted = 0;
     for (int n = 0; n < NODES_MAX; n++) {
         char *dir = xprintf("%s/sys/devices/system/node/node%d", root, n), text[4096], number[32];
-        char *info = xprintf("%s/meminfo", dir), *pages = xprintf("%s/hugepages/hugepages-2048kB/nr_hugepages", dir);
+        char *info = xprintf("%s/meminfo", dir),
+             *pages = xprintf("%s/hugepages/hugepages-2048kB/nr_hugepages", dir);
         if (file_text(info, text, sizeof text)) {
-            uint64_t want = node_kib(text) / 100 * share / HUGEPAGE_KIB;
+            uint64_t want = node_kib(text) * share / 100 / HUGEPAGE_KIB;
             snprintf(number, sizeof number, "%llu", (unsigned long long)want);
             *wanted += want;
             if (kernel_put(pages, number) && file_text(pages, text, sizeof text))

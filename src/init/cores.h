@@ -12,8 +12,9 @@
 
 /* "0-3,8": false when malformed, or beyond CPU_SETSIZE. An empty list is none at all. */
 bool cores_parse(const char *text, cpu_set_t *out);
-void cores_list(const cpu_set_t *set, char *out, size_t size);                        /* "0-3,8" */
-void cores_mask(const cpu_set_t *set, const cpu_set_t *online, char *out, size_t size); /* "f,ffffffff": the kernel's words of 32 */
+void cores_list(const cpu_set_t *set, char *out, size_t size); /* "0-3,8" */
+void cores_mask(const cpu_set_t *set, const cpu_set_t *online, char *out,
+                size_t size); /* "f,ffffffff": the kernel's words of 32 */
 
 /* The online cores. False: /sys does not say. */
 bool cores_online(const char *root, cpu_set_t *out);

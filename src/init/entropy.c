@@ -61,7 +61,8 @@ bool entropy_load(const char *seed, const char *device)
 bool entropy_save(const char *seed)
 {
     uint8_t bytes[ENTROPY_SEED_BYTES];
-    for (size_t have = 0; have < sizeof bytes; have += 128) /* small ones are never cut short; not before it is ready */
+    for (size_t have = 0; have < sizeof bytes;
+         have += 128) /* small ones are never cut short; not before it is ready */
         if (getrandom(bytes + have, 128, GRND_NONBLOCK) != 128)
             return false;
     char *temporary = xprintf("%s~", seed);

@@ -8,16 +8,22 @@
 
 #include "box/settings.h"
 #include "init/control.h"
+#include "init/job.h"
 #include "init/mirror.h"
 #include "init/modules.h"
 #include "init/service.h"
 #include "init/storage.h"
 #include "init/watchdog.h"
 
-#define INIT_DISK_WAIT_MS 30000 /* for the disk to appear */
-#define INIT_SHUTDOWN_MS  30000 /* for penstock's last epoch */
-#define INIT_SSH_STOP_MS  3000
-#define INIT_NET_STOP_MS  10000 /* its children end before it */
+#define INIT_DISK_WAIT_MS    30000 /* for the disk to appear */
+#define INIT_SHUTDOWN_MS     30000 /* for penstock's last epoch */
+#define INIT_HEALTH_FAST_MS  5000  /* on trial, and until it was good once */
+#define INIT_HEALTH_MS       30000
+#define INIT_HEALTH_LIMIT_MS 20000
+#define INIT_SCREEN_MS       15000 /* between two looks at what the console is to show */
+#define INIT_STICKS_MAX      8     /* file systems of sticks that are looked at at a time */
+#define INIT_SSH_STOP_MS     3000
+#define INIT_NET_STOP_MS     10000 /* its children end before it */
 #define INIT_PENSTOCK_BACK_MS \
     (10 * 60 * 1000) /* a configuration that could not start is tried again after that, and after a change */
 
@@ -35,6 +41,15 @@ struct init {
     struct control shell, console;
     uint32_t requests; /* running, of both sockets */
     int console_fd, uevents;
+    struct job health, cores, screen;
+    bool healthy, settled; /* settled: the first check that was good has been */
+    uint32_t checks;       /* of health, so far */
+    struct buf shown;      /* on the serial console */
+    uint32_t health_timer, screen_timer;
+    char isolated[1024]; /* the shards' cores that are kept free; "" none */
+    cpu_set_t every_core;
+    pid_t stick; /* the child that looks at one */
+    char sticks_seen[8][64];
     enum init_end end;
     bool default_config; /* penstock runs with the image's own configuration ... */
     bool config_refused; /* ... as it could not start with the one on /data */
@@ -49,6 +64,13 @@ void init_boot(struct init *i);
 /* services.c */
 void init_services_start(struct init *i);
 void init_services_look(struct init *i); /* settings or configuration have changed */
+/* upkeep.c: health, the console, cores */
+void init_upkeep_start(struct init *i);
+void init_cores_look(struct init *i);
+void init_screen_look(struct init *i);
+/* provision.c */
+void init_provision_esp(struct init *i); /* before services; waits */
+void init_provision_sticks(struct init *i);
 /* shutdown.c */
 void init_shutdown(struct init *i);
 /* facts.c: BOX_RUN_BOOT and services.json, written anew */

@@ -44,7 +44,10 @@ int main(int argc, char **argv)
     struct init *i = &init;
     loop_init(&i->loop, on_signal, i);
     init_boot(i);
+    init_provision_esp(i);
     init_services_start(i);
+    init_upkeep_start(i);
+    init_provision_sticks(i);
     while (!loop_until(&i->loop, is_ending, i, 60000))
         init_facts_write(i);
     init_shutdown(i);

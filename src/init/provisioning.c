@@ -78,7 +78,8 @@ int provision_run(const void *from)
 /* Removable, or behind USB. */
 static bool is_stick(const char *sys, const char *disk)
 {
-    char *link = xprintf("%s/block/%s", sys, disk), *flag = xprintf("%s/removable", link), text[8], target[PATH_MAX];
+    char *link = xprintf("%s/block/%s", sys, disk), *flag = xprintf("%s/removable", link), text[8],
+         target[PATH_MAX];
     ssize_t n = readlink(link, target, sizeof target - 1);
     target[n > 0 ? n : 0] = 0;
     bool is = strstr(target, "/usb") != NULL || (file_text(flag, text, sizeof text) && text[0] == '1');
@@ -114,7 +115,8 @@ uint32_t provision_sticks(const char *sys, const char *own, char (*names)[64], u
     uint32_t n = 0;
     DIR *d = opendir(path);
     for (struct dirent *e; d && n < most && (e = readdir(d));)
-        if (e->d_name[0] != '.' && strlen(e->d_name) < 64 && strcmp(e->d_name, own) != 0 && is_stick(sys, e->d_name))
+        if (e->d_name[0] != '.' && strlen(e->d_name) < 64 && strcmp(e->d_name, own) != 0 &&
+            is_stick(sys, e->d_name))
             n += parts_of(sys, e->d_name, names + n, most - n);
     if (d)
         closedir(d);

@@ -14,7 +14,6 @@
 struct provision_from {
     const char *device, *mount; /* "/dev/vda1", PROVISION_ESP */
     const char *program;        /* "/bin/penstock" */
-    bool esp;                   /* only the plain FAT, and secrets may lie there: see provision's */
 };
 /* In the child: 0: nothing was there; else the program's exit status + 1. */
 int provision_run(const void *from);

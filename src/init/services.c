@@ -4,6 +4,7 @@
 #endif
 #include "init/init.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "box/ssh.h"
 
@@ -33,6 +34,8 @@ static bool penstock_prepare(struct service *s, struct child *c)
     argv[3] = i->default_config ? CONFIG_DEFAULT : BOX_YAML;
     *c = (struct child){
         .argv = argv, .as = BOX_PENSTOCK, .no_new_privs = true, .in = -1, .out = c->out, .err = c->err};
+    /* It places its threads by itself: PID 1 may be held on some cores. */
+    c->cpus = &i->every_core;
     init_facts_write(i);
     return true;
 }
@@ -167,6 +170,7 @@ void init_services_start(struct init *i)
     service_start(&i->network);
     service_start(&i->penstock);
     service_start(&i->ssh);
+    i->times.services_ms = steady_us() / 1000;
 }
 
 void init_services_look(struct init *i)
@@ -179,4 +183,6 @@ void init_services_look(struct init *i)
         loop_cancel(&i->loop, i->config_timer);
         config_again(i);
     }
+    init_cores_look(i);
+    init_screen_look(i);
 }

@@ -4,6 +4,8 @@
 #endif
 #include "init/init.h"
 
+#include "init/entropy.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -62,6 +64,8 @@ void init_shutdown(struct init *i)
     service_stop(&i->network);
     if (!loop_until(&i->loop, services_off, i, INIT_SHUTDOWN_MS + 5000))
         log_hub_say(&i->log, "not everything has ended in time");
+    if (!i->storage.rescue && !entropy_save(ENTROPY_SEED))
+        log_hub_say(&i->log, "%s could not be written", ENTROPY_SEED);
     /* Sessions, commands that still run, whatever else. */
     loop_until(&i->loop, mirror_idle, i, 5000);
     mirror_stop(&i->mirror);
