@@ -2,6 +2,7 @@
 #include "box/command.h"
 #include "box/cmd_network.h"
 #include "box/placement.h"
+#include "box/cmd_owner.h"
 #include "box/program.h"
 
 #include "box/request.h"
@@ -62,6 +63,32 @@ const struct box_command box_commands[] = {
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_placement, NULL, false, false},
     {"time", "[reset] [--json]", "the clock and its servers; reset forgets the latest time known",
      BOX_FROM_SHELL | BOX_FROM_CONSOLE, BOX_ROOT, cmd_time, NULL, false, false},
+    {"claim", "CODE | --status [--json]",
+     "make the box yours: the code, and a new password on standard input", ADMIN | BOX_UNCLAIMED, BOX_ROOT,
+     cmd_claim, NULL, false, false},
+    {"login", "", "begin a session of the console", BOX_FROM_CONSOLE | BOX_UNCLAIMED, BOX_ROOT, cmd_login,
+     NULL, false, false},
+    {"logout", "", "end one: its token on standard input", BOX_FROM_CONSOLE, BOX_ROOT, cmd_logout, NULL,
+     false, false},
+    {"session", "TOKEN", "whether a session is good", BOX_HIDDEN, BOX_ROOT, cmd_session, NULL, false, false},
+    {"password", "", "change the console's password: the present one and the new one on standard input",
+     ADMIN, BOX_ROOT, cmd_password, NULL, false, false},
+    {"password-reset", "", "set the console's password: a new one on standard input", BOX_FROM_SHELL,
+     BOX_ROOT, cmd_password, NULL, false, false},
+    {"ssh-key", "list [--json] | add <KEYS | remove FINGERPRINT [--force]", "keys that may log in over SSH",
+     ADMIN, BOX_ROOT, cmd_ssh_key, NULL, false, false},
+    {"key", "list [--json] | add <KEY.pub | remove FINGERPRINT", "keys that sign images and configurations",
+     ADMIN, BOX_ROOT, cmd_key, NULL, false, false},
+    {"certificate", "show [--json] | csr [--name NAME] | install <CHAIN | self-signed", "the TLS certificate",
+     ADMIN, BOX_ROOT, cmd_certificate, NULL, false, false},
+    {"factory-reset", "--yes HOSTNAME [--keep-network]", "forget configuration, data, keys and password",
+     ADMIN, BOX_ROOT, cmd_factory_reset, NULL, false, false},
+    {"claim-code", "", "the code that claims the box", BOX_HIDDEN, BOX_ROOT, cmd_claim_code, NULL, false,
+     false},
+    {"provision", "FOLDER", "take a provisioning folder", BOX_HIDDEN, BOX_ROOT, cmd_provision, NULL, false,
+     false},
+    {"prepare", "", "claim code and certificate, at each start", BOX_HIDDEN, BOX_ROOT, cmd_prepare, NULL,
+     false, false},
 };
 const uint32_t box_command_count = ARRAY_COUNT(box_commands);
 

@@ -429,7 +429,10 @@ struct err *identity_save(const char *path, const char *dir, uint32_t flags, boo
     if (!e) {
         id->flags = flags;
         err_free(identity_read(fd, present, &damaged));
-        if (present->generation == 0 || present->flags != flags || !same_files(id, present)) {
+        bool reset = present->generation && (present->flags & IDENTITY_RESET);
+        if (reset)
+            wrote = false;
+        else if (present->generation == 0 || present->flags != flags || !same_files(id, present)) {
             e = identity_write(fd, id);
             wrote = !e;
         }

@@ -20,7 +20,8 @@
 #define IDENTITY_DEPTH_MAX 4
 
 enum identity_flag {
-    IDENTITY_FROM_RESCUE = 1 /* saved while the data partition was away: newer than what lies on it */
+    IDENTITY_FROM_RESCUE = 1, /* saved while the data partition was away: newer than what lies on it */
+    IDENTITY_RESET = 2        /* a factory reset is under way: identity_save leaves it alone; see reset.h */
 };
 struct identity_file {
     char *path; /* owned; relative */

@@ -11,12 +11,17 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "base/still.h"
+#include "box/admin.h"
 #include "box/bundle.h"
+#include "box/certificate.h"
 #include "box/cmd_network.h"
 #include "box/control.h"
 #include "box/scp.h"
 #include "box/scrub.h"
+#include "box/provision.h"
 #include "box/settings.h"
+#include "box/ssh_keys.h"
+#include "box/tries.h"
 #include "box/ssh.h"
 #include "box/words.h"
 #include "cli/box_input.h"
@@ -365,6 +370,24 @@ static const struct limit box_limits[] = {
     LIMIT(TAR_FILE_BYTES_MAX, BYTES, "a file in it, likewise"),
     LIMIT(TAR_PATH_BYTES_MAX, BYTES, "a path in it, likewise"),
     LIMIT(TAR_DEPTH_MAX, COUNT, "folders in one another in it, likewise"),
+    LIMIT(ADMIN_PASSWORD_CHARS_MIN, COUNT, "characters of the console's password, at least"),
+    LIMIT(ADMIN_PASSWORD_BYTES_MAX, BYTES, "of it, at most"),
+    LIMIT(ADMIN_ROUNDS, COUNT, "rounds of PBKDF2-HMAC-SHA512 that it is kept by"),
+    LIMIT(TRIES_MAX, COUNT, "wrong claim codes, and likewise wrong passwords, within `TRIES_WINDOW_MS`"),
+    LIMIT(TRIES_WINDOW_MS, MILLISECONDS, "in which wrong tries count"),
+    LIMIT(ADMIN_SESSIONS_MAX, COUNT, "sessions of the console; one more ends the one unused for longest"),
+    LIMIT(ADMIN_SESSION_IDLE_MS, MILLISECONDS, "without a request until a session of the console ends"),
+    LIMIT(ADMIN_SESSION_MS, MILLISECONDS, "that a session of the console lasts at most"),
+    LIMIT(SSH_KEYS_MAX, COUNT, "SSH keys of a box"),
+    LIMIT(SSH_KEYS_FILE_MAX, BYTES, "of their file"),
+    LIMIT(PROVISION_FILES_MAX, COUNT, "files of a provisioning folder"),
+    LIMIT(PROVISION_FILE_BYTES_MAX, BYTES, "of one of them"),
+    LIMIT(PROVISION_BYTES_MAX, BYTES, "of all of them"),
+    LIMIT(PROVISION_DEPTH_MAX, COUNT, "folders in one another in it"),
+    LIMIT(CERTIFICATE_PEM_MAX, BYTES, "of a certificate with its chain and key that a box is given"),
+    LIMIT(CERTIFICATE_CHAIN_MAX, COUNT, "certificates of a chain"),
+    LIMIT(CERTIFICATE_NAMES_MAX, COUNT, "names and addresses in a certificate that a box makes"),
+    LIMIT(CERTIFICATE_WARN_DAYS, COUNT, "days before its end that status speaks of a certificate"),
     LIMIT(NETWORK_CONFIRM_S, SECONDS,
           "until a change by `network set` is confirmed; past it the former settings come back"),
     LIMIT(SETTINGS_BYTES_MAX, BYTES, "box.yaml; a larger one is refused"),

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "box/box.h"
+#include "box/reset.h"
 #include "init/child.h"
 
 #include <errno.h>
@@ -238,8 +239,26 @@ static bool data_ready(struct storage *s)
     return true;
 }
 
+/* A factory reset that was asked for: what was there goes, as far as the disk can forget, and the file system is made anew. */
+static void begin_reset(struct storage *s)
+{
+    log_hub_say(s->log, "factory reset: the data partition is made anew");
+    struct err *e = storage_mark_fresh(s->disk.device, BOX_PART_DATA, true);
+    if (e)
+        log_hub_say(s->log, "partition table: %s", e->message);
+    err_free(e);
+    uint64_t range[2] = {0, device_bytes(s->disk.data.device)};
+    int fd = open(s->disk.data.device, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || ioctl(fd, BLKDISCARD, range) != 0)
+        log_hub_say(s->log, "the disk does not discard blocks: former data may still lie on it");
+    if (fd >= 0)
+        close(fd);
+}
+
 void storage_mount(struct storage *s, bool have_disk)
 {
+    if (have_disk && s->disk.identity.device[0] && reset_is_pending(s->disk.identity.device))
+        begin_reset(s);
     if (!have_disk)
         text_fill(s->reason, sizeof s->reason, "no data partition was found");
     if (have_disk && data_ready(s))
@@ -320,6 +339,11 @@ void storage_restore_identity(struct storage *s, const char *device, const char 
         e = identity_restore(dir, id, newer && !s->rescue);
         log_hub_say(s->log, "the box's identity was restored from its partition (%u files)%s%s", id->count,
                     e ? ": " : "", e ? e->message : "");
+        err_free(e);
+    }
+    if (id->generation && (id->flags & IDENTITY_RESET) && s->formatted) {
+        e = reset_done(device);
+        log_hub_say(s->log, "factory reset: %s", e ? e->message : "complete");
         err_free(e);
     }
     identity_fini(id);
