@@ -6,7 +6,9 @@
 
 #include "base/nearest.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
 static struct err *find_view(const struct app *a, const char *view)
 {
@@ -91,7 +93,56 @@ static struct err *find_stats(const struct app *a, const char *dir, const struct
     return e;
 }
 
-static struct err *explain(struct app *a, const char *dir, const char *view, bool dot)
+/* ---- for programs: the graph, and each operator's numbers by shard ---- */
+
+static yyjson_mut_val *shard_json(yyjson_mut_doc *d, const struct op_stat *o)
+{
+    yyjson_mut_val *v = yyjson_mut_obj(d);
+    yyjson_mut_obj_add_uint(d, v, "rows_in", atomic_load(&o->rows_in));
+    yyjson_mut_obj_add_uint(d, v, "rows_out", atomic_load(&o->rows_out));
+    yyjson_mut_obj_add_uint(d, v, "busy_ns", atomic_load(&o->busy_ns));
+    yyjson_mut_obj_add_uint(d, v, "state_bytes", atomic_load(&o->state_bytes));
+    yyjson_mut_obj_add_uint(d, v, "state_rows", atomic_load(&o->state_rows));
+    yyjson_mut_obj_add_uint(d, v, "stored_bytes", atomic_load(&o->stored_bytes));
+    return v;
+}
+
+static void print_json(const struct app *a, const char *view, const struct op_stats *s, const char *graph)
+{
+    yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(d);
+    yyjson_mut_doc_set_root(d, root);
+    yyjson_mut_obj_add_str(d, root, "graph", graph);
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, root, "operators");
+    for (uint32_t n = 0; s && !view && n < a->plan->node_count; n++) {
+        yyjson_mut_val *one = yyjson_mut_arr_add_obj(d, list);
+        yyjson_mut_obj_add_uint(d, one, "id", n);
+        yyjson_mut_val *shards = yyjson_mut_obj_add_arr(d, one, "shards");
+        for (uint32_t i = 0; i < s->shard_count; i++)
+            yyjson_mut_arr_append(shards, shard_json(d, op_stat_of(s, i, n)));
+    }
+    char *text = yyjson_mut_write(d, 0, NULL);
+    if (text)
+        puts(text);
+    free(text);
+    yyjson_mut_doc_free(d);
+}
+
+static struct err *explain_json(const struct app *a, const char *view, const struct op_stats *stats)
+{
+    char *graph = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&graph, &len);
+    if (!to)
+        return err_errno(ERR_IO, "no memory for the graph");
+    plan_explain_with(a->plan, view, true, NULL, to);
+    if (fclose(to) == 0)
+        print_json(a, view, stats, graph);
+    free(graph);
+    return NULL;
+}
+
+static struct err *explain(struct app *a, const char *dir, const char *view, bool dot, bool json)
 {
     const struct op_stats *stats = NULL;
     TRY(app_describe(a, NULL));
@@ -100,9 +151,13 @@ static struct err *explain(struct app *a, const char *dir, const char *view, boo
         TRY(find_view(a, view));
     TRY(find_stats(a, dir ? dir : a->config->store_path, &stats));
     struct plan_notes notes = {put_sizes, stats};
-    plan_explain_with(a->plan, view, dot, stats ? &notes : NULL, stdout);
+    struct err *e = NULL;
+    if (json)
+        e = explain_json(a, view, stats);
+    else
+        plan_explain_with(a->plan, view, dot, stats ? &notes : NULL, stdout);
     op_stats_close(stats);
-    return NULL;
+    return e;
 }
 
 int cmd_explain(const struct cli_args *a)
@@ -110,7 +165,7 @@ int cmd_explain(const struct cli_args *a)
     struct app *app = NULL;
     struct err *e = app_load(a->config, &app);
     if (!e)
-        e = explain(app, a->data, a->word_count ? a->words[0] : NULL, a->dot);
+        e = explain(app, a->data, a->word_count ? a->words[0] : NULL, a->dot, a->json);
     int status = cli_report(e);
     app_free(app);
     return status;

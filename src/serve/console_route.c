@@ -23,7 +23,7 @@ const struct console_route console_routes[] = {
          0), /* whether the cookie's session holds: PID 1 looks before it runs anything */
     /* how it is */
     JSON("GET", "status", "status --json", 0),
-    {"GET", "dataflow", "explain --dot", 0, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S, NULL},
+    JSON("GET", "dataflow", "explain --json", 0),
     JSON("GET", "why", "why --json {api} {key0} [{key1}] [{key2}] [{key3}]", 0),
     {"GET", "logs", "logs -n {lines} [--unit {unit}]", 0, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S, NULL},
     {"GET", "support-bundle", "support-bundle", 0, CONSOLE_IN_NONE, CONSOLE_OUT_FILE, LONG_S,

@@ -362,7 +362,7 @@ def views(p):
     # a row may be drawn anew between finding and clicking it
     p.b.execute_script("document.querySelector('#body tr td').click()")
     p.until(lambda: "Why balances" in p.text())
-    p.check("why", "accounts" in p.one("#why").text, p.one("#why").text[:300])
+    p.check("why", "demo.accounts" in p.one("#why").text and "a.id from demo.accounts.id" in p.one("#why").text, p.one("#why").text[:300])
     p.shot("views")
     p.one("#filter").send_keys("&nope=eq.1", Keys.ENTER)
     p.until(lambda: p.one("#error").is_displayed() and "nope" in p.one("#error").text)
@@ -376,7 +376,8 @@ def dataflow(p):
     over = [(a, c) for i, a in enumerate(boxes) for c in boxes[:i] if a[0] < c[2] and c[0] < a[2] and a[1] < c[3] and c[1] < a[3]]
     p.check("nothing lies over another", not over, over)
     p.b.execute_script("document.querySelector('.graph g.aggregate').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
-    p.until(lambda: "rows kept" in p.text())
+    p.until(lambda: "By shard" in p.text())
+    p.check("by shard", len([l for l in p.text().split("\n") if l[:2] in ("0 ", "1 ") and " s " in l]) >= 2, p.text()[-900:])
     p.shot("dataflow")
 
 

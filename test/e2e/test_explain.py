@@ -2,6 +2,7 @@
 """`penstock explain` on a running instance: what each operator holds, over the shards; sizes grow with rows and fall with them.
 Graphviz output is well-formed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -109,6 +110,10 @@ def run(report):
     text = explain(box, "--dot")
     nodes, edges = parse_dot(text)
     report.check("dot", len(nodes) >= 15 and len(edges) >= 14 and any("in memory" in n for n in nodes.values()), text[:600])
+    told = json.loads(explain(box, "--json"))
+    r.check("json/graph", parse_dot(told["graph"])[0].keys() == parse_dot(text)[0].keys(), told["graph"][:300])
+    busy = [o for o in told["operators"] if len(o["shards"]) == box.shards and sum(s["rows_out"] for s in o["shards"]) > 0]
+    r.check("json/by shard", len(busy) > 3 and [o["id"] for o in told["operators"]] == list(range(len(told["operators"]))), told["operators"][:2])
     nodes, edges = parse_dot(explain(box, "quoted", "--dot"))
     report.check("dot/quoted", any('a \\"b\\" \\\\ c' in n for n in nodes.values()), str(nodes))
     if shutil.which("dot"):

@@ -1,5 +1,5 @@
 // The dataflow as a graph: operators in layers from the tables up to the views, with what flows through each and what it keeps.
-// What there is comes from `explain --dot`; the numbers from /metrics.
+// What there is, and each operator's part on each shard, comes from `explain --json`; the numbers that move from /metrics.
 import {make, svg, box, card, table, cell, metrics, every, count, bytes} from "./lib.js";
 
 const WIDTH = 230, HEIGHT = 62, GAP_X = 26, GAP_Y = 46;
@@ -54,7 +54,7 @@ const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + "…" : text;
 
 export function dataflowPage(main, {signal}) {
   const picture = make("div", {class: "graph", tabindex: "0", role: "group", "aria-label": "The dataflow"}), detail = make("div"), shards = make("div"), error = make("p", {class: "error", role: "alert", hidden: true});
-  let graph = null, last = null, drawn = "", chosen = null;
+  let parts = new Map(), graph = null, last = null, drawn = "", chosen = null;
   main.append(error, card("Dataflow", make("p", {class: "dim"}, "Tables at the bottom, views at the top. Dashed: rows change shards."), picture), detail, shards);
 
   function draw() {
@@ -89,7 +89,8 @@ export function dataflowPage(main, {signal}) {
     detail.replaceChildren(n ? card("#" + n.id + " " + n.kind, make("p", {}, n.label), table(["", "all in all", "a second"],
       [["rows in", cell(count(of("rows_in_total", n.id)), "n"), cell(count(per("rows_in_total", n.id)), "n")], ["rows out", cell(count(of("rows_out_total", n.id)), "n"), cell(count(per("rows_out_total", n.id)), "n")],
         ["time", cell(of("seconds_total", n.id).toFixed(3) + " s", "n"), cell((per("seconds_total", n.id) * 100).toFixed(1) + " %", "n")], ["rows kept", cell(count(of("state_rows", n.id)), "n"), ""],
-        ["in memory", cell(bytes(of("state_bytes", n.id)), "n"), ""], ["in the store", cell(bytes(of("stored_bytes", n.id)), "n"), ""]])) : "");
+        ["in memory", cell(bytes(of("state_bytes", n.id)), "n"), ""], ["in the store", cell(bytes(of("stored_bytes", n.id)), "n"), ""]]),
+      make("h3", {}, "By shard"), table(["Shard", "rows in", "rows out", "time", "rows kept", "in memory", "in the store"], (parts.get(n.id) ?? []).map((s, i) => [String(i), ...[count(s.rows_in), count(s.rows_out), (s.busy_ns / 1e9).toFixed(3) + " s", count(s.state_rows), bytes(s.state_bytes), bytes(s.stored_bytes)].map(t => cell(t, "n"))]), "no numbers yet")) : "");
     shards.replaceChildren(card("Shards", table(["Shard", "rows/s", "busy", "in memory"], m.all("penstock_shard_rows_total").map(s => s.labels.shard).map(s => {
       const r = name => before ? (m.sum(name, {shard: s}) - before.sum(name, {shard: s})) / ((m.at - before.at) / 1000) : NaN;
       return [s, cell(count(r("penstock_shard_rows_total")), "n"), cell(before ? Math.round(r("penstock_shard_busy_seconds_total") * 100) + " %" : "–", "n"), cell(bytes(m.sum("penstock_shard_state_bytes", {shard: s})), "n")];
@@ -97,8 +98,9 @@ export function dataflowPage(main, {signal}) {
   }
   every(15000, signal, async () => {
     try {
-      const {text} = await box("GET", "dataflow"), parsed = parseDot(text), shape = JSON.stringify([[...parsed.nodes.values()].map(n => n.label), parsed.edges]);
+      const said = await box("GET", "dataflow"), parsed = parseDot(said.graph), shape = JSON.stringify([[...parsed.nodes.values()].map(n => n.label), parsed.edges]);
       error.hidden = true;
+      parts = new Map(said.operators.map(o => [o.id, o.shards]));
       if (shape === drawn) return;
       graph = parsed;
       drawn = shape;

@@ -71,6 +71,7 @@ async function answered(method, path, value) {
   const answer = await ask(method, path, json(value), value === undefined ? {} : {"Content-Type": "application/json"});
   return answer.status === 204 ? null : answer.json();
 }
+export const boxText = async path => (await ask("GET", path)).text();
 export const download = async path => (await ask("GET", path)).arrayBuffer();
 // A command that tells how it goes on: told(text) for each line; gives its last word {status, result, error, hint}.
 export async function boxLines(path, value, told = () => {}) {

@@ -1,5 +1,6 @@
 // The views: rows as they change, filtered as the API filters, with the line that asks for the same, and where a value comes from.
-import {make, card, field, button, busy, api, box, token, copy, every, count, say} from "./lib.js";
+import {make, card, field, button, busy, api, boxText, token, copy, every, count, say} from "./lib.js";
+import {whyCard} from "./why.js";
 import {parseRow, follow} from "./rows.js";
 
 const SHOWN = 500; // rows in the table; all are counted
@@ -108,11 +109,11 @@ export function viewsPage(main, {signal, rest, query, site}) {
     await busy(null, async () => {
       const address = path() + key.map(k => "/" + encodeURIComponent(k)).join("") + "/why" + (column ? "?column=" + encodeURIComponent(column) : "");
       let said;
-      try { said = await (await api(address)).json(); } catch (e) {
+      try { said = await (await api(address)).text(); } catch (e) {
         if (!site.session || ![401, 403].includes(e.status)) throw e;
-        said = await box("GET", "why?" + new URLSearchParams([["api", name], ...key.map((k, i) => ["key" + i, k])]));
+        said = await boxText("why?" + new URLSearchParams([["api", name], ...key.map((k, i) => ["key" + i, k])]));
       }
-      why.replaceChildren(card("Why " + name + " " + key.join(", ") + (column ? ": " + column : ""), make("pre", {tabindex: "0"}, JSON.stringify(said, null, 2)), make("div", {class: "buttons"}, button("Close", () => why.replaceChildren()))));
+      why.replaceChildren(whyCard("Why " + name + " " + key.join(", ") + (column ? ": " + column : ""), said, column, () => why.replaceChildren()));
       why.scrollIntoView({block: "nearest"});
     });
   }
