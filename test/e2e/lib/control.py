@@ -8,7 +8,6 @@ import secrets
 import socket
 import struct
 import threading
-import time
 
 
 class Call:
@@ -104,9 +103,3 @@ class Control:
     def close(self):
         self.socket.close()
         os.unlink(self.path)
-
-
-def slowly(call, lines, pause_s=0.05):
-    for line in lines:
-        call.err(line + "\n")
-        time.sleep(pause_s)

@@ -1,27 +1,27 @@
 """A box as the console sees it: the commands behind it, as their contract says, over an instance of the program on this machine.
-What `penstock` itself does (check, explain, tokens, versions) it does here, too."""
+What `penstock` itself does (check, apply, explain, tokens, versions) it does here, too, with its files below `root`."""
 
 import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 import time
 
 from . import procs
-from .control import Control, slowly
+from .control import Control
 
 CODE, WRONG_PASSWORD = "AB3D-9KMT", "wrong password"
 
 
 class FakeBox:
     def __init__(self, path, dir, hostname="edge-17"):
-        self.dir, self.hostname, self.instance = dir, hostname, None
-        self.password, self.tries, self.uploaded, self.network, self.applied = None, 0, None, "interfaces: {}\n", []
+        self.dir, self.hostname, self.instance, self.root = dir, hostname, None, os.path.join(dir, "box")
+        for d in ("data/config/current", "data/store", "data/log", "run/box", "etc/penstock/default"):
+            os.makedirs(os.path.join(self.root, d))
+        self.password, self.tries, self.uploaded, self.network = None, 0, None, ""
         self.keys, self.gone, self.slow, self.upload_stop = [], [], 0, None
-        self.files = None
         self.control = Control(path, {n: getattr(self, "do_" + n.replace("-", "_")) for n in COMMANDS}, ("claim", "login"))
 
     # ---- who ----
@@ -55,7 +55,7 @@ class FakeBox:
             "slot": {"running": "a", "state": "confirmed", "other": {"version": "0.0.9", "build": "20261101-aaaaaaa"}},
             "uptime_s": 4000, "time": {"synced": True}, "claimed": True, "rescue": False, "health": {"ok": True, "checks": checks},
             "addresses": ["10.0.2.15", "fec0::5054:ff:fe12:3456"], "fingerprint": {"ssh": "SHA256:" + "s" * 43, "tls": "SHA256:" + "t" * 43},
-            "configuration": {"sha256": "0" * 64, "applied_at": "2026-11-28T05:00:00Z", "previous": bool(self.applied)}}, "penstock": None}))
+            "configuration": {"sha256": "0" * 64, "applied_at": "2026-11-28T05:00:00Z", "previous": False}}, "penstock": None}))
         return 0
 
     def do_slot(self, call):
@@ -176,49 +176,27 @@ class FakeBox:
     def do_contract(self, call):
         return self._own(call, data=False)
 
-    def do_configuration(self, call):
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w") as t:
-            for name, text in self.files.items():
-                m = tarfile.TarInfo(name)
-                m.size = len(text.encode())
-                t.addfile(m, io.BytesIO(text.encode()))
-        call.out(out.getvalue())
-        return 0
+    # As on a box, with its files below self.root.
+    def _box(self, call):
+        p = subprocess.run([procs.binary(), "box", "--root", self.root] + call.words, input=call.read() if call.words[0] != "configuration" else b"", capture_output=True, timeout=90)
+        call.out(p.stdout)
+        call.err(p.stderr)
+        return p.returncode
 
-    def _staged(self, call):
-        place = os.path.join(self.dir, "staged-%d" % time.monotonic_ns())
-        with tarfile.open(fileobj=io.BytesIO(call.read())) as t:
-            files = {m.name: t.extractfile(m).read().decode() for m in t if m.isreg()}
-        for name, text in files.items():
-            os.makedirs(os.path.dirname(os.path.join(place, name)), exist_ok=True)
-            with open(os.path.join(place, name), "w") as f:
-                f.write(text)
-        status, out, err = self.penstock("check", "-c", os.path.join(place, "penstock.yaml"), "--data", self.instance.data)
-        shutil.rmtree(place)
-        changes = [l.strip() for l in out.splitlines() if l.startswith("contract change")]
-        return files, {"ok": status == 0, "changes": changes, "text": (err or out).replace(place + "/", "")}
+    do_check = do_apply = do_configuration = _box
 
-    def do_check(self, call):
-        _, said = self._staged(call)
-        call.out(json.dumps(said, indent=1))
-        return 0 if said["ok"] else 2
-
-    def do_apply(self, call):
-        if "--previous" in call.words:
-            if not self.applied:
-                call.err("penstock: there is no configuration before this one\n")
-                return 1
-            self.files = self.applied.pop()
-            call.out(json.dumps({"ok": True, "changes": [], "text": "the previous one is back"}))
-            return 0
-        files, said = self._staged(call)
-        if said["ok"]:
-            slowly(call, ["checking", "staged", "waiting for the pipeline"])
-            self.applied.append(self.files)
-            self.files = files
-        call.out(json.dumps(said))
-        return 0 if said["ok"] else 2
+    @property
+    def files(self):
+        """The configuration that is in force."""
+        out = {}
+        top = os.path.join(self.root, "data/config/current")
+        for folder, _, names in os.walk(top):
+            for n in names:
+                path = os.path.join(folder, n)
+                if not n.startswith("."):
+                    with open(path) as f:
+                        out[os.path.relpath(path, top)] = f.read()
+        return out
 
 
 COMMANDS = ("claim login logout status slot logs support-bundle network time ssh-key certificate upgrade reboot rollback factory-reset explain why "

@@ -111,7 +111,7 @@ export function configurationPage(main, {signal}) {
     draw();
     verdict.replaceChildren(ok ? make("p", {class: "good"}, changed() ? "It can be applied." : "This is what runs.") : make("div", {class: "error"}, ...(wrong.length ? wrong.map(f => make("p", {}, button(f.file + ", line " + f.line, () => go(f)), " ", f.text)) : [make("p", {}, said || "refused")]), last.hint ? make("p", {}, last.hint) : null));
     const changes = r.changes ?? [];
-    plan.replaceChildren(ok && changed() ? make("div", {}, make("h3", {}, "What will change"), table(["Change"], changes.map(changeRow), "nothing that is served"), said ? make("details", {}, make("summary", {}, "The whole report"), make("pre", {}, said)) : null) : "");
+    plan.replaceChildren(ok && changed() ? make("div", {}, make("h3", {}, "What will change"), r.change ? make("p", {}, {none: "No contract changes: it is taken over in place.", compatible: "Clients are not disturbed: what differs is built beside what is served.", breaking: "A contract breaks: a new version is built beside the one that is served, which stays until it is retired."}[r.change] ?? r.change) : null, changes.length ? table(["Change"], changes.map(changeRow)) : null, said ? make("details", {}, make("summary", {}, "The whole report"), make("pre", {}, said)) : null) : "");
     return ok;
   }
   // One check at a time: what was typed meanwhile is checked after it.
@@ -125,12 +125,22 @@ export function configurationPage(main, {signal}) {
     if (again) { again = false; check(); }
   }
   const lines = l => { told.hidden = false; told.textContent += l + "\n"; told.scrollTop = told.scrollHeight; };
+  // With its `server:` the server starts anew, and cannot say any more how it ended: what is in force then does.
+  async function afterwards(wanted) {
+    for (let i = 0; i < 30; i++) {
+      await new Promise(r => setTimeout(r, 2000));
+      const now = await download("configuration").then(untar, () => null);
+      if (now && Object.keys(now).length === Object.keys(wanted).length && Object.entries(wanted).every(([n, t]) => now[n] === t)) return {status: 0, result: {ok: true, changes: []}};
+    }
+    throw new Error("The box has not said how it ended, and the former configuration is in force.");
+  }
   async function doApply() {
     told.textContent = "";
-    const last = await boxLines("apply" + (breaking.checked ? "?breaking=1" : ""), {files}, lines);
+    lines("Checked once more, put in place, taken over by the pipeline…");
+    const wanted = {...files}, last = await boxLines("apply" + (breaking.checked ? "?breaking=1" : ""), {files}, lines).catch(e => { if (e.status) throw e; return afterwards(wanted); });
     const ok = show(last);
     if (!ok) { say("It was refused: what ran before goes on.", "bad"); return; }
-    given = {...files};
+    given = wanted;
     told.hidden = true;
     say("Applied.");
     drawTabs();

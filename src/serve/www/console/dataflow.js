@@ -54,8 +54,9 @@ const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + "…" : text;
 
 export function dataflowPage(main, {signal}) {
   const picture = make("div", {class: "graph", tabindex: "0", role: "group", "aria-label": "The dataflow"}), detail = make("div"), shards = make("div"), error = make("p", {class: "error", role: "alert", hidden: true});
+  const notice = make("p", {class: "note", id: "no-numbers", hidden: true}, "The graph is that of the configuration; its numbers are not shown while another version of the APIs is kept beside it, or the pipeline is starting.");
   let parts = new Map(), graph = null, last = null, drawn = "", chosen = null;
-  main.append(error, card("Dataflow", make("p", {class: "dim"}, "Tables at the bottom, views at the top. Dashed: rows change shards."), picture), detail, shards);
+  main.append(error, card("Dataflow", make("p", {class: "dim"}, "Tables at the bottom, views at the top. Dashed: rows change shards."), notice, picture), detail, shards);
 
   function draw() {
     const size = layout(graph), root = svg("svg", {width: size.width, height: size.height, viewBox: "0 0 " + size.width + " " + size.height});
@@ -77,8 +78,12 @@ export function dataflowPage(main, {signal}) {
   }
   function numbers(m = last?.m, before = last?.before) {
     if (!m || !graph) return;
+    // The instance numbers its operators by its own plan; beside kept versions that is another one than the configuration's alone.
+    const same = parts.size === graph.nodes.size;
+    notice.hidden = same;
+    if (!same) for (const n of graph.nodes.values()) n.rate.textContent = n.state.textContent = "";
     const of = (name, node) => m.sum("penstock_operator_" + name, {node}), per = (name, node) => before ? (of(name, node) - before.sum("penstock_operator_" + name, {node})) / ((m.at - before.at) / 1000) : NaN;
-    for (const n of graph.nodes.values()) {
+    for (const n of same ? graph.nodes.values() : []) {
       const out = n.kind === "view" ? per("rows_in_total", n.id) : per("rows_out_total", n.id), kept = of("state_bytes", n.id), stored = of("stored_bytes", n.id);
       n.rate.textContent = count(out) + " rows/s" + (before ? ", " + (per("seconds_total", n.id) * 100).toFixed(1) + " % of a core" : "");
       n.state.textContent = [kept ? bytes(kept) + " in memory" : "", stored ? bytes(stored) + " stored" : ""].filter(Boolean).join(", ");
@@ -86,11 +91,11 @@ export function dataflowPage(main, {signal}) {
       for (const p of picture.querySelectorAll(`path[data-from="${n.id}"]`)) p.classList.toggle("alive", out > 0);
     }
     const n = graph.nodes.get(chosen);
-    detail.replaceChildren(n ? card("#" + n.id + " " + n.kind, make("p", {}, n.label), table(["", "all in all", "a second"],
+    detail.replaceChildren(n && !same ? card("#" + n.id + " " + n.kind, make("p", {}, n.label)) : n ? card("#" + n.id + " " + n.kind, make("p", {}, n.label), table(["", "all in all", "a second"],
       [["rows in", cell(count(of("rows_in_total", n.id)), "n"), cell(count(per("rows_in_total", n.id)), "n")], ["rows out", cell(count(of("rows_out_total", n.id)), "n"), cell(count(per("rows_out_total", n.id)), "n")],
         ["time", cell(of("seconds_total", n.id).toFixed(3) + " s", "n"), cell((per("seconds_total", n.id) * 100).toFixed(1) + " %", "n")], ["rows kept", cell(count(of("state_rows", n.id)), "n"), ""],
         ["in memory", cell(bytes(of("state_bytes", n.id)), "n"), ""], ["in the store", cell(bytes(of("stored_bytes", n.id)), "n"), ""]]),
-      make("h3", {}, "By shard"), table(["Shard", "rows in", "rows out", "time", "rows kept", "in memory", "in the store"], (parts.get(n.id) ?? []).map((s, i) => [String(i), ...[count(s.rows_in), count(s.rows_out), (s.busy_ns / 1e9).toFixed(3) + " s", count(s.state_rows), bytes(s.state_bytes), bytes(s.stored_bytes)].map(t => cell(t, "n"))]), "no numbers yet")) : "");
+      make("h3", {}, "By shard"), make("div", {id: "by-shard"}, table(["Shard", "rows in", "rows out", "time", "rows kept", "in memory", "in the store"], (parts.get(n.id) ?? []).map((s, i) => [String(i), ...[count(s.rows_in), count(s.rows_out), (s.busy_ns / 1e9).toFixed(3) + " s", count(s.state_rows), bytes(s.state_bytes), bytes(s.stored_bytes)].map(t => cell(t, "n"))]), "no numbers yet"))) : "");
     shards.replaceChildren(card("Shards", table(["Shard", "rows/s", "busy", "in memory"], m.all("penstock_shard_rows_total").map(s => s.labels.shard).map(s => {
       const r = name => before ? (m.sum(name, {shard: s}) - before.sum(name, {shard: s})) / ((m.at - before.at) / 1000) : NaN;
       return [s, cell(count(r("penstock_shard_rows_total")), "n"), cell(before ? Math.round(r("penstock_shard_busy_seconds_total") * 100) + " %" : "–", "n"), cell(bytes(m.sum("penstock_shard_state_bytes", {shard: s})), "n")];
