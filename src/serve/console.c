@@ -181,7 +181,10 @@ static bool take_body(struct call *k, struct mg_connection *c)
     case CONSOLE_IN_FILES:
         return read_body(k, c, CONSOLE_FILES_BYTES) &&
                console_files(k->body.p, k->body.len, &k->input, &k->problem);
-    default: return true;
+    default:
+        if (k->route->flags & CONSOLE_LOGOUT) /* which session: over standard input, as all secrets go */
+            buf_printf(&k->input, "%s\n", k->token);
+        return true;
     }
 }
 
@@ -236,8 +239,8 @@ static bool listen_not(void *ctx, enum console_stream from, const uint8_t *p, si
 /* Before much is read of whoever shows a cookie: PID 1 looks at the session before it runs even the smallest command. */
 static bool session_holds(struct call *k)
 {
-    static char slot[] = "slot", json[] = "--json";
-    char *words[] = {slot, json};
+    static char least[] = "time", json[] = "--json";
+    char *words[] = {least, json};
     int status;
     const struct console_ask a = {.socket_path = k->console->options.socket_path,
                                   .token = k->token,

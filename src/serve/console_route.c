@@ -19,8 +19,10 @@ const struct console_route console_routes[] = {
     {"POST", "login", "login", CONSOLE_OPEN | CONSOLE_TRY | CONSOLE_LOGIN, CONSOLE_IN_JSON, CONSOLE_OUT_TEXT,
      SHORT_S, "password"},
     {"POST", "logout", "logout", CONSOLE_LOGOUT, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S, NULL},
-    JSON("GET", "session", "slot --json",
+    JSON("GET", "session", "time --json",
          0), /* whether the cookie's session holds: PID 1 looks before it runs anything */
+    {"POST", "password", "password", CONSOLE_TRY, CONSOLE_IN_JSON, CONSOLE_OUT_TEXT, SHORT_S,
+     "passwords"}, /* the present one and the new one, a line each */
     /* how it is */
     JSON("GET", "status", "status --json", 0),
     JSON("GET", "dataflow", "explain --json", 0),
@@ -68,8 +70,8 @@ const struct console_route console_routes[] = {
      3600, NULL},
     {"POST", "rollback", "rollback", CONSOLE_FINISH, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S, NULL},
     {"POST", "reboot", "reboot", CONSOLE_FINISH, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S, NULL},
-    {"POST", "factory-reset", "factory-reset {hostname}", CONSOLE_FINISH, CONSOLE_IN_JSON, CONSOLE_OUT_TEXT,
-     SHORT_S, NULL},
+    {"POST", "factory-reset", "factory-reset --yes {hostname}", CONSOLE_FINISH, CONSOLE_IN_JSON,
+     CONSOLE_OUT_TEXT, SHORT_S, NULL},
 };
 const uint32_t console_route_count = ARRAY_COUNT(console_routes);
 

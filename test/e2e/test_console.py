@@ -96,7 +96,7 @@ def code(report, name, a, status, word):
 def doors(report, site):
     c = site.console()
     a = c.ask("GET", "state")
-    report.equal("state", (a.status, a.json()), (200, {"claimed": False}))
+    report.equal("state", (a.status, a.json()), (200, {"claimed": False, "password": False}))
     report.check("not kept", a.headers["Cache-Control"] == "no-store" and "default-src 'none'" in a.headers["Content-Security-Policy"], str(a.headers))
     code(report, "unclaimed: nothing else", c.ask("GET", "status"), 401, "PENSTOCK_CONSOLE_SESSION")
     code(report, "wrong code", c.ask("POST", "claim", {"code": "ZZZZ-ZZZZ", "password": PASSWORD}), 403, "PENSTOCK_BOX")
@@ -237,6 +237,18 @@ def uploads(report, site, c):
     report.equal("body elsewhere", c.ask("POST", "tokens", raw=data[:2 << 20]).status, 413)
 
 
+def passwords(report, site, c):
+    new = "another horse battery"
+    code(report, "password/wrong", c.ask("POST", "password", {"passwords": "not it\n" + new}), 403, "PENSTOCK_BOX")
+    report.equal("password/changed", c.ask("POST", "password", {"passwords": PASSWORD + "\n" + new}).status, 200)
+    code(report, "password/sessions ended", c.ask("GET", "session"), 401, "PENSTOCK_CONSOLE_SESSION")
+    report.equal("password/new", site.box.password, new)
+    c.cookie = "__Host-penstock-session=" + site.box.control.new_session()  # not one more try
+    report.equal("session again", c.ask("GET", "session").status, 200)
+    report.equal("logout", c.ask("POST", "logout").status, 204)
+    code(report, "logged out", c.ask("GET", "session"), 401, "PENSTOCK_CONSOLE_SESSION")
+
+
 def tries(report, site):
     c = site.console()
     found = [c.login("wrong %d" % i) for i in range(12)]
@@ -270,7 +282,7 @@ def browser(width, height):
     if width < 500: # the window itself cannot be so narrow
         o.add_experimental_option("mobileEmulation", {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2.0}})
     o.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    o.binary_location = "/usr/bin/chromium"
+    o.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=o)
 
 
@@ -538,7 +550,7 @@ def main():
         report.section("doors", doors, report, other)
         c = other.console()
         c.login()
-        for part in (foreign, requests, uploads):
+        for part in (foreign, requests, uploads, passwords):
             report.section(part.__name__, part, report, other, c)
         report.section("tries", tries, report, other)
         report.equal("stop/http", other.run.stop(), 0)

@@ -27,7 +27,7 @@ class FakeBox:
     # ---- who ----
     def do_claim(self, call):
         if "--status" in call.words:
-            call.out(json.dumps({"claimed": self.password is not None}))
+            call.out(json.dumps({"claimed": self.password is not None, "password": self.password is not None}))
             return 0
         password = call.read().decode().rstrip("\n")
         if call.words[1] != CODE:
@@ -43,8 +43,17 @@ class FakeBox:
         call.out(self.control.new_session() + "\n")
         return 0
 
+    def do_password(self, call):
+        old, new = call.read().decode().split("\n")[:2]
+        if old != self.password:
+            call.err("penstock: %s\n" % WRONG_PASSWORD)
+            return 1
+        self.password = new
+        self.control.sessions.clear()
+        return 0
+
     def do_logout(self, call):
-        self.control.sessions.discard(call.token)
+        self.control.sessions.discard(call.read().decode().strip())
         return 0
 
     # ---- how it is ----
@@ -125,7 +134,7 @@ class FakeBox:
                 return 2
             call.out("installed\n")
         elif call.words[1] == "show":
-            call.out(json.dumps({"subject": "CN=edge-17", "issuer": "CN=edge-17", "self_signed": True, "names": ["edge-17"], "from": "2026-11-28", "until": "2036-11-26", "key": "EC P-256", "fingerprint": "SHA256:" + "t" * 43}))
+            call.out(json.dumps({"subject": "CN=edge-17", "issuer": "CN=edge-17", "self_signed": True, "names": ["edge-17"], "not_before": "2026-11-28", "not_after": "2036-11-26", "warning": None, "key": "EC P-256", "fingerprint": "SHA256:" + "t" * 43}))
         return 0
 
     # ---- seldom ----
@@ -154,8 +163,8 @@ class FakeBox:
     do_reboot = do_rollback = _gone
 
     def do_factory_reset(self, call):
-        if call.words[1] != self.hostname:
-            call.err("penstock: this box is not called '%s'\n" % call.words[1])
+        if call.words[1] != "--yes" or call.words[2] != self.hostname:
+            call.err("penstock: this box is not called '%s'\n" % call.words[2])
             return 2
         return self._gone(call)
 
@@ -199,5 +208,5 @@ class FakeBox:
         return out
 
 
-COMMANDS = ("claim login logout status slot logs support-bundle network time ssh-key certificate upgrade reboot rollback factory-reset explain why "
+COMMANDS = ("claim login logout password status slot logs support-bundle network time ssh-key certificate upgrade reboot rollback factory-reset explain why "
             "token version contract configuration check apply").split()

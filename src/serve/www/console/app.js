@@ -61,8 +61,8 @@ function show() {
 async function look() {
   try {
     const s = await box("GET", "state");
-    Object.assign(site, {box: true, claimed: s.claimed !== false, session: false});
-    if (site.claimed) site.session = await box("GET", "session").then(() => true, e => { if (e.status !== 401) throw e; return false; });
+    Object.assign(site, {box: true, claimed: s.claimed !== false, password: s.password !== false, session: false});
+    if (site.claimed) site.session = await box("GET", "session").then(() => true, e => e.status !== 401);
   } catch (e) {
     if (e.status !== 404) say(e.message, "bad");
     Object.assign(site, e.status === 404 ? {box: false, claimed: true, session: false} : {box: true, claimed: true, session: false});

@@ -27,7 +27,7 @@ export function certificatesPage(main) {
   main.append(card("Certificate", now), card("From an authority", make("p", {class: "dim"}, "The key stays on the box: the request that it signs goes to your authority, and what that sends back is installed below."), field("Name of the box, if not its own", names), make("div", {class: "buttons"}, ask), csr),
     card("Install", field("Certificate and chain; the key too, if it was made elsewhere (PEM)", pem), field("or files", file), make("div", {class: "buttons"}, install)), card("Self-signed", make("div", {class: "buttons"}, own)));
   function load() {
-    return box("GET", "certificate").then(c => now.replaceChildren(facts([["Subject", c.subject], ["Issuer", c.self_signed ? "itself" : c.issuer], ["Names", (c.names ?? []).join(", ")], ["Valid from", c.from ?? c.not_before], ["Valid until", c.until ?? c.not_after], ["Key", c.key], ["SHA-256", make("code", {}, c.fingerprint ?? c.sha256 ?? "–")]])),
+    return box("GET", "certificate").then(c => now.replaceChildren(facts([["Subject", c.subject], ["Issuer", c.self_signed ? "itself" : c.issuer], ["Names", (c.names ?? []).join(", ")], ["Valid from", c.not_before], ["Valid until", c.not_after], ["Key", c.key], ["SHA-256", make("code", {}, c.fingerprint ?? "–")], c.warning ? ["Warning", make("span", {class: "warn"}, c.warning)] : null])),
       e => now.replaceChildren(make("p", {class: "error"}, e.message)));
   }
   load();

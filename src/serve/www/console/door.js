@@ -44,7 +44,7 @@ export function claimPage(main, {reload}) {
   code.focus();
 }
 
-export function loginPage(main, {reload}) {
+export function loginPage(main, {reload, site}) {
   const password = make("input", {type: "password", id: "password", autocomplete: "current-password", required: true, maxlength: "200"});
   const error = make("p", {class: "error", role: "alert", hidden: true}), go = make("button", {class: "do main"}, "Log in");
   const submit = async e => {
@@ -60,6 +60,7 @@ export function loginPage(main, {reload}) {
     } finally { go.disabled = false; }
   };
   main.append(make("form", {class: "card door", onsubmit: submit}, make("h2", {}, "Log in"), error,
+    site.password === false ? make("p", {class: "note warn"}, "The box is claimed by its SSH keys and has no password yet. Over SSH one is set: ", make("code", {}, "ssh admin@" + location.hostname + " password-reset")) : null,
     make("input", {type: "text", autocomplete: "username", value: "admin", hidden: true, "aria-hidden": "true", tabindex: "-1"}),
     field("Password of the console", password), make("div", {class: "buttons"}, go)));
   password.focus();

@@ -3,7 +3,7 @@ import {make, box, upload, card, facts, table, field, button, busy, confirm_, ev
 
 export function systemPage(main, context) {
   const host = {name: ""};
-  for (const part of [slots, network, time, keys, logs, last]) part(main, context, host);
+  for (const part of [slots, network, time, keys, password, logs, last]) part(main, context, host);
   box("GET", "status").then(s => { host.name = s.box?.hostname ?? ""; }, () => {});
 }
 
@@ -83,6 +83,18 @@ function keys(main) {
   }, "danger")]), "Nobody can log in over SSH.")), e => list.replaceChildren(make("p", {class: "error"}, e.message)));
   main.append(card("SSH keys", list, field("One more", key), make("div", {class: "buttons"}, add)));
   load();
+}
+
+// ---- the password ----
+
+function password(main) {
+  const make_ = kind => make("input", {type: "password", autocomplete: kind, required: true, maxlength: "200"}), old = make_("current-password"), first = make_("new-password"), second = make_("new-password");
+  const go = make("button", {class: "do main"}, "Change");
+  main.append(card("Password of the console", make("form", {onsubmit: e => {
+    e.preventDefault();
+    if (first.value !== second.value) { say("The two passwords are not the same.", "bad"); return; }
+    busy(go, async () => { await box("POST", "password", {passwords: old.value + "\n" + first.value}); say("Changed. All sessions have ended: log in again."); location.hash = "#/login"; location.reload(); });
+  }}, field("The present one", old), field("The new one, at least 12 characters", first), field("The new one again", second), make("div", {class: "buttons"}, go))));
 }
 
 // ---- logs ----
