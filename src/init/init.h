@@ -8,7 +8,7 @@
 
 #include "box/settings.h"
 #include "init/control.h"
-#include "init/job.h"
+#include "init/task.h"
 #include "init/mirror.h"
 #include "init/modules.h"
 #include "init/service.h"
@@ -41,7 +41,7 @@ struct init {
     struct control shell, console;
     uint32_t requests; /* running, of both sockets */
     int console_fd, uevents;
-    struct job health, cores, screen;
+    struct task health, cores, screen;
     bool healthy, settled; /* settled: the first check that was good has been */
     uint32_t checks;       /* of health, so far */
     struct buf shown;      /* on the serial console */

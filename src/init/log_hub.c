@@ -226,7 +226,15 @@ static int writer_run(void *arg)
     size_t have = 0;
     child_close_from(3); /* with the other end of its own pipe, which would never end otherwise */
     log_ring_open(&ring, h->dir, h->file_bytes);
-    for (;;) {
+    for (int64_t synced_ms = loop_now_ms();;) {
+        struct pollfd p = {.fd = 0, .events = POLLIN};
+        bool quiet = poll(&p, 1, ring.dirty ? LOG_SYNC_MS : -1) == 0;
+        if (quiet || loop_now_ms() - synced_ms > LOG_SYNC_MS) {
+            log_ring_sync(&ring);
+            synced_ms = loop_now_ms();
+        }
+        if (quiet)
+            continue;
         ssize_t n = read(0, bytes + have, sizeof bytes - have);
         if (n < 0 && errno == EINTR)
             continue;

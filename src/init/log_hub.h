@@ -16,6 +16,7 @@
 #define LOG_EARLY_BYTES (512 << 10)
 #define LOG_RATE_LINES  500       /* per second and source ... */
 #define LOG_BURST_LINES 5000      /* ... once this many are used up */
+#define LOG_SYNC_MS     3000      /* at most between a line and its being on the disk, where that keeps up */
 #define LOG_WRITER_PIPE (1 << 20) /* bytes between PID 1 and the writer */
 
 struct log_source {

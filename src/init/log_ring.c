@@ -75,6 +75,7 @@ static bool write_line(struct log_ring *r, const char *line, size_t len)
     ssize_t n = r->fd < 0 ? -1 : write(r->fd, line, len);
     if (n == (ssize_t)len) {
         r->size += len;
+        r->dirty = true;
         return true;
     }
     int why = n < 0 ? errno : ENOSPC;
@@ -108,4 +109,11 @@ void log_ring_put(struct log_ring *r, const char *line, size_t len)
             r->lost = 0;
     }
     r->lost += !put_line(r, line, len);
+}
+
+void log_ring_sync(struct log_ring *r)
+{
+    if (r->dirty && r->fd >= 0)
+        fdatasync(r->fd);
+    r->dirty = false;
 }

@@ -18,6 +18,7 @@ struct log_ring {
     char dir[200];
     int fd; /* -1: could not be opened */
     uint64_t size, file_bytes;
+    bool dirty;    /* something was written since log_ring_sync */
     uint64_t lost; /* lines that could not be written and were not told of yet */
 };
 
@@ -25,5 +26,8 @@ void log_ring_open(struct log_ring *r, const char *dir, uint64_t file_bytes);
 void log_ring_close(struct log_ring *r);
 /* One whole line with its newline. A full disk: the oldest files go, and if that is not enough the line is counted as lost. */
 void log_ring_put(struct log_ring *r, const char *line, size_t len);
+
+/* To the disk, if need be: what led to a power cut is to be read after it. */
+void log_ring_sync(struct log_ring *r);
 
 #endif

@@ -76,6 +76,11 @@ int mounts_console(void)
         dup2(fd, i);
     if (fd > 2)
         close(fd);
+    return console_open();
+}
+
+int console_open(void)
+{
     return open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 }
 

@@ -14,6 +14,8 @@ bool mounts_root_read_only(void);
 
 /* The console as 0, 1 and 2, and a descriptor of it that never waits; -1: there is none. */
 int mounts_console(void);
+int console_open(
+    void); /* that descriptor once more: a terminal that was hung up takes nothing on the old one */
 
 /* Settings of the kernel (panics reboot, nothing dumps core, addresses are hidden, ...) under root ("" on a box). Returns how
  * many could not be set, the first one's name in `failed`. */

@@ -9,22 +9,24 @@
 #include "init/cores.h"
 #include "init/entropy.h"
 #include "init/facts.h"
+#include "init/mounts.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct job job_new(struct init *i, const char *name, const char *const *argv, enum box_user as,
-                          int64_t most_ms)
+static struct task task_new(struct init *i, const char *name, const char *const *argv, enum box_user as,
+                            int64_t most_ms)
 {
-    return (struct job){.name = name,
-                        .loop = &i->loop,
-                        .log = &i->log,
-                        .child = {.argv = argv, .as = as, .no_new_privs = as != BOX_ROOT},
-                        .most_ms = most_ms,
-                        .arg = i,
-                        .fd = -1};
+    return (struct task){.name = name,
+                         .loop = &i->loop,
+                         .log = &i->log,
+                         .child = {.argv = argv, .as = as, .no_new_privs = as != BOX_ROOT},
+                         .most_ms = most_ms,
+                         .arg = i,
+                         .fd = -1};
 }
 
 /* ---- health ---- */
@@ -33,7 +35,7 @@ static void health_look(void *arg)
 {
     struct init *i = arg;
     i->health_timer = 0;
-    job_start(&i->health);
+    task_start(&i->health);
 }
 
 /* What the command printed, or that it did not answer. */
@@ -53,7 +55,7 @@ static void health_store(int status, const char *output, size_t len)
     buf_fini(&b);
 }
 
-static void health_done(struct job *j, int status, const char *output, size_t len)
+static void health_done(struct task *j, int status, const char *output, size_t len)
 {
     struct init *i = j->arg;
     bool healthy = status == 0;
@@ -78,7 +80,7 @@ static void health_done(struct job *j, int status, const char *output, size_t le
 
 /* ---- cores ---- */
 
-static void cores_done(struct job *j, int status, const char *output, size_t len)
+static void cores_done(struct task *j, int status, const char *output, size_t len)
 {
     struct init *i = j->arg;
     cpu_set_t shards, online, others;
@@ -108,7 +110,7 @@ static void cores_done(struct job *j, int status, const char *output, size_t len
 void init_cores_look(struct init *i)
 {
     if (i->settled) /* before, what is started meanwhile would have to be moved again */
-        job_start(&i->cores);
+        task_start(&i->cores);
 }
 
 /* ---- the serial console ---- */
@@ -118,10 +120,10 @@ static void screen_look(void *arg)
     struct init *i = arg;
     i->screen_timer = 0;
     if (i->end == INIT_RUNS)
-        job_start(&i->screen);
+        task_start(&i->screen);
 }
 
-static void screen_done(struct job *j, int status, const char *output, size_t len)
+static void screen_done(struct task *j, int status, const char *output, size_t len)
 {
     struct init *i = j->arg;
     loop_cancel(&i->loop, i->screen_timer);
@@ -132,8 +134,11 @@ static void screen_done(struct job *j, int status, const char *output, size_t le
     buf_put(&i->shown, output, len);
     if (i->console_fd < 0)
         return;
+    if (write(i->console_fd, "\r\n", 2) != 2 && errno == EIO) { /* it was hung up */
+        close(i->console_fd);
+        i->console_fd = i->log.console = console_open();
+    }
     /* Plain lines, so that a log of the serial line can be read. */
-    dprintf(i->console_fd, "\r\n");
     for (const char *line = output; *line;) {
         size_t n = strcspn(line, "\n");
         dprintf(i->console_fd, "%.*s\r\n", (int)n, line);
@@ -156,12 +161,12 @@ void init_upkeep_start(struct init *i)
     static const char *const health[] = {"/bin/penstock", "box", "health", "--json", NULL};
     static const char *const cores[] = {"/bin/penstock", "box", "cores", NULL};
     static const char *const screen[] = {"/bin/penstock", "box", "screen", NULL};
-    i->health = job_new(i, "health", health, BOX_PENSTOCK, INIT_HEALTH_LIMIT_MS);
+    i->health = task_new(i, "health", health, BOX_PENSTOCK, INIT_HEALTH_LIMIT_MS);
     i->health.done = health_done;
-    i->cores = job_new(i, "cores", cores, BOX_PENSTOCK, INIT_HEALTH_LIMIT_MS);
+    i->cores = task_new(i, "cores", cores, BOX_PENSTOCK, INIT_HEALTH_LIMIT_MS);
     i->cores.child.cpus = &i->every_core;
     i->cores.done = cores_done;
-    i->screen = job_new(i, "screen", screen, BOX_ROOT, INIT_HEALTH_LIMIT_MS);
+    i->screen = task_new(i, "screen", screen, BOX_ROOT, INIT_HEALTH_LIMIT_MS);
     i->screen.done = screen_done;
     i->health_timer = loop_after(&i->loop, 1000, health_look, i);
     init_screen_look(i);

@@ -6,6 +6,7 @@
 #include "remove_tree.h"
 
 #include "init/service.h"
+#include "init/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -216,6 +217,54 @@ static void children_are_clean(void)
     CHECK(child_wait(&l, &c, 200, &late) == -1 && late);
 }
 
+static int prints(void *arg)
+{
+    size_t n = (size_t)(intptr_t)arg;
+    for (size_t i = 0; i < n; i++)
+        if (write(1, "x", 1) != 1)
+            return 1;
+    return 4;
+}
+
+static struct {
+    uint32_t calls;
+    int status;
+    size_t len;
+} answer;
+
+static void answered(struct task *t, int status, const char *output, size_t len)
+{
+    (void)t;
+    CHECK(output[len] == 0);
+    answer.calls++;
+    answer.status = status;
+    answer.len = len;
+}
+
+static bool has_answered(void *arg)
+{
+    (void)arg;
+    return answer.calls > 0;
+}
+
+static void tasks_answer(void)
+{
+    struct task t = {.name = "task", .loop = &l, .log = &hub, .most_ms = 20000, .done = answered, .fd = -1};
+    static const size_t sizes[] = {0, 100, TASK_OUTPUT_BYTES_MAX, TASK_OUTPUT_BYTES_MAX + 1000};
+    t.child.run = prints;
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        answer.calls = 0;
+        t.child.arg = (void *)(intptr_t)sizes[i];
+        CHECK(task_start(&t) && !task_start(&t));
+        CHECK(loop_until(&l, has_answered, NULL, 20000) && WEXITSTATUS(answer.status) == 4);
+        CHECK(answer.len == (sizes[i] > TASK_OUTPUT_BYTES_MAX ? TASK_OUTPUT_BYTES_MAX : sizes[i]));
+    }
+    answer.calls = 0;
+    t.child.run = ignores_sigterm;
+    t.most_ms = 200;
+    CHECK(task_start(&t) && loop_until(&l, has_answered, NULL, 20000) && answer.status == -1 && !t.pid);
+}
+
 static void timers_and_limits(void)
 {
     uint32_t free_slots = 0, fds = 0;
@@ -247,6 +296,7 @@ int main(void)
     RUN(is_killed_when_late);
     RUN(the_group_goes_too);
     RUN(children_are_clean);
+    RUN(tasks_answer);
     RUN(timers_and_limits);
     remove_tree(dir);
     TEST_END();

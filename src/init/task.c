@@ -1,30 +1,30 @@
-/* See job.h. */
+/* See task.h. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "init/job.h"
+#include "init/task.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
-static void take(struct job *j)
+static void take(struct task *j)
 {
     uint8_t bytes[8192];
     for (ssize_t n; (n = read(j->fd, bytes, sizeof bytes)) > 0;) {
-        size_t room = JOB_OUTPUT_BYTES_MAX - j->output.len;
+        size_t room = TASK_OUTPUT_BYTES_MAX - j->output.len;
         buf_put(&j->output, bytes, (size_t)n < room ? (size_t)n : room);
     }
 }
 
 static void on_output(void *arg, int fd, short events)
 {
-    struct job *j = arg;
+    struct task *j = arg;
     take(j);
     if (!(events & POLLIN)) /* only the end is left, which the child's tells */
         loop_remove(j->loop, fd);
 }
 
-static void finish(struct job *j, int status)
+static void finish(struct task *j, int status)
 {
     if (j->fd >= 0) {
         loop_remove(j->loop, j->fd);
@@ -50,14 +50,14 @@ static void on_end(void *arg, pid_t pid, int status)
 
 static void on_late(void *arg)
 {
-    struct job *j = arg;
+    struct task *j = arg;
     j->timer = 0;
     j->late = true;
     log_hub_say(j->log, "%s took longer than %lld s and was ended", j->name, (long long)(j->most_ms / 1000));
-    job_cancel(j);
+    task_cancel(j);
 }
 
-void job_cancel(struct job *j)
+void task_cancel(struct task *j)
 {
     if (j->pid > 0) {
         kill(-j->pid, SIGKILL);
@@ -65,7 +65,7 @@ void job_cancel(struct job *j)
     }
 }
 
-bool job_start(struct job *j)
+bool task_start(struct task *j)
 {
     int fds[2];
     if (j->pid)
