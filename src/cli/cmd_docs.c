@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "base/still.h"
+#include "box/identity.h"
+#include "box/request.h"
 #include "box/admin.h"
 #include "box/bundle.h"
 #include "box/certificate.h"
@@ -393,6 +395,11 @@ static const struct limit box_limits[] = {
     LIMIT(SETTINGS_BYTES_MAX, BYTES, "box.yaml; a larger one is refused"),
     LIMIT(WORDS_LINE_BYTES_MAX, BYTES, "a command over SSH; a longer one is refused"),
     LIMIT(WORDS_MAX, COUNT, "words of it, likewise"),
+    LIMIT(IDENTITY_FILES_MAX, COUNT, "files and folders in /data/box that the identity partition keeps"),
+    LIMIT(IDENTITY_FILE_MAX, BYTES, "of one of them; past it nothing more is copied, which is logged"),
+    LIMIT(IDENTITY_BYTES_MAX, BYTES, "of all of them, likewise"),
+    LIMIT(CONTROL_REQUEST_BYTES_MAX, BYTES, "a command over PID 1's sockets; a larger one is refused"),
+    LIMIT(REQUEST_WORDS_MAX, COUNT, "words of it, likewise"),
     LIMIT(CONTROL_RUNNING_MAX, COUNT,
           "commands of SSH sessions and the console at a time; the next is refused"),
     LIMIT(SCP_ENTRIES_MAX, COUNT, "files and folders that one scp sends; more are refused"),
