@@ -41,7 +41,7 @@ static struct err *add_vlan(struct netlink *n, const struct settings_interface *
     uint16_t id = (uint16_t)i->vlan;
     netlink_begin(n, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof m);
     netlink_put(n, IFLA_IFNAME, i->name, strlen(i->name) + 1);
-    netlink_put(n, IFLA_IFALIAS, NET_ALIAS, strlen(NET_ALIAS));
+    netlink_put_u32(n, IFLA_GROUP, NET_GROUP);
     netlink_put_u32(n, IFLA_LINK, (uint32_t)parent->index);
     size_t info = netlink_nest(n, IFLA_LINKINFO);
     netlink_put(n, IFLA_INFO_KIND, "vlan", 4);

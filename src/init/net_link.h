@@ -1,6 +1,6 @@
 /* The box's links, addresses and routes: what there is, what the settings want, and the way from the one to the other.
  *
- * What was set here is marked (addresses and routes by their protocol number, VLANs by an alias), so that exactly that is taken
+ * What was set here is marked (addresses and routes by their protocol number, VLANs by their group), so that exactly that is taken
  * away when the settings no longer say it, also by a process that was started anew. What dhcpcd set (known by its flag and protocol
  * numbers) is dhcpcd's as long as the link wants it, and is swept away when it does not: a dhcpcd that was killed leaves it. */
 #ifndef PENSTOCK_INIT_NET_LINK_H
@@ -12,8 +12,8 @@
 #define NET_LINKS_MAX      128 /* further ones are not looked at */
 #define NET_ADDRESSES_MAX  512
 #define NET_ROUTES_MAX     256
-#define NET_PROTOCOL       80 /* of addresses and routes that are ours: rtnetlink(7) leaves it to users */
-#define NET_ALIAS          "penstock" /* of VLANs that are ours */
+#define NET_PROTOCOL       80  /* of addresses and routes that are ours: rtnetlink(7) leaves it to users */
+#define NET_GROUP          80  /* of VLANs that are ours */
 #define NET_GATEWAY_METRIC 100 /* of a fixed gateway: before those of DHCP, whose metrics are above 1000 */
 
 struct net_link {

@@ -26,7 +26,6 @@ static void take_link(void *context, const struct nlmsghdr *h)
     struct net_view *v = context;
     const struct ifinfomsg *m = NLMSG_DATA(h);
     const struct rtattr *t[IFLA_PERM_ADDRESS + 1];
-    char alias[32];
     if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof *m) ||
         v->link_count == NET_LINKS_MAX)
         return;
@@ -40,8 +39,7 @@ static void take_link(void *context, const struct nlmsghdr *h)
                            .mtu = netlink_u32(t[IFLA_MTU]),
                            .parent = (int)netlink_u32(t[IFLA_LINK])};
     netlink_text(t[IFLA_IFNAME], l->name, sizeof l->name);
-    netlink_text(t[IFLA_IFALIAS], alias, sizeof alias);
-    l->ours = strcmp(alias, NET_ALIAS) == 0;
+    l->ours = netlink_u32(t[IFLA_GROUP]) == NET_GROUP;
     const struct rtattr *mac = t[IFLA_PERM_ADDRESS] ? t[IFLA_PERM_ADDRESS] : t[IFLA_ADDRESS];
     if (mac && RTA_PAYLOAD(mac) == sizeof l->mac)
         memcpy(l->mac, RTA_DATA(mac), sizeof l->mac);
