@@ -80,6 +80,10 @@ def network(report, m):
     report.equal("vlan/unconfirmed", state()["settings"]["confirm_left_s"] is None, False)
     m.ssh(["network", "confirm"])
     report.check("vlan/confirmed", wait(lambda: state()["settings"]["confirm_left_s"] is None, 20), state()["settings"])
+    m.ssh(["network", "set"], SETTINGS.replace("v40", "v41").replace("vlan: 40", "vlan: 41"))
+    report.check("vlan/another", wait(lambda: [i["name"] for i in state()["interfaces"] if i["vlan"]] == ["v41"], 30), state())
+    m.ssh(["network", "set"], "box: 1\n")
+    report.check("vlan/gone", wait(lambda: [i["name"] for i in state()["interfaces"]] == ["eth0"] and state()["settings"]["from"] == "box.yaml", 30), state())
 
 
 if __name__ == "__main__":
