@@ -49,22 +49,28 @@ static size_t marker_encode(const struct marker *m, uint8_t *out)
     return n + MARKER_SUM_BYTES;
 }
 
+/* Whether it is whole, of whatever format. */
+static bool marker_whole(const uint8_t *p, size_t len, struct marker_head *head)
+{
+    uint8_t sum[MARKER_SUM_BYTES];
+    if (len < sizeof *head)
+        return false;
+    memcpy(head, p, sizeof *head);
+    if (memcmp(head->magic, MARKER_MAGIC, sizeof head->magic) || head->shard_count - 1 >= GATE_SHARDS_MAX)
+        return false;
+    size_t n = body_bytes(head->shard_count);
+    if (len < n + MARKER_SUM_BYTES)
+        return false;
+    hash_bytes128(p, n, sum);
+    return memcmp(sum, p + n, MARKER_SUM_BYTES) == 0;
+}
+
 /* ERR_STATE: whole, but of another format. */
 static struct err *marker_decode(const uint8_t *p, size_t len, struct marker *out, bool *valid)
 {
     struct marker_head head;
-    uint8_t sum[MARKER_SUM_BYTES];
     *valid = false;
-    if (len < sizeof head)
-        return NULL;
-    memcpy(&head, p, sizeof head);
-    if (memcmp(head.magic, MARKER_MAGIC, sizeof head.magic) || head.shard_count - 1 >= GATE_SHARDS_MAX)
-        return NULL;
-    size_t n = body_bytes(head.shard_count);
-    if (len < n + MARKER_SUM_BYTES)
-        return NULL;
-    hash_bytes128(p, n, sum);
-    if (memcmp(sum, p + n, MARKER_SUM_BYTES))
+    if (!marker_whole(p, len, &head))
         return NULL;
     if (head.format < STORE_FORMAT_OLDEST || head.format > STORE_FORMAT)
         return err_hint(err_new(ERR_STATE, "the store has format %u, this program reads formats %u to %u",
@@ -97,26 +103,52 @@ static struct err *slots_decode(const uint8_t *bytes, const size_t len[2], struc
     return e;
 }
 
-struct err *marker_load(const char *dir, struct marker *out, enum marker_found *found)
+/* Both slots as they are; *bytes NULL: there is no such file. */
+static struct err *slots_read(const char *dir, uint8_t **bytes, size_t len[2])
 {
-    *found = MARKER_ABSENT;
+    *bytes = NULL;
     char *path = xprintf("%s/" STORE_MARKER_FILE, dir);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct err *e = fd < 0 && errno != ENOENT ? err_errno(ERR_IO, "cannot open %s", path) : NULL;
     if (fd >= 0) {
-        uint8_t *bytes = xcalloc(2, MARKER_SLOT_BYTES);
-        size_t len[2];
         ssize_t n = 0;
+        *bytes = xcalloc(2, MARKER_SLOT_BYTES);
         for (int i = 0; i < 2 && n >= 0; i++) {
-            n = file_read_at(fd, bytes + i * MARKER_SLOT_BYTES, MARKER_SLOT_BYTES, i * MARKER_SLOT_BYTES);
+            n = file_read_at(fd, *bytes + i * MARKER_SLOT_BYTES, MARKER_SLOT_BYTES, i * MARKER_SLOT_BYTES);
             len[i] = n > 0 ? (size_t)n : 0;
         }
         /* What cannot be read just now is not damaged: a new marker must not take its place. */
-        e = n < 0 ? err_errno(ERR_IO, "cannot read %s", path) : slots_decode(bytes, len, out, found);
-        free(bytes);
+        if (n < 0)
+            e = err_errno(ERR_IO, "cannot read %s", path);
         close(fd);
     }
     free(path);
+    return e;
+}
+
+struct err *marker_load(const char *dir, struct marker *out, enum marker_found *found)
+{
+    uint8_t *bytes;
+    size_t len[2] = {0};
+    *found = MARKER_ABSENT;
+    struct err *e = slots_read(dir, &bytes, len);
+    if (!e && bytes)
+        e = slots_decode(bytes, len, out, found);
+    free(bytes);
+    return e;
+}
+
+struct err *store_format_read(const char *dir, uint32_t *format)
+{
+    uint8_t *bytes;
+    size_t len[2] = {0};
+    struct marker_head head;
+    *format = 0;
+    struct err *e = slots_read(dir, &bytes, len);
+    for (int i = 0; !e && bytes && i < 2; i++)
+        if (marker_whole(bytes + i * MARKER_SLOT_BYTES, len[i], &head) && head.format > *format)
+            *format = head.format;
+    free(bytes);
     return e;
 }
 

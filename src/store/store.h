@@ -45,6 +45,9 @@ NODISCARD struct err *store_open(const char *dir, struct gate *gate, bool fresh_
                                  const struct store_options *o, struct store **out);
 /* Looks at a store without opening it: its shard count, 0 when there is none, and the epoch of its last checkpoint. */
 NODISCARD struct err *store_inspect(const char *dir, uint32_t *shard_count, uint64_t *durable_epoch);
+/* The newest format that its markers name, whichever it is; 0: there is no store, or both are damaged. For those who decide which program
+ * may open it. */
+NODISCARD struct err *store_format_read(const char *dir, uint32_t *format);
 void store_close(struct store *s); /* without a checkpoint; call store_checkpoint before for a clean end */
 /* Bytes of room inside the shards' files: free pages and what is allocated ahead; as many times the fullest shard's as there are
  * shards. Where commits still find room when the disk has none. By the coordinator, between epochs; reads the lists of free
