@@ -44,8 +44,9 @@
 #define BOX_RUN_BOOT        BOX_RUN "/boot.json" /* by init: rescue, data partition, modules, watchdog, times */
 #define BOX_RUN_NETWORK     BOX_RUN "/network.json" /* by init: interfaces, addresses, resolvers, clock */
 #define BOX_RUN_HEALTH      BOX_RUN "/health.json"  /* by init: the last checks of health */
-#define BOX_CONTROL_SHELL   BOX_RUN "/control"      /* socket, root:admin 0660; see control.h */
-#define BOX_CONTROL_CONSOLE BOX_RUN "/console"      /* socket, root:penstock 0660 */
+#define BOX_RUN_TRIAL       BOX_RUN "/trial"   /* there while the running slot is on trial; see trial.h */
+#define BOX_CONTROL_SHELL   BOX_RUN "/control" /* socket, root:admin 0660; see control.h */
+#define BOX_CONTROL_CONSOLE BOX_RUN "/console" /* socket, root:penstock 0660 */
 
 enum box_user {
     BOX_ROOT = 0,

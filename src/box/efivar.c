@@ -359,6 +359,8 @@ bool efi_loader_part(const struct efi *v, uint8_t guid[16])
 {
     uint8_t bytes[128];
     char text[64];
-    ssize_t len = v->read(v->ctx, "LoaderDevicePartUUID" EFI_LOADER, bytes, sizeof bytes);
+    ssize_t len = v->read(v->ctx, "StubDevicePartUUID" EFI_LOADER, bytes, sizeof bytes);
+    if (len <= 0)
+        len = v->read(v->ctx, "LoaderDevicePartUUID" EFI_LOADER, bytes, sizeof bytes);
     return len > 0 && get_text(bytes, (size_t)len, text, sizeof text) && gpt_guid_parse(text, guid);
 }

@@ -24,6 +24,10 @@ int box_backup(int argc, char **argv);
 int box_restore(int argc, char **argv);
 int box_screen(int argc, char **argv); /* PID 1 asks for these two: box_screen.c */
 int box_cores(int argc, char **argv);
+int box_upgrade(int argc, char **argv);
+int box_rollback(int argc, char **argv);
+int box_slot(int argc, char **argv);
+int box_health(int argc, char **argv);
 int box_power(int argc, char **argv); /* reboot, poweroff */
 
 /* The file of BOX_RUN or of the image, NULL when it is absent or no JSON; free with yyjson_doc_free. */

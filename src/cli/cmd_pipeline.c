@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/clock.h"
+#include "box/box.h"
 #include "flow/topology.h"
 #include "ops/retention.h"
 #include "source/ingest/ingest_server.h"
@@ -133,8 +134,25 @@ static struct err *choose_cores(struct run *r, const struct cli_args *a)
     return NULL;
 }
 
+/* A box whose slot is on trial may have to go back to the slot before, whose program reads the older format alone: the store is converted
+ * once the slot is confirmed, and until then it is not written. PID 1 makes the file, and takes it away. */
+static struct err *conversion_check(const char *data)
+{
+    uint32_t format;
+    if (!box_board() || access(BOX_RUN_TRIAL, F_OK) != 0)
+        return NULL;
+    TRY(store_format_read(data, &format));
+    if (!format || format >= STORE_FORMAT || format < STORE_FORMAT_OLDEST)
+        return NULL;
+    return err_hint(err_new(ERR_STATE,
+                            "the store has format %u, and is converted to %d once this slot is confirmed",
+                            format, STORE_FORMAT),
+                    "it goes on by itself: `slot` tells how long the trial takes");
+}
+
 static struct err *open_store(struct run *r, uint32_t shard_count)
 {
+    TRY(conversion_check(r->data));
     r->fresh_boot = instance_fresh_boot(r->data, r->gate);
     size_t map = (size_t)r->app->config->map_bytes, wanted = atomic_load(&r->gate->pause.map_bytes);
     struct store_options o = {.shard_count = shard_count, .map_bytes = map > wanted ? map : wanted};

@@ -215,6 +215,7 @@ void init_boot(struct init *i)
         log_hub_say(&i->log, "the random generator was given the seed of the last run");
     reserve_hugepages(i);
     start_mirror(i);
+    init_trial_begin(i); /* its record is mirrored, too */
     if (!mounts_root_read_only())
         log_hub_say(&i->log, "root stays writable: %s", strerror(errno));
     init_facts_write(i);

@@ -7,6 +7,7 @@
 #define PENSTOCK_INIT_INIT_H
 
 #include "box/settings.h"
+#include "box/trial.h"
 #include "init/control.h"
 #include "init/task.h"
 #include "init/mirror.h"
@@ -48,6 +49,10 @@ struct init {
     uint32_t health_timer, screen_timer;
     char isolated[1024]; /* the shards' cores that are kept free; "" none */
     cpu_set_t every_core;
+    struct trial trial; /* of the slot that runs */
+    struct trial_room trial_room;
+    struct trial_world trial_world;
+    bool slots_known;
     pid_t stick; /* the child that looks at one */
     char sticks_seen[8][64];
     enum init_end end;
@@ -68,6 +73,9 @@ void init_services_look(struct init *i); /* settings or configuration have chang
 void init_upkeep_start(struct init *i);
 void init_cores_look(struct init *i);
 void init_screen_look(struct init *i);
+/* slot_trial.c: once, when /data is there; after each check of health */
+void init_trial_begin(struct init *i);
+void init_trial_look(struct init *i, bool healthy);
 /* provision.c */
 void init_provision_esp(struct init *i); /* before services; waits */
 void init_provision_sticks(struct init *i);

@@ -66,6 +66,7 @@ static void health_done(struct task *j, int status, const char *output, size_t l
         log_hub_say(&i->log, "the box is %s", healthy ? "healthy" : "not healthy: `status` says why");
     i->checks++;
     i->healthy = healthy;
+    init_trial_look(i, healthy);
     if (healthy && !i->settled) {
         i->settled = true;
         /* A box that is switched off without a word has a seed next time all the same. */
@@ -73,7 +74,8 @@ static void health_done(struct task *j, int status, const char *output, size_t l
             log_hub_say(&i->log, "%s could not be written", ENTROPY_SEED);
         init_cores_look(i);
     }
-    i->health_timer = loop_after(&i->loop, i->settled ? INIT_HEALTH_MS : INIT_HEALTH_FAST_MS, health_look, i);
+    i->health_timer = loop_after(&i->loop, i->settled && !i->trial.on ? INIT_HEALTH_MS : INIT_HEALTH_FAST_MS,
+                                 health_look, i);
     init_facts_write(i);
     init_screen_look(i);
 }
