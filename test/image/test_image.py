@@ -4,10 +4,13 @@ import hashlib
 import os
 import re
 import shutil
+import ssl
 import struct
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 from lib.machine import MIB, ROOT, Machine
 from lib.report import Report
@@ -258,8 +261,23 @@ def keys_and_broken_init(report, top):
         report.check("image/panic-restarts", "Rebooting in 10 seconds" in m.console, m.tail())
 
 
+def first_answer(m, seconds):
+    """The status of the first answer over TLS, whoever signed the certificate; None: no answer."""
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    while m.running and time.monotonic() - m.booted_at < seconds:
+        try:
+            with urllib.request.urlopen("https://127.0.0.1:%d/ready" % m.https_port, timeout=10, context=tls) as answer:
+                return answer.status
+        except urllib.error.HTTPError as e:
+            return e.code
+        except OSError:
+            time.sleep(0.2)
+    return None
+
+
 def boots(report, image):
-    """To PID 1 and the first start of everything, with watchdog and modules, on a disk that is larger than the image."""
+    """To PID 1, the first start of everything and the first answer, with watchdog and modules, on a disk that is larger than the image."""
     with Machine(image) as m:
         m.boot()
         m.wait_console(r"^init \[.*\] Penstock box: qemu-virt", 120)
@@ -267,6 +285,9 @@ def boots(report, image):
         report.ok("image/boots-to-pid-1")
         m.wait_console("penstock started", 120)
         report.note("penstock started %.1f s after QEMU's start" % (time.monotonic() - m.booted_at))
+        status = first_answer(m, 180)
+        report.check("image/answers-over-tls", status in (200, 503), "%s; %s" % (status, m.tail()))
+        report.note("first answer (%s) %.1f s after QEMU's start" % (status, time.monotonic() - m.booted_at))
         text = m.console
         report.check("image/watchdog", "watchdog i6300ESB" in text, text)
         report.check("image/modules-load", re.search(r"[1-9]\d* kernel modules are loaded, 0 failed", text), text)
