@@ -266,7 +266,10 @@ class Machine:
     def ssh(self, words, stdin=b"", seconds=120, user="admin", key=None, check=True):
         """(exit status, standard output, standard error). check: AssertionError unless the status is 0. stdin: bytes or a file."""
         given = {"stdin": stdin} if hasattr(stdin, "fileno") else {"input": stdin if isinstance(stdin, bytes) else stdin.encode()}
-        done = subprocess.run(self.ssh_command(words, user, key), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, **given)
+        try:
+            done = subprocess.run(self.ssh_command(words, user, key), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, **given)
+        except subprocess.TimeoutExpired as e:
+            done = subprocess.CompletedProcess(e.cmd, 124, e.stdout or b"", (e.stderr or b"") + b"\nno end within %d s" % seconds)
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         if check and done.returncode != 0:
             raise AssertionError("ssh %s: status %d\n%s%s\nthe console's end:\n%s" % (" ".join(words), done.returncode, out[-2000:], err[-2000:], self.tail()))
