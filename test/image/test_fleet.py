@@ -51,11 +51,11 @@ class Fleet:
         return [b["status"]["box"]["image"]["build"] if "status" in b else b["error"] for b in self.states().values()]
 
 
-def boot(image, folder):
+def boot(image):
     """Both at once, under one lock."""
     boxes = {}
     for name in NAMES:
-        box = boxes[name] = machine.Machine(image + ".img", smp=1, mem=1024, folder=os.path.join(folder, name))
+        box = boxes[name] = machine.Machine(image + ".img", smp=1, mem=1024)
         key = boxes["edge-1"].public_key
         box.provision_esp({"box.yaml": BOX % name, "penstock.yaml": CONFIG, "authorized_keys": key})
         box.boot()
@@ -116,7 +116,7 @@ def main():
     with Report("test_fleet", 1500 if soak() else 590) as t:
         folder = procs.temp_dir("fleet")
         images = Images(folder)
-        boxes = boot(images.build("build-1"), folder)
+        boxes = boot(images.build("build-1"))
         try:
             fleet = Fleet(folder, boxes)
             t.section("trust", trust, t, fleet, boxes)
