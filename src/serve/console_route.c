@@ -58,7 +58,7 @@ const struct console_route console_routes[] = {
      CONSOLE_OUT_TEXT, SHORT_S, NULL},
     JSON("GET", "ssh-keys", "ssh-key list --json", 0),
     {"POST", "ssh-keys", "ssh-key add", 0, CONSOLE_IN_JSON, CONSOLE_OUT_TEXT, SHORT_S, "key"},
-    {"DELETE", "ssh-keys", "ssh-key remove {fingerprint}", 0, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S,
+    {"DELETE", "ssh-keys", "ssh-key remove {fingerprint} [?force --force]", 0, CONSOLE_IN_NONE, CONSOLE_OUT_TEXT, SHORT_S,
      NULL},
     JSON("GET", "network", "network show --json", 0),
     {"PUT", "network", "network set", CONSOLE_FINISH, CONSOLE_IN_JSON, CONSOLE_OUT_TEXT, SHORT_S, "settings"},

@@ -2,9 +2,7 @@
 are Python functions. It keeps what was asked, so that a test can see which words came, and that no secret was among them."""
 
 import array
-import base64
 import os
-import secrets
 import socket
 import struct
 import threading
@@ -38,20 +36,15 @@ class Call:
 
 
 class Control:
-    """commands: name -> function(Call). open: names that need no session. sessions: the tokens that hold."""
+    """commands: name -> function(Call). holds(token): whether a session is good; claim and login need none."""
 
-    def __init__(self, path, commands, open=("claim", "login")):
-        self.path, self.commands, self.open = path, commands, set(open)
-        self.sessions, self.asked, self.lock = set(), [], threading.Lock()
+    def __init__(self, path, commands, holds):
+        self.path, self.commands, self.holds = path, commands, holds
+        self.asked, self.lock = [], threading.Lock()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.bind(path)
         self.socket.listen(16)
         threading.Thread(target=self._serve, daemon=True).start()
-
-    def new_session(self):
-        token = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-        self.sessions.add(token)
-        return token
 
     def words(self, name):
         """What was asked of a command so far: its words."""
@@ -95,8 +88,8 @@ class Control:
         if not command:
             call.err("penstock: there is no command '%s' for the console\n" % words[0])
             return -1
-        if words[0] not in self.open and token not in self.sessions:
-            call.err("penstock: the session is over, or there was none\n")
+        if words[0] not in ("claim", "login") and not self.holds(token):
+            call.err("penstock: the session is not, or no longer, good\n  hint: log in again\n")
             return -1
         return command(call)
 

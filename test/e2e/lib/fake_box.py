@@ -1,5 +1,6 @@
 """A box as the console sees it: the commands behind it, as their contract says, over an instance of the program on this machine.
-What `penstock` itself does (check, apply, explain, tokens, versions) it does here, too, with its files below `root`."""
+Claiming, sessions, keys, certificates, configurations, tokens and
+versions are those of the program, with its files below `root`; the machine itself is made up."""
 
 import hashlib
 import io
@@ -12,49 +13,14 @@ import time
 from . import procs
 from .control import Control
 
-CODE, WRONG_PASSWORD = "AB3D-9KMT", "wrong password"
-
 
 class FakeBox:
     def __init__(self, path, dir, hostname="edge-17"):
         self.dir, self.hostname, self.instance, self.root = dir, hostname, None, os.path.join(dir, "box")
-        for d in ("data/config/current", "data/store", "data/log", "run/box", "etc/penstock/default"):
+        for d in ("data/box", "data/config/current", "data/store", "data/log", "run/box", "etc/penstock/default"):
             os.makedirs(os.path.join(self.root, d))
-        self.password, self.tries, self.uploaded, self.network = None, 0, None, ""
-        self.keys, self.gone, self.slow, self.upload_stop = [], [], 0, None
-        self.control = Control(path, {n: getattr(self, "do_" + n.replace("-", "_")) for n in COMMANDS}, ("claim", "login"))
-
-    # ---- who ----
-    def do_claim(self, call):
-        if "--status" in call.words:
-            call.out(json.dumps({"claimed": self.password is not None, "password": self.password is not None}))
-            return 0
-        password = call.read().decode().rstrip("\n")
-        if call.words[1] != CODE:
-            call.err("penstock: this is not the box's claim code\n  hint: it stands on the serial console\n")
-            return 1
-        self.password = password
-        return 0
-
-    def do_login(self, call):
-        if call.read().decode().rstrip("\n") != self.password:
-            call.err("penstock: %s\n" % WRONG_PASSWORD)
-            return 1
-        call.out(self.control.new_session() + "\n")
-        return 0
-
-    def do_password(self, call):
-        old, new = call.read().decode().split("\n")[:2]
-        if old != self.password:
-            call.err("penstock: %s\n" % WRONG_PASSWORD)
-            return 1
-        self.password = new
-        self.control.sessions.clear()
-        return 0
-
-    def do_logout(self, call):
-        self.control.sessions.discard(call.read().decode().strip())
-        return 0
+        self.uploaded, self.network, self.gone, self.slow, self.upload_stop = None, "", [], 0, None
+        self.control = Control(path, {n: getattr(self, "do_" + n.replace("-", "_")) for n in COMMANDS}, self.holds)
 
     # ---- how it is ----
     def do_status(self, call):
@@ -107,36 +73,6 @@ class FakeBox:
         call.out(json.dumps({"synced": True, "state": "synced", "detail": "", "offset_us": 3000, "stratum": 2, "servers": ["pool.ntp.org"]}))
         return 0
 
-    def do_ssh_key(self, call):
-        what = call.words[1]
-        if what == "add":
-            text = call.read().decode().strip()
-            if not text.startswith("ssh-"):
-                call.err("penstock: this is no public key\n")
-                return 2
-            self.keys.append(text)
-        elif what == "remove":
-            self.keys = [k for k in self.keys if self._print(k) != call.words[2]]
-        else:
-            call.out(json.dumps({"keys": [{"type": k.split()[0], "fingerprint": self._print(k), "comment": k.split()[2]} for k in self.keys]}))
-        return 0
-
-    @staticmethod
-    def _print(key):
-        return "SHA256:" + hashlib.sha256(key.encode()).hexdigest()[:40] + "/+x"
-
-    def do_certificate(self, call):
-        if call.words[1] == "csr":
-            call.out("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n")
-        elif call.words[1] == "install":
-            if "BEGIN CERTIFICATE" not in call.read().decode():
-                call.err("penstock: there is no certificate in what came\n")
-                return 2
-            call.out("installed\n")
-        elif call.words[1] == "show":
-            call.out(json.dumps({"subject": "CN=edge-17", "issuer": "CN=edge-17", "self_signed": True, "names": ["edge-17"], "not_before": "2026-11-28", "not_after": "2036-11-26", "warning": None, "key": "EC P-256", "fingerprint": "SHA256:" + "t" * 43}))
-        return 0
-
     # ---- seldom ----
     def do_upgrade(self, call):
         digest, size = hashlib.sha256(), 0
@@ -187,12 +123,19 @@ class FakeBox:
 
     # As on a box, with its files below self.root.
     def _box(self, call):
-        p = subprocess.run([procs.binary(), "box", "--root", self.root] + call.words, input=call.read() if call.words[0] != "configuration" else b"", capture_output=True, timeout=90)
+        p = subprocess.run([procs.binary(), "box", "--root", self.root] + call.words, input=call.read(), capture_output=True, timeout=90)
         call.out(p.stdout)
         call.err(p.stderr)
         return p.returncode
 
-    do_check = do_apply = do_configuration = _box
+    do_check = do_apply = do_configuration = do_claim = do_login = do_logout = do_password = do_ssh_key = do_certificate = _box
+
+    def say(self, *words, input=b""):
+        """What a command prints that the box's owner runs by another way."""
+        return subprocess.run([procs.binary(), "box", "--root", self.root] + list(words), input=input, capture_output=True, timeout=30, check=True).stdout.decode().strip()
+
+    def holds(self, token):
+        return subprocess.run([procs.binary(), "box", "--root", self.root, "session", token], capture_output=True, timeout=30).returncode == 0
 
     @property
     def files(self):

@@ -78,8 +78,9 @@ function time(main, {signal}) {
 function keys(main) {
   const list = make("div"), key = make("textarea", {rows: "3", spellcheck: "false", placeholder: "ssh-ed25519 AAAA… name"});
   const add = button("Add", () => busy(add, async () => { await box("POST", "ssh-keys", {key: key.value.trim()}); key.value = ""; load(); }), "main");
-  const load = () => box("GET", "ssh-keys").then(k => list.replaceChildren(table(["Kind", "Fingerprint", "Name", ""], (Array.isArray(k) ? k : k.keys ?? []).map(x => [x.type ?? x.kind, make("code", {}, x.fingerprint), x.comment ?? x.name ?? "", button("Remove", async e => {
-    if (await confirm_("Remove a key", "Whoever has it can no longer log in over SSH.", "Remove")) await busy(e.target, async () => { await box("DELETE", "ssh-keys?" + new URLSearchParams({fingerprint: x.fingerprint})); load(); });
+  const load = () => box("GET", "ssh-keys").then(({keys}) => list.replaceChildren(table(["Kind", "Fingerprint", "Name", ""], keys.map(x => [x.type, make("code", {}, x.fingerprint), x.comment, button("Remove", async e => {
+    const last = keys.length === 1;
+    if (await confirm_("Remove a key", "Whoever has it can no longer log in over SSH." + (last ? " It is the last one: nobody can, then." : ""), "Remove")) await busy(e.target, async () => { await box("DELETE", "ssh-keys?" + new URLSearchParams({fingerprint: x.fingerprint, ...(last ? {force: "1"} : {})})); load(); });
   }, "danger")]), "Nobody can log in over SSH.")), e => list.replaceChildren(make("p", {class: "error"}, e.message)));
   main.append(card("SSH keys", list, field("One more", key), make("div", {class: "buttons"}, add)));
   load();
