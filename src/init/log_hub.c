@@ -62,7 +62,7 @@ static void emit(struct log_hub *h, const char *line, size_t len)
 /* Whether the source may write a line now; it gains LOG_RATE_LINES a second, up to LOG_BURST_LINES. */
 static bool may_write(struct log_source *s)
 {
-    int64_t now = loop_now_ms();
+    int64_t now = s->hub->now_ms();
     s->credit += (double)(now - s->credit_ms) * LOG_RATE_LINES / 1000.0;
     s->credit_ms = now;
     if (s->credit > LOG_BURST_LINES)
@@ -80,7 +80,7 @@ static void source_reset(struct log_source *s, struct log_hub *h, const char *na
     s->read_fd = s->write_fd = -1;
     s->hub = h;
     s->credit = LOG_BURST_LINES;
-    s->credit_ms = loop_now_ms();
+    s->credit_ms = h->now_ms();
 }
 
 static void emit_text(struct log_hub *h, const char *name, const char *text, size_t len)
@@ -178,6 +178,7 @@ void log_hub_init(struct log_hub *h, struct loop *l, int console)
 {
     memset(h, 0, sizeof *h);
     h->loop = l;
+    h->now_ms = loop_now_ms;
     h->console = console;
     h->kmsg = h->writer_fd = h->writer_keep = -1;
     source_reset(&h->own, h, "init");

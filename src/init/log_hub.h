@@ -31,10 +31,11 @@ struct log_source {
 };
 struct log_hub {
     struct loop *loop;
-    int console;     /* -1: none */
-    int kmsg;        /* -1: none */
-    int writer_fd;   /* the writer's pipe, -1: not started */
-    int writer_keep; /* its reading end: kept, so that a writer that is started anew loses nothing */
+    int64_t (*now_ms)(void); /* of the rates; a test sets its own */
+    int console;             /* -1: none */
+    int kmsg;                /* -1: none */
+    int writer_fd;           /* the writer's pipe, -1: not started */
+    int writer_keep;         /* its reading end: kept, so that a writer that is started anew loses nothing */
     pid_t writer;
     char dir[200];
     uint64_t file_bytes;
