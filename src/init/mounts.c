@@ -23,8 +23,9 @@ static const struct {
     mode_t mode; /* of the folder, where it has to be made */
 } early[] = {
     {"devtmpfs", "/dev", "mode=0755", MS_NOSUID | MS_NOEXEC, 0755},
-    /* Nobody but root sees another user's processes, and so their command lines. */
-    {"proc", "/proc", "hidepid=2", HARD, 0555},
+    /* Nobody but root sees another user's processes, and so their command lines; but penstock's group does, as the commands that run as
+     * it (status, apply, ...) have to find the instance's processes, which cannot be looked into (no dumps), and would be hidden too. */
+    {"proc", "/proc", "hidepid=2,gid=100", HARD, 0555},
     {"sysfs", "/sys", NULL, HARD, 0555},
     {"devpts", "/dev/pts", "mode=0620,gid=0,ptmxmode=0666", MS_NOSUID | MS_NOEXEC, 0755},
     {"tmpfs", "/dev/shm", "mode=1777,size=25%", HARD, 01777},
