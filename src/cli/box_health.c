@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <mbedtls/psa_util.h>
 #include <mbedtls/ssl.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -189,6 +190,7 @@ static bool ask_over(struct link *l)
               mbedtls_ssl_config_defaults(&conf, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
                                           MBEDTLS_SSL_PRESET_DEFAULT) == 0;
     mbedtls_ssl_conf_authmode(&conf, MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_rng(&conf, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
     ok = ok && mbedtls_ssl_setup(&ssl, &conf) == 0 && mbedtls_ssl_set_hostname(&ssl, "localhost") == 0;
     if (ok) {
         mbedtls_ssl_set_bio(&ssl, l, link_send, link_receive, NULL);

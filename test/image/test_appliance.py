@@ -143,7 +143,7 @@ class Trial:
         """The box runs this build in this slot, and says that it is well."""
         end, last = time.monotonic() + seconds, None
         while time.monotonic() < end and self.box.running:
-            code, out, err = self.box.ssh(["status", "--json"], check=False)
+            code, out, err = self.box.ssh(["status", "--json"], check=False, seconds=20)
             last = json.loads(out)["box"] if code == 0 else err
             if code == 0 and last["image"]["build"] == build and last["slot"]["state"] == state and last["health"]["ok"]:
                 break
