@@ -352,19 +352,42 @@ static struct placement_shard *shard_on(struct placement_view *v, const struct p
     return NULL;
 }
 
-/* One that goes to a single core. Those of all cores (timers) are each core's own. */
+static bool read_cpus(const char *dir, long irq, const char *name, struct placement_cpus *out,
+                      uint32_t *count)
+{
+    char text[4096];
+    char *path = xprintf("%s/%ld/%s", dir, irq, name);
+    bool good = file_text(path, text, sizeof text) && placement_cpus_parse(text, out, count);
+    free(path);
+    return good;
+}
+
+static bool may_go_elsewhere(const struct placement_view *v, const struct placement_cpus *allowed)
+{
+    for (uint32_t c = 0; c < PLACEMENT_CPUS_MAX; c++) {
+        bool shards = false;
+        for (uint32_t i = 0; i < v->shard_count; i++)
+            shards |= v->shards[i].cpu == (int)c;
+        if (has_cpu(allowed, c) && !shards)
+            return true;
+    }
+    return false;
+}
+
+/* One that goes to a single core. Those of all cores (timers) are each core's own; so is the queue of a disk or an adapter that its
+ * driver gave to this core, which is used by the core's own requests alone. */
 static void look_at_irq(struct look *l, const char *dir, long irq)
 {
-    char text[256];
-    struct placement_cpus cpus;
-    uint32_t count;
-    char *path = xprintf("%s/%ld/effective_affinity_list", dir, irq);
-    if (file_text(path, text, sizeof text) && placement_cpus_parse(text, &cpus, &count) && count == 1) {
-        struct placement_shard *s = shard_on(l->v, &cpus, 0);
-        if (s)
-            s->irqs++;
-    }
-    free(path);
+    struct placement_cpus now, allowed;
+    uint32_t count, allowed_count;
+    if (!read_cpus(dir, irq, "effective_affinity_list", &now, &count) || count != 1 ||
+        !read_cpus(dir, irq, "smp_affinity_list", &allowed, &allowed_count))
+        return;
+    struct placement_shard *s = shard_on(l->v, &now, 0);
+    if (s && may_go_elsewhere(l->v, &allowed))
+        s->irqs++;
+    else if (s)
+        s->irqs_bound++;
 }
 
 static bool is_kernels(const char *dir, long pid)

@@ -29,6 +29,7 @@ struct placement_shard {
     int cpu;    /* -1: it is not pinned to one */
     int node;   /* of that core; -1 */
     uint64_t rings_kib[PLACEMENT_NODES_MAX], store_kib[PLACEMENT_NODES_MAX];
+    uint32_t irqs_bound; /* interrupts on its core that can go to no core but shards' */
     uint32_t irqs, others,
         kernel_threads; /* that may run on its core: interrupts, threads of others, unbound threads of the kernel */
     char other[16]; /* the name of one */

@@ -58,8 +58,8 @@ static void put_shard(struct buf *b, const struct placement_view *v, uint32_t i)
     put_nodes(b, "rings_kib", s->rings_kib, v->node_count);
     buf_put_str(b, ",");
     put_nodes(b, "store_kib", s->store_kib, v->node_count);
-    buf_printf(b, ",\"interrupts\":%u,\"others\":%u,\"kernel_threads\":%u}", s->irqs, s->others,
-               s->kernel_threads);
+    buf_printf(b, ",\"interrupts\":%u,\"interrupts_bound\":%u,\"others\":%u,\"kernel_threads\":%u}", s->irqs,
+               s->irqs_bound, s->others, s->kernel_threads);
 }
 
 void placement_json(const struct placement_view *v, struct buf *b)

@@ -159,10 +159,14 @@ static void test_others_on_a_core(void)
     put_thread(92, 92, "migration/5", "5");
     put("proc/92/task/92/cmdline", "");
     put("proc/irq/32/effective_affinity_list", "1\n");
+    put("proc/irq/32/smp_affinity_list", "0-7\n");
+    put("proc/irq/33/effective_affinity_list", "1\n"); /* a disk's queue of this core */
+    put("proc/irq/33/smp_affinity_list", "1\n");
     CHECK(look(false) && v.problem_count == 0); /* not planned */
     CHECK(look(true) && v.problem_count == 2);
     CHECK(said("shard 1: 1 other threads may run on its core, evil\"name for one") &&
           said("shard 0: 1 interrupts"));
+    CHECK(v.shards[0].irqs_bound == 1);
     CHECK(v.shards[0].kernel_threads == 1 && v.shards[1].kernel_threads == 1);
 }
 
