@@ -91,7 +91,7 @@ static void sweep(int dir, int64_t now_ms, uint32_t most)
             count++;
             if (t.used_ms < used_ms && strlen(one->d_name) < NAME_BYTES) {
                 used_ms = t.used_ms;
-                snprintf(oldest, sizeof oldest, "%s", one->d_name);
+                memcpy(oldest, one->d_name, strlen(one->d_name) + 1); /* the length was looked at */
             }
         }
         closedir(d);

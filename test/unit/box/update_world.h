@@ -358,7 +358,9 @@ static inline void world_open(struct world *w, const uint8_t *image)
                                 .first = 2048 + (uint64_t)i * 524288,
                                 .sectors = SLOT_BYTES / SECTOR};
         memset(p->guid, 0xa0 + i, sizeof p->guid);
-        snprintf(p->device, sizeof p->device, "%s/slot-%s", w->dir, slot_name(i));
+        char device[sizeof p->device];
+        snprintf(device, sizeof device, "%s/slot-%s", w->dir, slot_name(i));
+        memcpy(p->device, device, sizeof device);
         w->durable[i] = xcalloc(1, SLOT_BYTES);
         w->seen[i] = xcalloc(1, SLOT_BYTES);
     }
