@@ -73,7 +73,8 @@
     X(TLS_EXPIRES, "tls.expires", "days, until, hint", "The certificate expires soon; once a day.")          \
     X(TLS_EXPIRED, "tls.expired", "until, hint", "It has expired; once a day.")                              \
     X(TLS_NOT_YET, "tls.not_yet", "from", "It is not valid yet; once a day.")                                \
-    X(TLS_RENEWED, "tls.renewed", "file", "An expired self-signed certificate was made anew.")               \
+    X(TLS_RENEWED, "tls.renewed", "file",                                                                    \
+      "The self-signed certificate had expired and was made anew, or a box put another one in its place.")   \
     X(ACCESS_BROKEN, "access.broken", "error",                                                               \
       "A rule of access.roles does not fit the view that is served: it grants nothing.")                     \
     X(ACCESS_DENIED, "access.denied", "address, status, code, path, role, caller",                           \

@@ -98,8 +98,8 @@ int cmd_provision(int argc, char **argv)
     if (strncmp(folder, ESP_FOLDER, strlen(ESP_FOLDER)) == 0)
         p.remove = true; /* every boot of every slot can read it there */
     struct err *e = provision_take(&p, folder, &said);
-    if (!e && said.len)
-        printf("provisioning: %.*s", (int)said.len, (char *)said.p);
+    if (!e && said.len) /* PID 1 keeps what comes on standard error in the log */
+        fprintf(stderr, "provisioning: %.*s", (int)said.len, (char *)said.p);
     buf_fini(&said);
     return ended(e ? err_wrap(e, "provisioning") : NULL);
 }
@@ -109,15 +109,14 @@ int cmd_prepare(int argc, char **argv)
     char code[ADMIN_CODE_BYTES];
     bool made = false, done;
     struct certificate_names *names = xcalloc(1, sizeof *names);
-    (void)argc;
-    (void)argv;
+    bool tell = has_word(argc, argv, "--tell");
     struct err *all = provision_finish(box_root, &done);
     err_append(&all, admin_code(box_root, code));
     certificate_names_here(names);
     err_append(&all, certificate_prepare(box_root, names, unix_us() / 1000000, &made));
     if (made)
         puts("a self-signed certificate was made");
-    if (*code)
+    if (*code && tell)
         printf("claim code: %s\n", code);
     free(names);
     return ended(all);

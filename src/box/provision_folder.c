@@ -209,6 +209,10 @@ struct err *folder_remove(const char *path, const struct folder *f)
         free(file);
         remove_folders(path, f->files[i].path);
     }
-    sync();
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || syncfs(fd) != 0)
+        err_append(&e, err_errno(ERR_IO, "cannot sync %s", path));
+    if (fd >= 0)
+        close(fd);
     return e;
 }

@@ -16,15 +16,17 @@
 #include "init/storage.h"
 #include "init/watchdog.h"
 
-#define INIT_DISK_WAIT_MS    30000 /* for the disk to appear */
-#define INIT_SHUTDOWN_MS     30000 /* for penstock's last epoch */
-#define INIT_HEALTH_FAST_MS  5000  /* on trial, and until it was good once */
-#define INIT_HEALTH_MS       30000
-#define INIT_HEALTH_LIMIT_MS 20000
-#define INIT_SCREEN_MS       15000 /* between two looks at what the console is to show */
-#define INIT_STICKS_MAX      8     /* file systems of sticks that are looked at at a time */
-#define INIT_SSH_STOP_MS     3000
-#define INIT_NET_STOP_MS     10000 /* its children end before it */
+#define INIT_DISK_WAIT_MS     30000 /* for the disk to appear */
+#define INIT_SHUTDOWN_MS      30000 /* for penstock's last epoch */
+#define INIT_HEALTH_FAST_MS   5000  /* on trial, and until it was good once */
+#define INIT_HEALTH_MS        30000
+#define INIT_PREPARE_FIRST_MS 15000 /* from then on the network has its addresses */
+#define INIT_PREPARE_MS       60000
+#define INIT_HEALTH_LIMIT_MS  20000
+#define INIT_SCREEN_MS        15000 /* between two looks at what the console is to show */
+#define INIT_STICKS_MAX       8     /* file systems of sticks that are looked at at a time */
+#define INIT_SSH_STOP_MS      3000
+#define INIT_NET_STOP_MS      10000 /* its children end before it */
 #define INIT_PENSTOCK_BACK_MS \
     (10 * 60 * 1000) /* a configuration that could not start is tried again after that, and after a change */
 
@@ -42,7 +44,7 @@ struct init {
     struct control shell, console;
     uint32_t requests; /* running, of both sockets */
     int console_fd, uevents;
-    struct task health, cores, screen;
+    struct task health, cores, screen, prepare;
     bool healthy, settled; /* settled: the first check that was good has been */
     uint32_t checks;       /* of health, so far */
     struct buf shown;      /* on the serial console */
@@ -76,6 +78,8 @@ void init_screen_look(struct init *i);
 /* slot_trial.c: once, when /data is there; after each check of health */
 void init_trial_begin(struct init *i);
 void init_trial_look(struct init *i, bool healthy);
+/* prepare.c */
+void init_prepare(struct init *i); /* before services; waits */
 /* provision.c */
 void init_provision_esp(struct init *i); /* before services; waits */
 void init_provision_sticks(struct init *i);

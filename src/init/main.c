@@ -45,6 +45,7 @@ int main(int argc, char **argv)
     loop_init(&i->loop, on_signal, i);
     init_boot(i);
     init_provision_esp(i);
+    init_prepare(i);
     init_services_start(i);
     init_upkeep_start(i);
     init_provision_sticks(i);

@@ -239,6 +239,15 @@ static bool data_ready(struct storage *s)
     return true;
 }
 
+/* In a child: a disk may take its time to forget. */
+static int discard_run(void *arg)
+{
+    struct storage *s = arg;
+    uint64_t range[2] = {0, device_bytes(s->disk.data.device)};
+    int fd = open(s->disk.data.device, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && ioctl(fd, BLKDISCARD, range) == 0 ? 0 : 1;
+}
+
 /* A factory reset that was asked for: what was there goes, as far as the disk can forget, and the file system is made anew. */
 static void begin_reset(struct storage *s)
 {
@@ -247,12 +256,9 @@ static void begin_reset(struct storage *s)
     if (e)
         log_hub_say(s->log, "partition table: %s", e->message);
     err_free(e);
-    uint64_t range[2] = {0, device_bytes(s->disk.data.device)};
-    int fd = open(s->disk.data.device, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || ioctl(fd, BLKDISCARD, range) != 0)
+    struct child c = {.in = -1, .out = -1, .err = -1, .run = discard_run, .arg = s};
+    if (child_wait(s->loop, &c, STORAGE_MKFS_MS, NULL) != 0)
         log_hub_say(s->log, "the disk does not discard blocks: former data may still lie on it");
-    if (fd >= 0)
-        close(fd);
 }
 
 void storage_mount(struct storage *s, bool have_disk)

@@ -1,6 +1,7 @@
 /* What the serve process may still do once it listens; see base/sandbox.h. It reads the data directory, writes the store's
- * reader tables (DATA/readers), makes its console's socket and, when it crashes, a report. Certificate and key are in
- * memory, the gate is mapped, the port is bound: none of them is opened again. */
+ * reader tables (DATA/readers), makes its console's socket and, when it crashes, a report. A configured certificate and
+ * its key are in memory, the gate is mapped, the port is bound: none of them is opened again. A box's certificate is read
+ * anew from DATA/tls when it was replaced. */
 #ifndef PENSTOCK_SERVE_CONFINE_H
 #define PENSTOCK_SERVE_CONFINE_H
 

@@ -328,6 +328,19 @@ static void put_date(char out[16], int64_t unix_s)
         out[0] = 0;
 }
 
+static void certificate_refresh(struct serve *s)
+{
+    bool renewed;
+    struct err *e = tls_server_look(s->tls, &renewed);
+    if (e)
+        complain("the certificate that took the place of the former one cannot be used", e);
+    if (!renewed)
+        return;
+    s->certificate_day = 0;
+    log_event(EVENT_TLS_RENEWED, LOG_INFO, "serve", "the certificate was replaced: new connections get it",
+              "file=%s/tls/cert.pem", s->options->data_dir);
+}
+
 /* Once a day of the clock, whenever that changes: the end of a certificate is to be read long before it comes. */
 static void certificate_tell(struct serve *s)
 {
@@ -379,6 +392,7 @@ static void watch(struct serve *s)
         world_refresh(s);
         keys_refresh(s);
         versions_tell(s);
+        certificate_refresh(s);
         certificate_tell(s);
         look_around(s);
         uint64_t epoch = gate_wait(s->gate, seen, WATCH_MS);

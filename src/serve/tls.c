@@ -2,6 +2,9 @@
 #define _GNU_SOURCE /* timegm */
 #include "serve/tls.h"
 
+#include "base/clock.h"
+#include "store/small_file.h"
+
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
@@ -12,13 +15,24 @@
 #include <string.h>
 #include <time.h>
 
+#define FORMER_US      (INT64_C(3600) * 1000000) /* a handshake has ended long before */
 #define TICKET_SECONDS (12 * 3600) /* keys rotate at this age; the one before stays valid for as long again */
+
+/* A certificate and its key. Handshakes that began with one may still look at it when another has taken its place. */
+struct tls_pair {
+    mbedtls_x509_crt chain;
+    mbedtls_pk_context key;
+    struct tls_pair *former; /* owned */
+    int64_t replaced_us;     /* steady */
+};
 
 struct tls_server {
     mbedtls_ssl_config config;
-    mbedtls_x509_crt chain, client_ca;
+    mbedtls_x509_crt client_ca;
     enum tls_client_auth client_auth;
-    mbedtls_pk_context key;
+    _Atomic(struct tls_pair *) pair; /* owned, with those before it */
+    char *own_certificate;           /* owned; NULL: the configuration names one */
+    int64_t own_stamp;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
     mbedtls_ssl_ticket_context tickets;
@@ -53,17 +67,56 @@ static struct err *tls_err(int rc, const char *what, const char *name)
     return err_new(ERR_CONFIG, "%s%s%s: %s", what, name ? " " : "", name ? name : "", text);
 }
 
-static struct err *load(struct tls_server *s, const char *certificate, const char *key)
+static void pair_free(struct tls_pair *p)
 {
-    int rc = mbedtls_x509_crt_parse_file(&s->chain, certificate);
+    while (p) {
+        struct tls_pair *former = p->former;
+        mbedtls_x509_crt_free(&p->chain);
+        mbedtls_pk_free(&p->key);
+        free(p);
+        p = former;
+    }
+}
+
+static struct err *pair_fill(struct tls_server *s, struct tls_pair *p, const char *certificate,
+                             const char *key)
+{
+    int rc = mbedtls_x509_crt_parse_file(&p->chain, certificate);
     if (rc)
         return tls_err(rc, "TLS certificate", certificate);
-    rc = mbedtls_pk_parse_keyfile(&s->key, key, NULL, mbedtls_ctr_drbg_random, &s->random);
+    rc = mbedtls_pk_parse_keyfile(&p->key, key, NULL, mbedtls_ctr_drbg_random, &s->random);
     if (rc)
         return tls_err(rc, "TLS key", key);
-    if (mbedtls_pk_check_pair(&s->chain.pk, &s->key, mbedtls_ctr_drbg_random, &s->random))
+    if (mbedtls_pk_check_pair(&p->chain.pk, &p->key, mbedtls_ctr_drbg_random, &s->random))
         return err_new(ERR_CONFIG, "TLS key %s does not belong to certificate %s", key, certificate);
     return NULL;
+}
+
+static struct err *load(struct tls_server *s, const char *certificate, const char *key)
+{
+    struct tls_pair *p = xcalloc(1, sizeof *p), *former = atomic_load(&s->pair);
+    mbedtls_x509_crt_init(&p->chain);
+    mbedtls_pk_init(&p->key);
+    struct err *e = pair_fill(s, p, certificate, key);
+    if (e) {
+        pair_free(p);
+        return e;
+    }
+    p->former = former;
+    if (former)
+        former->replaced_us = steady_us();
+    atomic_store(&s->pair, p);
+    return NULL;
+}
+
+/* For each handshake, whatever the client names. */
+static int choose(mbedtls_ssl_context *ssl)
+{
+    /* Our own configuration, which is not constant; mbedTLS hands it out so. */
+    mbedtls_ssl_config *c = (mbedtls_ssl_config *)(uintptr_t)mbedtls_ssl_context_get_config(ssl);
+    struct tls_server *s = mbedtls_ssl_conf_get_user_data_p(c);
+    struct tls_pair *p = atomic_load(&s->pair);
+    return mbedtls_ssl_set_hs_own_cert(ssl, &p->chain, &p->key);
 }
 
 static int ticket_parse(void *ctx, mbedtls_ssl_session *session, unsigned char *p, size_t len)
@@ -103,8 +156,8 @@ static struct err *configure(struct tls_server *s)
     mbedtls_ssl_conf_new_session_tickets(c, s->client_auth == TLS_CLIENT_NONE ? 1 : 0);
     if ((rc = mbedtls_ssl_conf_alpn_protocols(c, protocols)) != 0)
         return tls_err(rc, "TLS protocols", NULL);
-    if ((rc = mbedtls_ssl_conf_own_cert(c, &s->chain, &s->key)) != 0)
-        return tls_err(rc, "TLS certificate", NULL);
+    mbedtls_ssl_conf_set_user_data_p(c, s);
+    mbedtls_ssl_conf_cert_cb(c, choose);
     if (s->client_auth != TLS_CLIENT_NONE)
         return NULL;
     rc = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random,
@@ -118,9 +171,7 @@ static struct err *configure(struct tls_server *s)
 static void server_init(struct tls_server *s)
 {
     mbedtls_ssl_config_init(&s->config);
-    mbedtls_x509_crt_init(&s->chain);
     mbedtls_x509_crt_init(&s->client_ca);
-    mbedtls_pk_init(&s->key);
     mbedtls_entropy_init(&s->entropy);
     mbedtls_ctr_drbg_init(&s->random);
     mbedtls_ssl_ticket_init(&s->tickets);
@@ -139,12 +190,35 @@ static struct err *server_fill(struct tls_server *s, const char *data_dir, const
         TRY(load(s, certificate, key ? key : certificate));
         return configure(s);
     }
-    char *own_certificate, *own_key;
-    TRY(tls_self_signed(data_dir, &own_certificate, &own_key));
-    struct err *e = load(s, own_certificate, own_key);
-    free(own_certificate);
+    char *own_key;
+    TRY(tls_self_signed(data_dir, &s->own_certificate, &own_key));
+    s->own_stamp = small_file_stamp(s->own_certificate); /* before it is read */
+    struct err *e = load(s, s->own_certificate, own_key);
     free(own_key);
     return e ? e : configure(s);
+}
+
+/* Those whose handshakes have long ended, one way or the other. */
+static void sweep(struct tls_pair *p)
+{
+    struct tls_pair **at = &p->former;
+    while (*at && steady_us() - (*at)->replaced_us < FORMER_US)
+        at = &(*at)->former;
+    pair_free(*at);
+    *at = NULL;
+}
+
+struct err *tls_server_look(struct tls_server *s, bool *renewed)
+{
+    *renewed = false;
+    int64_t stamp = s->own_certificate ? small_file_stamp(s->own_certificate) : s->own_stamp;
+    if (stamp == s->own_stamp || !stamp)
+        return NULL;
+    s->own_stamp = stamp;
+    sweep(atomic_load(&s->pair));
+    TRY(load(s, s->own_certificate, s->own_certificate));
+    *renewed = true;
+    return NULL;
 }
 
 static struct err *load_client_ca(mbedtls_x509_crt *out, const char *path)
@@ -185,9 +259,9 @@ void tls_server_free(struct tls_server *s)
         return;
     mbedtls_ssl_config_free(&s->config);
     mbedtls_ssl_ticket_free(&s->tickets);
-    mbedtls_x509_crt_free(&s->chain);
     mbedtls_x509_crt_free(&s->client_ca);
-    mbedtls_pk_free(&s->key);
+    pair_free(atomic_load(&s->pair));
+    free(s->own_certificate);
     mbedtls_ctr_drbg_free(&s->random);
     mbedtls_entropy_free(&s->entropy);
     free(s);
@@ -211,12 +285,14 @@ static int64_t unix_of(const mbedtls_x509_time *t)
 
 struct tls_validity tls_server_validity(const struct tls_server *s)
 {
-    return (struct tls_validity){unix_of(&s->chain.valid_from), unix_of(&s->chain.valid_to)};
+    const mbedtls_x509_crt *c = &atomic_load(&s->pair)->chain;
+    return (struct tls_validity){unix_of(&c->valid_from), unix_of(&c->valid_to)};
 }
 
 bool tls_server_self_signed(const struct tls_server *s)
 {
-    const mbedtls_x509_buf *issuer = &s->chain.issuer_raw, *subject = &s->chain.subject_raw;
+    const mbedtls_x509_crt *c = &atomic_load(&s->pair)->chain;
+    const mbedtls_x509_buf *issuer = &c->issuer_raw, *subject = &c->subject_raw;
     return issuer->len == subject->len && memcmp(issuer->p, subject->p, issuer->len) == 0;
 }
 

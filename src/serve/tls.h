@@ -30,7 +30,12 @@ struct tls_validity
 tls_server_validity(const struct tls_server *s);         /* of the server's certificate; any thread */
 bool tls_server_self_signed(const struct tls_server *s); /* nobody else vouches for it */
 
-/* Self-signed pair in dir/tls, made when absent; once it has expired, a new certificate is made for the same key. Paths are malloc'ed. */
+/* Takes up another certificate in DATA/tls/cert.pem (with its key in the same file, as a box puts it there) when that was replaced: new
+ * handshakes get it, connections go on. One thread; others may serve meanwhile. On error the former one stays, and the file is looked
+ * at again when it is replaced again. */
+NODISCARD struct err *tls_server_look(struct tls_server *s, bool *renewed);
+
+/* Self-signed pair in dir/tls, made when absent; one that holds its key in cert.pem is somebody else's to renew; once it has expired, a new certificate is made for the same key. Paths are malloc'ed. */
 NODISCARD struct err *tls_self_signed(const char *data_dir, char **certificate, char **key);
 
 #define TLS_READ_BYTES (64u << 10) /* taken from a socket at a time */

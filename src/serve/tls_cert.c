@@ -2,6 +2,7 @@
 #include "serve/tls.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/small_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,6 +186,19 @@ static bool has_expired(const char *certificate)
     return over;
 }
 
+/* A box's (box/certificate.h), which looks after it itself. */
+static bool is_whole(const char *certificate)
+{
+    char *text;
+    size_t len;
+    err_free(small_file_read(certificate, 256 << 10, &text, &len));
+    bool whole = text && strstr(text, "PRIVATE KEY-----");
+    if (text)
+        explicit_bzero(text, len);
+    free(text);
+    return whole;
+}
+
 static struct err *dir_make(const char *dir)
 {
     if (mkdir(dir, 0700) == 0 || errno == EEXIST)
@@ -205,7 +219,7 @@ struct err *tls_self_signed(const char *data_dir, char **certificate, char **key
     *key = xprintf("%s/tls/key.pem", data_dir);
     if (access(*certificate, F_OK) != 0 || access(*key, F_OK) != 0) {
         e = make_and_store(*certificate, *key, false);
-    } else if (has_expired(*certificate)) {
+    } else if (!is_whole(*certificate) && has_expired(*certificate)) {
         e = make_and_store(*certificate, *key, true);
         if (!e)
             log_event(EVENT_TLS_RENEWED, LOG_WARN, "serve",

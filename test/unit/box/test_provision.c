@@ -60,7 +60,15 @@ int unlinkat(int dir, const char *path, int flags)
 int fsync(int fd)
 {
     step();
-    return (int)syscall(SYS_fsync, fd);
+    (void)fd; /* the machine's power stays */
+    return 0;
+}
+
+int syncfs(int fd)
+{
+    (void)fd;
+    step();
+    return 0;
 }
 
 /* ---- */
