@@ -221,7 +221,7 @@ void slot_look(const struct slot_io *io, struct slot_content *out)
     *out = (struct slot_content){0};
     if (!fat_open(&f, &fat_io))
         return;
-    out->valid = fat_find(&f, BOX_UKI_PATH + 1, &file) && fat_whole(&f, &file);
+    out->valid = fat_find(&f, &BOX_UKI_PATH[1], &file) && fat_whole(&f, &file);
     if (!fat_find(&f, IMAGE_SLOT_FILE, &file))
         return;
     const int64_t len = fat_read(&f, &file, text, sizeof text);

@@ -59,7 +59,7 @@ def served(m, path, seconds=120):
 
 
 def host_key(m):
-    p = subprocess.run(["ssh-keyscan", "-T", "30", "-p", str(m.ssh_port), "127.0.0.1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=90)
+    p = subprocess.run(["ssh-keyscan", "-t", "ed25519", "-T", "30", "-p", str(m.ssh_port), "127.0.0.1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=90)
     return subprocess.run(["ssh-keygen", "-l", "-f", "-"], input=p.stdout, stdout=subprocess.PIPE).stdout.decode().split()[1:2]
 
 
