@@ -189,7 +189,7 @@ def lead(report, box, w, server, db):
 # What takes a disk that errs, a crash at a certain instruction, or a debugger; other tests lead there.
 ELSEWHERE = {"checkpoint.failing", "store.no_common_epoch", "store.marker_lost", "store.no_room", "reader.killed",
              "shard.stuck", "shard.busy", "loop.stuck", "tls.expires", "tls.expired", "tls.not_yet", "tls.renewed", "process.stuck", "process.late", "pipeline.failed", "source.failed",
-             "version.switched", "version.retired", "version.lost", "access.denied", "access.broken", "access.keys", "access.kept"} | BESIDE
+             "version.switched", "version.retired", "version.lost", "access.denied", "access.broken", "access.keys", "access.kept", "console.asked"} | BESIDE
 
 
 def vocabulary(report, seen):
