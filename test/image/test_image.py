@@ -87,7 +87,7 @@ def partitions(report, image, slot):
     checked = run("fsck.vfat", "-n", slot, check=False)
     report.check("image/slot-file-system-is-clean", checked.returncode == 0, checked.stdout)
     listing = sorted(line for line in output("mdir", "-/", "-b", "-i", slot, "::/").split("\n") if line)
-    report.equal("image/slot-content", listing, ["::/EFI/", "::/EFI/BOOT/", "::/EFI/BOOT/BOOTAA64.EFI", "::/penstock/"])
+    report.equal("image/slot-content", listing, ["::/EFI/", "::/EFI/BOOT/", "::/EFI/BOOT/BOOTAA64.EFI", "::/IMAGE.JSN", "::/penstock/"])
 
 
 def kernel_image(report, slot, top):
