@@ -7,6 +7,7 @@
 
 #include "box/program.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,10 +16,12 @@
 
 #define DELAY_MS 1500
 
-static void wait_and_tell(int signal_number)
+static void wait_and_tell(int signal_number, const int away[2])
 {
-    /* Out of the process group of the command, which PID 1 ends with it. */
+    /* Out of the process group of the command, which PID 1 ends with it; the command waits for that. */
     setsid();
+    close(away[0]);
+    close(away[1]);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd < 3; fd++)
         dup2(null, fd);
@@ -39,14 +42,20 @@ int box_power(int argc, char **argv)
         fputs("penstock: this machine is no Penstock box\n", stderr);
         return EXIT_FAILED;
     }
+    int away[2];
+    char none;
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t pid = pipe2(away, O_CLOEXEC) == 0 ? fork() : -1;
     if (pid == 0)
-        wait_and_tell(off ? SIGUSR2 : SIGTERM);
+        wait_and_tell(off ? SIGUSR2 : SIGTERM, away);
     if (pid < 0) {
         perror("penstock: cannot start a process");
         return EXIT_FAILED;
     }
+    close(away[1]);
+    while (read(away[0], &none, 1) < 0 && errno == EINTR)
+        continue;
+    close(away[0]);
     puts(off ? "switching off" : "rebooting");
     return EXIT_DONE;
 }
